@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# Language level, warnings and sanitizers, carried by the target ts_compile.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+find_program(TS_CCACHE ccache)
+if(TS_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER "${TS_CCACHE}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${TS_CCACHE}")
+endif()
+
+add_library(ts_compile INTERFACE)
+target_include_directories(ts_compile INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(ts_compile INTERFACE
+    -Wall -Wextra -Wconversion -Werror
+    $<$<COMPILE_LANGUAGE:C>:-Wshadow;-Wstrict-prototypes;-Wmissing-prototypes;-Wvla>
+    # g++'s full -Wshadow refuses a C function that is named as a struct, which is good C.
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wshadow=local>
+    # g++'s -Wconversion leaves the signs out, clang's does not.
+    $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wshadow;-Wno-sign-conversion>
+    # __FILE__ is relative to the root: messages and binaries do not depend on where it is.
+    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
+if(TS_SANITIZE)
+    target_compile_options(ts_compile INTERFACE -fsanitize=${TS_SANITIZE}
+        -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(ts_compile INTERFACE -fsanitize=${TS_SANITIZE})
+endif()
+if(TS_FUZZ)
+    if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "TS_FUZZ needs clang: cmake --preset fuzz")
+    endif()
+    target_compile_options(ts_compile INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CPUs and tasks: two levels of one shape.
+ *
+ * A physical CPU (pCPU) runs tasks under a scheduler. A virtual CPU (vCPU) is a CPU that is at the
+ * same time a task of the host. On bare metal the guest's tasks run on pCPUs directly. A task that
+ * is not a vCPU has a fiber; the code on it is system software written as straight-line C that
+ * blocks in the primitives below. A vCPU has no fiber of its own: it executes the fiber of its
+ * current task; a VM exit runs the hypervisor's handler nested on that fiber.
+ *
+ * `self` names who executes and at which level: guest code passes its guest task (self->cpu is the
+ * vCPU, or the pCPU on bare metal); the hypervisor's code passes the vCPU's host task (self->cpu is
+ * the pCPU). Any primitive that lets time pass may take interrupts, exits, preemption and migration
+ * in between, so self->cpu must be read afresh after it unless interrupts are off at that level.
+ *
+ * Interrupts are a small set of vectors. A handler runs nested on the interrupted task's fiber with
+ * interrupts off.
+ */
+#ifndef TS_MODELS_CPU_H
+#define TS_MODELS_CPU_H
+
+#include "models/cpu/sched.h"
+#include "models/line/line.h"
+#include "models/topology/topology.h"
+#include "sim/clock.h"
+#include "sim/engine.h"
+#include "sim/fiber.h"
+#include "sim/stats.h"
+#include "sim/timeline.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In order of priority: the lowest pending bit is taken first. */
+enum ts_vector {
+    TS_VEC_KICK = 0,     /* host: leave guest mode (KVM request, IPI_CALL with an empty function) */
+    TS_VEC_CALL = 1,     /* call function (single or mask) */
+    TS_VEC_RESCHED = 2,
+    TS_VEC_TIMER = 3,    /* a sleeping task's timer has run out on this CPU */
+    TS_VEC_TICK = 4,
+    TS_VEC_POSTED = 5,   /* posted-interrupt notification: never pending, see hypervisor */
+    TS_VECTORS = 6
+};
+
+/* Where a CPU's time goes; every picosecond of a CPU that exists is in one of them. */
+enum ts_cpu_mode {
+    TS_MODE_IDLE = 0,
+    TS_MODE_USER = 1,
+    TS_MODE_SYSTEM = 2, /* kernel, on behalf of the current task */
+    TS_MODE_SPIN = 3,   /* kernel, waiting by spinning */
+    TS_MODE_IRQ = 4,
+    TS_MODE_HOST = 5,   /* vCPU: the hypervisor works for it (exits); pCPU: host kernel */
+    TS_MODE_GUEST = 6,  /* pCPU: a vCPU runs in guest mode */
+    TS_MODE_STEAL = 7,  /* vCPU: runnable, but not on a pCPU */
+    TS_MODES = 8
+};
+
+struct ts_cpu;
+struct ts_task;
+struct ts_cpu_domain;
+
+typedef void ts_task_fn(struct ts_task *self);
+
+enum ts_task_state { TS_TASK_NEW, TS_TASK_RUNNABLE, TS_TASK_RUNNING, TS_TASK_BLOCKED, TS_TASK_DEAD };
+
+struct ts_task {
+    const char *name;
+    uint32_t number;
+    enum ts_task_state state;
+    struct ts_cpu *cpu;      /* runs, waits or last ran there */
+    struct ts_cpu_domain *domain;
+    struct ts_fiber *fiber;  /* NULL for a vCPU */
+    struct ts_cpu *vcpu;     /* the vCPU that this host task is, or NULL */
+    struct ts_cpu *pinned;   /* may run there only, or NULL */
+    ts_task_fn *fn;
+    void *user;              /* the owner's: guest thread, ... */
+    struct ts_sched_entity se;
+    bool wake_pending;       /* woken while about to block */
+    bool is_idle;
+    bool spinning;           /* parked in ts_task_spin right now */
+    bool user_mode;          /* executes user code (PLE and accounting care) */
+    bool spin_signalled;
+    bool stall_over;         /* ts_task_stall_done came before the stall */
+    struct ts_cpu *timer_cpu; /* where it went to sleep */
+    ts_time runnable_since;
+    ts_time last_ran;
+    uint64_t run_delay_ps;   /* waiting on a run queue */
+    struct ts_event timer;   /* ts_task_sleep */
+    struct ts_task *expired_next;
+    struct ts_task *wait_next; /* link of one wait list at a time */
+    ts_time user_ps, system_ps; /* as getrusage tells; system includes irq and spin */
+    ts_time exec_mark;       /* its CPU's local clock when it was last charged */
+};
+
+/* What differs between a host's pCPU, a guest's vCPU and a bare-metal CPU. Any hook but interrupt
+ * may be NULL. */
+struct ts_cpu_ops {
+    /* A vector has been taken; interrupts are off; self is the interrupted task. */
+    void (*interrupt)(struct ts_task *self, enum ts_vector vector, ts_time raised);
+    /* self (prev) is about to be replaced by next on its CPU; interrupts off. Guest: switch_mm or
+     * lazy TLB; host: vCPU put. */
+    void (*switch_out)(struct ts_task *self, struct ts_task *next);
+    /* self has just become the running task; interrupts off. Host: vCPU load. */
+    void (*switch_in)(struct ts_task *self);
+    /* vCPU only: its very first entry into guest mode. */
+    void (*first_entry)(struct ts_cpu *vcpu);
+    /* Nothing to run: halt until an interrupt is pending. May return spuriously. */
+    void (*idle)(struct ts_task *self);
+    /* Tells another CPU of the domain to look at its run queue. */
+    void (*send_resched)(struct ts_task *self, struct ts_cpu *target);
+    /* A timer of `task` on this CPU has run out; hardware context (no fiber). Must see to it that
+     * TS_VEC_TIMER reaches the CPU. */
+    void (*timer_fired)(struct ts_cpu *cpu);
+    /* self programmes its CPU's timer. */
+    void (*timer_program)(struct ts_task *self);
+    /* vCPU only: the pCPU under it wants attention while in guest mode: exit, handle, enter. */
+    void (*host_exit)(struct ts_cpu *vcpu);
+    /* vCPU only: a spin in kernel mode has lasted the pause-loop window. */
+    void (*pause_exit)(struct ts_cpu *vcpu);
+};
+
+struct ts_cpu_stats {
+    uint64_t mode_ps[TS_MODES];
+    uint64_t interrupts[TS_VECTORS];
+    uint64_t context_switches;
+    uint64_t wakeups;
+    uint64_t migrations;  /* tasks that came here from another CPU */
+    uint64_t preemptions; /* the running task gave way while runnable */
+};
+
+struct ts_cpu {
+    uint32_t id;         /* within its domain */
+    struct ts_cpu_domain *domain;
+    const struct ts_cpu_ops *ops;
+    struct ts_task *current;
+    struct ts_task *idle;
+    struct ts_runqueue rq;
+    struct ts_event tick;
+    bool need_resched;
+    uint32_t irq_off;     /* nesting depth; 0: interrupts on */
+    uint32_t preempt_off; /* nesting depth */
+    uint32_t pending;     /* bit per enum ts_vector */
+    ts_time raised[TS_VECTORS]; /* when the pending vector arrived */
+    ts_time irq_off_since;
+    ts_time irq_off_total_ps;
+    struct ts_task *expired; /* timers that ran out, for the handler */
+    void *user;          /* owner's per-CPU state (guest CPU, host CPU) */
+    enum ts_cpu_mode mode;
+    ts_time mode_since;
+    struct ts_cpu_stats stats;
+    bool polling;        /* idle, watching need_resched: no IPI needed */
+    struct ts_task *next_buddy; /* yield_to's target: picked next if fairness allows */
+    bool yielding;       /* the current task gives way even if it would be picked again */
+
+    /* vCPU */
+    bool is_virtual;
+    bool started;        /* has entered guest mode once */
+    bool in_guest;       /* pCPU executes it in non-root mode */
+    struct ts_task *host_task;
+    ts_time not_running_total_ps; /* descheduled or halted, up to not_running_since */
+    ts_time not_running_since;    /* TS_TIME_NEVER while on a pCPU */
+    ts_time host_total_ps;        /* in exits, up to host_since */
+    ts_time host_since;           /* TS_TIME_NEVER while in guest mode or not running */
+    uint64_t pause_window_cycles; /* 0: no pause-loop exiting */
+
+    /* pCPU: the executor */
+    uint32_t park;       /* 0 executing or about to, 1 interruptible, 2 stalled in hardware */
+    struct ts_event park_event;
+    bool switching;      /* the fiber that suspends hands over to the CPU's new leaf task */
+    struct ts_line_req line_req;
+};
+
+/* All CPUs that share tasks: the host's pCPUs, or one VM's vCPUs. */
+struct ts_cpu_domain {
+    const char *name;
+    void *owner;             /* the hypervisor or the guest */
+    uint32_t group;          /* timeline group: 0 host, v+1 VM v */
+    struct ts_engine *engine;
+    const struct ts_clock *clock;
+    const struct ts_topology *topology; /* of the pCPUs underneath */
+    struct ts_line_system *lines;
+    const struct ts_timeline *timeline;
+    const struct ts_sched_ops *sched;
+    struct ts_sched_params sched_params;
+    struct ts_cpu *cpus;     /* array of ncpus, owned */
+    uint32_t ncpus;
+    uint64_t next_number;
+    bool balance;            /* wake placement and idle pull may move tasks */
+    size_t stack_bytes;      /* of the fibers of its tasks */
+};
+
+extern const struct ts_stat_table ts_cpu_stat_table; /* base: struct ts_cpu_stats */
+
+enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
+                                  const struct ts_cpu_ops *ops, struct ts_error *err);
+void ts_cpu_domain_fini(struct ts_cpu_domain *d);
+
+/* A task with its own fiber, not yet runnable. */
+enum ts_status ts_task_init(struct ts_task *t, struct ts_cpu_domain *d, const char *name,
+                            ts_task_fn *fn, void *user, struct ts_error *err);
+/* The host task of a vCPU. */
+void ts_task_init_vcpu(struct ts_task *t, struct ts_cpu_domain *host, struct ts_cpu *vcpu,
+                       const char *name);
+void ts_task_fini(struct ts_task *t);
+/* Creates every CPU's idle task; physical CPUs begin to execute theirs at the current time, vCPUs
+ * when the host first runs them. */
+enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err);
+
+/* The pCPU that executes cpu now (cpu itself if physical); NULL for a descheduled vCPU. */
+struct ts_cpu *ts_cpu_physical(struct ts_cpu *cpu);
+static inline ts_time ts_task_now(const struct ts_task *self)
+{
+    return ts_engine_now(self->domain->engine);
+}
+
+/* --- primitives that let time pass; on self's own fiber only --- */
+
+/* Executes for a number of core cycles. */
+void ts_task_work(struct ts_task *self, uint64_t cycles);
+/* The same given as time, rounded up to cycles. */
+void ts_task_work_ps(struct ts_task *self, ts_time ps);
+/* One access to a contended line: hit cycles, or a stall until the line has come. */
+void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op);
+/* Waits in hardware: starts whatever will call ts_task_stall_done(self) later, and stalls until it
+ * has been called. Interrupts wait. The caller arranges the call before it calls this. */
+void ts_task_stall(struct ts_task *self);
+void ts_task_stall_done(struct ts_task *self);
+/* Spins until cond(arg) holds. Interrupts are taken if they are on. Whoever makes the condition
+ * true calls ts_task_spin_signal(self); if line is not NULL, the spinner re-reads it after each
+ * signal, which costs the transfer. A vCPU spinning in the kernel is subject to pause-loop exits. */
+void ts_task_spin(struct ts_task *self, bool (*cond)(void *arg), void *arg, struct ts_line *line);
+/* The same, but gives up at deadline: false if cond does not hold then. */
+bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *arg,
+                           struct ts_line *line, ts_time deadline);
+void ts_task_spin_signal(struct ts_task *spinner);
+/* Blocks until ts_task_wake; returns at once if a wake-up came since state was last running
+ * (callers re-check their condition in a loop). */
+void ts_task_block(struct ts_task *self);
+/* Sleeps for at least ps: timer interrupt on the CPU where it went to sleep, then a wake-up. */
+void ts_task_sleep(struct ts_task *self, ts_time ps);
+/* The scheduler's part of a tick, and of a timer interrupt: for interrupt handlers. */
+void ts_cpu_handle_tick(struct ts_task *self);
+void ts_cpu_handle_timer(struct ts_task *self);
+/* Waits, as an idle CPU does, until something is pending; physical CPUs only. */
+void ts_task_idle_wait(struct ts_task *self);
+/* yield_to (kernel/sched/core.c): boosts t, which waits on a run queue, and gives way. False, with
+ * nothing done, when t is not waiting, both queues hold nobody else, or t's CPU is switching. */
+bool ts_task_yield_to(struct ts_task *self, struct ts_task *t);
+/* Gives way if another task should run. */
+void ts_task_cond_resched(struct ts_task *self);
+/* Ends the task; does not return to fn. */
+void ts_task_exit(struct ts_task *self);
+
+/* --- state, no time passes (except that enabling takes pending interrupts) --- */
+void ts_irq_disable(struct ts_task *self);
+void ts_irq_enable(struct ts_task *self);
+void ts_preempt_disable(struct ts_task *self);
+void ts_preempt_enable(struct ts_task *self);
+/* Mode of the CPU's time from now on; returns the one before. */
+enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode);
+/* Makes a blocked task runnable: chooses a CPU, enqueues, sends a reschedule IPI if needed (charged
+ * to self). self NULL: from hardware context at construction (no IPI cost). */
+void ts_task_wake(struct ts_task *self, struct ts_task *t);
+/* A vector arrives at cpu's local interface now; hardware context or software. */
+void ts_cpu_raise(struct ts_cpu *cpu, enum ts_vector vector);
+/* Something changed that the code executing on this pCPU must look at. */
+void ts_cpu_kick(struct ts_cpu *pcpu);
+/* Deliverable work for the code that executes at this level? */
+void ts_task_poll(struct ts_task *self);
+/* Runs the scheduler now; returns when self is running again. */
+void ts_task_schedule(struct ts_task *self);
+/* Is the task executing on a CPU at its own level? (optimistic spinning asks) */
+bool ts_task_on_cpu(const struct ts_task *t);
+/* Sets need_resched of cpu and sees to it that it is noticed. */
+void ts_cpu_resched(struct ts_task *self, struct ts_cpu *cpu);
+/* vCPU clocks for critical paths: time not running, and time in exits, until now. */
+ts_time ts_vcpu_not_running_ps(const struct ts_cpu *vcpu);
+ts_time ts_vcpu_host_ps(const struct ts_cpu *vcpu);
+ts_time ts_cpu_irq_off_ps(const struct ts_cpu *cpu);
+/* Moves the running or parked time of every mode up to now (before statistics are read). */
+void ts_cpu_account(struct ts_cpu *cpu);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

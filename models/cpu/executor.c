@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Execution: how the code on fibers lets time pass, and how interrupts and exits cut in. */
+#include "models/cpu/cpu_private.h"
+
+static void on_park_event(struct ts_engine *engine, struct ts_event *event)
+{
+    (void)engine;
+    ts_cpu_execute(TS_CONTAINER_OF(event, struct ts_cpu, park_event));
+}
+
+void ts_cpu_executor_init(struct ts_cpu *p)
+{
+    ts_event_init(&p->park_event, on_park_event);
+    p->park = TS_PARK_NONE;
+}
+
+struct ts_cpu *ts_cpu_physical(struct ts_cpu *cpu)
+{
+    if (!cpu->is_virtual)
+        return cpu;
+    struct ts_cpu *p = cpu->host_task->cpu;
+    return p->current == cpu->host_task ? p : NULL;
+}
+
+void ts_cpu_execute(struct ts_cpu *p)
+{
+    do {
+        p->switching = false;
+        p->park = TS_PARK_NONE;
+        ts_fiber_resume(ts_cpu_leaf(p)->fiber);
+    } while (p->switching);
+}
+
+void ts_cpu_hand_over(struct ts_cpu *p, struct ts_task *leaf)
+{
+    p->switching = true;
+    ts_fiber_suspend(leaf->fiber);
+}
+
+void ts_cpu_park(struct ts_cpu *p, ts_time until, uint32_t kind)
+{
+    struct ts_task *leaf = ts_cpu_leaf(p);
+    TS_ASSERT(p->park == TS_PARK_NONE);
+    p->park = kind;
+    if (until != TS_TIME_NEVER)
+        ts_engine_schedule(p->domain->engine, &p->park_event, until, TS_PHASE_SOFTWARE);
+    ts_fiber_suspend(leaf->fiber);
+}
+
+/* Lets the parked fiber of p go on at this very time, after the hardware of this instant. */
+static void unpark(struct ts_cpu *p)
+{
+    struct ts_engine *engine = p->domain->engine;
+    p->park = TS_PARK_NONE;
+    ts_engine_cancel(engine, &p->park_event);
+    ts_engine_schedule(engine, &p->park_event, ts_engine_now(engine), TS_PHASE_SOFTWARE);
+}
+
+void ts_cpu_kick(struct ts_cpu *pcpu)
+{
+    if (pcpu->park == TS_PARK_INTERRUPTIBLE)
+        unpark(pcpu);
+}
+
+/* A vector has been accepted: the handler runs nested on the interrupted task's fiber. */
+static void take_interrupt(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    enum ts_vector v = (enum ts_vector)__builtin_ctz(c->pending);
+    bool user = self->user_mode;
+    c->pending &= ~(1u << v);
+    c->stats.interrupts[v]++;
+    if (c->irq_off++ == 0)
+        c->irq_off_since = ts_task_now(self);
+    enum ts_cpu_mode mode = ts_cpu_set_mode(c, TS_MODE_IRQ);
+    self->user_mode = false;
+    c->ops->interrupt(self, v, c->raised[v]);
+    self->user_mode = user;
+    TS_ASSERT(self->cpu == c);
+    (void)ts_cpu_set_mode(c, mode);
+    if (--c->irq_off == 0)
+        c->irq_off_total_ps += ts_task_now(self) - c->irq_off_since;
+}
+
+void ts_task_poll(struct ts_task *self)
+{
+    for (;;) {
+        struct ts_cpu *c = self->cpu;
+        if (c->is_virtual && c->in_guest) {
+            const struct ts_cpu *p = c->host_task->cpu;
+            if (p->pending | (uint32_t)p->need_resched) {
+                c->ops->host_exit(c);
+                continue;
+            }
+        }
+        if (c->irq_off)
+            return;
+        if (c->pending)
+            take_interrupt(self);
+        else if (c->need_resched && !c->preempt_off)
+            ts_task_schedule(self);
+        else
+            return;
+    }
+}
+
+void ts_task_work(struct ts_task *self, uint64_t cycles)
+{
+    struct ts_engine *engine = self->domain->engine;
+    const struct ts_clock *clock = self->domain->clock;
+    uint64_t left = cycles;
+    for (;;) {
+        if (ts_task_attention(self))
+            ts_task_poll(self);
+        if (left == 0)
+            return;
+        uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
+        ts_time end = ts_clock_cycle_time(clock, start + left);
+        if (ts_engine_try_advance(engine, end))
+            return;
+        ts_cpu_park(ts_cpu_physical(self->cpu), end, TS_PARK_INTERRUPTIBLE);
+        ts_time now = ts_engine_now(engine);
+        if (now >= end)
+            return;
+        /* Interrupted: the cycle in progress completes, the rest is still to be done. */
+        left -= ts_clock_cycle_at(clock, now) - start;
+    }
+}
+
+void ts_task_work_ps(struct ts_task *self, ts_time ps)
+{
+    const struct ts_clock *clock = self->domain->clock;
+    ts_task_work(self, ts_clock_cycle_at(clock, ps));
+}
+
+static void line_done(struct ts_line_req *req)
+{
+    struct ts_cpu *p = req->user;
+    TS_ASSERT(p->park == TS_PARK_STALLED);
+    unpark(p);
+}
+
+void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op)
+{
+    if (ts_task_attention(self))
+        ts_task_poll(self);
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    uint64_t cycles = 0;
+    if (!ts_line_access(self->domain->lines, line, self->domain->topology->core[p->id], op,
+                        &p->line_req, line_done, p, &cycles))
+        ts_cpu_park(p, TS_TIME_NEVER, TS_PARK_STALLED);
+    ts_task_work(self, cycles);
+}
+
+void ts_task_stall(struct ts_task *self)
+{
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    if (!self->stall_over)
+        ts_cpu_park(p, TS_TIME_NEVER, TS_PARK_STALLED);
+    TS_ASSERT(self->stall_over);
+    self->stall_over = false;
+}
+
+void ts_task_stall_done(struct ts_task *self)
+{
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    self->stall_over = true;
+    /* Not parked: the answer came while the stall was being arranged. */
+    if (p->park == TS_PARK_STALLED)
+        unpark(p);
+}
+
+bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *arg,
+                           struct ts_line *line, ts_time deadline)
+{
+    struct ts_engine *engine = self->domain->engine;
+    const struct ts_clock *clock = self->domain->clock;
+    enum ts_cpu_mode mode = ts_cpu_set_mode(self->cpu, TS_MODE_SPIN);
+    bool holds;
+    for (;;) {
+        if (ts_task_attention(self))
+            ts_task_poll(self);
+        holds = cond(arg);
+        if (holds || ts_engine_now(engine) >= deadline)
+            break;
+        struct ts_cpu *c = self->cpu;
+        ts_time pause = TS_TIME_NEVER;
+        if (c->is_virtual && c->pause_window_cycles && !self->user_mode)
+            pause = ts_clock_after(clock, ts_engine_now(engine), c->pause_window_cycles);
+        self->spinning = true;
+        self->spin_signalled = false;
+        ts_cpu_park(ts_cpu_physical(c), pause < deadline ? pause : deadline,
+                    TS_PARK_INTERRUPTIBLE);
+        self->spinning = false;
+        if (self->spin_signalled) {
+            if (line)
+                ts_task_line(self, line, TS_LINE_READ);
+        } else if (ts_engine_now(engine) >= pause) {
+            c->ops->pause_exit(c);
+        }
+    }
+    (void)ts_cpu_set_mode(self->cpu, mode);
+    return holds;
+}
+
+void ts_task_spin(struct ts_task *self, bool (*cond)(void *arg), void *arg, struct ts_line *line)
+{
+    (void)ts_task_spin_deadline(self, cond, arg, line, TS_TIME_NEVER);
+}
+
+void ts_task_spin_signal(struct ts_task *spinner)
+{
+    spinner->spin_signalled = true;
+    if (spinner->spinning)
+        ts_cpu_kick(ts_cpu_physical(spinner->cpu));
+}
+
+void ts_task_idle_wait(struct ts_task *self)
+{
+    struct ts_cpu *p = self->cpu;
+    TS_ASSERT(!p->is_virtual);
+    enum ts_cpu_mode mode = ts_cpu_set_mode(p, TS_MODE_IDLE);
+    while (!ts_task_attention(self) && p->rq.nr == 0)
+        ts_cpu_park(p, TS_TIME_NEVER, TS_PARK_INTERRUPTIBLE);
+    (void)ts_cpu_set_mode(p, mode);
+}
+
+void ts_irq_disable(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    if (c->irq_off++ == 0)
+        c->irq_off_since = ts_task_now(self);
+}
+
+void ts_irq_enable(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    TS_ASSERT(c->irq_off > 0);
+    if (--c->irq_off == 0) {
+        c->irq_off_total_ps += ts_task_now(self) - c->irq_off_since;
+        if (ts_task_attention(self))
+            ts_task_poll(self);
+    }
+}
+
+void ts_preempt_disable(struct ts_task *self)
+{
+    self->cpu->preempt_off++;
+}
+
+void ts_preempt_enable(struct ts_task *self)
+{
+    TS_ASSERT(self->cpu->preempt_off > 0);
+    self->cpu->preempt_off--;
+    if (ts_task_attention(self))
+        ts_task_poll(self);
+}
+
+void ts_cpu_raise(struct ts_cpu *cpu, enum ts_vector vector)
+{
+    if (!(cpu->pending & (1u << vector))) {
+        cpu->pending |= 1u << vector;
+        cpu->raised[vector] = ts_engine_now(cpu->domain->engine);
+    }
+    if (!cpu->is_virtual)
+        ts_cpu_kick(cpu);
+    else if (cpu->in_guest)
+        ts_cpu_kick(cpu->host_task->cpu);
+}
+
+/* --- clocks --- */
+
+enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode)
+{
+    enum ts_cpu_mode before = cpu->mode;
+    ts_cpu_account(cpu);
+    cpu->mode = mode;
+    return before;
+}
+
+void ts_cpu_account(struct ts_cpu *cpu)
+{
+    ts_time now = ts_engine_now(cpu->domain->engine);
+    ts_time delta = now - cpu->mode_since;
+    cpu->mode_since = now;
+    cpu->stats.mode_ps[cpu->mode] += delta;
+    if (!cpu->current)
+        return;
+    if (cpu->mode == TS_MODE_USER)
+        cpu->current->user_ps += delta;
+    else if (cpu->mode == TS_MODE_SYSTEM || cpu->mode == TS_MODE_SPIN || cpu->mode == TS_MODE_IRQ)
+        cpu->current->system_ps += delta;
+}
+
+static ts_time running_sum(const struct ts_cpu *c, ts_time total, ts_time since)
+{
+    return since == TS_TIME_NEVER ? total : total + (ts_engine_now(c->domain->engine) - since);
+}
+
+ts_time ts_vcpu_not_running_ps(const struct ts_cpu *vcpu)
+{
+    if (!vcpu->is_virtual)
+        return 0;
+    return running_sum(vcpu, vcpu->not_running_total_ps, vcpu->not_running_since);
+}
+
+ts_time ts_vcpu_host_ps(const struct ts_cpu *vcpu)
+{
+    if (!vcpu->is_virtual)
+        return 0;
+    return running_sum(vcpu, vcpu->host_total_ps, vcpu->host_since);
+}
+
+ts_time ts_cpu_irq_off_ps(const struct ts_cpu *cpu)
+{
+    return running_sum(cpu, cpu->irq_off_total_ps, cpu->irq_off ? cpu->irq_off_since : TS_TIME_NEVER);
+}

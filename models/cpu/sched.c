@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Run-queue lists, and the parameters of the host's and the guest's scheduler. */
+#include "models/cpu/sched.h"
+
+#include <string.h>
+
+void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
+                         struct ts_sched_entity *e)
+{
+    TS_ASSERT(!e->queued);
+    e->next = pos;
+    e->prev = pos ? pos->prev : rq->tail;
+    if (e->prev)
+        e->prev->next = e;
+    else
+        rq->head = e;
+    if (pos)
+        pos->prev = e;
+    else
+        rq->tail = e;
+    e->queued = true;
+    rq->nr++;
+}
+
+void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e)
+{
+    TS_ASSERT(e->queued && rq->nr > 0);
+    if (e->prev)
+        e->prev->next = e->next;
+    else
+        rq->head = e->next;
+    if (e->next)
+        e->next->prev = e->prev;
+    else
+        rq->tail = e->prev;
+    e->next = NULL;
+    e->prev = NULL;
+    e->queued = false;
+    rq->nr--;
+}
+
+const struct ts_sched_ops *ts_sched_find(const char *name)
+{
+    for (size_t i = 0; i < ts_sched_table_count; i++) {
+        if (strcmp(ts_sched_table[i]->name, name) == 0)
+            return ts_sched_table[i];
+    }
+    return NULL;
+}
+
+/* --- parameters --- */
+
+/* In the order of ts_sched_table, which is sorted by name. */
+static const char *const policy_names[] = {"cfs", "eevdf", "rr", NULL};
+enum { POLICY_EEVDF = 1, POLICY_LAST = 2 };
+
+/* The rows that host and guest share; the two differ in what a switch costs. */
+#define SCHED_ROWS(switch_default, switch_help, switch_source)                                     \
+    {"policy",                                                                                     \
+     TS_PARAM_ENUM,                                                                                \
+     offsetof(struct ts_sched_params, policy),                                                     \
+     POLICY_EEVDF,                                                                                 \
+     0,                                                                                            \
+     POLICY_LAST,                                                                                  \
+     policy_names,                                                                                 \
+     "scheduling policy",                                                                          \
+     "Linux 6.6 replaced CFS by EEVDF; KVM PV TLB flush was measured under CFS (4.15)",            \
+     TS_CONF_CHOICE},                                                                              \
+        {"tick",                                                                                   \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, tick_ps),                                                \
+         4 * TS_MS,                                                                                \
+         100 * TS_US,                                                                              \
+         100 * TS_MS,                                                                              \
+         NULL,                                                                                     \
+         "period of the scheduler tick: a running task is preempted at ticks only",                \
+         "HZ=250 of distribution kernels; HRTICK is off (Linux 6.12 kernel/sched/features.h)",     \
+         TS_CONF_REMEMBERED},                                                                      \
+        {"latency",                                                                                \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, latency_ps),                                             \
+         24 * TS_MS,                                                                               \
+         TS_US,                                                                                    \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "cfs: period in which every runnable task runs once",                                     \
+         "Linux 6.1 kernel/sched/fair.c: 6 ms, times 4 on 8 CPUs or more",                         \
+         TS_CONF_VERBATIM},                                                                        \
+        {"min_granularity",                                                                        \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, min_granularity_ps),                                     \
+         3 * TS_MS,                                                                                \
+         TS_NS,                                                                                    \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "cfs: shortest slice, however many tasks are runnable",                                   \
+         "Linux 6.1 kernel/sched/fair.c: 0.75 ms, times 4 on 8 CPUs or more",                      \
+         TS_CONF_VERBATIM},                                                                        \
+        {"wakeup_granularity",                                                                     \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, wakeup_granularity_ps),                                  \
+         4 * TS_MS,                                                                                \
+         0,                                                                                        \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "cfs: lead in virtual time that a woken task needs to preempt",                           \
+         "Linux 6.1 kernel/sched/fair.c: 1 ms, times 4 on 8 CPUs or more",                         \
+         TS_CONF_VERBATIM},                                                                        \
+        {"slice",                                                                                  \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, slice_ps),                                               \
+         2800 * TS_US,                                                                             \
+         TS_US,                                                                                    \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "eevdf: base slice; rr: quantum",                                                         \
+         "Linux 6.12 kernel/sched/fair.c: 0.70 ms, times 4 on 8 CPUs or more",                     \
+         TS_CONF_VERBATIM},                                                                        \
+        {"switch",                                                                                 \
+         TS_PARAM_CYCLES,                                                                          \
+         offsetof(struct ts_sched_params, switch_cycles),                                          \
+         switch_default,                                                                           \
+         0,                                                                                        \
+         10000000,                                                                                 \
+         NULL,                                                                                     \
+         switch_help,                                                                              \
+         switch_source,                                                                            \
+         TS_CONF_REMEMBERED},                                                                      \
+        {"wakeup",                                                                                 \
+         TS_PARAM_CYCLES,                                                                          \
+         offsetof(struct ts_sched_params, wakeup_cycles),                                          \
+         1000,                                                                                     \
+         0,                                                                                        \
+         10000000,                                                                                 \
+         NULL,                                                                                     \
+         "try_to_wake_up on the waker's side, without the reschedule IPI",                         \
+         "estimate",                                                                               \
+         TS_CONF_GUESS},                                                                           \
+    {                                                                                              \
+        "migration_cost", TS_PARAM_TIME, offsetof(struct ts_sched_params, migration_cost_ps),      \
+            500 * TS_US, 0, 10 * TS_S, NULL,                                                       \
+            "an idle CPU does not pull a task that ran less than this ago",                        \
+            "Linux 6.12 kernel/sched/fair.c sysctl_sched_migration_cost", TS_CONF_VERBATIM         \
+    }
+
+static const struct ts_param host_rows[] = {
+    SCHED_ROWS(6500, "context switch on a pCPU, without what loading a vCPU costs",
+               "vCPU to vCPU switch of 2 to 3 us on Skylake-SP, taken at 2.6 GHz")};
+static const struct ts_param guest_rows[] = {
+    SCHED_ROWS(1500, "context switch between threads, without switching the address space",
+               "about 0.6 us between threads on Skylake-SP, taken at 2.6 GHz")};
+
+const struct ts_param_table ts_host_sched_param_table = {"host_sched", host_rows,
+                                                         TS_ARRAY_LEN(host_rows)};
+const struct ts_param_table ts_guest_sched_param_table = {"guest_sched", guest_rows,
+                                                          TS_ARRAY_LEN(guest_rows)};

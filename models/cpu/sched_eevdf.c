@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Earliest Eligible Virtual Deadline First, Linux 6.6 and later (kernel/sched/fair.c of 6.12),
+ * equal weights and equal slices. An entity is eligible while it has had no more than the average;
+ * of those the earliest deadline runs. RUN_TO_PARITY: while the running one is eligible and has not
+ * used up the request it was picked with, nothing replaces it. With equal slices PREEMPT_SHORT
+ * never applies. */
+#include "models/cpu/sched.h"
+
+static int64_t ahead(uint64_t a, uint64_t b)
+{
+    return (int64_t)(a - b);
+}
+
+/* Sum over all runnable ones of vruntime - base, and their number. */
+static int64_t sum_ahead(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                         uint64_t base, int64_t *n)
+{
+    int64_t sum = 0;
+
+    *n = 0;
+    for (const struct ts_sched_entity *e = rq->head; e; e = e->next) {
+        sum += ahead(e->vruntime, base);
+        ++*n;
+    }
+    if (curr) {
+        sum += ahead(curr->vruntime, base);
+        ++*n;
+    }
+    return sum;
+}
+
+/* avg_vruntime, rounded down; of an empty queue the virtual time at which it became empty. */
+static uint64_t average(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+{
+    int64_t n;
+    int64_t sum = sum_ahead(rq, curr, rq->min_vruntime, &n);
+
+    if (n == 0)
+        return rq->min_vruntime;
+    if (sum < 0)
+        sum -= n - 1;
+    return rq->min_vruntime + (uint64_t)(sum / n);
+}
+
+/* entity_eligible, exact: the average is not rounded. */
+static bool eligible(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                     const struct ts_sched_entity *e)
+{
+    int64_t n;
+
+    return sum_ahead(rq, curr, e->vruntime, &n) >= 0;
+}
+
+static void update_min(struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+{
+    const struct ts_sched_entity *least = curr;
+
+    for (const struct ts_sched_entity *e = rq->head; e; e = e->next) {
+        if (!least || ahead(e->vruntime, least->vruntime) < 0)
+            least = e;
+    }
+    if (least && ahead(least->vruntime, rq->min_vruntime) > 0)
+        rq->min_vruntime = least->vruntime;
+}
+
+/* place_entity. An entity that went to sleep with a debt stays in the competition until the debt is
+ * worked off (DELAY_DEQUEUE), so it comes back where it was or, if the average has passed it since,
+ * with a lag of zero; one with a credit keeps it (PLACE_LAG), enlarged by what its own joining
+ * takes from the average. */
+static void place_woken(struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                        struct ts_sched_entity *e)
+{
+    uint64_t slice = rq->params->slice_ps;
+    uint64_t avg = average(rq, curr);
+    int64_t others = (int64_t)rq->nr + (curr != NULL);
+    int64_t limit = (int64_t)(2 * slice);
+    int64_t lag = e->lag < limit ? e->lag : limit; /* entity_lag */
+
+    if (e->sum_exec_ps == 0) {
+        e->vruntime = avg;
+        e->deadline = avg + slice / 2; /* PLACE_DEADLINE_INITIAL */
+        return;
+    }
+    if (others == 0)
+        e->vruntime = avg;
+    else if (lag > 0)
+        e->vruntime = avg - (uint64_t)(lag * (others + 1) / others);
+    else if (ahead(e->vruntime, avg) < 0)
+        e->vruntime = avg;
+    else if (ahead(e->vruntime, avg) > limit)
+        e->vruntime = avg + (uint64_t)limit;
+    e->deadline = e->vruntime + slice;
+}
+
+/* The queue is kept by deadline, equal ones in order of arrival. */
+static void eevdf_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                          struct ts_sched_entity *e, bool wakeup)
+{
+    struct ts_sched_entity *pos = rq->tail;
+
+    if (wakeup)
+        place_woken(rq, curr, e);
+    else if (ahead(e->deadline, e->vruntime) > (int64_t)rq->params->slice_ps ||
+             ahead(e->deadline, e->vruntime) <= 0)
+        e->deadline = e->vruntime + rq->params->slice_ps;
+    while (pos && ahead(pos->deadline, e->deadline) > 0)
+        pos = pos->prev;
+    ts_rq_insert_before(rq, pos ? pos->next : rq->head, e);
+    update_min(rq, curr);
+}
+
+static struct ts_sched_entity *first_eligible(const struct ts_runqueue *rq,
+                                              const struct ts_sched_entity *curr)
+{
+    struct ts_sched_entity *e = rq->head;
+
+    while (e && !eligible(rq, curr, e))
+        e = e->next;
+    return e;
+}
+
+static struct ts_sched_entity *eevdf_pick(struct ts_runqueue *rq)
+{
+    struct ts_sched_entity *e = first_eligible(rq, NULL);
+
+    if (!e)
+        return NULL;
+    ts_rq_remove(rq, e);
+    e->request_end = e->deadline;
+    return e;
+}
+
+static void eevdf_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
+{
+    uint64_t slice = rq->params->slice_ps;
+
+    /* Pulled by an idle CPU: its virtual time was moved between queues, its deadline was not. */
+    if (curr->sum_exec_ps - delta == curr->slice_start_ps) {
+        if (ahead(curr->deadline, curr->vruntime) > (int64_t)slice ||
+            ahead(curr->deadline, curr->vruntime) <= 0)
+            curr->deadline = curr->vruntime + slice;
+        curr->request_end = curr->deadline;
+    }
+    curr->vruntime += delta;
+    if (ahead(curr->vruntime, curr->deadline) >= 0)
+        curr->deadline = curr->vruntime + slice; /* update_deadline */
+    curr->lag = ahead(average(rq, curr), curr->vruntime);
+    update_min(rq, curr);
+}
+
+/* protect_slice: the deadline moves when the request has been used up. */
+static bool request_used_up(const struct ts_sched_entity *curr)
+{
+    return curr->deadline != curr->request_end;
+}
+
+static bool eevdf_tick(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+{
+    (void)rq;
+    return request_used_up(curr);
+}
+
+/* check_preempt_wakeup_fair: would pick_eevdf take the woken one? */
+static bool eevdf_preempts(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                           const struct ts_sched_entity *woken)
+{
+    bool stays = eligible(rq, curr, curr);
+    const struct ts_sched_entity *best;
+
+    if (stays && !request_used_up(curr))
+        return false;
+    best = first_eligible(rq, curr);
+    return best == woken && !(stays && ahead(curr->deadline, best->deadline) < 0);
+}
+
+extern const struct ts_sched_ops ts_sched_eevdf;
+const struct ts_sched_ops ts_sched_eevdf = {
+    .name = "eevdf",
+    .summary = "Earliest Eligible Virtual Deadline First, Linux 6.6 and later",
+    .reference = "Linux 6.12 kernel/sched/fair.c",
+    .enqueue = eevdf_enqueue,
+    .pick = eevdf_pick,
+    .charge = eevdf_charge,
+    .tick = eevdf_tick,
+    .preempts = eevdf_preempts,
+};

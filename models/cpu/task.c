@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tasks and their scheduling, the same for the host's pCPUs and a guest's vCPUs. */
+#include <stdlib.h>
+
+#include "models/cpu/cpu_private.h"
+
+/* --- charging and the tick --- */
+
+static void charge_current(struct ts_cpu *c)
+{
+    struct ts_task *t = c->current;
+    ts_time clock = ts_cpu_local_clock(c);
+    ts_time delta = clock - t->exec_mark;
+    t->exec_mark = clock;
+    /* In the middle of a switch the current task is already off the books. */
+    if (t->is_idle || delta == 0 || t->state != TS_TASK_RUNNING)
+        return;
+    t->se.sum_exec_ps += delta;
+    c->domain->sched->charge(&c->rq, &t->se, delta);
+}
+
+static void tick_arm(struct ts_cpu *c)
+{
+    ts_time period = c->domain->sched_params.tick_ps;
+    if (c->rq.nr == 0 || ts_event_pending(&c->tick))
+        return;
+    ts_time now = ts_engine_now(c->domain->engine);
+    ts_engine_schedule(c->domain->engine, &c->tick, (now / period + 1) * period, TS_PHASE_TIMER);
+}
+
+/* Ticks matter only where somebody waits: with an empty run queue they are not simulated. */
+static void on_tick(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_cpu *c = TS_CONTAINER_OF(event, struct ts_cpu, tick);
+    (void)engine;
+    if (c->rq.nr == 0)
+        return;
+    ts_cpu_raise(c, TS_VEC_TICK);
+    tick_arm(c);
+}
+
+static bool cpu_is_free(const struct ts_cpu *c)
+{
+    return c->current && c->current->is_idle && c->rq.nr == 0;
+}
+
+/* nohz_balancer_kick: a busy CPU's tick sends an idle one to look for work. */
+static void kick_idle_cpu(struct ts_task *self)
+{
+    struct ts_cpu_domain *d = self->domain;
+    for (uint32_t i = 1; d->balance && i < d->ncpus; i++) {
+        struct ts_cpu *c = &d->cpus[(self->cpu->id + i) % d->ncpus];
+        if (cpu_is_free(c) && !c->need_resched) {
+            ts_cpu_resched(self, c);
+            return;
+        }
+    }
+}
+
+void ts_cpu_handle_tick(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    charge_current(c);
+    if (c->rq.nr)
+        kick_idle_cpu(self);
+    if (c->rq.nr && (self->is_idle || c->domain->sched->tick(&c->rq, &self->se)))
+        c->need_resched = true;
+}
+
+/* --- sleeping --- */
+
+static void on_timer(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_task *t = TS_CONTAINER_OF(event, struct ts_task, timer);
+    struct ts_cpu *c = t->timer_cpu;
+    struct ts_task **tail = &c->expired;
+    (void)engine;
+    while (*tail)
+        tail = &(*tail)->expired_next;
+    t->expired_next = NULL;
+    *tail = t;
+    if (c->ops->timer_fired)
+        c->ops->timer_fired(c);
+    else
+        ts_cpu_raise(c, TS_VEC_TIMER);
+}
+
+void ts_cpu_handle_timer(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    while (c->expired) {
+        struct ts_task *t = c->expired;
+        c->expired = t->expired_next;
+        ts_task_wake(self, t);
+    }
+}
+
+void ts_task_sleep(struct ts_task *self, ts_time ps)
+{
+    if (self->cpu->ops->timer_program)
+        self->cpu->ops->timer_program(self);
+    self->timer_cpu = self->cpu;
+    ts_engine_schedule(self->domain->engine, &self->timer, ts_task_now(self) + ps, TS_PHASE_TIMER);
+    self->wake_pending = false;
+    ts_task_block(self);
+}
+
+/* --- choosing CPUs --- */
+
+static uint32_t cpu_socket(const struct ts_cpu *c)
+{
+    return c->is_virtual ? 0 : c->domain->topology->socket[c->id];
+}
+
+/* select_task_rq: where it last ran if free, else a free CPU of the same socket, else any free one,
+ * else where it last ran (kernel/sched/fair.c select_idle_sibling, without its scan limits). */
+static struct ts_cpu *select_cpu(struct ts_task *t)
+{
+    struct ts_cpu_domain *d = t->domain;
+    struct ts_cpu *any = NULL;
+    if (t->pinned)
+        return t->pinned;
+    /* Still switching away (p->on_cpu): its fiber can go on there only. */
+    if (!d->balance || cpu_is_free(t->cpu) || t->cpu->current == t)
+        return t->cpu;
+    for (uint32_t i = 1; i < d->ncpus; i++) {
+        struct ts_cpu *c = &d->cpus[(t->cpu->id + i) % d->ncpus];
+        if (!cpu_is_free(c))
+            continue;
+        if (cpu_socket(c) == cpu_socket(t->cpu))
+            return c;
+        if (!any)
+            any = c;
+    }
+    return any ? any : t->cpu;
+}
+
+static struct ts_task *task_of(struct ts_sched_entity *e)
+{
+    return TS_CONTAINER_OF(e, struct ts_task, se);
+}
+
+/* newidle balance: a CPU about to idle takes a waiting task from the CPU with the longest queue,
+ * unless it ran too recently to be worth moving (task_hot). */
+static struct ts_task *pull_task(struct ts_cpu *c)
+{
+    struct ts_cpu_domain *d = c->domain;
+    ts_time now = ts_engine_now(d->engine);
+    struct ts_cpu *busiest = NULL;
+    if (!d->balance)
+        return NULL;
+    for (uint32_t i = 1; i < d->ncpus; i++) {
+        struct ts_cpu *o = &d->cpus[(c->id + i) % d->ncpus];
+        if (o->rq.nr > (busiest ? busiest->rq.nr : 0) && !o->current->is_idle)
+            busiest = o;
+    }
+    if (!busiest)
+        return NULL;
+    for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
+        struct ts_task *t = task_of(e);
+        if (t->pinned || t == busiest->current || now - t->last_ran < d->sched_params.migration_cost_ps)
+            continue;
+        ts_rq_remove(&busiest->rq, e);
+        /* Virtual time is relative to a queue (set_task_rq_fair). */
+        e->vruntime = e->vruntime - busiest->rq.min_vruntime + c->rq.min_vruntime;
+        return t;
+    }
+    return NULL;
+}
+
+/* --- the switch --- */
+
+/* self has become its CPU's running task: what the far end of a switch does. */
+static void finish_switch(struct ts_task *self, enum ts_cpu_mode mode)
+{
+    struct ts_cpu *c = self->cpu;
+    if (c->ops->switch_in)
+        c->ops->switch_in(self);
+    (void)ts_cpu_set_mode(c, mode);
+    TS_ASSERT(c->irq_off > 0);
+    if (--c->irq_off == 0)
+        c->irq_off_total_ps += ts_task_now(self) - c->irq_off_since;
+}
+
+/* picked: the CPU's local clock when next was chosen. The switch itself is charged to next, as the
+ * kernel's continuous rq_clock does; else tasks that do nothing but yield would run for free. */
+static void become_current(struct ts_cpu *c, struct ts_task *next, ts_time picked)
+{
+    ts_time now = ts_engine_now(c->domain->engine);
+    (void)ts_cpu_set_mode(c, TS_MODE_SYSTEM);
+    if (next->cpu != c) {
+        next->cpu = c;
+        c->stats.migrations++;
+    }
+    if (!next->is_idle)
+        next->run_delay_ps += now - next->runnable_since;
+    next->state = TS_TASK_RUNNING;
+    next->exec_mark = picked;
+    next->se.slice_start_ps = next->se.sum_exec_ps;
+    c->current = next;
+    c->stats.context_switches++;
+    if (!next->is_idle)
+        ts_timeline_emit(c->domain->timeline, now, TS_TL_BEGIN, c->domain->group, c->id,
+                         next->name, next->number);
+}
+
+/* The boosted task, if it waits here and is not too far ahead of its fair share
+ * (wakeup_preempt_entity in pick_next_entity). */
+static struct ts_task *take_buddy(struct ts_cpu *c)
+{
+    struct ts_task *t = c->next_buddy;
+    c->next_buddy = NULL;
+    if (!t || t->cpu != c || !t->se.queued)
+        return NULL;
+    int64_t ahead = (int64_t)(t->se.vruntime - c->rq.min_vruntime);
+    if (ahead > (int64_t)c->domain->sched_params.wakeup_granularity_ps)
+        return NULL;
+    ts_rq_remove(&c->rq, &t->se);
+    return t;
+}
+
+static void requeue(struct ts_cpu *c, struct ts_task *prev)
+{
+    if (prev->state != TS_TASK_RUNNING || prev->is_idle)
+        return;
+    prev->state = TS_TASK_RUNNABLE;
+    prev->runnable_since = ts_engine_now(c->domain->engine);
+    c->domain->sched->enqueue(&c->rq, NULL, &prev->se, false);
+}
+
+static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
+{
+    const struct ts_sched_ops *sched = c->domain->sched;
+    bool yielding = c->yielding && c->rq.nr;
+    c->yielding = false;
+    struct ts_task *next = take_buddy(c);
+    if (next || !yielding)
+        requeue(c, prev);
+    if (next)
+        return next;
+    struct ts_sched_entity *e = sched->pick(&c->rq);
+    if (yielding)
+        requeue(c, prev);
+    if (e)
+        return task_of(e);
+    next = pull_task(c);
+    return next ? next : c->idle;
+}
+
+void ts_task_schedule(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    TS_ASSERT(c->current == self && c->irq_off == 0);
+    enum ts_cpu_mode mode = c->mode;
+    c->irq_off = 1;
+    c->irq_off_since = ts_task_now(self);
+    charge_current(c);
+    ts_time picked = ts_cpu_local_clock(c);
+    c->need_resched = false;
+    struct ts_task *next = pick_next(c, self);
+    tick_arm(c);
+    if (next == self) {
+        self->state = TS_TASK_RUNNING;
+        c->irq_off = 0;
+        return;
+    }
+    if (self->state == TS_TASK_RUNNABLE)
+        c->stats.preemptions++;
+    /* A pulled task belongs to this CPU from here on: nobody else may pick it. */
+    if (next->cpu != c) {
+        next->cpu = c;
+        c->stats.migrations++;
+    }
+    (void)ts_cpu_set_mode(c, TS_MODE_SYSTEM);
+    ts_task_work(self, c->domain->sched_params.switch_cycles);
+    if (c->ops->switch_out)
+        c->ops->switch_out(self, next);
+    struct ts_cpu *p = ts_cpu_physical(c);
+    struct ts_task *leaf = ts_cpu_leaf(p);
+    self->last_ran = ts_task_now(self);
+    if (!self->is_idle)
+        ts_timeline_emit(c->domain->timeline, self->last_ran, TS_TL_END, c->domain->group, c->id,
+                         self->name, self->number);
+    become_current(c, next, picked);
+    ts_cpu_hand_over(p, leaf);
+    finish_switch(self, mode);
+}
+
+/* --- blocking and waking --- */
+
+void ts_task_block(struct ts_task *self)
+{
+    if (self->wake_pending) {
+        self->wake_pending = false;
+        return;
+    }
+    self->state = TS_TASK_BLOCKED;
+    ts_task_schedule(self);
+    self->wake_pending = false;
+}
+
+void ts_cpu_resched(struct ts_task *self, struct ts_cpu *cpu)
+{
+    if (cpu->need_resched)
+        return;
+    cpu->need_resched = true;
+    if (self && self->cpu == cpu)
+        return;
+    if (self && !cpu->polling && cpu->ops->send_resched)
+        cpu->ops->send_resched(self, cpu);
+    else if (!cpu->is_virtual)
+        ts_cpu_kick(cpu);
+    else if (cpu->in_guest)
+        ts_cpu_kick(cpu->host_task->cpu);
+}
+
+void ts_task_wake(struct ts_task *self, struct ts_task *t)
+{
+    if (t->state != TS_TASK_BLOCKED && t->state != TS_TASK_NEW) {
+        t->wake_pending = true;
+        return;
+    }
+    bool fresh = t->state == TS_TASK_NEW;
+    t->state = TS_TASK_RUNNABLE;
+    if (self)
+        ts_task_work(self, t->domain->sched_params.wakeup_cycles);
+    struct ts_cpu *c = select_cpu(t);
+    if (c != t->cpu) {
+        t->se.vruntime = t->se.vruntime - t->cpu->rq.min_vruntime + c->rq.min_vruntime;
+        t->cpu = c;
+        c->stats.migrations++;
+    }
+    t->runnable_since = ts_engine_now(t->domain->engine);
+    c->stats.wakeups++;
+    charge_current(c);
+    if (fresh)
+        t->se.vruntime = c->rq.min_vruntime;
+    bool running = c->current->state == TS_TASK_RUNNING && !c->current->is_idle;
+    c->domain->sched->enqueue(&c->rq, running ? &c->current->se : NULL, &t->se, true);
+    tick_arm(c);
+    if (!running || c->domain->sched->preempts(&c->rq, &c->current->se, &t->se))
+        ts_cpu_resched(self, c);
+}
+
+bool ts_task_yield_to(struct ts_task *self, struct ts_task *t)
+{
+    struct ts_cpu *c = self->cpu;
+    struct ts_cpu *target = t->cpu;
+    if (t->state != TS_TASK_RUNNABLE || !t->se.queued || t == self)
+        return false;
+    if (c->rq.nr == 0 && target->rq.nr == 0)
+        return false;
+    /* A CPU in the middle of a switch holds its run-queue lock. */
+    if (target->current->state != TS_TASK_RUNNING)
+        return false;
+    target->next_buddy = t;
+    c->yielding = true;
+    c->need_resched = true;
+    if (target != c)
+        ts_cpu_resched(self, target);
+    ts_task_poll(self);
+    return true;
+}
+
+void ts_task_cond_resched(struct ts_task *self)
+{
+    if (ts_task_attention(self))
+        ts_task_poll(self);
+}
+
+void ts_task_exit(struct ts_task *self)
+{
+    self->state = TS_TASK_DEAD;
+    ts_task_schedule(self);
+    ts_bug(__FILE__, __LINE__, "a dead task was scheduled");
+}
+
+bool ts_task_on_cpu(const struct ts_task *t)
+{
+    return t->state == TS_TASK_RUNNING && t->cpu->current == t;
+}
+
+/* --- construction --- */
+
+static void task_main(void *arg)
+{
+    struct ts_task *t = arg;
+    struct ts_cpu *c = t->cpu;
+    if (c->is_virtual && !c->started) {
+        c->started = true;
+        finish_switch(c->host_task, TS_MODE_HOST);
+        c->ops->first_entry(c);
+    }
+    finish_switch(t, TS_MODE_SYSTEM);
+    t->fn(t);
+    ts_task_exit(t);
+}
+
+static void task_common(struct ts_task *t, struct ts_cpu_domain *d, const char *name)
+{
+    t->name = name;
+    t->number = (uint32_t)d->next_number++;
+    t->se.number = t->number;
+    t->state = TS_TASK_NEW;
+    t->domain = d;
+    t->cpu = &d->cpus[t->number % d->ncpus];
+    ts_event_init(&t->timer, on_timer);
+}
+
+enum ts_status ts_task_init(struct ts_task *t, struct ts_cpu_domain *d, const char *name,
+                            ts_task_fn *fn, void *user, struct ts_error *err)
+{
+    task_common(t, d, name);
+    t->fn = fn;
+    t->user = user;
+    return ts_fiber_create(&t->fiber, d->stack_bytes, task_main, t, err);
+}
+
+void ts_task_init_vcpu(struct ts_task *t, struct ts_cpu_domain *host, struct ts_cpu *vcpu,
+                       const char *name)
+{
+    task_common(t, host, name);
+    t->vcpu = vcpu;
+    vcpu->host_task = t;
+    vcpu->is_virtual = true;
+    vcpu->not_running_since = ts_engine_now(host->engine);
+    vcpu->host_since = TS_TIME_NEVER;
+    vcpu->mode = TS_MODE_IDLE;
+}
+
+void ts_task_fini(struct ts_task *t)
+{
+    if (t->domain)
+        ts_engine_cancel(t->domain->engine, &t->timer);
+    if (t->fiber)
+        ts_fiber_destroy(t->fiber);
+    t->fiber = NULL;
+}
+
+static void idle_main(struct ts_task *self)
+{
+    for (;;) {
+        ts_task_poll(self);
+        struct ts_cpu *c = self->cpu;
+        if (c->rq.nr || c->need_resched)
+            ts_task_schedule(self);
+        else
+            c->ops->idle(self);
+    }
+}
+
+enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
+                                  const struct ts_cpu_ops *ops, struct ts_error *err)
+{
+    d->cpus = calloc(ncpus, sizeof(*d->cpus));
+    if (!d->cpus)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
+    d->ncpus = ncpus;
+    for (uint32_t i = 0; i < ncpus; i++) {
+        struct ts_cpu *c = &d->cpus[i];
+        c->id = i;
+        c->domain = d;
+        c->ops = ops;
+        c->rq.params = &d->sched_params;
+        c->not_running_since = TS_TIME_NEVER;
+        c->host_since = TS_TIME_NEVER;
+        ts_event_init(&c->tick, on_tick);
+        ts_cpu_executor_init(c);
+    }
+    return TS_OK;
+}
+
+enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err)
+{
+    for (uint32_t i = 0; i < d->ncpus; i++) {
+        struct ts_cpu *c = &d->cpus[i];
+        c->idle = calloc(1, sizeof(*c->idle));
+        if (!c->idle)
+            return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for an idle task");
+        enum ts_status s = ts_task_init(c->idle, d, "idle", idle_main, NULL, err);
+        if (s != TS_OK)
+            return s;
+        c->idle->is_idle = true;
+        c->idle->cpu = c;
+        c->idle->pinned = c;
+        c->idle->state = TS_TASK_RUNNING;
+        c->current = c->idle;
+        /* Undone by finish_switch when the idle task first runs. */
+        c->irq_off = 1;
+        c->irq_off_since = ts_engine_now(d->engine);
+        c->mode_since = c->irq_off_since;
+        if (!c->is_virtual)
+            ts_engine_schedule(d->engine, &c->park_event, c->irq_off_since, TS_PHASE_SOFTWARE);
+    }
+    return TS_OK;
+}
+
+void ts_cpu_domain_fini(struct ts_cpu_domain *d)
+{
+    for (uint32_t i = 0; d->cpus && i < d->ncpus; i++) {
+        struct ts_cpu *c = &d->cpus[i];
+        ts_engine_cancel(d->engine, &c->tick);
+        ts_engine_cancel(d->engine, &c->park_event);
+        if (c->idle) {
+            ts_task_fini(c->idle);
+            free(c->idle);
+        }
+    }
+    free(d->cpus);
+    d->cpus = NULL;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLBI and DSB over a CHI-like fabric (CHI issue F.b, B8.2; arm.md 3).
+ *
+ * A TLBI leaves the core as DVMOp(Non-sync) to the misc node (MN) of its chip; the MN sends two
+ * SnpDVMOp parts to every other core of the domain and collects one response each; a receiving core
+ * queues the operation and applies it to its TLB in order, at the cost of a probe or a sweep. DSB
+ * waits for the Comp of every earlier TLBI of the same core, then sends DVMOp(Sync), which a core
+ * answers only when all earlier operations have been applied there. Several sockets: one MN a chip,
+ * the initiator's MN forwards one message to each peer MN, which fans out and answers once.
+ *
+ * Choices beyond the sources: every pCPU is a request node of its own (Arm server cores have one
+ * thread). Of the operations that an MN works on at a time one is kept for forwarded ones, and an
+ * own and a forwarded Sync may be under way together: without that two MNs could wait for each
+ * other. Forwarded operations need no tracker entry at the peer (its entries for other chips are
+ * counted apart, arm-cmn *_cxha). With the VMID filter a Sync goes to the cores that operations of
+ * its issuer have reached since the last one.
+ */
+#ifndef TS_MODELS_DVM_H
+#define TS_MODELS_DVM_H
+
+#include "models/interconnect/interconnect.h"
+#include "models/tlb/inval.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_dvm_params {
+    uint64_t mn_tracker;        /* operations in flight at an MN; more are retried */
+    uint64_t mn_service_cycles; /* mesh cycles between two snoop flits leaving the MN */
+    uint64_t rn_tracker;        /* outstanding DVMOps of one core; a TLBI beyond stalls */
+    uint64_t rn_queue;          /* snooped operations a core may hold before it stops answering */
+    uint64_t forward_cycles;    /* mesh cycles from snoop to response at a core */
+    uint64_t early_comp;        /* bool: MN completes a Non-sync before the snoop responses */
+    uint64_t vmid_filter;       /* bool: MN skips cores outside the VM's set (ts_dvm_set_domain) */
+    uint64_t mn_snoops;         /* operations an MN distributes or awaits responses for at a time */
+    uint64_t sync_drain_ps; /* a core answers a Sync no sooner: loads under old translations end */
+};
+extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */
+
+struct ts_dvm_stats {     /* names after drivers/perf/arm-cmn.c where one exists */
+    uint64_t issued;      /* TLBIs */
+    uint64_t syncs;       /* DSBs that needed a Sync */
+    uint64_t completed;   /* rule: every TLBI and Sync */
+    uint64_t rxreq_dvmop; /* accepted by the issuer's MN: once each */
+    uint64_t rxreq_dvmsync;
+    uint64_t rxreq_retried;
+    uint64_t forwarded;       /* to MNs of other chips */
+    uint64_t txsnp_flitv;     /* snoop flits sent */
+    uint64_t vmid_filtered;   /* targets not snooped */
+    uint64_t snoop_responses; /* rule: one a snooped core */
+    uint64_t snooped;         /* cores, once per operation or Sync */
+    uint64_t snooped_sync;    /* of these, by a Sync */
+    uint64_t applied;         /* operations applied to a TLB, the issuer's own included */
+    uint64_t sweep_ps;        /* time TLBs were busy with them */
+    struct ts_hist op_ps;     /* TLBI issue to Comp */
+    struct ts_hist sync_ps;   /* DSB start to end */
+};
+extern const struct ts_stat_table ts_dvm_stat_table;
+
+struct ts_dvm;
+/* Applies inval to the TLBs of core/pCPU `cpu` at this very moment and returns the core cycles its
+ * TLB is busy with it. */
+typedef uint64_t ts_dvm_apply_fn(void *user, uint32_t cpu, const struct ts_tlb_inval *inval);
+typedef void ts_dvm_done_fn(void *user, uint32_t cpu);
+
+enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
+                             const struct ts_topology *topology, struct ts_interconnect *ic,
+                             const struct ts_dvm_params *params, ts_dvm_apply_fn *apply, void *user,
+                             struct ts_error *err);
+void ts_dvm_destroy(struct ts_dvm *d);
+/* True if the core can take another TLBI now; otherwise the caller waits: done is called (once)
+ * when there is room, after which it asks again. */
+bool ts_dvm_can_issue(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user);
+/* Issues one broadcast operation from pCPU cpu; needs ts_dvm_can_issue. Posted. The issuer's own
+ * TLB is hit at once. */
+void ts_dvm_issue(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inval);
+/* DSB ISH: done is called when everything cpu issued before is complete everywhere (with a Sync if
+ * any was issued since the last one). Returns true, without calling done, when there is nothing to
+ * wait for. At most one at a time a CPU. */
+bool ts_dvm_dsb(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user);
+/* With vmid_filter: operations of this VMID go to pCPUs in `cores` only (software's duty to keep it
+ * right: openEuler hisi_virt.c). NULL: all. The set is copied; the first one of a VMID allocates,
+ * and without memory for it the operations go to all, which is always correct. */
+void ts_dvm_set_domain(struct ts_dvm *d, uint16_t vmid, const struct ts_cpumask *cores);
+const struct ts_dvm_stats *ts_dvm_stats(const struct ts_dvm *d);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

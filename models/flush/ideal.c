@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upper bound that every plot shows: all CPUs' translations die at once and for nothing. It is
+ * the one place where something acts at a distance. */
+#include "models/flush/flush.h"
+
+static void flush(struct ts_task *self, struct ts_flush_info *info,
+                  struct ts_shootdown_record *record)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    bool all = info->end == UINT64_MAX;
+    (void)record;
+    /* Every tag the address space may have: on x86 a slot of any vCPU, on arm64 its ASID. */
+    struct ts_tlb_inval inval = {
+        .kinds = TS_TLB_KIND_BIT(TS_TLB_COMBINED) | TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK),
+        .all_addresses = all,
+        .walk_any_address = true,
+        .asid_rule = g->arch == TS_ARCH_X86 ? TS_INVAL_ASID_ANY_NONGLOBAL : TS_INVAL_ASID_MATCH,
+        .asid = info->mm->asid,
+        .start = info->start,
+        .length = all ? 0 : info->end - info->start,
+    };
+    for (uint32_t p = 0; p < g->topology->ncpus; p++) {
+        if (g->arch == TS_ARCH_ARM64 || g->bare_metal) {
+            inval.vmid = g->vmid_base;
+            (void)ts_mmu_invalidate(g->mmus[p], &inval);
+            continue;
+        }
+        for (uint32_t v = 0; v < g->ncpus; v++) {
+            inval.vmid = (uint16_t)(g->vmid_base + v);
+            (void)ts_mmu_invalidate(g->mmus[p], &inval);
+        }
+    }
+    /* Nothing is left for a switch to flush. */
+    for (uint32_t i = 0; i < g->ncpus; i++) {
+        for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
+            if (g->cpus[i].ctxs[a].ctx_id == info->mm->ctx_id)
+                g->cpus[i].ctxs[a].tlb_gen = info->mm->tlb_gen;
+        }
+    }
+}
+
+const struct ts_flush_ops ts_flush_ideal = {
+    .name = "ideal",
+    .summary = "free and instant: the bound",
+    .reference = "none; no hardware does it",
+    .flush = flush,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* KVM's paravirtual TLB flush: a target that the host has preempted gets a flag in its steal-time
+ * record instead of an IPI, and flushes when it is next entered. */
+#include "models/flush/flush.h"
+#include "models/hypervisor/hypervisor.h"
+
+enum { PREEMPTED = 1u, FLUSH_TLB = 2u };
+
+struct kvm_pv_state {
+    uint64_t examined, deferred, cmpxchg_failed, interrupted; /* examined = the other three */
+};
+
+static void flush(struct ts_task *self, struct ts_flush_info *info,
+                  struct ts_shootdown_record *record)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    struct kvm_pv_state *state = g->flush_state;
+    struct ts_cpumask *mask = &gc->flush_mask;
+
+    ts_cpumask_copy(mask, &info->mm->cpumask);
+    TS_CPUMASK_FOR_EACH(cpu, mask)
+    {
+        struct ts_guest_cpu *target = &g->cpus[cpu];
+        if (target == gc)
+            continue; /* the executing vCPU is not preempted */
+        state->examined++;
+        ts_task_line(self, &target->steal_line, TS_LINE_READ);
+        uint32_t seen = target->preempted;
+        if (!(seen & PREEMPTED)) {
+            state->interrupted++;
+            continue;
+        }
+        /* One attempt: whoever changed the byte in between makes this an IPI. */
+        ts_task_line(self, &target->steal_line, TS_LINE_RMW);
+        if (target->preempted != seen) {
+            state->cmpxchg_failed++;
+            continue;
+        }
+        target->preempted = seen | FLUSH_TLB;
+        ts_cpumask_clear(mask, cpu);
+        state->deferred++;
+        g->hypervisor->stats.pv_flush_deferred++;
+    }
+    ts_native_flush_tlb_multi(self, mask, info, true, record);
+}
+
+#define ROW(f, h)                                                                                  \
+    {                                                                                              \
+        #f, TS_STAT_COUNTER, offsetof(struct kvm_pv_state, f), "1", h                              \
+    }
+static const struct ts_stat rows[] = {
+    ROW(examined, "targets whose preempted byte was read"),
+    ROW(deferred, "targets left to flush at their next entry"),
+    ROW(cmpxchg_failed, "targets whose byte changed under the compare-and-exchange"),
+    ROW(interrupted, "targets not reported as preempted"),
+};
+static const struct ts_stat_rule rules[] = {
+    {"each examined target goes one way",
+     {"+examined", "-deferred", "-cmpxchg_failed", "-interrupted"}},
+};
+static const struct ts_stat_table stats = {"flush.kvm_pv", rows, TS_ARRAY_LEN(rows), rules,
+                                           TS_ARRAY_LEN(rules)};
+
+const struct ts_flush_ops ts_flush_kvm_pv = {
+    .name = "kvm_pv",
+    .summary = "KVM PV TLB flush: preempted vCPUs flush at entry, the others get IPIs",
+    .reference = "arch/x86/kernel/kvm.c kvm_flush_tlb_multi, 6.12; arch/x86/kvm/x86.c "
+                 "record_steal_time; thread kvm-flush-tlb-multi",
+    .needs = TS_NEEDS_X86 | TS_NEEDS_VM | TS_NEEDS_PV_TLB_FLUSH,
+    .remote_by_mask = true,
+    .stats = &stats,
+    .state_size = sizeof(struct kvm_pv_state),
+    .flush = flush,
+};

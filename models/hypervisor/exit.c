@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exits and entries, and how an interrupt reaches a vCPU (arch/x86/kvm/x86.c vcpu_enter_guest,
+ * vmx/posted_intr.c; x86.md 2.6). */
+#include "models/hypervisor/hyp_private.h"
+
+static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason)
+{
+    s->exits++;
+    s->exit_interrupt += reason == TS_EXIT_INTERRUPT;
+    s->exit_icr += reason == TS_EXIT_ICR;
+    s->exit_hypercall += reason == TS_EXIT_HYPERCALL;
+    s->exit_halt += reason == TS_EXIT_HALT;
+    s->exit_pause += reason == TS_EXIT_PAUSE;
+    s->exit_timer += reason == TS_EXIT_TIMER;
+    s->exit_eoi += reason == TS_EXIT_EOI;
+}
+
+void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
+{
+    struct ts_cpu *cpu = v->cpu;
+    struct ts_task *self = &v->task;
+    TS_ASSERT(cpu->in_guest);
+    cpu->in_guest = false;
+    v->entering = false;
+    v->reason = reason;
+    cpu->host_since = ts_task_now(self);
+    v->guest_mode = ts_cpu_set_mode(cpu, TS_MODE_HOST);
+    (void)ts_cpu_set_mode(self->cpu, TS_MODE_HOST);
+    count_exit(&v->hyp->stats, reason);
+    /* The hardware's switch cannot be interrupted; what is pending is taken afterwards. */
+    ts_irq_disable(self);
+    ts_task_work(self, v->hyp->params.exit_cycles);
+    ts_irq_enable(self);
+}
+
+void ts_vcpu_sync_pir(struct ts_vcpu *v)
+{
+    struct ts_cpu *cpu = v->cpu;
+    uint32_t fresh = v->pir & ~cpu->pending;
+    for (uint32_t i = 0; i < TS_VECTORS; i++) {
+        if (fresh & (1u << i))
+            cpu->raised[i] = ts_task_now(&v->task);
+    }
+    cpu->pending |= v->pir;
+    v->pir = 0;
+    v->notified = false;
+}
+
+void ts_vm_entry(struct ts_vcpu *v)
+{
+    struct ts_task *self = &v->task;
+    struct ts_cpu *cpu = v->cpu;
+    for (;;) {
+        ts_task_poll(self);
+        ts_irq_disable(self);
+        v->entering = true;
+        ts_vcpu_requests(v);
+        struct ts_cpu *p = self->cpu;
+        if (!p->pending && !p->need_resched)
+            break;
+        v->entering = false;
+        ts_irq_enable(self);
+    }
+    ts_task_work(self, v->hyp->params.entry_cycles);
+    struct ts_cpu *p = self->cpu;
+    ts_vcpu_sync_pir(v);
+    cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
+    cpu->host_since = TS_TIME_NEVER;
+    v->reason = TS_EXIT_NONE;
+    v->hyp->stats.entries++;
+    cpu->in_guest = true;
+    (void)ts_cpu_set_mode(cpu, v->guest_mode);
+    (void)ts_cpu_set_mode(p, TS_MODE_GUEST);
+    /* From here a host interrupt exits: the guest's next step looks for it. */
+    p->irq_off--;
+    p->irq_off_total_ps += ts_task_now(self) - p->irq_off_since;
+}
+
+/* --- interrupts for a vCPU --- */
+
+static void host_ipi(struct ts_task *from, uint32_t target, enum ts_vector vector, uint64_t cookie)
+{
+    struct ts_hypervisor *h = from->domain->owner;
+    ts_task_work(from, h->interrupt_params.icr_write_cycles);
+    ts_interrupt_count_write(h->interrupt);
+    ts_interrupt_send(h->interrupt, from->cpu->id, target, vector, cookie);
+}
+
+void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from)
+{
+    struct ts_hypervisor *h = v->hyp;
+    v->pir |= 1u << vector;
+    if (v->blocked) {
+        h->stats.wakeups++;
+        ts_task_wake(from, &v->task);
+    } else if (v->polling) {
+        ts_task_spin_signal(&v->task);
+    } else if (v->entering && from != &v->task) {
+        if (v->notified)
+            return;
+        v->notified = true;
+        if (h->params.apicv)
+            h->stats.posted++;
+        else
+            h->stats.kicks++;
+        host_ipi(from, v->task.cpu->id, h->params.apicv ? TS_VEC_POSTED : TS_VEC_KICK, v->number);
+    }
+    /* Else it is seen at the next entry. */
+}
+
+void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
+{
+    struct ts_hypervisor *h = user;
+    struct ts_cpu *p = &h->host->cpus[target];
+    if (vector != TS_VEC_POSTED) {
+        ts_cpu_raise(p, (enum ts_vector)vector);
+        return;
+    }
+    struct ts_vcpu *v = &h->vcpus[cookie];
+    if (v->cpu->in_guest && v->task.cpu == p && p->current == &v->task) {
+        ts_vcpu_sync_pir(v);
+        ts_cpu_kick(p);
+    }
+}
+
+/* --- exits that guest code asks for --- */
+
+static bool all_running(const struct ts_guest *g, const uint32_t *targets, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!ts_vcpu_of(&g->cpus[targets[i]])->entering)
+            return false;
+    }
+    return true;
+}
+
+/* Hardware posts to each target without leaving the guest, if all of them run (AVIC's
+ * incomplete-IPI rule, taken for Intel's too: assumed). No time passes between look and post, so
+ * none of them can block in between. */
+static bool virtualised_ipi(struct ts_task *self, struct ts_guest *g, const uint32_t *targets,
+                            uint32_t n, enum ts_vector vector)
+{
+    struct ts_hypervisor *h = g->hypervisor;
+    ts_task_work(self, h->interrupt_params.icr_write_cycles);
+    if (!all_running(g, targets, n))
+        return false;
+    ts_interrupt_count_write(h->interrupt);
+    uint32_t from = ts_cpu_physical(self->cpu)->id;
+    for (uint32_t i = 0; i < n; i++) {
+        struct ts_vcpu *t = ts_vcpu_of(&g->cpus[targets[i]]);
+        t->pir |= 1u << vector;
+        if (t->notified)
+            continue;
+        t->notified = true;
+        h->stats.posted++;
+        ts_interrupt_send(h->interrupt, from, t->task.cpu->id, TS_VEC_POSTED, t->number);
+    }
+    return true;
+}
+
+void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
+                             enum ts_vector vector)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    struct ts_hypervisor *h = g->hypervisor;
+    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    const struct ts_hypervisor_params *p = &h->params;
+    if (p->ipiv && virtualised_ipi(self, g, targets, n, vector))
+        return;
+    ts_vm_exit(v, TS_EXIT_ICR);
+    ts_task_work(&v->task, h->arch == TS_ARCH_X86 ? p->icr_fastpath_cycles : p->sgi_trap_cycles);
+    for (uint32_t i = 0; i < n; i++) {
+        ts_task_work(&v->task, p->inject_cycles);
+        ts_vcpu_deliver(ts_vcpu_of(&g->cpus[targets[i]]), vector, &v->task);
+    }
+    ts_vm_entry(v);
+}
+
+/* --- CPU operations of vCPUs --- */
+
+static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
+{
+    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    /* The guest's tick is its timer's interrupt: VMX preemption timer or host hrtimer. */
+    if (vector == TS_VEC_TICK) {
+        ts_vm_exit(v, TS_EXIT_TIMER);
+        ts_vm_entry(v);
+    }
+    ts_guest_interrupt(self, vector, raised);
+    /* A GIC's virtual CPU interface deactivates without an exit. */
+    if (!v->hyp->params.apicv && v->hyp->arch == TS_ARCH_X86) {
+        ts_vm_exit(v, TS_EXIT_EOI);
+        ts_vm_entry(v);
+    }
+}
+
+static void vcpu_timer_program(struct ts_task *self)
+{
+    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    ts_vm_exit(v, TS_EXIT_TIMER);
+    ts_task_work(&v->task, v->hyp->params.icr_fastpath_cycles);
+    ts_vm_entry(v);
+}
+
+/* The host's timer for the vCPU fires on the pCPU where the vCPU is or last was. */
+static void vcpu_timer_fired(struct ts_cpu *cpu)
+{
+    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    struct ts_cpu *p = v->task.cpu;
+    struct ts_hyp_pcpu *hp = &v->hyp->pcpus[p->id];
+    if (!v->timer_queued) {
+        v->timer_queued = true;
+        v->timer_next = NULL;
+        struct ts_vcpu **tail = &hp->timers;
+        while (*tail)
+            tail = &(*tail)->timer_next;
+        *tail = v;
+    }
+    ts_cpu_raise(p, TS_VEC_TIMER);
+}
+
+static void vcpu_host_exit(struct ts_cpu *cpu)
+{
+    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    ts_vm_exit(v, TS_EXIT_INTERRUPT);
+    ts_vm_entry(v);
+}
+
+static void vcpu_first_entry(struct ts_cpu *cpu)
+{
+    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    cpu->host_since = ts_task_now(&v->task);
+    v->guest_mode = TS_MODE_SYSTEM;
+    ts_vm_entry(v);
+}
+
+const struct ts_cpu_ops ts_vcpu_ops = {
+    .interrupt = vcpu_interrupt,
+    .switch_out = ts_guest_switch_out,
+    .idle = ts_hypervisor_halt,
+    .send_resched = ts_guest_send_resched,
+    .timer_program = vcpu_timer_program,
+    .timer_fired = vcpu_timer_fired,
+    .host_exit = vcpu_host_exit,
+    .pause_exit = ts_vcpu_pause_exit,
+    .first_entry = vcpu_first_entry,
+};
+
+/* --- CPU operations of the host's pCPUs --- */
+
+static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
+{
+    while (hp->timers) {
+        struct ts_vcpu *v = hp->timers;
+        hp->timers = v->timer_next;
+        v->timer_queued = false;
+        ts_vcpu_deliver(v, TS_VEC_TIMER, self);
+    }
+}
+
+static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
+{
+    struct ts_hypervisor *h = self->domain->owner;
+    (void)raised;
+    ts_task_work(self, h->params.host_irq_cycles);
+    if (vector == TS_VEC_KICK)
+        ts_hyp_ack_kicks(h, self->cpu->id);
+    else if (vector == TS_VEC_TICK)
+        ts_cpu_handle_tick(self);
+    else if (vector == TS_VEC_TIMER)
+        host_timers(self, &h->pcpus[self->cpu->id]);
+}
+
+static void host_switch_out(struct ts_task *self, struct ts_task *next)
+{
+    (void)next;
+    if (self->vcpu)
+        ts_vcpu_put(ts_vcpu_of(self->vcpu->user), self->state == TS_TASK_RUNNABLE);
+}
+
+static void host_switch_in(struct ts_task *self)
+{
+    if (self->vcpu)
+        ts_vcpu_load(ts_vcpu_of(self->vcpu->user));
+}
+
+static void host_idle(struct ts_task *self)
+{
+    const struct ts_hypervisor *h = self->domain->owner;
+    ts_task_idle_wait(self);
+    ts_task_work_ps(self, h->params.wakeup_ps);
+}
+
+static void host_send_resched(struct ts_task *self, struct ts_cpu *target)
+{
+    host_ipi(self, target->id, TS_VEC_RESCHED, 0);
+}
+
+const struct ts_cpu_ops ts_host_cpu_ops = {
+    .interrupt = host_interrupt,
+    .switch_out = host_switch_out,
+    .switch_in = host_switch_in,
+    .idle = host_idle,
+    .send_resched = host_send_resched,
+};

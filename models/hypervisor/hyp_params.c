@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameters and statistics of the hypervisor. Defaults: KVM 6.12 on a Skylake-class server. */
+#include "models/hypervisor/hypervisor.h"
+
+#define OFF(f) offsetof(struct ts_hypervisor_params, f)
+#define CYC(k, f, d, hi, h, s, c)                                                                  \
+    {                                                                                              \
+        k, TS_PARAM_CYCLES, OFF(f), d, 0, hi, NULL, h, s, c                                        \
+    }
+#define FLAG(k, f, d, h, s, c)                                                                     \
+    {                                                                                              \
+        k, TS_PARAM_BOOL, OFF(f), d, 0, 1, NULL, h, s, c                                           \
+    }
+#define TIME(k, f, d, hi, h, s, c)                                                                 \
+    {                                                                                              \
+        k, TS_PARAM_TIME, OFF(f), d, 0, hi, NULL, h, s, c                                          \
+    }
+
+static const char *const kinds[] = {"none", "kvm", NULL};
+static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
+static const char *const hv[] = {"off", "4.18", "fifo16", NULL};
+static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
+
+#define V TS_CONF_VERBATIM
+#define D TS_CONF_DERIVED
+#define R TS_CONF_REMEMBERED
+#define G TS_CONF_GUESS
+#define C TS_CONF_CHOICE
+
+static const struct ts_param rows[] = {
+    {"kind", TS_PARAM_ENUM, OFF(kind), TS_HYP_KVM, 0, 1, kinds,
+     "none: the guest's operating system runs on the pCPUs itself", "setting", C},
+    CYC("exit", exit_cycles, 600, 1000000, "VM exit, guest to host handler",
+        "calibration A5: round trip of a non-nested exit 1100-1300 cycles on Skylake, half", R),
+    CYC("entry", entry_cycles, 600, 1000000, "VM entry, host handler to guest",
+        "calibration A5: round trip of a non-nested exit 1100-1300 cycles on Skylake, half", R),
+    CYC("hypercall", hypercall_cycles, 200, 1000000, "dispatch of a hypercall beyond exit and entry",
+        "assumed", G),
+    CYC("icr_fastpath", icr_fastpath_cycles, 300, 1000000,
+        "emulation of one x2APIC ICR or timer MSR write beyond exit and entry",
+        "assumed; KVM 5.8+ fast path, commit 1e9e2622a149", G),
+    CYC("inject", inject_cycles, 250, 1000000,
+        "look-up of one target vCPU and setting its PIR or IRR bit",
+        "assumed; calibration A6 gives 970 ns a target with the slowest acknowledgement", G),
+    FLAG("apicv", apicv, 1, "posted interrupts: delivery to a running vCPU without its exit",
+         "kvm_intel enable_apicv=1 (x86.md 2.6)", V),
+    FLAG("ipiv", ipiv, 0, "the guest's ICR write does not exit if all targets run",
+         "kvm_intel enable_ipiv, SPR and later (x86.md 2.6)", V),
+    CYC("sgi_trap", sgi_trap_cycles, 900, 1000000,
+        "Arm: emulation of one ICC_SGI1R write beyond exit and entry", "assumed", G),
+    CYC("kick", kick_cycles, 80, 1000000, "host: looking at one vCPU named in a flush request",
+        "assumed", G),
+    CYC("host_irq", host_irq_cycles, 700, 1000000, "host interrupt, entry to return",
+        "calibration A5: IRQ entry+handler 600-1000 cycles on Skylake", R),
+    CYC("vcpu_put_load", vcpu_put_load_cycles, 1500, 1000000,
+        "saving and loading vCPU state at a switch, beyond the context switch",
+        "assumed; calibration A5: vCPU to vCPU 2-3 us in all", G),
+    CYC("invvpid", invvpid_cycles, 500, 1000000,
+        "one single-context INVVPID, or local VMALLE1 at a vCPU switch on Arm",
+        "assumed; between INVPCID single and all (calibration A4)", G),
+    CYC("invvpid_addr", invvpid_addr_cycles, 300, 1000000, "one individual-address INVVPID",
+        "assumed; as INVPCID single (calibration A4)", G),
+    FLAG("flush_on_migration", flush_on_migration, 1,
+         "INVEPT global on the new pCPU when a vCPU has moved", "kvm/vmx vmx_vcpu_load_vmcs", V),
+    CYC("invept", invept_cycles, 600, 1000000, "one global INVEPT", "assumed", G),
+    TIME("halt_poll", halt_poll_ps, 200 * TS_US, TS_S, "host halt polling cap; 0: off",
+         "halt_poll_ns, x86 kvm_host.h", V),
+    TIME("halt_poll_grow_start", halt_poll_grow_start_ps, 10 * TS_US, TS_S,
+         "first halt polling time", "halt_poll_ns_grow_start, kvm_main.c", V),
+    TIME("wakeup", wakeup_ps, 2 * TS_US, TS_S,
+         "idle pCPU: from its interrupt until it runs again (C1-class idle state)",
+         "calibration A5: halt wake 5-20 us in all without polling, of which this is the idle exit",
+         R),
+    FLAG("ple", ple, 1, "pause-loop exiting with directed yield", "kvm_intel ple_gap=128 (x86.md 3.4)",
+         V),
+    CYC("ple_window", ple_window_cycles, 4096, UINT32_MAX, "cycles of spinning until a pause exit; doubles at each until the vCPU is scheduled in again",
+        "KVM_VMX_DEFAULT_PLE_WINDOW, kvm/x86.h; ple_window_grow 2, shrink 0", V),
+    FLAG("wfe_trap", wfe_trap, 1,
+         "arm64: WFE in a spin exits with a directed yield, unless no other task waited for the pCPU "
+         "when the vCPU was loaded; every spin is taken to use WFE",
+         "arm64/kvm/arm.c kvm_arch_vcpu_load (single_task_running), handle_exit.c kvm_handle_wfx", V),
+    CYC("wfe", wfe_cycles, 100, UINT32_MAX, "arm64: spinning until the first WFE", "assumed", G),
+    CYC("on_spin", on_spin_cycles, 2000, 1000000,
+        "kvm_vcpu_on_spin: scan of the VM's vCPUs, two run-queue locks, yield_to", "assumed", G),
+    FLAG("pv_tlb_flush", pv_tlb_flush, 1,
+         "KVM_FEATURE_PV_TLB_FLUSH with steal time is offered to guests", "kvm.c (x86.md 3.1)", V),
+    {"pv_preempted_rule", TS_PARAM_ENUM, OFF(pv_preempted_rule), TS_PREEMPTED_AT_IRQ_EXIT, 0, 1,
+     rules, "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
+            "4.16 to 5.18 at every vcpu_put, halts included",
+     "upstream 54aa83c90198, 6cd88243c7e0 (x86.md 3.1)", V},
+    {"hv_flush", TS_PARAM_ENUM, OFF(hv_flush), TS_HV_FIFO16, 0, 2, hv,
+     "Hyper-V flush hypercalls: off, as first emulated by KVM 4.18 (always full), or with the "
+     "16-entry fifo",
+     "kvm/hyperv.c (x86.md 4.3)", V},
+    FLAG("pin", pin, 0, "vCPUs stay on their first pCPU", "setting", C),
+    {"backing", TS_PARAM_ENUM, OFF(backing), 1, 0, 2, backings,
+     "host page size behind guest memory", "setting; transparent huge pages are the usual case", C},
+    FLAG("last_vcpu_ran_flush", last_vcpu_ran_flush, 1,
+         "arm64: local VMALLE1 when the pCPU last ran another vCPU of the VM",
+         "arm64/kvm/arm.c kvm_arch_vcpu_load (arm.md 4.8)", V),
+    FLAG("hcr_fb", hcr_fb, 1, "arm64: HCR_EL2.FB, the guest's local TLBIs act inner-shareable",
+         "asm/kvm_arm.h HCR_GUEST_FLAGS (arm.md 1.3)", V),
+};
+
+const struct ts_param_table ts_hypervisor_param_table = {"hypervisor", rows, TS_ARRAY_LEN(rows)};
+
+#define CNT(f, h)                                                                                  \
+    {                                                                                              \
+        #f, TS_STAT_COUNTER, offsetof(struct ts_hypervisor_stats, f), "1", h                       \
+    }
+
+static const struct ts_stat stats[] = {
+    CNT(exits, "VM exits"),
+    CNT(exit_icr, "exits for ICR or SGI register writes"),
+    CNT(exit_hypercall, "exits for hypercalls"),
+    CNT(exit_halt, "exits for HLT or WFI"),
+    CNT(exit_interrupt, "exits for host interrupts"),
+    CNT(exit_pause, "pause-loop exits"),
+    CNT(exit_timer, "exits for timers: programming and expiry"),
+    CNT(exit_eoi, "exits for EOI, without APICv"),
+    CNT(entries, "VM entries"),
+    CNT(hypercalls, "hypercalls"),
+    CNT(posted, "interrupts posted to running vCPUs"),
+    CNT(kicks, "host IPIs that make a vCPU leave guest mode"),
+    CNT(wakeups, "blocked vCPUs woken by an interrupt"),
+    CNT(halts, "halts"),
+    CNT(halt_poll_success, "halt_successful_poll"),
+    CNT(halt_poll_fail, "halt polls that ended without an interrupt"),
+    CNT(directed_yield_attempted, "directed_yield_attempted"),
+    CNT(directed_yield_successful, "directed_yield_successful"),
+    CNT(preemption_reported, "preemption_reported"),
+    CNT(preemption_other, "preemption_other"),
+    CNT(pv_flush_deferred, "KVM_VCPU_FLUSH_TLB bits set by guests"),
+    CNT(tlb_flush, "flushes of a guest's translations before entry"),
+    CNT(hv_requests, "vCPUs named in Hyper-V flush hypercalls"),
+    CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),
+    CNT(stage1_flush_switch, "local VMALLE1 because the pCPU last ran another vCPU of the VM"),
+};
+static const struct ts_stat_rule stat_rules[] = {
+    {"every exit has one reason",
+     {"+exits", "-exit_icr", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
+      "-exit_timer", "-exit_eoi"}},
+};
+const struct ts_stat_table ts_hypervisor_stat_table = {"hypervisor", stats, TS_ARRAY_LEN(stats),
+                                                       stat_rules, TS_ARRAY_LEN(stat_rules)};

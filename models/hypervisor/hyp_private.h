@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the hypervisor's files: the vCPU's host side. */
+#ifndef TS_MODELS_HYP_PRIVATE_H
+#define TS_MODELS_HYP_PRIVATE_H
+
+#include "models/hypervisor/hypervisor.h"
+
+enum ts_exit_reason {
+    TS_EXIT_NONE,
+    TS_EXIT_INTERRUPT,
+    TS_EXIT_ICR,
+    TS_EXIT_HYPERCALL,
+    TS_EXIT_HALT,
+    TS_EXIT_PAUSE,
+    TS_EXIT_TIMER,
+    TS_EXIT_EOI
+};
+
+enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
+
+struct ts_vcpu {
+    struct ts_hypervisor *hyp;
+    struct ts_guest_cpu *gc;
+    struct ts_cpu *cpu;      /* the guest's view */
+    struct ts_task task;     /* the host's view */
+    char name[24];
+    uint32_t number;         /* global */
+    enum ts_exit_reason reason;
+    enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
+    bool entering;           /* vcpu->mode == IN_GUEST_MODE: requests must kick */
+    bool blocked;            /* waits in kvm_vcpu_block */
+    bool polling;            /* halt polling */
+    bool poll_over;
+    ts_time poll_ps;         /* vcpu->halt_poll_ns */
+    struct ts_event poll_event;
+    uint32_t pir;            /* posted, not yet visible to the guest */
+    bool notified;           /* PIR.ON */
+    bool steal_update;       /* KVM_REQ_STEAL_UPDATE */
+    bool timer_queued;
+    struct ts_vcpu *timer_next;
+    uint32_t last_pcpu;      /* UINT32_MAX: never ran */
+    uint32_t last_boosted;
+    /* Hyper-V flush requests */
+    bool hv_request, hv_full;
+    uint32_t hv_count;
+    uint64_t hv_start[TS_HV_FIFO_SIZE], hv_pages[TS_HV_FIFO_SIZE];
+    struct ts_line hv_line;  /* the fifo and its lock */
+    /* as an initiator that waits for kicked vCPUs to leave guest mode */
+    uint32_t kicks_left;
+    bool kick_waiting;
+};
+
+struct ts_hyp_pcpu {
+    struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
+    uint64_t *kicked_by;     /* bitmap over vCPUs: acknowledgements owed */
+};
+
+static inline struct ts_vcpu *ts_vcpu_of(const struct ts_guest_cpu *gc)
+{
+    const struct ts_guest *g = gc->guest;
+    return &g->hypervisor->vcpus[g->number * g->ncpus + gc->id];
+}
+
+/* exit.c */
+void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason);
+void ts_vm_entry(struct ts_vcpu *v);
+/* Makes `vector` pending for the vCPU; from: the host task that does it, on its pCPU. */
+void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from);
+void ts_vcpu_sync_pir(struct ts_vcpu *v);
+/* requests.c: what vcpu_enter_guest does before entry. */
+void ts_vcpu_requests(struct ts_vcpu *v);
+void ts_vcpu_put(struct ts_vcpu *v, bool runnable);
+void ts_vcpu_load(struct ts_vcpu *v);
+/* Acknowledges kicks on this pCPU. */
+void ts_hyp_ack_kicks(struct ts_hypervisor *h, uint32_t pcpu);
+/* halt.c */
+void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Construction of the host side: one host task a vCPU. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "models/hypervisor/hyp_private.h"
+
+static void on_poll_over(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_vcpu *v = TS_CONTAINER_OF(event, struct ts_vcpu, poll_event);
+    (void)engine;
+    v->poll_over = true;
+    ts_task_spin_signal(&v->task);
+}
+
+static void init_vcpu(struct ts_hypervisor *h, struct ts_guest *g, uint32_t i)
+{
+    struct ts_vcpu *v = &h->vcpus[g->number * g->ncpus + i];
+    v->hyp = h;
+    v->number = g->number * g->ncpus + i;
+    v->gc = &g->cpus[i];
+    v->cpu = &g->domain->cpus[i];
+    v->last_pcpu = UINT32_MAX;
+    (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", g->number, i);
+    ts_task_init_vcpu(&v->task, h->host, v->cpu, v->name);
+    v->task.cpu = &h->host->cpus[v->number % h->host->ncpus];
+    if (h->params.pin)
+        v->task.pinned = v->task.cpu;
+    ts_event_init(&v->poll_event, on_poll_over);
+    ts_line_init(h->lines, &v->hv_line, (UINT64_C(1) << 60) + h->line_ids++,
+                 h->topology->core[v->task.cpu->id]);
+}
+
+enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err)
+{
+    uint32_t npcpus = h->host->ncpus;
+    h->nvcpus = 0;
+    for (uint32_t i = 0; i < h->nguests; i++)
+        h->nvcpus += h->guests[i]->ncpus;
+    size_t words = (h->nvcpus + 63) / 64;
+    h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
+    h->pcpus = calloc(npcpus, sizeof(*h->pcpus));
+    h->last_vcpu_ran = malloc(sizeof(*h->last_vcpu_ran) * h->nguests * npcpus);
+    uint64_t *kicked = calloc(words * npcpus, sizeof(*kicked));
+    if (!h->vcpus || !h->pcpus || !h->last_vcpu_ran || !kicked) {
+        free(kicked);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u vCPUs", h->nvcpus);
+    }
+    for (uint32_t i = 0; i < npcpus; i++)
+        h->pcpus[i].kicked_by = kicked + i * words;
+    for (uint32_t i = 0; i < h->nguests * npcpus; i++)
+        h->last_vcpu_ran[i] = UINT32_MAX;
+    for (uint32_t i = 0; i < h->nguests; i++) {
+        for (uint32_t k = 0; k < h->guests[i]->ncpus; k++)
+            init_vcpu(h, h->guests[i], k);
+    }
+    return TS_OK;
+}
+
+void ts_hypervisor_start(struct ts_hypervisor *h)
+{
+    for (uint32_t i = 0; i < h->nvcpus; i++)
+        ts_task_wake(NULL, &h->vcpus[i].task);
+}
+
+void ts_hypervisor_fini(struct ts_hypervisor *h)
+{
+    for (uint32_t i = 0; h->vcpus && i < h->nvcpus; i++) {
+        ts_engine_cancel(h->engine, &h->vcpus[i].poll_event);
+        ts_task_fini(&h->vcpus[i].task);
+    }
+    if (h->pcpus)
+        free(h->pcpus[0].kicked_by);
+    free(h->vcpus);
+    free(h->pcpus);
+    free(h->last_vcpu_ran);
+    h->vcpus = NULL;
+}

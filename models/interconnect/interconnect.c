@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "models/interconnect/interconnect.h"
+#include "models/interconnect/fabric.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+__extension__ typedef unsigned __int128 ts_u128;
+
+/* One output of a node, or one node's port to or from its router; times in mesh cycles. carry
+ * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
+ * loses exactly its share. */
+struct ic_link {
+    uint64_t free;
+    uint64_t carry;
+};
+
+struct ic_route {
+    uint16_t neighbour;
+    uint16_t port;
+};
+
+struct ts_interconnect {
+    struct ts_engine *engine;
+    const struct ts_fabric_ops *fabric;
+    struct ts_interconnect_params params;
+    struct ts_clock clock;
+    uint64_t share; /* thousandths of a link that are ours */
+    uint32_t nodes;
+    uint32_t per_socket;
+    uint32_t sockets;
+    uint32_t ports;
+    uint32_t gateway;       /* within each socket */
+    struct ic_route *route; /* [at * per_socket + dst], the same for every socket */
+    uint16_t *socket;       /* of each node */
+    struct ic_link *inject;
+    struct ic_link *eject;
+    struct ic_link *out;  /* [node * ports + port] */
+    ts_time *serial_free; /* [from socket * sockets + to socket] */
+    struct ts_interconnect_stats stats;
+};
+
+#define ROW(field) offsetof(struct ts_interconnect_params, field)
+static const struct ts_param rows[] = {
+    {"fabric", TS_PARAM_COUNT, ROW(fabric), TS_FABRIC_DEFAULT, 0, TS_FABRIC_DEFAULT, NULL,
+     "network of one socket, by name (mesh by default)", "setting of the experiment",
+     TS_CONF_CHOICE},
+    {"mesh_hz", TS_PARAM_FREQ, ROW(mesh_hz), UINT64_C(2400000000), UINT64_C(100000000),
+     UINT64_C(10000000000), NULL, "clock of the network and of the homes",
+     "uncore clock of 2.0-2.4 GHz of Skylake-SP", TS_CONF_REMEMBERED},
+    {"router_cycles", TS_PARAM_CYCLES, ROW(router_cycles), 1, 0, 64, NULL, "pipeline of one router",
+     "mesh hop of 1-2 cycles, router and link together (Skylake-SP); CMN-600/700: 2-3",
+     TS_CONF_REMEMBERED},
+    {"link_cycles", TS_PARAM_CYCLES, ROW(link_cycles), 1, 0, 64, NULL, "one hop between neighbours",
+     "see router_cycles", TS_CONF_REMEMBERED},
+    {"inject_cycles", TS_PARAM_CYCLES, ROW(inject_cycles), 3, 0, 256, NULL,
+     "core to router and router to core, each; clock crossing included",
+     "fitted with line.home_cycles to the average L3 hit of 46 cycles (AnandTech, Xeon 8280)",
+     TS_CONF_GUESS},
+    {"flit_bytes", TS_PARAM_BYTES, ROW(flit_bytes), 32, 1, 1024, NULL,
+     "bytes that a link carries in a cycle", "32-byte data path of the Skylake-SP mesh",
+     TS_CONF_REMEMBERED},
+    {"socket_link_ps", TS_PARAM_TIME, ROW(socket_link_ps), 37 * TS_NS, 0, 10 * TS_US, NULL,
+     "one-way latency of the link between sockets",
+     "QPI/UPI adds 20-40 ns one way; within it fitted to a core-to-core transfer of about 130 ns",
+     TS_CONF_REMEMBERED},
+    {"socket_link_rate", TS_PARAM_RATE, ROW(socket_link_rate), UINT64_C(41600000000), 1000000,
+     UINT64_C(1000000000000), NULL, "bandwidth of that link, each direction, each pair of sockets",
+     "two UPI links of 10.4 GT/s, 20.8 GB/s each", TS_CONF_REMEMBERED},
+    {"background_permille", TS_PARAM_COUNT, ROW(background_permille), 0, 0, 950, NULL,
+     "thousandths of every link's slots that other traffic takes", "setting of the experiment",
+     TS_CONF_CHOICE},
+};
+#undef ROW
+
+const struct ts_param_table ts_interconnect_param_table = {"interconnect", rows,
+                                                           TS_ARRAY_LEN(rows)};
+
+#define STAT(field) offsetof(struct ts_interconnect_stats, field)
+static const struct ts_stat stat_rows[] = {
+    {"messages", TS_STAT_COUNTER, STAT(messages), "1", "messages sent"},
+    {"flits", TS_STAT_COUNTER, STAT(flits), "flits", "flits sent"},
+    {"flit_hops", TS_STAT_COUNTER, STAT(flit_hops), "flits",
+     "flits times links between routers and sockets"},
+    {"delivered", TS_STAT_COUNTER, STAT(delivered), "1", "messages delivered"},
+    {"socket_crossings", TS_STAT_COUNTER, STAT(socket_crossings), "1",
+     "messages that went to another socket"},
+    {"queued_ps", TS_STAT_TIME_PS, STAT(queued_ps), "ps",
+     "waiting for links, summed over messages"},
+    {"latency_ps", TS_STAT_HIST, STAT(latency_ps), "ps", "send to delivery of the last flit"},
+};
+#undef STAT
+static const struct ts_stat_rule stat_rules[] = {
+    {"every message sent is delivered", {"+messages", "-delivered", NULL}},
+};
+const struct ts_stat_table ts_interconnect_stat_table = {
+    "interconnect", stat_rows, TS_ARRAY_LEN(stat_rows), stat_rules, TS_ARRAY_LEN(stat_rules)};
+
+/* First cycle at or after ready at which the link takes the message. *slots: cycles that its flits
+ * need on it. */
+static uint64_t link_take(struct ts_interconnect *ic, struct ic_link *link, uint64_t ready,
+                          uint32_t flits, uint64_t *slots)
+{
+    uint64_t start = ready;
+
+    if (link->free > ready) {
+        start = link->free;
+        ic->stats.queued_ps +=
+            ts_clock_cycle_time(&ic->clock, start) - ts_clock_cycle_time(&ic->clock, ready);
+    }
+    if (ic->share == 1000) {
+        *slots = flits;
+    } else {
+        uint64_t need = flits * UINT64_C(1000) + (link->free < ready ? 0 : link->carry);
+
+        *slots = need / ic->share;
+        link->carry = need % ic->share;
+    }
+    link->free = start + *slots;
+    return start;
+}
+
+static uint64_t idle_slots(const struct ts_interconnect *ic, uint32_t flits)
+{
+    return flits * UINT64_C(1000) / ic->share;
+}
+
+static ts_time serial_ps(const struct ts_interconnect *ic, uint32_t flits)
+{
+    ts_u128 work = (ts_u128)flits * ic->params.flit_bytes * 1000u * TS_S;
+    ts_u128 rate = (ts_u128)ic->params.socket_link_rate * ic->share;
+
+    return (ts_time)((work + rate - 1) / rate);
+}
+
+static void schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn,
+                        uint64_t cycle)
+{
+    msg->cycle = cycle;
+    msg->event.fn = fn;
+    ts_engine_schedule(ic->engine, &msg->event, ts_clock_cycle_time(&ic->clock, cycle),
+                       TS_PHASE_HARDWARE);
+}
+
+static void on_delivered(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_msg *msg = TS_CONTAINER_OF(event, struct ts_msg, event);
+    struct ts_interconnect *ic = msg->ic;
+
+    ic->stats.delivered++;
+    ts_hist_add(&ic->stats.latency_ps, ts_engine_now(engine) - msg->sent);
+    msg->deliver(ic, msg);
+}
+
+static void on_router(struct ts_engine *engine, struct ts_event *event);
+
+/* The head is at the gateway of its socket and the destination is in another one. */
+static void cross(struct ts_interconnect *ic, struct ts_msg *msg)
+{
+    uint32_t from = ic->socket[msg->at], to = ic->socket[msg->dst];
+    ts_time *serial_free = &ic->serial_free[from * ic->sockets + to];
+    ts_time ready = ts_clock_cycle_time(&ic->clock, msg->cycle + ic->params.router_cycles);
+    ts_time start = ready;
+
+    if (*serial_free > ready) {
+        start = *serial_free;
+        ic->stats.queued_ps += start - ready;
+    }
+    *serial_free = start + serial_ps(ic, msg->flits);
+    ic->stats.socket_crossings++;
+    msg->at = to * ic->per_socket + ic->gateway;
+    schedule_at(ic, msg, on_router,
+                ts_clock_cycle_at(&ic->clock, *serial_free + ic->params.socket_link_ps));
+}
+
+/* The head is at router msg->at. One event a hop, because a message sent later may still reach the
+ * next link first. */
+static void on_router(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_msg *msg = TS_CONTAINER_OF(event, struct ts_msg, event);
+    struct ts_interconnect *ic = msg->ic;
+    uint32_t base, target;
+    const struct ic_route *route;
+    uint64_t start, slots;
+
+    (void)engine;
+    if (msg->at == msg->dst) {
+        start = link_take(ic, &ic->eject[msg->dst], msg->cycle, msg->flits, &slots);
+        schedule_at(ic, msg, on_delivered, start + ic->params.inject_cycles + slots - 1);
+        return;
+    }
+    msg->hops++;
+    ic->stats.flit_hops += msg->flits;
+    base = ic->socket[msg->at] * ic->per_socket;
+    if (ic->socket[msg->at] == ic->socket[msg->dst]) {
+        target = msg->dst - base;
+    } else if (msg->at == base + ic->gateway) {
+        cross(ic, msg);
+        return;
+    } else {
+        target = ic->gateway;
+    }
+    route = &ic->route[(msg->at - base) * ic->per_socket + target];
+    start = link_take(ic, &ic->out[msg->at * ic->ports + route->port],
+                      msg->cycle + ic->params.router_cycles, msg->flits, &slots);
+    msg->at = base + route->neighbour;
+    schedule_at(ic, msg, on_router, start + ic->params.link_cycles);
+}
+
+void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
+{
+    ts_time now = ts_engine_now(ic->engine);
+    uint64_t start, slots;
+
+    TS_ASSERT(msg->src < ic->nodes && msg->dst < ic->nodes);
+    TS_ASSERT(msg->flits >= 1 && msg->klass < TS_MSG_CLASSES && msg->deliver != NULL);
+    msg->ic = ic;
+    msg->sent = now;
+    msg->at = msg->src;
+    msg->hops = 0;
+    ic->stats.messages++;
+    ic->stats.flits += msg->flits;
+    if (ic->fabric->instant) {
+        msg->event.fn = on_delivered;
+        ts_engine_schedule(ic->engine, &msg->event, now, TS_PHASE_HARDWARE);
+        return;
+    }
+    start = link_take(ic, &ic->inject[msg->src], ts_clock_cycle_at(&ic->clock, now), msg->flits,
+                      &slots);
+    if (msg->src == msg->dst)
+        schedule_at(ic, msg, on_delivered, start + 2 * ic->params.inject_cycles + slots - 1);
+    else
+        schedule_at(ic, msg, on_router, start + ic->params.inject_cycles);
+}
+
+static uint32_t hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to)
+{
+    uint32_t hops = 0;
+
+    for (uint32_t at = from; at != to; at = ic->route[at * ic->per_socket + to].neighbour)
+        hops++;
+    return hops;
+}
+
+ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
+                                uint32_t flits, ts_time sent)
+{
+    const struct ts_interconnect_params *p = &ic->params;
+    uint32_t from = src % ic->per_socket, to = dst % ic->per_socket;
+    uint64_t hop_cycles = p->router_cycles + p->link_cycles;
+    uint64_t cycle;
+
+    if (ic->fabric->instant)
+        return sent;
+    cycle = ts_clock_cycle_at(&ic->clock, sent) + p->inject_cycles;
+    if (ic->socket[src] != ic->socket[dst]) {
+        cycle += hop_count(ic, from, ic->gateway) * hop_cycles + p->router_cycles;
+        cycle = ts_clock_cycle_at(&ic->clock, ts_clock_cycle_time(&ic->clock, cycle) +
+                                                  serial_ps(ic, flits) + p->socket_link_ps);
+        from = ic->gateway;
+    }
+    cycle += hop_count(ic, from, to) * hop_cycles;
+    cycle += p->inject_cycles + idle_slots(ic, flits) - 1;
+    return ts_clock_cycle_time(&ic->clock, cycle);
+}
+
+ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
+                                  uint32_t flits)
+{
+    return ts_interconnect_arrival(ic, src, dst, flits, 0);
+}
+
+const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic)
+{
+    return &ic->stats;
+}
+
+struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic)
+{
+    return ic->engine;
+}
+
+const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic)
+{
+    return &ic->clock;
+}
+
+uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket)
+{
+    TS_ASSERT(socket < ic->sockets);
+    return socket * ic->per_socket + ic->gateway;
+}
+
+/* A route that leaves the socket or never arrives is a bug of the fabric. */
+static void fill_routes(struct ts_interconnect *ic)
+{
+    uint32_t n = ic->per_socket, neighbour = 0;
+
+    for (uint32_t at = 0; at < n; at++) {
+        for (uint32_t dst = 0; dst < n; dst++) {
+            struct ic_route *r = &ic->route[at * n + dst];
+
+            if (at == dst)
+                continue;
+            r->port = (uint16_t)ic->fabric->route(n, at, dst, &neighbour);
+            TS_ASSERT(r->port < ic->ports && neighbour < n && neighbour != at);
+            r->neighbour = (uint16_t)neighbour;
+        }
+    }
+    for (uint32_t from = 0; from < n; from++) {
+        for (uint32_t to = 0; to < n; to++) {
+            uint32_t hops = 0;
+
+            for (uint32_t at = from; at != to; at = ic->route[at * n + to].neighbour)
+                TS_ASSERT(++hops < n);
+        }
+    }
+}
+
+static enum ts_status check(const struct ts_interconnect_params *params, struct ts_error *err)
+{
+    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
+        uint64_t value = ts_param_get(&rows[i], params);
+
+        if (value < rows[i].min || value > rows[i].max)
+            return ts_error_set(err, TS_ERR_USER,
+                                "interconnect.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
+                                rows[i].key, value, rows[i].min, rows[i].max);
+    }
+    return TS_OK;
+}
+
+static bool allocate(struct ts_interconnect *ic)
+{
+    size_t n = ic->per_socket;
+
+    ic->route = calloc(n * n, sizeof(*ic->route));
+    ic->socket = calloc(ic->nodes, sizeof(*ic->socket));
+    ic->inject = calloc(ic->nodes, sizeof(*ic->inject));
+    ic->eject = calloc(ic->nodes, sizeof(*ic->eject));
+    ic->out = calloc((size_t)ic->nodes * ic->ports, sizeof(*ic->out));
+    ic->serial_free = calloc((size_t)ic->sockets * ic->sockets, sizeof(*ic->serial_free));
+    return ic->route && ic->socket && ic->inject && ic->eject && ic->out && ic->serial_free;
+}
+
+enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_engine *engine,
+                                      const struct ts_topology *topology,
+                                      const struct ts_interconnect_params *params,
+                                      struct ts_error *err)
+{
+    enum ts_status status = check(params, err);
+    const struct ts_fabric_ops *fabric;
+    struct ts_interconnect *ic;
+
+    if (status != TS_OK)
+        return status;
+    if (params->fabric == TS_FABRIC_DEFAULT)
+        fabric = ts_fabric_find("mesh");
+    else
+        fabric = params->fabric < ts_fabric_table_count ? ts_fabric_table[params->fabric] : NULL;
+    if (!fabric)
+        return ts_error_set(err, TS_ERR_USER, "interconnect.fabric: no fabric %" PRIu64,
+                            params->fabric);
+    ic = calloc(1, sizeof(*ic));
+    if (!ic)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "interconnect: out of memory");
+    ic->engine = engine;
+    ic->fabric = fabric;
+    ic->params = *params;
+    ts_clock_init(&ic->clock, params->mesh_hz);
+    ic->share = 1000 - params->background_permille;
+    ic->nodes = topology->nnodes;
+    ic->sockets = (uint32_t)topology->params.sockets;
+    ic->per_socket = (uint32_t)topology->params.cores_per_socket;
+    ic->ports = fabric->ports(ic->per_socket);
+    ic->gateway = fabric->gateway(ic->per_socket);
+    ts_hist_init(&ic->stats.latency_ps);
+    if (!allocate(ic)) {
+        ts_interconnect_destroy(ic);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "interconnect: out of memory for %u nodes",
+                            topology->nnodes);
+    }
+    for (uint32_t node = 0; node < ic->nodes; node++)
+        ic->socket[node] = (uint16_t)(node / ic->per_socket);
+    fill_routes(ic);
+    *out = ic;
+    return TS_OK;
+}
+
+void ts_interconnect_destroy(struct ts_interconnect *ic)
+{
+    if (!ic)
+        return;
+    free(ic->route);
+    free(ic->socket);
+    free(ic->inject);
+    free(ic->eject);
+    free(ic->out);
+    free(ic->serial_free);
+    free(ic);
+}

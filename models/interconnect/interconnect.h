@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interconnect carries every effect between CPUs as a message: nothing acts at a distance.
+ *
+ * Nodes 0..cores-1 are the cores' routers (topology.core); each socket is one on-chip fabric
+ * (models/interconnect/fabric_*.c), and sockets are joined by serial links between gateway nodes.
+ * A message is routed hop by hop; each hop costs the router's pipeline and the link, and a link
+ * carries one flit a cycle, so messages that want the same link queue in order of arrival
+ * (virtual cut-through: the head goes on while the tail serialises). Message classes have their own
+ * virtual network, so classes never wait for each other's credits; they share link bandwidth.
+ *
+ * The ports between a node and its router are links like the others (injection, ejection). A
+ * message to its own node turns round in the node and holds the injection port only. The link
+ * between sockets passes a message on when all of it has arrived (its link layer checks it first),
+ * and the far gateway takes it at its next mesh edge. Buffers are unbounded. Messages of one
+ * (source, destination) arrive in the order of their sending, whatever their class.
+ */
+#ifndef TS_MODELS_INTERCONNECT_H
+#define TS_MODELS_INTERCONNECT_H
+
+#include "models/topology/topology.h"
+#include "sim/clock.h"
+#include "sim/engine.h"
+#include "sim/stats.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ts_msg_class {
+    TS_MSG_REQUEST = 0,
+    TS_MSG_SNOOP = 1,
+    TS_MSG_RESPONSE = 2,
+    TS_MSG_DATA = 3,
+    TS_MSG_INTERRUPT = 4,
+    TS_MSG_CLASSES = 5
+};
+
+struct ts_interconnect;
+struct ts_msg;
+typedef void ts_msg_fn(struct ts_interconnect *ic, struct ts_msg *msg);
+
+/* Intrusive: owned by the sender, in flight from ts_interconnect_send until deliver is called (at
+ * which moment it may be sent again or reused). */
+struct ts_msg {
+    struct ts_event event;      /* private */
+    ts_msg_fn *deliver;         /* called at the destination when the last flit has arrived */
+    uint32_t src, dst;          /* nodes */
+    uint32_t flits;             /* >= 1 */
+    uint32_t klass;             /* enum ts_msg_class */
+    ts_time sent;               /* set by send */
+    uint32_t at;                /* private: node the head is at */
+    uint32_t hops;              /* routers passed, for statistics */
+    uint64_t cycle;             /* private: mesh cycle at which the head is there */
+    struct ts_interconnect *ic; /* private */
+};
+
+/* Stands for the fabric named "mesh", wherever it is in the table. */
+#define TS_FABRIC_DEFAULT 255u
+
+struct ts_interconnect_params {
+    uint64_t fabric; /* index into ts_fabric_table: set by name through the front end; or
+                        TS_FABRIC_DEFAULT */
+    uint64_t mesh_hz;
+    uint64_t router_cycles; /* pipeline of one router */
+    uint64_t link_cycles;   /* one hop between neighbours */
+    uint64_t inject_cycles; /* core to router and router to core, each */
+    uint64_t flit_bytes;
+    uint64_t socket_link_ps;      /* one-way latency of the link between sockets */
+    uint64_t socket_link_rate;    /* bytes per second, each direction, each pair of sockets */
+    uint64_t background_permille; /* share of each link's slots taken by other traffic */
+};
+extern const struct ts_param_table ts_interconnect_param_table; /* prefix "interconnect" */
+
+struct ts_interconnect_stats {
+    uint64_t messages;
+    uint64_t flits;
+    uint64_t flit_hops;
+    uint64_t delivered;
+    uint64_t socket_crossings;
+    uint64_t queued_ps; /* waiting for links, summed over messages */
+    struct ts_hist latency_ps;
+};
+extern const struct ts_stat_table
+    ts_interconnect_stat_table; /* rule: messages == delivered at end */
+
+enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_engine *engine,
+                                      const struct ts_topology *topology,
+                                      const struct ts_interconnect_params *params,
+                                      struct ts_error *err);
+void ts_interconnect_destroy(struct ts_interconnect *ic);
+/* src == dst is allowed and costs two injections. Each message needs room for one pending event:
+ * its owner reserves it (ts_engine_reserve). */
+void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg);
+/* Latency of an uncontended message, in ps from an edge of the mesh clock (edge 0): the closed
+ * formula that the tests hold the model to. */
+ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
+                                  uint32_t flits);
+/* Time of delivery of an uncontended message sent at `sent`, exact for any phase of the clock. */
+ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
+                                uint32_t flits, ts_time sent);
+const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic);
+/* Node on which the socket's link to the other sockets sits. */
+uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket);
+const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic);
+struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables.
+ * A hit on a translation that the page table no longer holds is legal only while the unmap that
+ * removed it has not finished its flush; afterwards it is a stale use: the flush was lost. */
+#ifndef TS_MODELS_ORACLE_H
+#define TS_MODELS_ORACLE_H
+
+#include "models/guest/guest.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_oracle_stats {
+    uint64_t hits_checked;
+    uint64_t hits_current;    /* the page table agrees */
+    uint64_t hits_in_window;  /* stale, unmap not finished: legal. Rule: the three add up */
+    uint64_t hits_stale;      /* findings */
+};
+extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
+
+enum ts_status ts_oracle_create(struct ts_oracle **out, struct ts_error *err);
+void ts_oracle_destroy(struct ts_oracle *o);
+/* An unmap or permission demotion of [start, end) begins (before the first PTE is cleared); the
+ * handle goes to ts_oracle_window_close when its flush has returned. */
+uint32_t ts_oracle_window_open(struct ts_oracle *o, const struct ts_mm *mm, uint64_t start,
+                               uint64_t end);
+void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
+/* A hit of self's CPU at va on entry access. The first finding is kept. */
+void ts_oracle_hit(struct ts_oracle *o, struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                   bool write, const struct ts_mmu_access *access);
+/* TS_OK, or TS_ERR_FINDING with the first finding's description. */
+enum ts_status ts_oracle_verdict(const struct ts_oracle *o, struct ts_error *err);
+const struct ts_oracle_stats *ts_oracle_stats(const struct ts_oracle *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

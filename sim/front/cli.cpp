@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/cli.hpp"
+
+#include "sim/front/error.hpp"
+#include "sim/front/jobs.hpp"
+#include "sim/front/paths.hpp"
+#include "version.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <unistd.h>
+
+namespace ts
+{
+namespace
+{
+
+// The program with SystemC stands beside this one and takes the same command line.
+[[noreturn]] void exec_systemc(char **argv)
+{
+    const std::string program = program_folder() + "/tlbstorm-systemc";
+    if (!std::filesystem::exists(program))
+        environment_error("--kernel systemc: " + program +
+                          " is not there; it is built where SystemC 2.3.4 (libsystemc-dev) is "
+                          "installed");
+    setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
+    std::fflush(nullptr);
+    execv(program.c_str(), argv);
+    system_error("cannot run", program);
+}
+
+class CommandLine
+{
+  public:
+    explicit CommandLine(KernelRun systemc)
+    {
+        run_.systemc = systemc;
+        app_.require_subcommand(1);
+        app_.set_version_flag("--version", "tlbstorm " TS_VERSION_STRING);
+        app_.add_flag("-q,--quiet", run_.quiet, "Print results and errors only");
+        app_.fallthrough();
+        app_.footer("Exit codes: 0 done, 2 wrong input, 3 environment, 4 a run found something "
+                    "(oracle, sum rule, watchdog).");
+        add_run();
+        add_list();
+        add_explain();
+        add_trace();
+        add_schema();
+    }
+
+    CLI::App &app()
+    {
+        return app_;
+    }
+
+    void execute(char **argv)
+    {
+        if (*run_sub_)
+            execute_run(argv);
+        else if (*list_sub_)
+            command_list(topic_);
+        else if (*explain_sub_)
+            execute_explain();
+        else if (*info_sub_)
+            command_trace_info(trace_, json_);
+        else if (*schema_sub_)
+            command_schema();
+    }
+
+  private:
+    void add_run()
+    {
+        run_sub_ = app_.add_subcommand("run", "Run an experiment and write its results");
+        run_sub_->add_option("EXPERIMENT", run_.experiment, "Experiment file (YAML)")->required();
+        run_sub_->add_option("-o,--output", run_.output, "Folder of the results (out/<name>)");
+        run_sub_
+            ->add_option("--set", run_.sets,
+                         "Set a parameter or part of the experiment; wins over all files. Values "
+                         "separated by commas are swept")
+            ->type_name("KEY=VALUE")
+            ->take_all()
+            ->allow_extra_args(false);
+        run_sub_->add_option("--seed", run_.seed, "Seed of the first repetition");
+        run_sub_->add_option("--jobs,-j", run_.jobs, "Runs at a time; results do not depend on it")
+            ->check(CLI::Range(1, 1024));
+        run_sub_->add_flag("--timeline", run_.timeline,
+                           "Write timeline.json.gz for the Perfetto viewer");
+        run_sub_->add_flag("--dry-run", run_.dry_run,
+                           "Check everything, print the points and the configuration");
+        run_sub_->add_flag("--force", run_.force, "Replace results that tlbstorm has written");
+        run_sub_->add_flag("--check", run_.check, "Let the oracle judge every TLB hit");
+        run_sub_->add_option("--kernel", run_.kernel, "Simulation kernel")
+            ->check(CLI::IsMember({"native", "systemc"}));
+    }
+
+    void add_list()
+    {
+        list_sub_ = app_.add_subcommand("list", "List what there is");
+        list_sub_->add_option("TOPIC", topic_, "What to list")
+            ->required()
+            ->check(CLI::IsMember(list_topics));
+    }
+
+    void add_explain()
+    {
+        explain_sub_ = app_.add_subcommand("explain", "Say what a parameter means");
+        explain_sub_->add_option("KEY", key_, "Full key, or the beginning of several");
+        explain_sub_->add_flag("--all", all_, "All parameters");
+        explain_sub_->add_flag("--markdown", markdown_, "As a page of the documentation");
+    }
+
+    void add_trace()
+    {
+        CLI::App *trace = app_.add_subcommand("trace", "Look at recordings");
+        trace->require_subcommand(1);
+        info_sub_ = trace->add_subcommand("info", "Say what an strace recording holds");
+        info_sub_->add_option("FILE", trace_, "Recording; plain, zstd or gzip")->required();
+        info_sub_->add_flag("--json", json_, "As JSON");
+    }
+
+    void add_schema()
+    {
+        schema_sub_ =
+            app_.add_subcommand("schema", "Print the JSON Schema of an experiment, for editors");
+    }
+
+    void execute_run(char **argv)
+    {
+        for (char **word = argv; *word; word++)
+            run_.command_line.emplace_back(*word);
+        if (run_.kernel == "systemc" && !run_.systemc)
+            exec_systemc(argv);
+        command_run(run_);
+    }
+
+    void execute_explain()
+    {
+        if (all_ == !key_.empty())
+            user_error(Place(), "explain: name a KEY, or say --all");
+        if (markdown_ && !all_)
+            user_error(Place(), "explain: --markdown needs --all");
+        if (all_)
+            command_explain_all(markdown_);
+        else
+            command_explain(key_);
+    }
+
+    CLI::App app_{"Simulates, cycle by cycle, how a machine keeps its TLBs coherent, and what that "
+                  "costs.",
+                  "tlbstorm"};
+    CLI::App *run_sub_ = nullptr;
+    CLI::App *list_sub_ = nullptr;
+    CLI::App *explain_sub_ = nullptr;
+    CLI::App *info_sub_ = nullptr;
+    CLI::App *schema_sub_ = nullptr;
+    RunCommand run_;
+    std::string topic_, key_, trace_;
+    bool all_ = false, markdown_ = false, json_ = false;
+};
+
+int guarded(CommandLine *line, int argc, char **argv)
+{
+    try {
+        line->app().parse(argc, argv);
+        line->execute(argv);
+        if (std::fflush(stdout) != 0 || !std::cout.flush())
+            environment_error("cannot write to standard output");
+        return 0;
+    } catch (const CLI::ParseError &error) {
+        // Help and version are no errors.
+        if (error.get_exit_code() == 0)
+            return line->app().exit(error);
+        std::fprintf(stderr, "tlbstorm: %s (see --help)\n", error.what());
+        return TS_ERR_USER;
+    } catch (const Error &error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return error.exit_code();
+    } catch (const std::bad_alloc &) {
+        std::fputs("tlbstorm: not enough memory\n", stderr);
+        return TS_ERR_ENVIRONMENT;
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "tlbstorm: %s\n", error.what());
+        return TS_ERR_ENVIRONMENT;
+    }
+}
+
+} // namespace
+
+int command_line(int argc, char **argv, KernelRun systemc)
+{
+    try {
+        CommandLine line(systemc);
+        return guarded(&line, argc, argv);
+    } catch (const Interrupted &interrupted) {
+        // Everything is cleaned up; now die of the signal, as the shell expects.
+        std::fputs("interrupted; nothing was kept\n", stderr);
+        std::signal(interrupted.signal, SIG_DFL);
+        std::raise(interrupted.signal);
+        return 128 + interrupted.signal;
+    }
+}
+
+} // namespace ts

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: `tlbstorm run|list|explain|trace|schema`.
+#ifndef TS_SIM_FRONT_CLI_HPP
+#define TS_SIM_FRONT_CLI_HPP
+
+#include "sim/front/kernel.hpp"
+
+#include <string>
+#include <vector>
+
+namespace ts
+{
+
+// systemc: the SystemC kernel of this program, or null. Returns the exit code: 0; 2 user error;
+// 3 environment; 4 finding of a run.
+int command_line(int argc, char **argv, KernelRun systemc);
+
+// --- the commands; they throw Error and print to standard output ---
+
+struct RunCommand {
+    std::string experiment;
+    std::string output; // empty: out/<name>
+    std::vector<std::string> sets;
+    std::string seed; // empty: the experiment's
+    unsigned jobs = 1;
+    bool timeline = false;
+    bool dry_run = false;
+    bool force = false;
+    bool check = false;
+    bool quiet = false;
+    std::string kernel = "native";
+    KernelRun systemc = nullptr;
+    std::vector<std::string> command_line;
+};
+void command_run(const RunCommand &command);
+
+extern const std::vector<std::string> list_topics;
+void command_list(const std::string &topic);
+
+void command_explain(const std::string &key);
+// All parameters as a Markdown page, or as plain text.
+void command_explain_all(bool markdown);
+// JSON Schema of an experiment.
+void command_schema();
+void command_trace_info(const std::string &path, bool json);
+
+} // namespace ts
+
+#endif

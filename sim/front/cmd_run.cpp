@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/cli.hpp"
+#include "sim/front/folder.hpp"
+#include "sim/front/jobs.hpp"
+#include "sim/front/output.hpp"
+#include "sim/front/results.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <utility>
+
+namespace ts
+{
+namespace
+{
+
+std::vector<Override> overrides_of(const RunCommand &command)
+{
+    std::vector<Override> overrides;
+    for (const std::string &set : command.sets)
+        overrides.push_back(override_parse(set));
+    if (!command.seed.empty())
+        overrides.push_back(Override{"seed", command.seed});
+    if (command.check)
+        overrides.push_back(Override{"run.oracle", "true"});
+    return overrides;
+}
+
+std::string shell_word(const std::string &text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=,+:-";
+    if (!text.empty() && text.find_first_not_of(plain) == std::string::npos)
+        return text;
+    std::string quoted = "'";
+    for (const char c : text)
+        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
+// One line that repeats one point: the user's own settings, then what makes it this point.
+std::string reproduce(const RunCommand &command, const Experiment &experiment, const Point &point)
+{
+    std::string text = "tlbstorm run " + shell_word(command.experiment);
+    const auto swept = [&](const std::string &key) {
+        return std::any_of(point.swept.begin(), point.swept.end(),
+                           [&](const Setting *setting) { return setting->key->name == key; });
+    };
+    for (const std::string &set : command.sets) {
+        const std::string key = override_parse(set).key;
+        if (key != "mechanisms" && key != "platforms" && key != "repetitions" && key != "seed" &&
+            !swept(key))
+            text += " --set " + shell_word(set);
+    }
+    text +=
+        " --set platforms=" + point.platform->name + " --set mechanisms=" + point.mechanism->name;
+    for (const Setting *setting : point.swept)
+        text +=
+            " --set " + shell_word(setting->key->name + "=" + setting->key->format(setting->value));
+    if (experiment.repetitions > 1)
+        text += " --set repetitions=1";
+    text += " --seed " + std::to_string(point.seed);
+    if (command.check)
+        text += " --check";
+    if (command.kernel != "native")
+        text += " --kernel " + command.kernel;
+    return text;
+}
+
+void dry_run(const Experiment &experiment, const std::vector<Point> &points)
+{
+    std::printf("%zu runs:\n", points.size());
+    for (const Point &point : points)
+        std::printf("  %s\n", point.folder.c_str());
+    // One configuration a platform and mechanism; its other points differ as their names say.
+    std::set<std::pair<const Platform *, const ts_flush_ops *>> shown;
+    for (const Point &point : points)
+        if (shown.insert({point.platform, point.mechanism}).second)
+            std::printf("---\n# %s\n%s", point.folder.c_str(),
+                        resolved_yaml(experiment, point, resolve(experiment, point)).c_str());
+}
+
+void print_notes(const Experiment &experiment, const std::vector<Point> &points,
+                 const std::string &folder)
+{
+    std::printf("\nAssumed parameters (remembered or guessed, not from a source):\n");
+    const Platform *last = nullptr;
+    for (const Point &point : points) {
+        if (point.platform == last)
+            continue;
+        last = point.platform;
+        const Resolved resolved = resolve(experiment, point);
+        std::printf("  %s: %zu of %zu, marked in %s/%s/config.resolved.yaml\n",
+                    point.platform->name.c_str(), resolved.assumed(), resolved.values.size(),
+                    folder.c_str(), point.folder.c_str());
+    }
+    std::printf("`tlbstorm explain KEY` says more about one.\n");
+    std::printf("Results: %s\n", folder.c_str());
+}
+
+} // namespace
+
+void command_run(const RunCommand &command)
+{
+    const Experiment experiment = experiment_load(command.experiment, overrides_of(command));
+    const std::vector<Point> points = experiment_points(experiment);
+    experiment_check(experiment);
+    if (command.dry_run) {
+        dry_run(experiment, points);
+        return;
+    }
+    OutputFolder folder(command.output.empty() ? "out/" + experiment.name : command.output,
+                        command.force);
+    JobsOptions options;
+    options.jobs = command.jobs;
+    options.quiet = command.quiet;
+    options.run.timeline = command.timeline;
+    options.run.kernel_name = command.kernel;
+    options.run.kernel = command.kernel == "systemc" ? command.systemc : nullptr;
+    options.run.command_line = command.command_line;
+    options.reproduce = [&](const Point &point) { return reproduce(command, experiment, point); };
+    folder.open();
+    const std::vector<RunSummary> runs = run_all(experiment, points, options, folder.partial());
+    write_file(folder.partial() + "/summary.csv", summary_csv(experiment, points, runs));
+    write_file(folder.partial() + "/critical_path.csv",
+               critical_path_csv(experiment, points, runs));
+    folder.commit();
+    std::fputs(summary_table(experiment, points, runs).c_str(), stdout);
+    if (!command.quiet)
+        print_notes(experiment, points, folder.path());
+}
+
+} // namespace ts

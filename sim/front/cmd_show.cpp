@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// list and explain: what the tables beside the models say.
+#include "sim/front/cli.hpp"
+
+#include "models/cpu/sched.h"
+#include "models/interconnect/fabric.h"
+#include "models/tlb/replacement.h"
+#include "sim/front/document.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace ts
+{
+namespace
+{
+
+void print_line(const std::string &name, const std::string &text)
+{
+    std::printf("%-24s %s\n", name.c_str(), text.c_str());
+}
+
+void print_reference(const char *reference)
+{
+    if (reference && *reference)
+        std::printf("%-24s   %s\n", "", reference);
+}
+
+template <typename Ops> void list_table(const Ops *const *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        print_line(table[i]->name, table[i]->summary ? table[i]->summary : "");
+        print_reference(table[i]->reference);
+    }
+}
+
+// Files of a configuration folder, with the titles they give themselves.
+void list_files(const std::string &folder)
+{
+    const Paths paths("");
+    if (paths.roots().empty())
+        user_error(Place(), "no configs folder was found; TLBSTORM_CONFIGS names one");
+    for (const std::string &name : paths.names(folder)) {
+        const YamlNode root = yaml_load(paths.piece(folder, name, Place()), Place());
+        const YamlEntry *title = root.find("title");
+        print_line(name, title && title->value.kind == YamlNode::Scalar ? title->value.scalar : "");
+    }
+}
+
+std::string needs_text(uint32_t needs)
+{
+    static const std::pair<uint32_t, const char *> names[] = {
+        {TS_NEEDS_X86, "x86"},
+        {TS_NEEDS_ARM64, "arm64"},
+        {TS_NEEDS_VM, "a hypervisor"},
+        {TS_NEEDS_PV_TLB_FLUSH, "hypervisor.pv_tlb_flush"},
+        {TS_NEEDS_HV_FLUSH, "hypervisor.hv_flush"},
+        {TS_NEEDS_TLBIRANGE, "guest.tlbirange"},
+    };
+    std::string text;
+    for (const auto &name : names)
+        if (needs & name.first)
+            text += (text.empty() ? "needs " : ", ") + std::string(name.second);
+    return text;
+}
+
+void list_mechanisms()
+{
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        const ts_flush_ops &ops = *ts_flush_table[i];
+        print_line(ops.name, ops.summary);
+        print_reference(needs_text(ops.needs).c_str());
+        print_reference(ops.reference);
+    }
+}
+
+std::string accepted(const Key &key)
+{
+    const ts_param &row = *key.row;
+    std::string text;
+    if (row.type == TS_PARAM_BOOL)
+        return "true or false";
+    if (!key.names.empty()) {
+        for (const std::string &name : key.names)
+            text += (text.empty() ? "" : ", ") + name;
+        return text;
+    }
+    if (row.type == TS_PARAM_ENUM) {
+        for (size_t i = 0; row.enum_names[i]; i++)
+            text += (i > 0 ? ", " : "") + std::string(row.enum_names[i]);
+        return text;
+    }
+    const std::string max = row.max == UINT64_MAX ? "2^64-1" : key.format(row.max);
+    return key.format(row.min) + " to " + max;
+}
+
+void explain_key(const Key &key)
+{
+    const ts_param &row = *key.row;
+    std::printf("%s\n  %s\n", key.long_name().c_str(), row.help);
+    std::printf("  type:       %s\n", key.type_name());
+    std::printf("  accepts:    %s\n", accepted(key).c_str());
+    std::printf("  default:    %s\n", key.format(row.def).c_str());
+    std::printf("  source:     %s\n", row.source);
+    std::printf("  confidence: %s%s\n", ts_confidence_name(row.confidence),
+                key.assumed() ? " (assumed)" : "");
+}
+
+// A cell of a Markdown table.
+std::string cell(const std::string &text)
+{
+    std::string escaped;
+    for (const char c : text) {
+        if (c == '|' || c == '<' || c == '*' || c == '_' || c == '\\')
+            escaped += '\\';
+        escaped += c == '\n' ? ' ' : c;
+    }
+    return escaped;
+}
+
+std::string section_of(const Key &key)
+{
+    const std::string name = key.long_name();
+    return name.substr(0, name.size() - std::string(key.row->key).size() - 1);
+}
+
+void explain_markdown()
+{
+    std::printf(
+        "# Parameters\n\n"
+        "Made by `tlbstorm explain --all --markdown` from the tables beside the models; a test "
+        "holds\nthe two together. Parameters whose confidence is *remembered* or *guess* are "
+        "assumed: no source\nhas been read for them. A parameter of a workload is written "
+        "`workload.KEY` in an experiment.\n");
+    std::string section;
+    for (const auto &item : Keys::get().all()) {
+        const Key &key = item.second;
+        if (section_of(key) != section) {
+            section = section_of(key);
+            std::printf("\n## %s\n\n| key | meaning | type | accepts | default | source | "
+                        "confidence |\n|---|---|---|---|---|---|---|\n",
+                        section.c_str());
+        }
+        std::printf("| `%s` | %s | %s | %s | %s | %s | %s%s |\n", key.row->key,
+                    cell(key.row->help).c_str(), key.type_name(), cell(accepted(key)).c_str(),
+                    cell(key.format(key.row->def)).c_str(), cell(key.row->source).c_str(),
+                    ts_confidence_name(key.row->confidence), key.assumed() ? ", assumed" : "");
+    }
+}
+
+bool starts_with(const std::string &text, const std::string &start)
+{
+    return text.compare(0, start.size(), start) == 0;
+}
+
+} // namespace
+
+const std::vector<std::string> list_topics{"mechanisms",   "machines",  "hypervisors",
+                                           "guests",       "workloads", "experiments",
+                                           "replacements", "fabrics",   "schedulers"};
+
+void command_list(const std::string &topic)
+{
+    if (topic == "mechanisms") {
+        list_mechanisms();
+    } else if (topic == "workloads") {
+        for (size_t i = 0; i < ts_workload_kinds_count; i++) {
+            print_line(ts_workload_kinds[i]->ops.name, ts_workload_kinds[i]->ops.summary);
+            print_reference(ts_workload_kinds[i]->ops.reference);
+        }
+    } else if (topic == "replacements") {
+        list_table(ts_replacement_table, ts_replacement_table_count);
+    } else if (topic == "fabrics") {
+        list_table(ts_fabric_table, ts_fabric_table_count);
+    } else if (topic == "schedulers") {
+        list_table(ts_sched_table, ts_sched_table_count);
+    } else {
+        list_files(topic);
+    }
+}
+
+// By its full key; a workload's also by the key that an experiment writes; or all that begin so.
+void command_explain(const std::string &name)
+{
+    std::vector<const Key *> found, below;
+    std::vector<std::string> names;
+    for (const auto &item : Keys::get().all()) {
+        const Key &key = item.second;
+        names.push_back(item.first);
+        if (item.first == name || key.name == name)
+            found.push_back(&key);
+        else if (starts_with(item.first, name + "."))
+            below.push_back(&key);
+    }
+    for (const Key *key : found)
+        explain_key(*key);
+    if (!found.empty())
+        return;
+    for (const Key *key : below)
+        print_line(key->long_name(), key->row->help);
+    if (below.empty())
+        user_error(Place(), "unknown key '" + name + "'" + did_you_mean(name, names) +
+                                "; `tlbstorm explain --all` lists all keys");
+}
+
+void command_explain_all(bool markdown)
+{
+    if (markdown) {
+        explain_markdown();
+        return;
+    }
+    for (const auto &item : Keys::get().all())
+        explain_key(item.second);
+}
+
+} // namespace ts

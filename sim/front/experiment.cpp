@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/experiment.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace ts
+{
+namespace
+{
+
+constexpr uint64_t repetitions_max = 10000;
+constexpr uint64_t seed_max = UINT64_MAX / 2;
+
+const std::vector<std::string> top_keys{"schema",     "name",        "title",      "description",
+                                        "workload",   "repetitions", "seed",       "baseline",
+                                        "set",        "machine",     "hypervisor", "guest",
+                                        "mechanisms", "platforms",   "sweep"};
+const std::vector<std::string> platform_keys{"machine", "hypervisor", "guest", "mechanisms", "set"};
+
+void check_keys(const YamlNode &map, const std::vector<std::string> &known,
+                const std::string &where)
+{
+    for (const YamlEntry &entry : map.entries)
+        if (std::find(known.begin(), known.end(), entry.key) == known.end())
+            user_error(entry.place, "unknown key '" + entry.key + "' in " + where +
+                                        did_you_mean(entry.key, known) +
+                                        "; parameters belong under 'set'");
+}
+
+// A name becomes a folder or a column.
+const std::string &check_name(const std::string &name, const std::string &what, const Place &place)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_.-";
+    if (name.empty() || name[0] == '.' || name[0] == '-' || name.size() > 100 ||
+        name.find_first_not_of(allowed) != std::string::npos)
+        user_error(place, what + " '" + name + "' must be of letters, digits, '_', '.' and '-'");
+    return name;
+}
+
+std::vector<std::string> split(const std::string &text)
+{
+    std::vector<std::string> parts;
+    size_t begin = 0;
+    for (size_t end; (end = text.find(',', begin)) != std::string::npos; begin = end + 1)
+        parts.push_back(text.substr(begin, end - begin));
+    parts.push_back(text.substr(begin));
+    return parts;
+}
+
+YamlNode scalar_node(const std::string &text, const Place &place)
+{
+    YamlNode node;
+    node.kind = YamlNode::Scalar;
+    node.place = place;
+    node.scalar = text;
+    return node;
+}
+
+class Reader
+{
+  public:
+    Reader(Document document, const Paths &paths, const std::string &path, bool with_trace)
+        : document_(std::move(document)), root_(document_.root), paths_(paths),
+          with_trace_(with_trace)
+    {
+        experiment_.path = path;
+    }
+
+    Experiment read(const std::vector<Override> &overrides)
+    {
+        std::vector<Override> parameters;
+        for (const Override &override : overrides)
+            if (!edit(override))
+                parameters.push_back(override);
+        check_keys(root_, top_keys, "an experiment");
+        read_head();
+        read_workload();
+        if (const YamlEntry *set = root_.find("set"))
+            layer_take(&experiment_.settings, set->value, "", document_, experiment_.workload,
+                       LayerOf::Experiment);
+        if (const YamlEntry *sweep = root_.find("sweep"))
+            read_sweeps(sweep->value, "");
+        read_platforms();
+        for (const Override &override : parameters)
+            override_parameter(override);
+        return std::move(experiment_);
+    }
+
+  private:
+    const YamlEntry &need(const std::string &key, const std::string &example) const
+    {
+        const YamlEntry *entry = root_.find(key);
+        if (!entry)
+            user_error(root_.place, "the experiment has no '" + key + "' (" + example + ")");
+        return *entry;
+    }
+
+    void put(YamlNode *map, const std::string &key, YamlNode value)
+    {
+        YamlEntry *entry = map->find(key);
+        if (entry)
+            entry->value = std::move(value);
+        else
+            map->entries.push_back(YamlEntry{key, value.place, value});
+    }
+
+    // Settings of the experiment itself are edits of the tree; true if it was one.
+    bool edit(const Override &override)
+    {
+        static const std::set<std::string> simple{"name",     "title",   "repetitions", "seed",
+                                                  "baseline", "machine", "hypervisor",  "guest"};
+        const YamlNode value = scalar_node(override.value, override.place());
+        if (simple.count(override.key) > 0) {
+            put(&root_, override.key, value);
+            return true;
+        }
+        if (override.key == "mechanisms" || override.key == "platforms") {
+            std::vector<std::string> &chosen =
+                override.key == "mechanisms" ? only_mechanisms_ : only_platforms_;
+            chosen = split(override.value);
+            return true;
+        }
+        if (override.key == "workload.kind" || override.key == "workload.file") {
+            YamlEntry *workload = root_.find("workload");
+            if (!workload || workload->value.kind != YamlNode::Map)
+                user_error(override.place(), "the experiment has no workload");
+            put(&workload->value, override.key.substr(9), value);
+            return true;
+        }
+        return override.key.compare(0, 10, "platforms.") == 0 && edit_platform(override);
+    }
+
+    bool edit_platform(const Override &override)
+    {
+        const size_t dot = override.key.rfind('.');
+        const std::string name = dot > 10 ? override.key.substr(10, dot - 10) : "";
+        const std::string key = override.key.substr(dot + 1);
+        YamlEntry *platforms = root_.find("platforms");
+        YamlEntry *platform = platforms ? platforms->value.find(name) : nullptr;
+        if (!platform || platform->value.kind != YamlNode::Map)
+            user_error(override.place(), "the experiment has no platform '" + name + "'");
+        YamlNode value = scalar_node(override.value, override.place());
+        if (key == "mechanisms") {
+            value.kind = YamlNode::Sequence;
+            for (const std::string &word : split(override.value))
+                value.items.push_back(scalar_node(word, override.place()));
+        }
+        put(&platform->value, key, std::move(value));
+        return true;
+    }
+
+    void read_head()
+    {
+        const YamlEntry &schema = need("schema", "schema: 1");
+        schema.value.as_number("schema", 1, 1);
+        const YamlEntry &name = need("name", "name: my-experiment");
+        experiment_.name = check_name(name.value.as_scalar("name"), "the name", name.value.place);
+        if (const YamlEntry *title = root_.find("title"))
+            experiment_.title = title->value.as_scalar("title");
+        if (const YamlEntry *description = root_.find("description"))
+            description->value.as_scalar("description");
+        if (const YamlEntry *repetitions = root_.find("repetitions"))
+            experiment_.repetitions =
+                repetitions->value.as_number("repetitions", 1, repetitions_max);
+        if (const YamlEntry *seed = root_.find("seed"))
+            experiment_.seed = seed->value.as_number("seed", 0, seed_max);
+        if (const YamlEntry *baseline = root_.find("baseline"))
+            experiment_.baseline =
+                mechanism_need(baseline->value.as_scalar("baseline"), baseline->value.place).name;
+    }
+
+    void read_workload()
+    {
+        const YamlEntry &entry = need("workload", "workload: {kind: mmap_storm}");
+        YamlNode map = entry.value;
+        map.as_map("workload");
+        const YamlEntry *kind = map.find("kind");
+        if (!kind)
+            user_error(map.place, "the workload has no 'kind'; `tlbstorm list workloads` names "
+                                  "them");
+        experiment_.workload =
+            &workload_need(kind->value.as_scalar("workload.kind"), kind->value.place);
+        const YamlEntry *file = map.find("file");
+        const std::string name = experiment_.workload->ops.name;
+        if (experiment_.workload->ops.needs_file && !file)
+            user_error(map.place, "the workload " + name + " reads a trace and has no 'file'");
+        if (!experiment_.workload->ops.needs_file && file)
+            user_error(file->place, "the workload " + name + " reads no file");
+        if (file)
+            open_trace(file->value);
+        map.entries.erase(
+            std::remove_if(map.entries.begin(), map.entries.end(),
+                           [](const YamlEntry &e) { return e.key == "kind" || e.key == "file"; }),
+            map.entries.end());
+        layer_take(&experiment_.settings, map, "workload", document_, experiment_.workload,
+                   LayerOf::Experiment);
+    }
+
+    void open_trace(const YamlNode &file)
+    {
+        const std::string &name = file.as_scalar("workload.file");
+        experiment_.trace_place = file.place;
+        experiment_.trace_label = name;
+        if (!with_trace_)
+            return;
+        const std::string path = paths_.file(name, file.place);
+        experiment_.trace = std::make_shared<Trace>(path, file.place);
+        experiment_.trace_label = paths_.label(path);
+    }
+
+    void read_sweeps(const YamlNode &map, const std::string &prefix)
+    {
+        for (const YamlEntry &entry : map.as_map(prefix.empty() ? "sweep" : prefix)) {
+            const std::string name = prefix.empty() ? entry.key : prefix + "." + entry.key;
+            if (entry.value.kind == YamlNode::Map) {
+                read_sweeps(entry.value, name);
+                continue;
+            }
+            const Key &key = Keys::get().need(name, experiment_.workload, entry.place);
+            std::vector<Setting> values;
+            for (const YamlNode *value : entry.value.as_list(name))
+                values.push_back(setting_of(key, value->scalar, value->place, LayerOf::Experiment));
+            put_sweep(name, std::move(values), entry.place, false);
+        }
+    }
+
+    void put_sweep(const std::string &name, std::vector<Setting> values, const Place &place,
+                   bool replace)
+    {
+        if (values.empty())
+            user_error(place, "the sweep of " + name + " is empty");
+        for (size_t i = 0; i < values.size(); i++)
+            for (size_t j = 0; j < i; j++)
+                if (values[i].value == values[j].value)
+                    user_error(values[i].place, "the sweep of " + name + " names " +
+                                                    values[i].key->format(values[i].value) +
+                                                    " twice");
+        for (Sweep &sweep : experiment_.sweeps) {
+            if (sweep.key != name)
+                continue;
+            if (!replace)
+                user_error(place, "duplicate key '" + name + "' in sweep");
+            sweep.values = std::move(values);
+            return;
+        }
+        experiment_.sweeps.push_back(Sweep{name, std::move(values)});
+    }
+
+    // One value sets a parameter; more than one, or a swept parameter, makes a sweep of it.
+    void override_parameter(const Override &override)
+    {
+        const Key &key = Keys::get().need(override.key, experiment_.workload, override.place());
+        std::vector<Setting> values;
+        for (const std::string &text : split(override.value))
+            values.push_back(setting_of(key, text, override.place(), LayerOf::Experiment));
+        const bool swept = std::any_of(experiment_.sweeps.begin(), experiment_.sweeps.end(),
+                                       [&](const Sweep &sweep) { return sweep.key == key.name; });
+        if (swept || values.size() > 1)
+            put_sweep(key.name, std::move(values), override.place(), true);
+        else
+            experiment_.overrides[key.name] = values[0];
+    }
+
+    void read_platforms()
+    {
+        const YamlEntry *platforms = root_.find("platforms");
+        if (!platforms) {
+            read_single_platform();
+        } else {
+            for (const std::string key : {"machine", "hypervisor", "guest", "mechanisms"})
+                if (const YamlEntry *entry = root_.find(key))
+                    user_error(entry->place, "'" + key + "' belongs into each platform here");
+            for (const YamlEntry &entry : platforms->value.as_map("platforms"))
+                read_platform(entry.key, entry.place, entry.value);
+        }
+        choose();
+        if (experiment_.platforms.empty())
+            user_error(root_.place, "the experiment has no platform left");
+    }
+
+    void read_single_platform()
+    {
+        static const std::set<std::string> parts{"machine", "hypervisor", "guest", "mechanisms"};
+        YamlNode map;
+        map.kind = YamlNode::Map;
+        map.place = root_.place;
+        std::string name = "default";
+        for (const YamlEntry &entry : root_.entries) {
+            if (parts.count(entry.key) > 0)
+                map.entries.push_back(entry);
+            if (entry.key == "machine" && entry.value.kind == YamlNode::Scalar)
+                name = std::filesystem::path(entry.value.scalar).stem().string();
+        }
+        read_platform(name, root_.place, map);
+    }
+
+    void read_platform(const std::string &name, const Place &place, const YamlNode &map)
+    {
+        Platform platform;
+        platform.name = check_name(name, "the platform", place);
+        platform.place = place;
+        map.as_map("platform " + name);
+        check_keys(map, platform_keys, "a platform");
+        read_piece(&platform, map, "machine", &platform.machine);
+        read_piece(&platform, map, "hypervisor", &platform.hypervisor);
+        read_piece(&platform, map, "guest", &platform.guest);
+        if (const YamlEntry *set = map.find("set"))
+            layer_take(&platform.own, set->value, "", document_, experiment_.workload,
+                       LayerOf::Experiment);
+        const YamlEntry *mechanisms = map.find("mechanisms");
+        if (!mechanisms)
+            user_error(map.place, "no 'mechanisms' are named");
+        for (const YamlNode *item : mechanisms->value.as_list("mechanisms"))
+            add_mechanism(&platform, item->scalar, item->place);
+        if (platform.mechanisms.empty())
+            user_error(mechanisms->place, "the list of mechanisms is empty");
+        experiment_.platforms.push_back(std::move(platform));
+    }
+
+    static void add_mechanism(Platform *platform, const std::string &name, const Place &place)
+    {
+        const ts_flush_ops *mechanism = &mechanism_need(name, place);
+        const auto &list = platform->mechanisms;
+        if (std::find(list.begin(), list.end(), mechanism) != list.end())
+            user_error(place, "the mechanism '" + name + "' is named twice");
+        platform->mechanisms.push_back(mechanism);
+        platform->mechanism_places.push_back(place);
+    }
+
+    // A machine, hypervisor or guest: the name of a file, or its content in place.
+    void read_piece(Platform *platform, const YamlNode &map, const std::string &what,
+                    std::string *label)
+    {
+        const YamlEntry *entry = map.find(what);
+        if (!entry)
+            return;
+        if (entry->value.kind == YamlNode::Map) {
+            layer_take(&platform->pieces, entry->value, "", document_, nullptr, LayerOf::Piece);
+            return;
+        }
+        *label = entry->value.as_scalar(what);
+        const std::string path = paths_.piece(what + "s", *label, entry->value.place);
+        Document piece = document_load(path, entry->value.place, paths_);
+        for (const std::string key : {"title", "description", "schema"}) {
+            const YamlEntry *text = piece.root.find(key);
+            if (!text)
+                continue;
+            text->value.as_scalar(key);
+            piece.root.entries.erase(piece.root.entries.begin() +
+                                     (text - piece.root.entries.data()));
+        }
+        Layer layer;
+        layer_take(&layer, piece.root, "", piece, nullptr, LayerOf::Piece);
+        layer_merge(&platform->pieces, layer);
+    }
+
+    // --set platforms and mechanisms. With one platform the list replaces the experiment's, with
+    // several it chooses from each platform's, as few mechanisms are offered on all.
+    void choose()
+    {
+        std::vector<Platform> &platforms = experiment_.platforms;
+        const Place at = Override{"platforms", ""}.place();
+        for (const std::string &name : only_platforms_)
+            if (std::none_of(platforms.begin(), platforms.end(),
+                             [&](const Platform &p) { return p.name == name; }))
+                user_error(at, "the experiment has no platform '" + name + "'");
+        if (!only_platforms_.empty())
+            drop(&platforms, [&](const Platform &p) { return !contains(only_platforms_, p.name); });
+        if (only_mechanisms_.empty())
+            return;
+        const Place place = Override{"mechanisms", ""}.place();
+        for (const std::string &name : only_mechanisms_)
+            mechanism_need(name, place);
+        for (Platform &platform : platforms) {
+            const bool single = platforms.size() == 1;
+            const std::vector<const ts_flush_ops *> before = platform.mechanisms;
+            platform.mechanisms.clear();
+            platform.mechanism_places.clear();
+            for (const std::string &name : only_mechanisms_)
+                if (single || std::find(before.begin(), before.end(),
+                                        ts_flush_find(name.c_str())) != before.end())
+                    add_mechanism(&platform, name, place);
+        }
+        drop(&platforms, [](const Platform &p) { return p.mechanisms.empty(); });
+    }
+
+    static bool contains(const std::vector<std::string> &list, const std::string &word)
+    {
+        return std::find(list.begin(), list.end(), word) != list.end();
+    }
+
+    template <typename Condition>
+    static void drop(std::vector<Platform> *platforms, const Condition &condition)
+    {
+        platforms->erase(std::remove_if(platforms->begin(), platforms->end(), condition),
+                         platforms->end());
+    }
+
+    Document document_;
+    YamlNode &root_;
+    const Paths &paths_;
+    bool with_trace_;
+    Experiment experiment_;
+    std::vector<std::string> only_platforms_;
+    std::vector<std::string> only_mechanisms_;
+};
+
+} // namespace
+
+Override override_parse(const std::string &text)
+{
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+        user_error(Place(), "--set " + text + ": expected KEY=VALUE");
+    return Override{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Experiment experiment_load(const std::string &path, const std::vector<Override> &overrides)
+{
+    const Paths paths(path);
+    Reader reader(document_load(path, Place(), paths), paths, path, true);
+    return reader.read(overrides);
+}
+
+Experiment experiment_parse(const std::string &text, const std::string &path,
+                            const std::vector<Override> &overrides, bool with_trace)
+{
+    const Paths paths(path);
+    Reader reader(document_parse(text, path, paths), paths, path, with_trace);
+    return reader.read(overrides);
+}
+
+} // namespace ts

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// An experiment: platforms, mechanisms, a workload and what is swept, read from YAML and checked;
+// its points; and what a point sets every parameter to.
+#ifndef TS_SIM_FRONT_EXPERIMENT_HPP
+#define TS_SIM_FRONT_EXPERIMENT_HPP
+
+#include "sim/front/document.hpp"
+#include "sim/front/trace.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ts
+{
+
+struct Platform {
+    std::string name;
+    Place place;
+    // The names that the experiment gives, for people; empty if it gives none.
+    std::string machine, hypervisor, guest;
+    Layer pieces; // of the three files, the guest's last
+    Layer own;    // platforms.<name>.set
+    std::vector<const ts_flush_ops *> mechanisms;
+    std::vector<Place> mechanism_places;
+};
+
+struct Sweep {
+    std::string key;
+    std::vector<Setting> values;
+};
+
+struct Experiment {
+    std::string path;
+    std::string name;
+    std::string title;
+    const ts_workload_kind *workload = nullptr;
+    std::shared_ptr<const Trace> trace; // null for generators
+    std::string trace_label;
+    Place trace_place;
+    uint64_t repetitions = 1;
+    uint64_t seed = 1;
+    std::string baseline; // empty: none
+    std::vector<Platform> platforms;
+    Layer settings; // workload and set
+    std::vector<Sweep> sweeps;
+    Layer overrides; // of the command line
+};
+
+// KEY=VALUE of --set.
+struct Override {
+    std::string key;
+    std::string value;
+    Place place() const
+    {
+        return Place{"--set " + key, 0, 0};
+    }
+};
+// A user error if text has no '='.
+Override override_parse(const std::string &text);
+
+// Reads, checks names and values, and opens the trace; throws a user error.
+Experiment experiment_load(const std::string &path, const std::vector<Override> &overrides);
+// The same from text; the trace is not opened if with_trace is false.
+Experiment experiment_parse(const std::string &text, const std::string &path,
+                            const std::vector<Override> &overrides, bool with_trace);
+
+// One simulation.
+struct Point {
+    const Platform *platform = nullptr;
+    const ts_flush_ops *mechanism = nullptr;
+    Place mechanism_place;
+    std::vector<const Setting *> swept; // one a sweep, in its order
+    uint64_t seed = 0;
+    std::string folder; // "x86/kvm_pv/run.vms=4/seed=1"
+};
+// In the order platform, swept values, mechanism, seed. Pointers are into experiment.
+std::vector<Point> experiment_points(const Experiment &experiment);
+// Points that differ only in the seed stand together: how many there are of each.
+size_t points_per_group(const Experiment &experiment);
+
+struct ResolvedValue {
+    const Key *key;
+    uint64_t value;
+    std::string source;
+    ts_confidence confidence;
+};
+struct Resolved {
+    ts_machine_config config;
+    std::vector<uint64_t> mechanism_params; // the struct; empty if it has none
+    std::vector<uint64_t> workload_params;
+    std::vector<ResolvedValue> values; // every parameter of the point, by key
+
+    const void *mechanism_struct() const
+    {
+        return mechanism_params.empty() ? nullptr : mechanism_params.data();
+    }
+    uint64_t guests() const
+    {
+        return config.hypervisor.kind == TS_HYP_NONE ? 1 : config.run.vms;
+    }
+    size_t assumed() const;
+};
+Resolved resolve(const Experiment &experiment, const Point &point);
+// ts_machine_check of every point, and a first look at the trace; throws a user error.
+void experiment_check(const Experiment &experiment);
+// A configuration that alone repeats the point's run.
+std::string resolved_yaml(const Experiment &experiment, const Point &point,
+                          const Resolved &resolved);
+
+// The workload of one guest. The reader (null for generators) must outlive it.
+struct WorkloadDelete {
+    void operator()(ts_workload *workload) const
+    {
+        workload->destroy(workload);
+    }
+};
+struct Workload {
+    std::unique_ptr<TraceReader> reader;
+    std::unique_ptr<ts_byte_source> source;
+    std::unique_ptr<ts_workload, WorkloadDelete> workload;
+};
+Workload workload_make(const Experiment &experiment, const Resolved &resolved, uint64_t seed,
+                       uint64_t instance);
+
+} // namespace ts
+
+#endif

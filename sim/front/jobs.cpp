@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/jobs.hpp"
+
+#include "sim/front/progress.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <type_traits>
+#include <unistd.h>
+
+namespace ts
+{
+namespace
+{
+
+static_assert(std::is_trivially_copyable<RunSummary>::value, "it is sent through a pipe");
+
+volatile std::sig_atomic_t caught_signal = 0;
+
+extern "C" void on_signal(int signal)
+{
+    caught_signal = signal;
+}
+
+const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+class SignalGuard
+{
+  public:
+    SignalGuard()
+    {
+        struct sigaction action;
+        std::memset(&action, 0, sizeof action);
+        action.sa_handler = on_signal;
+        sigemptyset(&action.sa_mask);
+        for (size_t i = 0; i < TS_ARRAY_LEN(signals); i++)
+            sigaction(signals[i], &action, &before_[i]);
+        caught_signal = 0;
+    }
+    ~SignalGuard()
+    {
+        restore();
+    }
+    void restore() const
+    {
+        for (size_t i = 0; i < TS_ARRAY_LEN(signals); i++)
+            sigaction(signals[i], &before_[i], nullptr);
+    }
+
+  private:
+    struct sigaction before_[TS_ARRAY_LEN(signals)];
+};
+
+struct Child {
+    pid_t pid;
+    int pipe; // its message
+    size_t point;
+    std::string message; // as far as it has come
+};
+
+// First byte: the status. Then the summary if it is TS_OK, else the message.
+void send(int pipe, int status, const void *data, size_t size)
+{
+    std::string message(1, static_cast<char>(status));
+    message.append(static_cast<const char *>(data), size);
+    for (size_t at = 0; at < message.size();) {
+        const ssize_t n = write(pipe, message.data() + at, message.size() - at);
+        if (n < 0 && errno != EINTR)
+            return;
+        at += n > 0 ? static_cast<size_t>(n) : 0;
+    }
+}
+
+void send_text(int pipe, int status, const std::string &text)
+{
+    send(pipe, status, text.data(), text.size());
+}
+
+void child_main(int pipe, const Experiment &experiment, const Point &point,
+                const RunOptions &options, const std::string &folder)
+{
+    try {
+        const RunSummary summary = run_point(experiment, point, options, folder);
+        send(pipe, TS_OK, &summary, sizeof summary);
+    } catch (const Error &error) {
+        send_text(pipe, error.status(), error.what());
+    } catch (const std::bad_alloc &) {
+        send_text(pipe, TS_ERR_ENVIRONMENT, "not enough memory");
+    } catch (const std::exception &error) {
+        send_text(pipe, TS_ERR_ENVIRONMENT, error.what());
+    }
+}
+
+class Pool
+{
+  public:
+    Pool(const Experiment &experiment, const std::vector<Point> &points, const JobsOptions &options,
+         const std::string &folder)
+        : experiment_(experiment), points_(points), options_(options), folder_(folder),
+          results_(points.size()), progress_(points.size(), options.quiet)
+    {
+    }
+
+    ~Pool()
+    {
+        for (const Child &child : children_)
+            kill(child.pid, SIGKILL);
+        for (const Child &child : children_) {
+            while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR)
+                continue;
+            close(child.pipe);
+        }
+    }
+
+    std::vector<RunSummary> run()
+    {
+        while (done_ < points_.size()) {
+            while (next_ < points_.size() && children_.size() < options_.jobs)
+                start();
+            wait();
+            if (caught_signal != 0)
+                throw Interrupted{caught_signal};
+        }
+        return std::move(results_);
+    }
+
+  private:
+    void start()
+    {
+        int ends[2];
+        if (pipe(ends) != 0)
+            system_error("cannot make a", "pipe");
+        const pid_t parent = getpid();
+        std::fflush(nullptr);
+        const pid_t pid = fork();
+        if (pid < 0)
+            system_error("cannot start a", "process");
+        if (pid == 0) {
+            // If the parent is killed, nothing of the run may stay behind.
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != parent)
+                _exit(TS_ERR_ENVIRONMENT);
+            guard_.restore();
+            close(ends[0]);
+            child_main(ends[1], experiment_, points_[next_], options_.run, folder_);
+            _exit(0);
+        }
+        close(ends[1]);
+        children_.push_back(Child{pid, ends[0], next_, ""});
+        progress_.update(done_, points_[next_].folder);
+        next_++;
+    }
+
+    // Until a child has said something or a while has passed.
+    void wait()
+    {
+        std::vector<pollfd> polled;
+        for (const Child &child : children_)
+            polled.push_back(pollfd{child.pipe, POLLIN, 0});
+        if (poll(polled.data(), polled.size(), 200) > 0)
+            for (size_t i = polled.size(); i-- > 0;)
+                if (polled[i].revents != 0)
+                    listen(i);
+        progress_.tick();
+    }
+
+    void listen(size_t index)
+    {
+        char buffer[4096];
+        Child &child = children_[index];
+        const ssize_t n = read(child.pipe, buffer, sizeof buffer);
+        if (n > 0)
+            child.message.append(buffer, static_cast<size_t>(n));
+        if (n > 0 || (n < 0 && errno == EINTR))
+            return;
+        // The end of the pipe: the child has ended.
+        const Child ended = child;
+        int status = 0;
+        children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(index));
+        close(ended.pipe);
+        while (waitpid(ended.pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+        finish(ended, status);
+    }
+
+    void finish(const Child &child, int wait_status)
+    {
+        const Point &point = points_[child.point];
+        const std::string &message = child.message;
+        if (message.size() == 1 + sizeof(RunSummary) && message[0] == TS_OK &&
+            WIFEXITED(wait_status)) {
+            std::memcpy(&results_[child.point], message.data() + 1, sizeof(RunSummary));
+            done_++;
+            progress_.update(done_, point.folder);
+            return;
+        }
+        if (caught_signal != 0)
+            throw Interrupted{caught_signal};
+        Error error = failure(point, message, wait_status);
+        error.add_line("reproduce: " + options_.reproduce(point));
+        throw error;
+    }
+
+    static Error failure(const Point &point, const std::string &message, int wait_status)
+    {
+        const std::string where = point.folder + ": ";
+        if (WIFSIGNALED(wait_status)) {
+            const int signal = WTERMSIG(wait_status);
+            if (signal == SIGKILL)
+                return Error(TS_ERR_ENVIRONMENT, Place(),
+                             where + "the run was killed; is there enough memory?");
+            Error error(TS_ERR_ENVIRONMENT, Place(),
+                        where + "the run died of signal " + std::to_string(signal) +
+                            ": a bug of tlbstorm");
+            error.set_exit_code(128 + signal);
+            return error;
+        }
+        if (message.empty())
+            return Error(TS_ERR_ENVIRONMENT, Place(), where + "the run ended without a word");
+        const auto status = static_cast<ts_status>(message[0]);
+        return Error(status, Place(), where + message.substr(1));
+    }
+
+    const Experiment &experiment_;
+    const std::vector<Point> &points_;
+    const JobsOptions &options_;
+    const std::string &folder_;
+    SignalGuard guard_;
+    std::vector<RunSummary> results_;
+    std::vector<Child> children_;
+    Progress progress_;
+    size_t next_ = 0; // to be started
+    size_t done_ = 0;
+};
+
+} // namespace
+
+std::vector<RunSummary> run_all(const Experiment &experiment, const std::vector<Point> &points,
+                                const JobsOptions &options, const std::string &folder)
+{
+    Pool pool(experiment, points, options, folder);
+    return pool.run();
+}
+
+} // namespace ts

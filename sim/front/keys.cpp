@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/keys.hpp"
+
+#include "models/cpu/sched.h"
+#include "models/interconnect/fabric.h"
+#include "models/tlb/replacement.h"
+
+namespace ts
+{
+namespace
+{
+
+template <typename Ops> std::vector<std::string> names_of(const Ops *const *table, size_t count)
+{
+    std::vector<std::string> names;
+    for (size_t i = 0; i < count; i++)
+        names.emplace_back(table[i]->name);
+    return names;
+}
+
+// The rows that are an index into a registration table, where the row itself has no names.
+std::vector<std::string> registered_names(const std::string &key)
+{
+    if (key == "interconnect.fabric")
+        return names_of(ts_fabric_table, ts_fabric_table_count);
+    if (key == "mmu.replacement")
+        return names_of(ts_replacement_table, ts_replacement_table_count);
+    if (key == "host_sched.policy" || key == "guest_sched.policy")
+        return names_of(ts_sched_table, ts_sched_table_count);
+    return {};
+}
+
+// The table's default is no index where the model itself chooses.
+const char unnamed[] = "default";
+
+std::string join(const std::vector<std::string> &words)
+{
+    std::string text;
+    for (const std::string &word : words)
+        text += (text.empty() ? "" : ", ") + word;
+    return text;
+}
+
+} // namespace
+
+std::string Key::long_name() const
+{
+    if (scope != KeyScope::Workload)
+        return name;
+    return "workload." + std::string(ts_workload_kinds[owner]->ops.name) + "." + row->key;
+}
+
+const char *Key::type_name() const
+{
+    return names.empty() ? ts_param_type_name(row->type) : "enum";
+}
+
+uint64_t Key::parse(const std::string &text, const Place &place) const
+{
+    if (!names.empty()) {
+        for (size_t i = 0; i < names.size(); i++)
+            if (names[i] == text)
+                return i;
+        if (text == unnamed && row->def >= names.size())
+            return row->def;
+        user_error(place, name + ": '" + text + "' is unknown" + did_you_mean(text, names) +
+                              ": expected one of: " + join(names));
+    }
+    // A row of its own, so that messages name the full key and the value lands here.
+    ts_param row_here = *row;
+    uint64_t value = 0;
+    ts_error error;
+    row_here.key = name.c_str();
+    row_here.offset = 0;
+    if (ts_param_set(&row_here, &value, text.c_str(), &error) != TS_OK)
+        user_error(place, error.message);
+    return value;
+}
+
+std::string Key::format(uint64_t value) const
+{
+    if (!names.empty())
+        return value < names.size() ? names[value] : unnamed;
+    char text[64];
+    ts_param_format(row, value, text, sizeof text);
+    return text;
+}
+
+Keys::Keys()
+{
+    for (size_t i = 0; i < ts_machine_params_count; i++)
+        add(KeyScope::Machine, i, *ts_machine_params[i].table, ts_machine_params[i].table->prefix);
+    for (size_t i = 0; i < ts_flush_table_count; i++)
+        if (ts_flush_table[i]->params)
+            add(KeyScope::Flush, i, *ts_flush_table[i]->params,
+                "flush." + std::string(ts_flush_table[i]->name));
+    for (size_t i = 0; i < ts_workload_kinds_count; i++)
+        if (ts_workload_kinds[i]->ops.params)
+            add(KeyScope::Workload, i, *ts_workload_kinds[i]->ops.params, "workload");
+}
+
+void Keys::add(KeyScope scope, size_t owner, const ts_param_table &table, const std::string &prefix)
+{
+    for (size_t i = 0; i < table.nrows; i++) {
+        Key key;
+        key.name = prefix + "." + table.rows[i].key;
+        key.scope = scope;
+        key.owner = owner;
+        key.row = &table.rows[i];
+        if (key.row->type != TS_PARAM_ENUM)
+            key.names = registered_names(key.name);
+        const std::string long_name = key.long_name();
+        TS_ASSERT(keys_.emplace(long_name, std::move(key)).second);
+    }
+}
+
+const Keys &Keys::get()
+{
+    static const Keys keys;
+    return keys;
+}
+
+const Key *Keys::find(const std::string &name, const ts_workload_kind *workload) const
+{
+    static const std::string prefix = "workload.";
+    std::string long_name = name;
+    if (name.compare(0, prefix.size(), prefix) == 0) {
+        if (!workload)
+            return nullptr;
+        long_name = prefix + workload->ops.name + "." + name.substr(prefix.size());
+    }
+    const auto found = keys_.find(long_name);
+    return found == keys_.end() ? nullptr : &found->second;
+}
+
+const Key &Keys::need(const std::string &name, const ts_workload_kind *workload,
+                      const Place &place) const
+{
+    const Key *key = find(name, workload);
+    if (key)
+        return *key;
+    std::vector<std::string> names;
+    for (const auto &item : keys_)
+        if (item.second.scope != KeyScope::Workload ||
+            (workload && ts_workload_kinds[item.second.owner] == workload))
+            names.push_back(item.second.name);
+    user_error(place, "unknown key '" + name + "'" + did_you_mean(name, names));
+}
+
+bool confidence_parse(const std::string &text, ts_confidence *out)
+{
+    for (const ts_confidence confidence :
+         {TS_CONF_VERBATIM, TS_CONF_DERIVED, TS_CONF_REMEMBERED, TS_CONF_GUESS, TS_CONF_CHOICE}) {
+        if (text == ts_confidence_name(confidence)) {
+            *out = confidence;
+            return true;
+        }
+    }
+    return false;
+}
+
+const ts_flush_ops &mechanism_need(const std::string &name, const Place &place)
+{
+    const ts_flush_ops *mechanism = ts_flush_find(name.c_str());
+    if (mechanism)
+        return *mechanism;
+    user_error(place, "unknown mechanism '" + name + "'" +
+                          did_you_mean(name, names_of(ts_flush_table, ts_flush_table_count)) +
+                          "; `tlbstorm list mechanisms` names them");
+}
+
+const ts_workload_kind &workload_need(const std::string &name, const Place &place)
+{
+    const ts_workload_kind *kind = ts_workload_kind_find(name.c_str());
+    if (kind)
+        return *kind;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < ts_workload_kinds_count; i++)
+        names.emplace_back(ts_workload_kinds[i]->ops.name);
+    user_error(place, "unknown workload kind '" + name + "'" + did_you_mean(name, names) +
+                          ": expected one of: " + join(names));
+}
+
+} // namespace ts

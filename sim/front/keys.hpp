@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every parameter of the program under its full key: those of the machine's tables, of the flush
+// mechanisms (flush.<mechanism>.<key>) and of the workload kinds. Built once from the tables beside
+// the models; nothing is listed twice.
+#ifndef TS_SIM_FRONT_KEYS_HPP
+#define TS_SIM_FRONT_KEYS_HPP
+
+#include "models/machine.h"
+#include "sim/front/error.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ts
+{
+
+enum class KeyScope { Machine, Flush, Workload };
+
+struct Key {
+    std::string name; // "mmu.l2_entries", "flush.rar.slots", "workload.touch_pages"
+    KeyScope scope = KeyScope::Machine;
+    // Index into ts_machine_params, ts_flush_table or ts_workload_kinds.
+    size_t owner = 0;
+    const ts_param *row = nullptr;
+    // An index into a registration table is written by name: the names in table order.
+    std::vector<std::string> names;
+
+    // The key of explain: that of a workload names its kind ("workload.strace.touch_pages").
+    std::string long_name() const;
+    const char *type_name() const;
+    // Checks type, unit and bounds; a user error at place otherwise.
+    uint64_t parse(const std::string &text, const Place &place) const;
+    std::string format(uint64_t value) const;
+    bool assumed() const
+    {
+        return ts_confidence_assumed(row->confidence);
+    }
+};
+
+class Keys
+{
+  public:
+    static const Keys &get();
+
+    // Machine and mechanism keys, and those of one workload kind (may be NULL).
+    const Key *find(const std::string &name, const ts_workload_kind *workload) const;
+    // find, or a user error that names the nearest key.
+    const Key &need(const std::string &name, const ts_workload_kind *workload,
+                    const Place &place) const;
+    // By long_name, for explain.
+    const std::map<std::string, Key> &all() const
+    {
+        return keys_;
+    }
+
+  private:
+    Keys();
+    void add(KeyScope scope, size_t owner, const ts_param_table &table, const std::string &prefix);
+
+    std::map<std::string, Key> keys_; // by long_name
+};
+
+// "verbatim", ...; false if there is no such confidence.
+bool confidence_parse(const std::string &text, ts_confidence *out);
+
+const ts_flush_ops &mechanism_need(const std::string &name, const Place &place);
+const ts_workload_kind &workload_need(const std::string &name, const Place &place);
+
+} // namespace ts
+
+#endif

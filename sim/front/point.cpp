@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// The points of an experiment, and what each sets every parameter to.
+#include "sim/front/experiment.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ts
+{
+namespace
+{
+
+constexpr size_t points_max = 100000;
+// How far into a trace the check looks: a file of another kind shows at once.
+constexpr uint64_t probe_operations = 200000;
+
+// A folder name: rates are written "20GB/s".
+std::string folder_word(std::string text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_.=+,-";
+    for (char &c : text)
+        if (!std::strchr(allowed, c))
+            c = '_';
+    return text;
+}
+
+std::string sweep_folder(const std::vector<const Setting *> &swept)
+{
+    std::string text;
+    for (const Setting *setting : swept)
+        text += (text.empty() ? "" : ",") + setting->key->name + "=" +
+                setting->key->format(setting->value);
+    return text.empty() ? "" : folder_word(text) + "/";
+}
+
+size_t combinations(const Experiment &experiment)
+{
+    size_t n = 1;
+    for (const Sweep &sweep : experiment.sweeps) {
+        if (sweep.values.size() > points_max / n)
+            user_error(sweep.values[0].place,
+                       "the sweep has more than " + std::to_string(points_max) + " points");
+        n *= sweep.values.size();
+    }
+    return n;
+}
+
+// The index-th element of the product; the last sweep varies fastest.
+std::vector<const Setting *> combination(const Experiment &experiment, size_t index)
+{
+    std::vector<const Setting *> swept(experiment.sweeps.size());
+    for (size_t i = experiment.sweeps.size(); i-- > 0;) {
+        const std::vector<Setting> &values = experiment.sweeps[i].values;
+        swept[i] = &values[index % values.size()];
+        index /= values.size();
+    }
+    return swept;
+}
+
+std::vector<uint64_t> struct_of(const ts_param_table *table, size_t bytes)
+{
+    std::vector<uint64_t> storage((bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t), 0);
+    if (table && !storage.empty())
+        ts_param_defaults(table, storage.data());
+    return storage;
+}
+
+// Later layers win: pieces, set, the platform's own set, the sweep, the command line.
+const Setting *find_setting(const Experiment &experiment, const Point &point,
+                            const std::string &name)
+{
+    const auto in = [&](const Layer &layer) -> const Setting * {
+        const auto found = layer.find(name);
+        return found == layer.end() ? nullptr : &found->second;
+    };
+    for (const Setting *setting : point.swept)
+        if (setting->key->name == name)
+            return setting;
+    for (const Layer *layer : {&experiment.overrides, &point.platform->own, &experiment.settings,
+                               &point.platform->pieces})
+        if (const Setting *setting = in(*layer))
+            return setting;
+    return nullptr;
+}
+
+void *base_of(Resolved *resolved, const Key &key)
+{
+    switch (key.scope) {
+    case KeyScope::Machine:
+        return reinterpret_cast<char *>(&resolved->config) + ts_machine_params[key.owner].offset;
+    case KeyScope::Flush:
+        return resolved->mechanism_params.data();
+    case KeyScope::Workload:
+        return resolved->workload_params.data();
+    }
+    return nullptr;
+}
+
+bool concerns(const Key &key, const Experiment &experiment, const Point &point)
+{
+    switch (key.scope) {
+    case KeyScope::Machine:
+        return true;
+    case KeyScope::Flush:
+        return ts_flush_table[key.owner] == point.mechanism;
+    case KeyScope::Workload:
+        return ts_workload_kinds[key.owner] == experiment.workload;
+    }
+    return false;
+}
+
+// Pulls operations from all threads in turn, as a guest would, until something is wrong.
+void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
+{
+    const Workload made = workload_make(experiment, resolved, seed, 0);
+    ts_workload *workload = made.workload.get();
+    std::vector<uint32_t> threads;
+    std::vector<bool> known;
+    const auto start = [&](uint32_t thread) {
+        if (thread >= known.size())
+            known.resize(thread + 1, false);
+        if (!known[thread])
+            threads.push_back(thread);
+        known[thread] = true;
+    };
+    for (uint32_t i = 0; i < workload->initial_threads; i++)
+        start(i);
+    uint64_t operations = 0;
+    for (size_t i = 0; !threads.empty() && operations < probe_operations; i++) {
+        const size_t at = i % threads.size();
+        ts_op op;
+        ts_error error;
+        const int got = workload->next(workload, threads[at], &op, &error);
+        if (got < 0)
+            throw Error(error);
+        if (got == 0 || op.kind == TS_OP_EXIT)
+            threads.erase(threads.begin() + static_cast<std::ptrdiff_t>(at));
+        else if (op.kind == TS_OP_SPAWN)
+            start(op.target);
+        operations += got > 0;
+    }
+    if (operations == 0)
+        user_error(experiment.trace_place, experiment.trace->path() + " holds no operation that " +
+                                               experiment.workload->ops.name + " understands");
+}
+
+} // namespace
+
+size_t points_per_group(const Experiment &experiment)
+{
+    return static_cast<size_t>(experiment.repetitions);
+}
+
+std::vector<Point> experiment_points(const Experiment &experiment)
+{
+    std::vector<Point> points;
+    const size_t n = combinations(experiment);
+    for (const Platform &platform : experiment.platforms) {
+        if (n * platform.mechanisms.size() * experiment.repetitions > points_max - points.size())
+            user_error(platform.place,
+                       "the experiment has more than " + std::to_string(points_max) + " points");
+        for (size_t i = 0; i < n; i++) {
+            for (size_t m = 0; m < platform.mechanisms.size(); m++) {
+                for (uint64_t r = 0; r < experiment.repetitions; r++) {
+                    Point point;
+                    point.platform = &platform;
+                    point.mechanism = platform.mechanisms[m];
+                    point.mechanism_place = platform.mechanism_places[m];
+                    point.swept = combination(experiment, i);
+                    point.seed = experiment.seed + r;
+                    point.folder = platform.name + "/" + point.mechanism->name + "/" +
+                                   sweep_folder(point.swept) + "seed=" + std::to_string(point.seed);
+                    points.push_back(std::move(point));
+                }
+            }
+        }
+    }
+    return points;
+}
+
+size_t Resolved::assumed() const
+{
+    return static_cast<size_t>(
+        std::count_if(values.begin(), values.end(), [](const ResolvedValue &value) {
+            return ts_confidence_assumed(value.confidence);
+        }));
+}
+
+Resolved resolve(const Experiment &experiment, const Point &point)
+{
+    Resolved resolved;
+    std::memset(&resolved.config, 0, sizeof resolved.config);
+    ts_machine_config_defaults(&resolved.config);
+    resolved.mechanism_params = struct_of(point.mechanism->params, point.mechanism->params_size);
+    resolved.workload_params =
+        struct_of(experiment.workload->ops.params, experiment.workload->ops.params_size);
+    for (const auto &item : Keys::get().all()) {
+        const Key &key = item.second;
+        if (!concerns(key, experiment, point))
+            continue;
+        void *base = base_of(&resolved, key);
+        const Setting *setting = find_setting(experiment, point, key.name);
+        ResolvedValue value{&key, ts_param_get(key.row, base), key.row->source,
+                            key.row->confidence};
+        if (setting) {
+            value.value = setting->value;
+            value.source = setting->source;
+            value.confidence = setting->confidence;
+            *reinterpret_cast<uint64_t *>(static_cast<char *>(base) + key.row->offset) =
+                setting->value;
+        }
+        resolved.values.push_back(std::move(value));
+    }
+    return resolved;
+}
+
+void experiment_check(const Experiment &experiment)
+{
+    const std::vector<Point> points = experiment_points(experiment);
+    // The seed plays no part in the check.
+    for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
+        const Point &point = points[i];
+        const Resolved resolved = resolve(experiment, point);
+        ts_error error;
+        if (ts_machine_check(&resolved.config, point.mechanism, &error) != TS_OK) {
+            std::string where = point.platform->name + ", " + sweep_folder(point.swept);
+            where.erase(where.find_last_not_of("/, ") + 1);
+            throw Error(error.status, point.mechanism_place, where + ": " + error.message);
+        }
+        if (i == 0 && experiment.trace)
+            probe_trace(experiment, resolved, point.seed);
+        if (i == 0 && !experiment.trace)
+            workload_make(experiment, resolved, point.seed, 0);
+    }
+}
+
+Workload workload_make(const Experiment &experiment, const Resolved &resolved, uint64_t seed,
+                       uint64_t instance)
+{
+    Workload made;
+    if (experiment.trace) {
+        made.reader = experiment.trace->open();
+        made.source = std::make_unique<ts_byte_source>(made.reader->source());
+    }
+    ts_workload_config config;
+    config.params = resolved.workload_params.data();
+    config.seed = seed;
+    config.instance = instance;
+    config.source = made.source.get();
+    ts_workload *workload = nullptr;
+    ts_error error;
+    if (experiment.workload->create(&workload, &config, &error) != TS_OK)
+        throw Error(error);
+    made.workload.reset(workload);
+    return made;
+}
+
+} // namespace ts

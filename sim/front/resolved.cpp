@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.resolved.yaml: every parameter of one run, where it comes from, and whether it is assumed.
+#include "sim/front/experiment.hpp"
+
+#include <cstdio>
+
+namespace ts
+{
+namespace
+{
+
+// The comment ends at the line's end, whatever a source text holds.
+std::string one_line(const std::string &text)
+{
+    std::string line;
+    for (const char c : text)
+        line += c == '\n' || c == '\r' ? ' ' : c;
+    return line;
+}
+
+// Values that are the table's own are plain, so that the reader takes source and confidence from
+// the table again; others carry theirs. Thus the file, read back, resolves to itself.
+std::string parameter_line(const ResolvedValue &value, const std::string &key)
+{
+    const std::string text = yaml_quote(value.key->format(value.value));
+    const std::string assumed = ts_confidence_assumed(value.confidence) ? ", assumed" : "";
+    const std::string confidence = ts_confidence_name(value.confidence);
+    const bool own = value.value == value.key->row->def && value.source == value.key->row->source &&
+                     value.confidence == value.key->row->confidence;
+    if (own)
+        return key + ": " + text + " # " + one_line(value.source) + "; " + confidence + assumed;
+    return key + ": {value: " + text + ", source: " + yaml_quote(value.source) +
+           ", confidence: " + confidence + "} # " + confidence + assumed;
+}
+
+std::string workload_text(const Experiment &experiment, const Resolved &resolved)
+{
+    std::string text = "workload:\n  kind: " + std::string(experiment.workload->ops.name) + "\n";
+    if (experiment.trace) {
+        char crc[16];
+        std::snprintf(crc, sizeof crc, "%08x", static_cast<unsigned>(experiment.trace->crc32()));
+        text += "  file: " + yaml_quote(experiment.trace_label) + " # " +
+                std::to_string(experiment.trace->file_bytes()) + " bytes, CRC-32 " + crc + "\n";
+    }
+    for (const ResolvedValue &value : resolved.values)
+        if (value.key->scope == KeyScope::Workload)
+            text += "  " + parameter_line(value, value.key->row->key) + "\n";
+    return text;
+}
+
+} // namespace
+
+std::string resolved_yaml(const Experiment &experiment, const Point &point,
+                          const Resolved &resolved)
+{
+    std::string text = "# One run, complete: `tlbstorm run` on this file repeats it.\n"
+                       "# Each line ends with the value's source and confidence; those marked "
+                       "assumed are\n# remembered or guessed and not taken from a source.\n";
+    text += "schema: 1\nname: " + experiment.name + "\n";
+    if (!experiment.title.empty())
+        text += "title: " + yaml_quote(experiment.title) + "\n";
+    text += "repetitions: 1\nseed: " + std::to_string(point.seed) + "\n";
+    text += "platforms:\n  " + point.platform->name + ":\n    mechanisms: [" +
+            point.mechanism->name + "]\n";
+    text += workload_text(experiment, resolved);
+    text += "set:\n";
+    std::string section;
+    for (const ResolvedValue &value : resolved.values) {
+        if (value.key->scope == KeyScope::Workload)
+            continue;
+        const std::string row = value.key->row->key;
+        const std::string prefix =
+            value.key->name.substr(0, value.key->name.size() - row.size() - 1);
+        if (prefix != section)
+            text += "  " + prefix + ":\n";
+        section = prefix;
+        text += "    " + parameter_line(value, row) + "\n";
+    }
+    return text;
+}
+
+} // namespace ts

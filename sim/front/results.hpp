@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all runs of an experiment say together: summary.csv, critical_path.csv and the table that is
+// printed.
+#ifndef TS_SIM_FRONT_RESULTS_HPP
+#define TS_SIM_FRONT_RESULTS_HPP
+
+#include "sim/front/run.hpp"
+
+#include <string>
+#include <vector>
+
+namespace ts
+{
+
+// Mean and the half width of its 95 % confidence interval (Student's t).
+struct Estimate {
+    double mean = 0;
+    double half_width = 0;
+    bool has_half_width = false; // at least two samples
+    size_t n = 0;
+};
+Estimate estimate(const std::vector<double> &samples);
+
+// runs[i] is that of points[i], as experiment_points gives them.
+std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,
+                        const std::vector<RunSummary> &runs);
+std::string critical_path_csv(const Experiment &experiment, const std::vector<Point> &points,
+                              const std::vector<RunSummary> &runs);
+std::string summary_table(const Experiment &experiment, const std::vector<Point> &points,
+                          const std::vector<RunSummary> &runs);
+
+} // namespace ts
+
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/run.hpp"
+
+#include "sim/front/output.hpp"
+#include "sim/front/stats_files.hpp"
+#include "sim/front/timeline.hpp"
+#include "version.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <thread>
+
+namespace ts
+{
+namespace
+{
+
+namespace fs = std::filesystem;
+
+struct MachineDelete {
+    void operator()(ts_machine *machine) const
+    {
+        ts_machine_destroy(machine);
+    }
+};
+
+// flushes.csv: a row a shootdown. Runs on the initiator's fiber, so it formats by hand into a small
+// buffer.
+class ShootdownFile
+{
+  public:
+    ShootdownFile(const std::string &path, RunSummary *summary) : file_(path), summary_(summary)
+    {
+        std::string head = "number,guest,initiator,targets,last_target,start,bytes,freed_tables,"
+                           "started_ps,total_ps";
+        for (const char *part : ts_path_part_names)
+            head += std::string(",") + part + "_ps";
+        file_.put(head + "\n");
+    }
+
+    static void record(void *user, const ts_shootdown_record *record)
+    {
+        static_cast<ShootdownFile *>(user)->add(*record);
+    }
+
+    void close()
+    {
+        file_.close();
+    }
+
+  private:
+    static char *append_hex(char *to, uint64_t value)
+    {
+        static const char digits[] = "0123456789abcdef";
+        *to++ = '0';
+        *to++ = 'x';
+        for (int shift = 44; shift >= 0; shift -= 4)
+            *to++ = digits[(value >> shift) & 15];
+        return to;
+    }
+
+    void add(const ts_shootdown_record &record)
+    {
+        char row[512];
+        char *to = row;
+        const bool all = record.end == UINT64_MAX;
+        const auto field = [&](uint64_t value) {
+            to = append_number(to, value);
+            *to++ = ',';
+        };
+        field(record.number);
+        field(record.guest);
+        field(record.initiator);
+        field(record.targets);
+        if (record.last_target != UINT32_MAX)
+            to = append_number(to, record.last_target);
+        *to++ = ',';
+        if (!all)
+            to = append_hex(to, record.start);
+        *to++ = ',';
+        if (!all)
+            to = append_number(to, record.end - record.start);
+        *to++ = ',';
+        field(record.freed_tables);
+        field(record.started);
+        field(record.total_ps);
+        for (size_t i = 0; i < TS_PATH_PARTS; i++) {
+            field(record.part_ps[i]);
+            summary_->path_ps[i] += record.part_ps[i];
+        }
+        to[-1] = '\n';
+        summary_->records++;
+        summary_->path_total_ps += record.total_ps;
+        file_.put(row, static_cast<size_t>(to - row));
+    }
+
+    OutputFile file_;
+    RunSummary *summary_;
+};
+
+std::string now_text()
+{
+    const std::time_t now = std::time(nullptr);
+    std::tm utc;
+    gmtime_r(&now, &utc);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return text;
+}
+
+// The only file that differs between equal runs.
+std::string run_json(const RunOptions &options, const RunSummary &summary,
+                     const std::string &started, double wall_s)
+{
+    nlohmann::ordered_json json;
+    utsname host;
+    rusage usage;
+    std::memset(&host, 0, sizeof host);
+    std::memset(&usage, 0, sizeof usage);
+    uname(&host);
+    getrusage(RUSAGE_SELF, &usage);
+    json["version"] = TS_VERSION_STRING;
+    json["command_line"] = options.command_line;
+    json["kernel"] = options.kernel_name;
+    json["started"] = started;
+    json["wall_seconds"] = wall_s;
+    json["engine_events"] = summary.result.events;
+    json["max_resident_kib"] = usage.ru_maxrss;
+    json["host"] = {{"system", host.sysname},
+                    {"release", host.release},
+                    {"machine", host.machine},
+                    {"cpus", std::thread::hardware_concurrency()}};
+    return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+struct Simulation {
+    // Destroyed in reverse: the machine before what it uses.
+    std::vector<Workload> workloads;
+    std::vector<ts_workload *> pointers;
+    std::unique_ptr<ts_machine, MachineDelete> machine;
+};
+
+void check(ts_status status, const ts_error &error)
+{
+    if (status != TS_OK)
+        throw Error(error);
+}
+
+void create(Simulation *simulation, const Experiment &experiment, const Point &point,
+            const Resolved &resolved)
+{
+    ts_error error;
+    ts_machine *machine = nullptr;
+    for (uint64_t i = 0; i < resolved.guests(); i++) {
+        simulation->workloads.push_back(workload_make(experiment, resolved, point.seed, i));
+        simulation->pointers.push_back(simulation->workloads.back().workload.get());
+    }
+    check(ts_machine_create(&machine, &resolved.config, point.mechanism,
+                            resolved.mechanism_struct(), simulation->pointers.data(), point.seed,
+                            &error),
+          error);
+    simulation->machine.reset(machine);
+}
+
+void simulate(ts_machine *machine, const RunOptions &options)
+{
+    ts_error error;
+    check(ts_machine_start(machine, &error), error);
+    if (options.kernel)
+        options.kernel(ts_machine_engine(machine), TS_TIME_NEVER);
+    else
+        ts_machine_run(machine);
+    check(ts_machine_finish(machine, &error), error);
+}
+
+} // namespace
+
+RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
+                     const std::string &folder)
+{
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string started = now_text();
+    const std::string target = folder + "/" + point.folder;
+    const std::string work = target + ".partial";
+    fs::create_directories(work);
+
+    RunSummary summary;
+    std::memset(&summary, 0, sizeof summary);
+    const Resolved resolved = resolve(experiment, point);
+    ShootdownFile flushes(work + "/flushes.csv", &summary);
+    std::unique_ptr<TimelineFile> timeline;
+    Simulation simulation;
+    create(&simulation, experiment, point, resolved);
+    ts_machine *machine = simulation.machine.get();
+    ts_machine_set_shootdowns(machine, ShootdownFile::record, &flushes);
+    if (options.timeline) {
+        timeline = std::make_unique<TimelineFile>(work + "/timeline.json");
+        ts_machine_set_timeline(machine, TimelineFile::record, timeline.get());
+    }
+    simulate(machine, options);
+    ts_machine_result(machine, &summary.result);
+
+    flushes.close();
+    compress_file(work + "/flushes.csv", Compression::Zstd);
+    if (timeline) {
+        timeline->close(ts_engine_now(ts_machine_engine(machine)));
+        compress_file(work + "/timeline.json", Compression::Gzip);
+    }
+    StatsFiles stats;
+    stats.add_result(summary.result);
+    stats.add_machine(machine);
+    stats.write(work);
+    write_file(work + "/config.resolved.yaml", resolved_yaml(experiment, point, resolved));
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+    write_file(work + "/run.json", run_json(options, summary, started, wall.count()));
+    fs::rename(work, target);
+    return summary;
+}
+
+} // namespace ts

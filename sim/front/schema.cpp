@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON Schema of an experiment: names, types and help for editors. What it cannot say (what a
+// platform can offer, whether a file is there) `tlbstorm run --dry-run` checks.
+#include "sim/front/cli.hpp"
+
+#include "sim/front/keys.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+
+namespace ts
+{
+namespace
+{
+
+using Json = nlohmann::ordered_json;
+
+// Numbers with units, as ts_param_parse reads them.
+std::string quantity_pattern(ts_param_type type)
+{
+    static const std::string number = "^[0-9]+(\\.[0-9]+)? *";
+    switch (type) {
+    case TS_PARAM_TIME:
+        return "^0$|" + number + "(ps|ns|us|ms|s)$";
+    case TS_PARAM_CYCLES:
+        return "^0$|" + number + "cycles?$";
+    case TS_PARAM_FREQ:
+        return number + "(Hz|kHz|MHz|GHz)$";
+    case TS_PARAM_BYTES:
+        return "^0$|" + number + "(B|KiB|MiB|GiB|TiB)$";
+    case TS_PARAM_RATE:
+        return number + "(B/s|KB/s|MB/s|GB/s|GiB/s)$";
+    default:
+        return "";
+    }
+}
+
+Json names_of(const Key &key)
+{
+    Json names = Json::array();
+    for (const std::string &name : key.names)
+        names.push_back(name);
+    if (key.names.empty())
+        for (size_t i = 0; key.row->enum_names[i]; i++)
+            names.push_back(key.row->enum_names[i]);
+    return names;
+}
+
+Json scalar_schema(const Key &key)
+{
+    const ts_param &row = *key.row;
+    if (!key.names.empty() || row.type == TS_PARAM_ENUM)
+        return {{"enum", names_of(key)}};
+    if (row.type == TS_PARAM_BOOL)
+        return {{"enum", {true, false, "on", "off", "yes", "no"}}};
+    if (row.type == TS_PARAM_COUNT)
+        return {{"type", "integer"}, {"minimum", row.min}, {"maximum", row.max}};
+    // 0 needs no unit.
+    return {
+        {"type", {"string", "integer"}}, {"maximum", 0}, {"pattern", quantity_pattern(row.type)}};
+}
+
+Json value_schema(const Key &key)
+{
+    Json schema;
+    schema["description"] = std::string(key.row->help) + " (default " + key.format(key.row->def) +
+                            "; " + ts_confidence_name(key.row->confidence) + ": " +
+                            key.row->source + ")";
+    Json with_source = {
+        {"type", "object"},
+        {"properties",
+         {{"value", scalar_schema(key)},
+          {"source", {{"type", "string"}}},
+          {"confidence", {{"enum", {"verbatim", "derived", "remembered", "guess", "choice"}}}}}},
+        {"required", {"value"}},
+        {"additionalProperties", false}};
+    schema["anyOf"] = {scalar_schema(key), with_source};
+    return schema;
+}
+
+// Keys dotted at the top, or nested by their first part.
+Json settings_schema()
+{
+    Json properties = Json::object();
+    for (const auto &item : Keys::get().all()) {
+        const Key &key = item.second;
+        if (key.scope == KeyScope::Workload)
+            continue;
+        const size_t dot = key.name.find('.');
+        const std::string section = key.name.substr(0, dot);
+        const Json value = value_schema(key);
+        Json &nested = properties[section];
+        nested["type"] = "object";
+        if (key.scope == KeyScope::Machine) {
+            nested["properties"][key.name.substr(dot + 1)] = value;
+            nested["additionalProperties"] = false;
+        }
+        properties[key.name] = value;
+    }
+    return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+}
+
+Json workload_schema()
+{
+    Json kinds = Json::array();
+    for (size_t i = 0; i < ts_workload_kinds_count; i++) {
+        const ts_workload_ops &ops = ts_workload_kinds[i]->ops;
+        Json properties = {{"kind", {{"const", ops.name}, {"description", ops.summary}}}};
+        Json required = {"kind"};
+        if (ops.needs_file) {
+            properties["file"] = {{"type", "string"}};
+            required.push_back("file");
+        }
+        for (const auto &item : Keys::get().all())
+            if (item.second.scope == KeyScope::Workload && item.second.owner == i)
+                properties[item.second.row->key] = value_schema(item.second);
+        kinds.push_back({{"type", "object"},
+                         {"properties", properties},
+                         {"required", required},
+                         {"additionalProperties", false}});
+    }
+    return {{"oneOf", kinds}};
+}
+
+Json mechanism_schema()
+{
+    Json names = Json::array();
+    for (size_t i = 0; i < ts_flush_table_count; i++)
+        names.push_back(ts_flush_table[i]->name);
+    return {{"enum", names}};
+}
+
+Json sweep_schema()
+{
+    return {{"type", "object"},
+            {"description", "Parameter keys with the list of values to try; all combinations"},
+            {"additionalProperties", {{"type", {"array", "object"}}}}};
+}
+
+} // namespace
+
+void command_schema()
+{
+    const Json text = {{"type", "string"}};
+    const Json piece = {{"description", "Name of a file in configs, a path, or the content"},
+                        {"type", {"string", "object"}}};
+    const Json mechanisms = {{"type", "array"}, {"items", mechanism_schema()}, {"minItems", 1}};
+    const Json settings = {{"$ref", "#/definitions/settings"}};
+    Json platform = {{"machine", piece},
+                     {"hypervisor", piece},
+                     {"guest", piece},
+                     {"mechanisms", mechanisms},
+                     {"set", settings}};
+    Json properties = {{"schema", {{"const", 1}}},
+                       {"name", text},
+                       {"title", text},
+                       {"description", text},
+                       {"source", text},
+                       {"confidence", text},
+                       {"include", {{"type", {"array", "string"}}, {"items", text}}},
+                       {"workload", workload_schema()},
+                       {"repetitions", {{"type", "integer"}, {"minimum", 1}, {"maximum", 10000}}},
+                       {"seed", {{"type", "integer"}, {"minimum", 0}}},
+                       {"baseline", mechanism_schema()},
+                       {"machine", piece},
+                       {"hypervisor", piece},
+                       {"guest", piece},
+                       {"mechanisms", mechanisms}};
+    properties["platforms"] = {
+        {"type", "object"},
+        {"additionalProperties",
+         {{"type", "object"}, {"properties", platform}, {"additionalProperties", false}}}};
+    properties["sweep"] = sweep_schema();
+    properties["set"] = settings;
+    const Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
+                         {"title", "tlbstorm experiment"},
+                         {"type", "object"},
+                         {"properties", properties},
+                         {"additionalProperties", false},
+                         {"definitions", {{"settings", settings_schema()}}}};
+    std::printf("%s\n", schema.dump(1).c_str());
+}
+
+} // namespace ts

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/stats_files.hpp"
+
+#include "sim/front/output.hpp"
+
+namespace ts
+{
+
+// The number of engine events is left out: it says how the run was simulated, and differs between
+// simulation kernels that agree on everything else.
+const ResultColumn result_columns[] = {
+    {"completion_time", "ps", &ts_machine_result::completion_ps},
+    {"mean_completion_time", "ps", &ts_machine_result::mean_completion_ps},
+    {"user_time", "ps", &ts_machine_result::user_ps},
+    {"system_time", "ps", &ts_machine_result::system_ps},
+    {"steal_time", "ps", &ts_machine_result::steal_ps},
+    {"host_time", "ps", &ts_machine_result::host_ps},
+    {"operations", "1", &ts_machine_result::operations},
+    {"shootdowns", "1", &ts_machine_result::shootdowns},
+    {"ipis", "1", &ts_machine_result::ipis},
+    {"vm_exits", "1", &ts_machine_result::vm_exits},
+    {"shootdown_p50", "ps", &ts_machine_result::shootdown_p50_ps},
+    {"shootdown_p99", "ps", &ts_machine_result::shootdown_p99_ps},
+    {"shootdown_max", "ps", &ts_machine_result::shootdown_max_ps},
+    {"shootdown_mean", "ps", &ts_machine_result::shootdown_mean_ps},
+    {"page_touches", "1", &ts_machine_result::page_touches},
+};
+const size_t result_columns_count = TS_ARRAY_LEN(result_columns);
+
+StatsFiles::StatsFiles() : csv_("group,name,unit,value\n")
+{
+    histograms_ = "group,name,unit,low,high,count\n";
+    json_["schema"] = 1;
+}
+
+void StatsFiles::add_value(const std::string &group, const std::string &name,
+                           const std::string &unit, uint64_t value)
+{
+    json_["groups"][group][name] = {{"value", value}, {"unit", unit}};
+    csv_ += group + "," + name + "," + unit + "," + std::to_string(value) + "\n";
+}
+
+void StatsFiles::add_hist(const std::string &group, const ts_stat &row, const ts_hist &hist)
+{
+    const std::pair<const char *, uint64_t> parts[] = {
+        {"count", hist.count},
+        {"sum", hist.sum},
+        {"min", hist.count > 0 ? hist.min : 0},
+        {"max", hist.max},
+        {"p50", ts_hist_quantile(&hist, 500)},
+        {"p90", ts_hist_quantile(&hist, 900)},
+        {"p99", ts_hist_quantile(&hist, 990)},
+        {"p999", ts_hist_quantile(&hist, 999)},
+    };
+    nlohmann::ordered_json &json = json_["groups"][group][row.name];
+    for (const auto &part : parts) {
+        const std::string unit = std::string(part.first) == "count" ? "1" : row.unit;
+        json[part.first] = part.second;
+        csv_ += group + "," + row.name + "." + part.first + "," + unit + "," +
+                std::to_string(part.second) + "\n";
+    }
+    json["unit"] = row.unit;
+    for (uint32_t i = 0; i < TS_HIST_BUCKETS; i++) {
+        uint64_t low, high;
+        if (hist.buckets[i] == 0)
+            continue;
+        ts_hist_bucket_range(i, &low, &high);
+        histograms_ += group + "," + row.name + "," + row.unit + "," + std::to_string(low) + "," +
+                       std::to_string(high) + "," + std::to_string(hist.buckets[i]) + "\n";
+    }
+}
+
+void StatsFiles::add_table(const ts_stat_table &table, const void *base)
+{
+    for (size_t i = 0; i < table.nrows; i++) {
+        const ts_stat &row = table.rows[i];
+        const char *field = static_cast<const char *>(base) + row.offset;
+        if (row.kind == TS_STAT_HIST)
+            add_hist(table.group, row, *reinterpret_cast<const ts_hist *>(field));
+        else
+            add_value(table.group, row.name, row.unit, *reinterpret_cast<const uint64_t *>(field));
+    }
+}
+
+void StatsFiles::visit(void *user, const ts_stat_table *table, const void *base)
+{
+    static_cast<StatsFiles *>(user)->add_table(*table, base);
+}
+
+void StatsFiles::add_result(const struct ts_machine_result &result)
+{
+    for (const ResultColumn &column : result_columns)
+        add_value("result", column.name, column.unit, result.*column.field);
+}
+
+void StatsFiles::add_machine(const ts_machine *machine)
+{
+    ts_machine_visit_stats(machine, visit, this);
+}
+
+void StatsFiles::write(const std::string &folder) const
+{
+    write_file(folder + "/stats.json", json_.dump(1) + "\n");
+    write_file(folder + "/stats.csv", csv_);
+    write_file(folder + "/histograms.csv", histograms_);
+}
+
+} // namespace ts

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/trace.hpp"
+
+#include <boost/crc.hpp>
+#include <boost/iostreams/device/file.hpp>
+#include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filter/zstd.hpp>
+#include <boost/iostreams/filtering_streambuf.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace ts
+{
+namespace
+{
+
+namespace io = boost::iostreams;
+
+constexpr size_t cache_bytes_max = 256u << 20;
+constexpr uint32_t zstd_magic = 0xfd2fb528;
+constexpr uint32_t zstd_skippable = 0x184d2a50; // to ...5f
+
+enum class Format { Plain, Gzip, Zstd };
+
+uint32_t little(const unsigned char *bytes, size_t n)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < n; i++)
+        value |= static_cast<uint32_t>(bytes[i]) << (8 * i);
+    return value;
+}
+
+Format format_of(const std::string &path)
+{
+    std::ifstream file(path, std::ios::binary);
+    unsigned char head[4] = {0, 0, 0, 0};
+    if (!file)
+        user_error(Place{path, 0, 0}, "the trace cannot be read");
+    file.read(reinterpret_cast<char *>(head), sizeof head);
+    if (little(head, 4) == zstd_magic || (little(head, 4) & 0xfffffff0u) == zstd_skippable)
+        return Format::Zstd;
+    return head[0] == 0x1f && head[1] == 0x8b ? Format::Gzip : Format::Plain;
+}
+
+// Walks the frames and blocks of a zstd file (RFC 8878, 3.1) without decompressing them. Boost's
+// filter takes the end of the file for the end of the data, so a truncated file would pass.
+class ZstdWalk
+{
+  public:
+    explicit ZstdWalk(const std::string &path)
+        : file_(path, std::ios::binary), size_(std::filesystem::file_size(path))
+    {
+    }
+
+    bool complete()
+    {
+        while (at_ < size_)
+            if (!frame())
+                return false;
+        return true;
+    }
+
+  private:
+    bool take(unsigned char *bytes, size_t n)
+    {
+        if (n > size_ - at_)
+            return false;
+        file_.seekg(static_cast<std::streamoff>(at_));
+        file_.read(reinterpret_cast<char *>(bytes), static_cast<std::streamsize>(n));
+        at_ += n;
+        return static_cast<bool>(file_);
+    }
+
+    bool skip(uint64_t n)
+    {
+        if (n > size_ - at_)
+            return false;
+        at_ += n;
+        return true;
+    }
+
+    bool frame()
+    {
+        unsigned char head[4], descriptor;
+        if (!take(head, 4))
+            return false;
+        if ((little(head, 4) & 0xfffffff0u) == zstd_skippable)
+            return take(head, 4) && skip(little(head, 4));
+        if (little(head, 4) != zstd_magic || !take(&descriptor, 1))
+            return false;
+        static const uint64_t dictionary_bytes[] = {0, 1, 2, 4};
+        static const uint64_t size_bytes[] = {0, 2, 4, 8};
+        const bool single = (descriptor & 0x20) != 0;
+        const bool checksum = (descriptor & 0x04) != 0;
+        uint64_t header = dictionary_bytes[descriptor & 3] + size_bytes[descriptor >> 6];
+        header += single ? (descriptor >> 6 == 0 ? 1 : 0) : 1;
+        return skip(header) && blocks() && (!checksum || skip(4));
+    }
+
+    bool blocks()
+    {
+        unsigned char head[3];
+        do {
+            if (!take(head, 3))
+                return false;
+            const uint32_t block = little(head, 3);
+            const uint32_t type = (block >> 1) & 3;
+            if (type == 3 || !skip(type == 1 ? 1 : block >> 3)) // 1: one byte, repeated
+                return false;
+        } while ((head[0] & 1) == 0);
+        return true;
+    }
+
+    std::ifstream file_;
+    uint64_t size_;
+    uint64_t at_ = 0;
+};
+
+class FileReader : public TraceReader
+{
+  public:
+    explicit FileReader(const std::string &path) : TraceReader(path)
+    {
+        const Format format = format_of(path);
+        if (format == Format::Zstd)
+            chain_.push(io::zstd_decompressor());
+        else if (format == Format::Gzip)
+            chain_.push(io::gzip_decompressor());
+        chain_.push(io::file_source(path, std::ios::binary));
+    }
+
+    size_t read(char *buffer, size_t size) override
+    {
+        try {
+            const std::streamsize n = io::read(chain_, buffer, static_cast<std::streamsize>(size));
+            return n > 0 ? static_cast<size_t>(n) : 0;
+        } catch (const std::exception &error) {
+            user_error(Place{name_, 0, 0},
+                       std::string("the trace cannot be decompressed: ") + error.what());
+        }
+    }
+
+  private:
+    io::filtering_streambuf<io::input> chain_;
+};
+
+class MemoryReader : public TraceReader
+{
+  public:
+    MemoryReader(const std::string &path, std::shared_ptr<const std::string> bytes)
+        : TraceReader(path), bytes_(std::move(bytes))
+    {
+    }
+
+    size_t read(char *buffer, size_t size) override
+    {
+        const size_t n = std::min(size, bytes_->size() - at_);
+        std::memcpy(buffer, bytes_->data() + at_, n);
+        at_ += n;
+        return n;
+    }
+
+  private:
+    std::shared_ptr<const std::string> bytes_;
+    size_t at_ = 0;
+};
+
+uint32_t file_crc32(const std::string &path, uint64_t *size)
+{
+    std::ifstream file(path, std::ios::binary);
+    boost::crc_32_type crc;
+    char buffer[65536];
+    *size = 0;
+    while (file.read(buffer, sizeof buffer), file.gcount() > 0) {
+        crc.process_bytes(buffer, static_cast<size_t>(file.gcount()));
+        *size += static_cast<uint64_t>(file.gcount());
+    }
+    return crc.checksum();
+}
+
+} // namespace
+
+int64_t TraceReader::read_c(void *user, char *buffer, size_t size, ts_error *err)
+{
+    try {
+        return static_cast<int64_t>(static_cast<TraceReader *>(user)->read(buffer, size));
+    } catch (const Error &error) {
+        // The core adds the place: it knows the source's name.
+        ts_error_set(err, error.status(), "%s", error.what());
+    } catch (const std::exception &error) {
+        ts_error_set(err, TS_ERR_ENVIRONMENT, "%s", error.what());
+    }
+    return -1;
+}
+
+ts_byte_source TraceReader::source()
+{
+    ts_byte_source source;
+    source.read = read_c;
+    source.close = nullptr;
+    source.user = this;
+    source.name = name_.c_str();
+    return source;
+}
+
+std::unique_ptr<TraceReader> trace_open(const std::string &path)
+{
+    if (format_of(path) == Format::Zstd && !ZstdWalk(path).complete())
+        user_error(Place{path, 0, 0}, "the trace is truncated or damaged (zstd)");
+    return std::make_unique<FileReader>(path);
+}
+
+Trace::Trace(std::string path, const Place &named_at) : path_(std::move(path))
+{
+    if (!std::filesystem::is_regular_file(path_))
+        user_error(named_at, path_ + " is no plain file");
+    crc32_ = file_crc32(path_, &file_bytes_);
+    if (file_bytes_ == 0)
+        user_error(named_at, path_ + " is empty");
+    std::unique_ptr<TraceReader> reader = trace_open(path_);
+    std::string bytes;
+    bool fits = true;
+    char buffer[65536];
+    while (const size_t n = reader->read(buffer, sizeof buffer)) {
+        fits = fits && bytes.size() + n <= cache_bytes_max;
+        if (fits)
+            bytes.append(buffer, n);
+        else
+            std::string().swap(bytes);
+    }
+    if (fits)
+        cached_ = std::make_shared<const std::string>(std::move(bytes));
+}
+
+std::unique_ptr<TraceReader> Trace::open() const
+{
+    if (cached_)
+        return std::make_unique<MemoryReader>(path_, cached_);
+    return std::make_unique<FileReader>(path_);
+}
+
+} // namespace ts

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What the tables and files say: list, explain, schema, trace info, help.
+. "$(dirname "$0")/lib.bash"
+export TLBSTORM_CONFIGS=$configs
+
+for topic in mechanisms machines hypervisors guests workloads experiments replacements fabrics \
+    schedulers; do
+    run 0 list "$topic"
+    [ -s out.txt ] || fail "list $topic says nothing"
+done
+for file in "$configs"/machines/*.yaml; do
+    "$TLBSTORM" list machines | grep -q "^$(basename "$file" .yaml) \+[^ ]" ||
+        fail "$(basename "$file") is not listed with its title"
+done
+run 2 list mechanism
+one_line 'TOPIC'
+
+run 0 explain mmu.l2_entries
+for word in type: accepts: default: source: confidence: '(assumed)'; do
+    grep -qF "$word" out.txt || fail "explain does not say $word"
+done
+run 0 explain workload.touch_pages
+grep -q '^workload.mmap_storm.touch_pages$' out.txt && grep -q '^workload.strace.touch_pages$' out.txt ||
+    fail "a key of two workloads"
+run 0 explain mmu
+grep -q '^mmu.l2_entries ' out.txt || fail "the beginning of keys"
+run 2 explain mmu.l2_entires
+one_line "unknown key 'mmu.l2_entires' \(did you mean 'mmu.l2_entries'\?\)"
+run 2 explain
+run 2 explain mmu.l2_entries --all
+run 0 explain --all
+keys=$(grep -c '^  confidence:' out.txt)
+run 0 explain --all --markdown
+[ "$(grep -c '^| `' out.txt)" -eq "$keys" ] || fail "the page and the list have other keys"
+
+# Every key of the configuration files is checked by reading them all.
+for experiment in "$configs"/experiments/*.yaml; do
+    run 0 run "$experiment" --dry-run
+    grep -q ' runs:$' out.txt || fail "--dry-run of $experiment"
+done
+for kind in machine hypervisor guest; do
+    for file in "$configs/${kind}s"/*.yaml; do
+        printf 'schema: 1\nname: t\nworkload: {kind: mmap_storm}\nmechanisms: [ideal]\n%s: %s\n' \
+            "$kind" "$file" >e.yaml
+        "$TLBSTORM" run e.yaml --dry-run >out.txt 2>err.txt
+        # A piece alone may not fit the defaults; its keys must.
+        grep -qE 'unknown|unit|bounds' err.txt && fail "$file: $(cat err.txt)"
+        grep -q "source: \"no source given\"" out.txt && fail "$file has a value without a source"
+    done
+done
+
+run 0 schema
+cp out.txt schema.json
+"${TS_PYTHON:-python3}" - schema.json <<'EOP' || fail "the schema is not what it should be"
+import json, sys
+schema = json.load(open(sys.argv[1]))
+assert "mmu.l2_entries" in schema["definitions"]["settings"]["properties"]
+assert "native_concurrent" in schema["properties"]["baseline"]["enum"]
+try:
+    import jsonschema
+except ImportError:
+    sys.exit(0)
+jsonschema.Draft7Validator.check_schema(schema)
+good = {"schema": 1, "name": "t", "workload": {"kind": "mmap_storm", "pages": 4},
+        "mechanisms": ["ideal"], "set": {"run.vcpus": 2, "mmu": {"l2_hit_cycles": "9cycles"}}}
+jsonschema.validate(good, schema)
+for key, value in (("schema", 2), ("workload", {"kind": "x"}), ("set", {"run.vcpus": 0}),
+                   ("set", {"mmu": {"l2_hit_cycles": "9ns"}}), ("more", 1)):
+    try:
+        jsonschema.validate({**good, key: value}, schema)
+    except jsonschema.ValidationError:
+        continue
+    sys.exit(f"accepted {key}: {value}")
+EOP
+
+trace=$TS_SOURCE_DIR/workloads/traces/mmapstorm.strace.zst
+run 0 trace info "$trace"
+grep -qE '^  lines +13551 ' out.txt || fail "lines of the recording: $(head -3 out.txt)"
+grep -qE '^  munmap +[0-9]+' out.txt || fail "calls of the recording"
+run 0 trace info "$trace" --json
+"${TS_PYTHON:-python3}" -c 'import json; d = json.load(open("out.txt")); assert d["lines"] == 13551 and d["calls"]["munmap"] > 3000' ||
+    fail "trace info --json"
+zstd -dcq "$trace" | gzip -c >t.gz
+zstd -dcq "$trace" >t.txt
+for file in t.gz t.txt; do
+    run 0 trace info "$file"
+    grep -qE '^  lines +13551 ' out.txt || fail "$file reads differently"
+done
+run 2 trace info nothing
+one_line 'nothing is no plain file'
+head -c 1000 "$trace" >cut.zst
+run 2 trace info cut.zst
+one_line '^cut.zst: the trace is truncated'
+
+run 0 --version
+grep -q '^tlbstorm [0-9]' out.txt || fail "--version: $(cat out.txt)"
+for command in '' run list explain trace 'trace info' schema; do
+    # shellcheck disable=SC2086
+    run 0 $command --help
+    grep -q -- --help out.txt || fail "no help of $command"
+done
+finish

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every mechanism of the table on every architecture it runs on: same operations as its rivals,
+ * clean oracle, sums that add up, and results that depend on nothing but configuration and seed. */
+#include <gtest/gtest.h>
+
+#include "tests/support/machine_rig.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+struct Case {
+    const ts_flush_ops *mechanism;
+    bool arm;
+};
+
+std::vector<Case> cases()
+{
+    std::vector<Case> all;
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        for (bool arm : platforms(ts_flush_table[i]))
+            all.push_back({ts_flush_table[i], arm});
+    }
+    return all;
+}
+
+/* Pages are touched more than once, and addresses are soon mapped again: a lost flush shows. */
+const StormParams storm = {{"threads", "6"},
+                           {"rounds", "6"},
+                           {"pages", "16"},
+                           {"touch_pages", "16"},
+                           {"placement", "random"}};
+
+class Mechanism : public testing::TestWithParam<Case>
+{
+};
+
+std::string case_name(const testing::TestParamInfo<Case> &info)
+{
+    return std::string(info.param.mechanism->name) + (info.param.arm ? "_arm64" : "_x86");
+}
+
+} // namespace
+
+TEST(MechanismTable, EveryMechanismRunsSomewhere)
+{
+    ASSERT_GE(ts_flush_table_count, 7u);
+    for (size_t i = 0; i < ts_flush_table_count; i++)
+        EXPECT_FALSE(platforms(ts_flush_table[i]).empty()) << ts_flush_table[i]->name;
+}
+
+TEST(MechanismTable, IsSortedAndDescribed)
+{
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        const ts_flush_ops *m = ts_flush_table[i];
+        EXPECT_NE(m->summary, nullptr);
+        EXPECT_NE(m->reference, nullptr);
+        EXPECT_EQ(ts_flush_find(m->name), m);
+        if (i > 0) {
+            EXPECT_LT(std::string(ts_flush_table[i - 1]->name), m->name);
+        }
+    }
+    EXPECT_EQ(ts_flush_find("no_such_mechanism"), nullptr);
+}
+
+TEST_P(Mechanism, FinishesCleanWithTheSameOperationsAsIdeal)
+{
+    ts_machine_config c = small_machine(GetParam().arm);
+    Outcome got = run_storm(c, GetParam().mechanism, storm, 1);
+    Outcome bound = run_storm(c, ts_flush_find("ideal"), storm, 1);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    ASSERT_EQ(bound.status, TS_OK) << bound.message;
+    for (const char *name : {"guest.mmaps", "guest.munmaps", "guest.touches", "guest.pages_freed",
+                             "guest.shootdown_all"})
+        EXPECT_EQ(got.stats.at(name), bound.stats.at(name)) << name;
+    EXPECT_GT(got.stats.at("oracle.hits_checked"), 0u);
+    EXPECT_EQ(got.stats.at("oracle.hits_stale"), 0u);
+    EXPECT_EQ(got.stats.at("guest.munmaps"), 2u * 6u * 6u);
+}
+
+TEST_P(Mechanism, PartsOfEveryShootdownAddUpToItsLatency)
+{
+    Outcome got = run_storm(small_machine(GetParam().arm), GetParam().mechanism, storm, 2);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    ASSERT_EQ(got.shootdowns.size(), got.stats.at("guest.shootdowns"));
+    for (const auto &r : got.shootdowns) {
+        ts_time sum = 0;
+        for (ts_time part : r.part_ps)
+            sum += part;
+        EXPECT_EQ(sum, r.total_ps) << "shootdown " << r.number;
+    }
+}
+
+TEST_P(Mechanism, SameSeedSameStatisticsOnBothQueues)
+{
+    ts_machine_config c = small_machine(GetParam().arm);
+    Outcome first = run_storm(c, GetParam().mechanism, storm, 3);
+    Outcome again = run_storm(c, GetParam().mechanism, storm, 3);
+    set(c, "run.queue", "heap");
+    Outcome heap = run_storm(c, GetParam().mechanism, storm, 3);
+    ASSERT_EQ(first.status, TS_OK) << first.message;
+    EXPECT_EQ(first.stats, again.stats);
+    EXPECT_EQ(first.stats, heap.stats);
+    EXPECT_EQ(first.result.completion_ps, heap.result.completion_ps);
+    Outcome other = run_storm(c, GetParam().mechanism, storm, 4);
+    EXPECT_NE(first.stats, other.stats);
+}
+
+TEST_P(Mechanism, PageByPageChangesNothing)
+{
+    ts_machine_config c = small_machine(GetParam().arm);
+    StormParams runs = storm;
+    runs["pages"] = runs["touch_pages"] = "64";
+    Outcome joined = run_storm(c, GetParam().mechanism, runs, 5);
+    set(c, "guest.page_by_page", "true");
+    Outcome single = run_storm(c, GetParam().mechanism, runs, 5);
+    ASSERT_EQ(joined.status, TS_OK) << joined.message;
+    EXPECT_EQ(joined.stats, single.stats);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Mechanism, testing::ValuesIn(cases()), case_name);
+
+/* --- the oracle can tell --- */
+
+TEST(Oracle, FindsAMechanismThatFlushesNothing)
+{
+    static const ts_flush_ops nothing = [] {
+        ts_flush_ops ops{};
+        ops.name = "nothing";
+        ops.flush = [](ts_task *, ts_flush_info *, ts_shootdown_record *) {};
+        return ops;
+    }();
+    for (bool arm : {false, true}) {
+        /* No sleep: a return from idle would flush by the generation. */
+        StormParams again = storm;
+        again["unmap"] = "madvise_dontneed";
+        again["sleep_max"] = "0";
+        again["rounds"] = "20";
+        Outcome got = run_storm(small_machine(arm), &nothing, again, 1);
+        EXPECT_EQ(got.status, TS_ERR_FINDING) << got.message;
+        EXPECT_GT(got.stats.at("oracle.hits_stale"), 0u);
+    }
+}
+
+/* --- what a mechanism cannot do without --- */
+
+TEST(MechanismNeeds, AreUserErrorsThatSayWhatIsMissing)
+{
+    struct Row {
+        const char *mechanism, *key, *value, *says;
+        bool arm;
+    };
+    const Row rows[] = {
+        {"kvm_pv", "hypervisor.kind", "none", "bare metal", false},
+        {"kvm_pv", "hypervisor.pv_tlb_flush", "false", "pv_tlb_flush", false},
+        {"hyperv", "hypervisor.hv_flush", "off", "hv_flush", false},
+        {"tlbi_range", "guest.tlbirange", "false", "FEAT_TLBIRANGE", true},
+        {"tlbi_range", "run.oracle", "true", "arm64 mechanism", false},
+        {"kvm_pv", "run.oracle", "true", "x86 mechanism", true},
+    };
+    for (const Row &row : rows) {
+        ts_machine_config c = small_machine(row.arm);
+        set(c, "run.vms", "1");
+        set(c, row.key, row.value);
+        ts_error err{};
+        EXPECT_EQ(ts_machine_check(&c, ts_flush_find(row.mechanism), &err), TS_ERR_USER);
+        EXPECT_NE(std::string(err.message).find(row.says), std::string::npos) << err.message;
+    }
+}
+
+TEST(BareMetal, RunsNativeAndTlbi)
+{
+    for (bool arm : {false, true}) {
+        ts_machine_config c = small_machine(arm);
+        set(c, "hypervisor.kind", "none");
+        set(c, "run.vms", "1");
+        for (const char *name : {"native_concurrent", "native_sequential", "ideal"}) {
+            Outcome got = run_storm(c, ts_flush_find(name), storm, 1);
+            EXPECT_EQ(got.status, TS_OK) << name << ": " << got.message;
+            EXPECT_EQ(got.result.vm_exits, 0u);
+        }
+    }
+}

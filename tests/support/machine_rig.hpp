@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small whole machine under an mmap storm, for tests over all mechanisms. */
+#ifndef TS_TESTS_SUPPORT_MACHINE_RIG_HPP
+#define TS_TESTS_SUPPORT_MACHINE_RIG_HPP
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "models/machine.h"
+
+namespace ts_test
+{
+
+/* "group.key=value" into a configuration, as --set does. */
+inline void set(ts_machine_config &c, const std::string &key, const std::string &value)
+{
+    for (size_t i = 0; i < ts_machine_params_count; i++) {
+        const auto &slot = ts_machine_params[i];
+        std::string prefix = std::string(slot.table->prefix) + ".";
+        if (key.compare(0, prefix.size(), prefix) != 0)
+            continue;
+        const ts_param *row = ts_param_find(slot.table, key.c_str() + prefix.size());
+        ts_error err{};
+        if (row && ts_param_set(row, reinterpret_cast<char *>(&c) + slot.offset, value.c_str(),
+                                &err) == TS_OK)
+            return;
+        throw std::runtime_error(key + "=" + value + ": " + (row ? err.message : "no such key"));
+    }
+    throw std::runtime_error("no such table: " + key);
+}
+
+inline ts_machine_config small_machine(bool arm = false)
+{
+    ts_machine_config c{};
+    ts_machine_config_defaults(&c);
+    set(c, "topology.sockets", "2");
+    set(c, "topology.cores_per_socket", "2");
+    set(c, "topology.threads_per_core", "1");
+    set(c, "run.vms", "2");
+    set(c, "run.vcpus", "4");
+    set(c, "run.oracle", "true");
+    set(c, "run.limit", "60s");
+    if (arm) {
+        set(c, "topology.arch", "arm64");
+        set(c, "interrupt.mode", "gic_sgi");
+        set(c, "interrupt.guest_mode", "gic_sgi");
+        set(c, "hypervisor.apicv", "false");
+        set(c, "hypervisor.pv_tlb_flush", "false");
+        set(c, "hypervisor.hv_flush", "off");
+        set(c, "guest.tlbirange", "true");
+    }
+    return c;
+}
+
+/* Architectures on which a mechanism may run in a VM of small_machine. */
+inline std::vector<bool> platforms(const ts_flush_ops *m)
+{
+    std::vector<bool> arms;
+    for (bool arm : {false, true}) {
+        ts_error err{};
+        ts_machine_config c = small_machine(arm);
+        if (ts_machine_check(&c, m, &err) == TS_OK)
+            arms.push_back(arm);
+    }
+    return arms;
+}
+
+using StormParams = std::map<std::string, std::string>;
+
+struct Outcome {
+    ts_status status = TS_OK;
+    std::string message;
+    struct ts_machine_result result = {};
+    std::map<std::string, uint64_t> stats; /* group.name -> value (histograms: count, sum, max) */
+    std::vector<ts_shootdown_record> shootdowns;
+};
+
+inline void collect(void *user, const ts_stat_table *t, const void *base)
+{
+    auto &stats = *static_cast<std::map<std::string, uint64_t> *>(user);
+    for (size_t i = 0; i < t->nrows; i++) {
+        const ts_stat &row = t->rows[i];
+        std::string name = std::string(t->group) + "." + row.name;
+        const char *at = static_cast<const char *>(base) + row.offset;
+        if (row.kind == TS_STAT_HIST) {
+            const auto *h = reinterpret_cast<const ts_hist *>(at);
+            stats[name + ".count"] = h->count;
+            stats[name + ".sum"] = h->sum;
+            stats[name + ".max"] = h->max;
+        } else {
+            stats[name] = *reinterpret_cast<const uint64_t *>(at);
+        }
+    }
+}
+
+inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
+                         const StormParams &storm, uint64_t seed,
+                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+{
+    Outcome out;
+    ts_error err{};
+    const ts_workload_kind *kind = ts_workload_kind_find("mmap_storm");
+    std::vector<uint64_t> params((kind->ops.params_size + 7) / 8);
+    ts_param_defaults(kind->ops.params, params.data());
+    for (const auto &[key, value] : storm) {
+        const ts_param *row = ts_param_find(kind->ops.params, key.c_str());
+        if (!row || ts_param_set(row, params.data(), value.c_str(), &err) != TS_OK)
+            throw std::runtime_error("mmap_storm." + key + ": " + err.message);
+    }
+    std::vector<ts_workload *> workloads;
+    for (uint64_t v = 0; v < c.run.vms; v++) {
+        ts_workload_config wc{};
+        wc.params = params.data();
+        wc.seed = seed;
+        wc.instance = v;
+        ts_workload *w = nullptr;
+        if (kind->create(&w, &wc, &err) != TS_OK)
+            throw std::runtime_error(err.message);
+        workloads.push_back(w);
+    }
+    ts_machine *m = nullptr;
+    out.status =
+        ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
+    if (out.status == TS_OK) {
+        ts_machine_set_shootdowns(
+            m,
+            [](void *user, const ts_shootdown_record *r) {
+                static_cast<Outcome *>(user)->shootdowns.push_back(*r);
+            },
+            &out);
+        out.status = ts_machine_start(m, &err);
+        if (out.status == TS_OK) {
+            if (kernel)
+                kernel(ts_machine_engine(m), TS_TIME_NEVER - 1);
+            else
+                ts_machine_run(m);
+            out.status = ts_machine_finish(m, &err);
+        }
+        ts_machine_result(m, &out.result);
+        ts_machine_visit_stats(m, collect, &out.stats);
+        ts_machine_destroy(m);
+    }
+    out.message = err.message;
+    for (ts_workload *w : workloads)
+        w->destroy(w);
+    return out;
+}
+
+} // namespace ts_test
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/dvm_rig.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+namespace
+{
+
+/* Snoop flits so far apart that no two messages meet: the formulas are those of an empty machine.
+ */
+ts_dvm_params spaced()
+{
+    auto p = rig::dvm_params();
+
+    p.mn_service_cycles = 200;
+    return p;
+}
+
+/* The formulas of one operation of `cpu` from its issue on. */
+struct Formula {
+    rig::Dvm &d;
+    uint32_t cpu;
+
+    uint32_t mn(uint32_t socket) const
+    {
+        return ts_interconnect_gateway(d.net.ic, socket);
+    }
+    uint32_t core(uint32_t c) const
+    {
+        return d.net.topo.core[c];
+    }
+    ts_time mesh(ts_time from, uint64_t cycles) const
+    {
+        return ts_clock_after(d.net.clock(), from, cycles);
+    }
+    /* Request, DBIDResp and data have been exchanged: the MN begins. */
+    ts_time accepted(ts_time issued) const
+    {
+        uint32_t home = mn(d.net.topo.socket[cpu]);
+        ts_time request = d.net.arrival(core(cpu), home, 1, issued);
+        ts_time dbid = d.net.arrival(home, core(cpu), 1, request);
+
+        return d.net.arrival(core(cpu), home, 1, dbid);
+    }
+    /* When the k-th target of an MN that began at `start` has both parts. */
+    ts_time snooped(uint32_t node, uint32_t target, uint64_t k, ts_time start) const
+    {
+        return d.net.arrival(node, core(target), 1,
+                             mesh(start, (2 * k + 1) * d.params.mn_service_cycles));
+    }
+    /* When the MN of the socket has all responses; ready gives when a target can respond that has
+     * been snooped. */
+    template <typename Ready> ts_time collected(uint32_t socket, ts_time start, Ready ready) const
+    {
+        ts_time last = start;
+        uint64_t k = 0;
+
+        for (uint32_t target = 0; target < d.net.topo.ncpus; target++) {
+            if (target == cpu || d.net.topo.socket[target] != socket)
+                continue;
+            ts_time leaves = mesh(ready(target, snooped(mn(socket), target, k++, start)),
+                                  d.params.forward_cycles);
+            last = std::max(last, d.net.arrival(core(target), mn(socket), 1, leaves));
+        }
+        return last;
+    }
+    /* The home MN, which began at `start`, has all responses and all peers' answers. */
+    template <typename Ready> ts_time complete(ts_time start, Ready ready) const
+    {
+        uint32_t home = d.net.topo.socket[cpu];
+        ts_time last = collected(home, start, ready);
+
+        for (uint32_t peer = 0; peer < d.net.topo.params.sockets; peer++) {
+            if (peer == home)
+                continue;
+            ts_time there = d.net.arrival(mn(home), mn(peer), 2, start);
+            last =
+                std::max(last, d.net.arrival(mn(peer), mn(home), 1, collected(peer, there, ready)));
+        }
+        return last;
+    }
+    ts_time op_complete(ts_time start) const
+    {
+        return complete(start, [](uint32_t, ts_time snooped_at) { return snooped_at; });
+    }
+    ts_time sync_complete(ts_time start) const
+    {
+        return complete(start, [this](uint32_t, ts_time snooped_at) {
+            return snooped_at + d.params.sync_drain_ps;
+        });
+    }
+    ts_time told(ts_time completed) const
+    {
+        return d.net.arrival(mn(d.net.topo.socket[cpu]), core(cpu), 1, completed);
+    }
+    ts_time op_comp(ts_time issued) const
+    {
+        return told(op_complete(accepted(issued)));
+    }
+    ts_time sync_comp(ts_time issued) const
+    {
+        return told(sync_complete(accepted(issued)));
+    }
+};
+
+} // namespace
+
+TEST(DvmTiming, ATlbiAndASyncAreTheClosedFormulas)
+{
+    for (uint64_t sockets : {1u, 2u}) {
+        for (uint32_t cpu : {0u, 7u, 11u}) {
+            auto p = spaced();
+
+            p.rn_tracker = 1; /* room comes with the Comp */
+            rig::Dvm d(rig::arm_topology(sockets, 12), p);
+            Formula f{d, cpu};
+            rig::Done room(d.net.engine), dsb(d.net.engine);
+
+            d.issue(cpu, 1);
+            ts_time comp = f.op_comp(0);
+            ASSERT_FALSE(ts_dvm_can_issue(d.dvm, cpu, rig::Done::call, &room));
+            d.net.run(comp - 1);
+            EXPECT_EQ(room.calls, 0u);
+            d.net.run(comp);
+            EXPECT_EQ(room.calls, 1u);
+            EXPECT_EQ(d.stats()->op_ps.max, comp);
+
+            /* The Sync starts when the DSB finds no TLBI outstanding. */
+            ASSERT_FALSE(ts_dvm_dsb(d.dvm, cpu, rig::Done::call, &dsb));
+            ts_time end = f.sync_comp(comp);
+            d.net.run(end - 1);
+            EXPECT_EQ(dsb.calls, 0u);
+            d.net.run(end);
+            EXPECT_EQ(dsb.calls, 1u);
+            EXPECT_EQ(d.stats()->sync_ps.max, end - comp);
+            d.expect_rules();
+        }
+    }
+}
+
+TEST(DvmTiming, TheSyncGoesOutWithTheLastComp)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    Formula f{d, 5};
+    rig::Done dsb(d.net.engine);
+
+    d.issue(5, 1);
+    d.issue(5, 2);
+    ts_dvm_dsb(d.dvm, 5, rig::Done::call, &dsb);
+    /* The second is distributed when the flits of the first have left. */
+    ts_time second = f.mesh(f.accepted(0), 2 * 11 * d.params.mn_service_cycles);
+    ts_time end = f.sync_comp(f.told(f.op_complete(second)));
+    d.net.run(end - 1);
+    EXPECT_EQ(dsb.calls, 0u);
+    d.net.run(end);
+    EXPECT_EQ(dsb.calls, 1u);
+}
+
+TEST(DvmTiming, OneSyncAtATimeAtAMiscNode)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    Formula first{d, 1}, second{d, 11};
+    rig::Done dsb[2] = {rig::Done(d.net.engine), rig::Done(d.net.engine)};
+
+    d.issue(1, 1);
+    d.issue(11, 2);
+    d.net.run();
+    ts_time start = d.net.now();
+    ts_dvm_dsb(d.dvm, 1, rig::Done::call, &dsb[0]);
+    ts_dvm_dsb(d.dvm, 11, rig::Done::call, &dsb[1]);
+    ASSERT_LT(first.accepted(start), second.accepted(start));
+    d.net.run();
+    ts_time turn = first.sync_complete(first.accepted(start));
+    EXPECT_EQ(dsb[0].when, first.told(turn));
+    EXPECT_EQ(dsb[1].when, second.told(second.sync_complete(turn)));
+}
+
+TEST(DvmTiming, AnEntryDiesWhenTheSecondPartArrivesAndTheTlbIsFree)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    Formula f{d, 0};
+
+    d.issue(0, 1);
+    ts_time start = f.accepted(0);
+    d.net.run();
+    ASSERT_EQ(d.applied.size(), 12u);
+    for (uint32_t target = 1; target < 12; target++) {
+        EXPECT_EQ(d.applied[target].cpu, target);
+        EXPECT_EQ(d.applied[target].when, f.snooped(f.mn(0), target, target - 1, start));
+    }
+}
+
+TEST(DvmTiming, ASyncIsAnsweredWhenTheSweepIsOver)
+{
+    auto p = spaced();
+
+    p.sync_drain_ps = 0;
+    rig::Dvm d(rig::arm_topology(1, 12), p);
+    Formula f{d, 0};
+    rig::Done dsb(d.net.engine);
+    const uint64_t sweep = 100000;
+
+    /* CPU 8 is busy long after the Sync has reached it. */
+    d.busy = [](uint32_t cpu, uint64_t) { return cpu == 8 ? sweep : 1; };
+    d.issue(0, 1);
+    ts_dvm_dsb(d.dvm, 0, rig::Done::call, &dsb);
+    ts_time applied = f.snooped(f.mn(0), 8, 7, f.accepted(0));
+    ts_time swept = ts_clock_after(&d.core_clock, applied, sweep);
+    ts_time answered = d.net.arrival(8, f.mn(0), 1, f.mesh(swept, p.forward_cycles));
+    ts_time end = d.net.arrival(f.mn(0), 0, 1, answered);
+    /* The response to the TLBI itself did not wait for the sweep. */
+    ASSERT_LT(f.sync_comp(f.op_comp(0)), end);
+    d.net.run(end - 1);
+    EXPECT_EQ(dsb.calls, 0u);
+    EXPECT_EQ(d.stats()->completed, 1u);
+    d.net.run(end);
+    EXPECT_EQ(dsb.calls, 1u);
+}
+
+TEST(DvmTiming, ASnoopedOperationWaitsForTheCoresOwn)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    const uint64_t sweep = 300000;
+
+    d.busy = [](uint32_t cpu, uint64_t id) { return cpu == 3 && id == 1 ? sweep : 1; };
+    d.issue(3, 1);
+    d.issue(6, 2);
+    d.net.run();
+    EXPECT_EQ(d.applied.back().cpu, 3u);
+    EXPECT_EQ(d.applied.back().id, 2u);
+    EXPECT_EQ(d.applied.back().when, ts_clock_after(&d.core_clock, 0, sweep));
+}
+
+TEST(DvmTiming, TheIssuersOwnSweepHoldsItsDsbToo)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    rig::Done dsb(d.net.engine);
+    const uint64_t sweep = 300000;
+
+    d.busy = [](uint32_t cpu, uint64_t) { return cpu == 3 ? sweep : 1; };
+    d.issue(3, 1);
+    d.issue(3, 2);
+    ts_dvm_dsb(d.dvm, 3, rig::Done::call, &dsb);
+    ts_time end = ts_clock_after(&d.core_clock, 0, 2 * sweep);
+    d.net.run(end - 1);
+    EXPECT_EQ(dsb.calls, 0u);
+    d.net.run(end);
+    EXPECT_EQ(dsb.calls, 1u);
+}
+
+TEST(DvmTiming, ACoreStopsAnsweringWhenItsQueueIsFull)
+{
+    auto p = spaced();
+
+    p.rn_queue = 1;
+    p.mn_snoops = 4;
+    rig::Dvm d(rig::arm_topology(1, 2), p);
+    Formula f{d, 0};
+    rig::Done room(d.net.engine);
+    const uint64_t sweep = 50000;
+
+    d.busy = [](uint32_t cpu, uint64_t) { return cpu == 1 ? sweep : 0; };
+    d.issue(0, 1);
+    d.issue(0, 2);
+    d.net.run();
+    /* The second is accepted when the first has been applied to the end. */
+    ts_time swept = ts_clock_after(&d.core_clock, d.applied[2].when, sweep);
+    ts_time answered = d.net.arrival(1, f.mn(0), 1, f.mesh(swept, p.forward_cycles));
+    EXPECT_EQ(d.stats()->op_ps.max, d.net.arrival(f.mn(0), 0, 1, answered));
+    EXPECT_LT(d.stats()->op_ps.min, swept);
+    EXPECT_EQ(d.applied[3].when, swept);
+}
+
+TEST(DvmTiming, EarlyCompletionTakesTwoLegsAndTheDsbStillCoversAll)
+{
+    auto p = spaced();
+
+    p.early_comp = 1;
+    p.rn_tracker = 1;
+    rig::Dvm d(rig::arm_topology(2, 6), p);
+    Formula f{d, 4};
+    rig::Done room(d.net.engine), dsb(d.net.engine);
+    ts_time comp = d.net.arrival(f.mn(0), 4, 1, d.net.arrival(4, f.mn(0), 1, 0));
+
+    d.issue(4, 1);
+    ASSERT_FALSE(ts_dvm_can_issue(d.dvm, 4, rig::Done::call, &room));
+    ASSERT_FALSE(ts_dvm_dsb(d.dvm, 4, rig::Done::call, &dsb));
+    d.net.run(comp - 1);
+    EXPECT_EQ(room.calls, 0u);
+    d.net.run(comp);
+    EXPECT_EQ(room.calls, 1u);
+    d.net.run();
+    EXPECT_EQ(d.reached(1), 12u);
+    /* The MN holds the Sync, which left with the early Comp, until the TLBI's last response. */
+    ts_time last = f.op_complete(f.accepted(0));
+    ASSERT_LT(f.accepted(comp), last);
+    EXPECT_EQ(dsb.when, f.told(f.sync_complete(last)));
+    for (auto &a : d.applied)
+        EXPECT_LT(a.when, dsb.when);
+    d.expect_rules();
+}
+
+TEST(DvmTiming, FlitsLeaveTheMiscNodeOneServiceTimeApart)
+{
+    for (uint64_t service : {1u, 3u}) {
+        auto p = rig::dvm_params();
+
+        p.mn_service_cycles = service;
+        rig::Dvm d(rig::arm_topology(1, 64), p);
+        Formula f{d, 20};
+
+        d.busy = [](uint32_t, uint64_t) { return 0; };
+        d.issue(20, 1);
+        d.net.run();
+        uint64_t k = 0;
+        for (uint32_t target = 0; target < 64; target++) {
+            if (target == 20)
+                continue;
+            ts_time expected = f.snooped(f.mn(0), target, k++, f.accepted(0));
+            auto it = std::find_if(d.applied.begin(), d.applied.end(),
+                                   [&](auto &a) { return a.cpu == target; });
+            ASSERT_NE(it, d.applied.end());
+            /* Early responses may stand before a later snoop on the links. */
+            EXPECT_GE(it->when, expected);
+            EXPECT_LE(it->when, expected + 5 * TS_NS);
+        }
+    }
+}
+
+/* Planning values for 64 cores: operation about 250 ns, Sync about 350 ns, together about 0.6 us.
+ */
+TEST(DvmCalibration, RoundTripsOfA64CoreMesh)
+{
+    rig::Dvm d;
+    uint32_t n = d.net.topo.ncpus;
+
+    for (uint32_t cpu = 0; cpu < n; cpu += 3) {
+        rig::Done dsb(d.net.engine);
+
+        d.issue(cpu, cpu);
+        d.net.run();
+        ts_dvm_dsb(d.dvm, cpu, rig::Done::call, &dsb);
+        d.net.run();
+        ASSERT_EQ(dsb.calls, 1u);
+    }
+    uint64_t op = d.stats()->op_ps.sum / d.stats()->op_ps.count;
+    uint64_t sync = d.stats()->sync_ps.sum / d.stats()->sync_ps.count;
+    std::printf("64 cores: TLBI %.1f ns, Sync %.1f ns\n", static_cast<double>(op) / 1e3,
+                static_cast<double>(sync) / 1e3);
+    EXPECT_NEAR(static_cast<double>(op), 250e3, 25e3);
+    EXPECT_NEAR(static_cast<double>(sync), 350e3, 25e3);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers, estimates, files and the results folder.
+#include "sim/front/folder.hpp"
+#include "sim/front/output.hpp"
+#include "sim/front/results.hpp"
+#include "sim/front/timeline.hpp"
+#include "tests/unit/front_support.hpp"
+
+#include <boost/iostreams/copy.hpp>
+#include <boost/iostreams/device/file.hpp>
+#include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filtering_streambuf.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace
+{
+
+class FrontOutput : public FrontTest
+{
+};
+
+TEST(FrontNumbers, AreShortAndExact)
+{
+    EXPECT_EQ(ts::number(0.0), "0");
+    EXPECT_EQ(ts::number(1.0), "1");
+    EXPECT_EQ(ts::number(0.1 + 0.2), "0.3"); // ten digits hide the last one
+    EXPECT_EQ(ts::number(12345678901.0), "1.23456789e+10");
+    EXPECT_EQ(ts::decimal(5, 3), "0.005");
+    EXPECT_EQ(ts::decimal(12345, 3), "12.345");
+    EXPECT_EQ(ts::decimal(UINT64_MAX, 0), "18446744073709551615");
+    EXPECT_EQ(ts::short_time(2.5e-6), "2.500 us");
+    EXPECT_EQ(ts::short_time(0.25), "250.0 ms");
+    EXPECT_EQ(ts::short_time(1234.0), "1234 s");
+    EXPECT_EQ(ts::short_count(3250), "3250");
+    EXPECT_EQ(ts::short_count(2.5e6), "2.500M");
+    EXPECT_EQ(ts::csv_field("20GB/s"), "20GB/s");
+    EXPECT_EQ(ts::csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
+}
+
+// With one degree of freedom Student's t is a Cauchy distribution, whose quantile is a tangent.
+TEST(FrontEstimate, TwoSamplesByTheFormula)
+{
+    const double t = std::tan(std::acos(-1.0) * (0.975 - 0.5));
+    const ts::Estimate e = ts::estimate({1.0, 4.0});
+    EXPECT_DOUBLE_EQ(e.mean, 2.5);
+    ASSERT_TRUE(e.has_half_width);
+    EXPECT_NEAR(e.half_width, t * (4.0 - 1.0) / 2, 1e-9);
+}
+
+// With two degrees of freedom the quantile is (2p - 1) * sqrt(2 / (4 p (1 - p))).
+TEST(FrontEstimate, ThreeSamplesByTheFormula)
+{
+    const double p = 0.975;
+    const double t = (2 * p - 1) * std::sqrt(2 / (4 * p * (1 - p)));
+    const ts::Estimate e = ts::estimate({1.0, 2.0, 6.0});
+    const double deviation = std::sqrt((4.0 + 1.0 + 9.0) / 2);
+    EXPECT_DOUBLE_EQ(e.mean, 3.0);
+    EXPECT_NEAR(e.half_width, t * deviation / std::sqrt(3.0), 1e-9);
+}
+
+TEST(FrontEstimate, FewSamples)
+{
+    EXPECT_EQ(ts::estimate({}).n, 0u);
+    EXPECT_FALSE(ts::estimate({7.0}).has_half_width);
+    EXPECT_DOUBLE_EQ(ts::estimate({7.0}).mean, 7.0);
+    EXPECT_DOUBLE_EQ(ts::estimate({7.0, 7.0}).half_width, 0.0);
+}
+
+TEST_F(FrontOutput, WriteErrorsAreToldAtClose)
+{
+    ts::OutputFile file("/dev/full");
+    file.put(std::string(100000, 'x'));
+    EXPECT_THROW(file.close(), ts::Error);
+    EXPECT_THROW(ts::OutputFile(path("no/such/folder")), ts::Error);
+}
+
+TEST_F(FrontOutput, CompressionIsRepeatable)
+{
+    const std::string text(100000, 'a');
+    for (const ts::Compression kind : {ts::Compression::Zstd, ts::Compression::Gzip}) {
+        const std::string end = kind == ts::Compression::Zstd ? ".zst" : ".gz";
+        ts::compress_file(write("a", text), kind);
+        ts::compress_file(write("b", text), kind);
+        EXPECT_FALSE(std::filesystem::exists(path("a")));
+        EXPECT_EQ(read(path("a" + end)), read(path("b" + end)));
+        EXPECT_LT(read(path("a" + end)).size(), text.size() / 10);
+    }
+}
+
+void emit(ts::TimelineFile &file, ts_time when, ts_timeline_kind kind, uint32_t group,
+          uint32_t track, const char *name, uint64_t id = 0)
+{
+    ts_timeline timeline{ts::TimelineFile::record, &file};
+    ts_timeline_emit(&timeline, when, kind, group, track, name, id);
+}
+
+TEST_F(FrontOutput, TimelineIsBalancedJson)
+{
+    ts::TimelineFile file(path("t.json"));
+    emit(file, 1500, TS_TL_END, 0, 0, "before recording"); // dropped
+    emit(file, 1999, TS_TL_BEGIN, 1, 2, "a \"name\"\n");
+    emit(file, 2000, TS_TL_FLOW, 1, 2, "ipi", 9);
+    emit(file, 1234567890, TS_TL_FLOW_END, 0, 3, "ipi", 9);
+    emit(file, 1234567890, TS_TL_INSTANT, 0, 3, "mark", 4);
+    emit(file, 1234567999, TS_TL_BEGIN, 1, 2, "inner");
+    emit(file, 1234568999, TS_TL_END, 1, 2, nullptr);
+    file.close(1234570000);
+    const nlohmann::json events = nlohmann::json::parse(read(path("t.json")))["traceEvents"];
+    std::string phases;
+    for (const auto &event : events)
+        phases += event["ph"].get<std::string>();
+    EXPECT_EQ(phases.substr(0, 7), "BsfiBEE");
+    // Microseconds, whole nanoseconds, rounded down.
+    EXPECT_DOUBLE_EQ(events[0]["ts"].get<double>(), 0.001);
+    EXPECT_DOUBLE_EQ(events[2]["ts"].get<double>(), 1234.567);
+    EXPECT_EQ(events[0]["name"], "a _name__");
+    EXPECT_EQ(events[1]["id"], events[2]["id"]);
+    EXPECT_EQ(events[3]["args"]["id"], 4);
+    // Tracks 0/0, 0/3 and 1/2 in two processes: two rows each.
+    EXPECT_EQ(phases.substr(7), std::string(2 * 2 + 3 * 2, 'M'));
+}
+
+TEST_F(FrontOutput, FolderTakesItsNameWhenComplete)
+{
+    const std::string name = path("results");
+    {
+        ts::OutputFolder folder(name, false);
+        folder.open();
+        ts::write_file(folder.partial() + "/x", "1");
+        EXPECT_FALSE(std::filesystem::exists(name));
+        // Another one is refused while this one writes.
+        ts::OutputFolder other(name, false);
+        EXPECT_NE(user_error_of([&] { other.open(); }).find("another tlbstorm"), std::string::npos);
+        folder.commit();
+    }
+    EXPECT_EQ(read(name + "/x"), "1");
+    EXPECT_FALSE(std::filesystem::exists(name + ".partial"));
+    EXPECT_NE(user_error_of([&] { ts::OutputFolder(name, false); }).find("--force"),
+              std::string::npos);
+    {
+        ts::OutputFolder again(name, true);
+        again.open();
+        ts::write_file(again.partial() + "/y", "2");
+        EXPECT_EQ(read(name + "/x"), "1");
+        again.commit();
+    }
+    EXPECT_FALSE(std::filesystem::exists(name + "/x"));
+    EXPECT_EQ(read(name + "/y"), "2");
+    {
+        ts::OutputFolder dropped(name, true);
+        dropped.open();
+    }
+    EXPECT_EQ(read(name + "/y"), "2");
+    EXPECT_FALSE(std::filesystem::exists(name + ".partial"));
+}
+
+} // namespace

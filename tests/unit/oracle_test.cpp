@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <gtest/gtest.h>
+
+#include "tests/support/script_workload.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+constexpr uint64_t page = 4096;
+
+uint64_t next_table(void *user)
+{
+    return *static_cast<uint64_t *>(user) += page;
+}
+void drop_table(void *, uint64_t)
+{
+}
+
+class Oracle : public testing::Test
+{
+  protected:
+    Oracle()
+    {
+        ts_error err{};
+        ts_pt_frames f{next_table, drop_table, &tables};
+        EXPECT_EQ(ts_engine_create(&engine, nullptr, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&mm.pgtable, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&stage2, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_oracle_create(&o, &err), TS_OK);
+        mm.guest = &guest;
+        domain.engine = engine;
+        cpu.domain = &domain;
+        task.domain = &domain;
+        task.cpu = &cpu;
+    }
+    ~Oracle() override
+    {
+        ts_oracle_destroy(o);
+        ts_pgtable_destroy(mm.pgtable);
+        ts_pgtable_destroy(stage2);
+        ts_engine_destroy(engine);
+    }
+    static void map(ts_pgtable *pt, uint64_t va, uint64_t target, bool writable = true)
+    {
+        ts_pte pte{};
+        pte.target = target;
+        pte.size_shift = 12;
+        pte.writable = writable;
+        ts_pgtable_map(pt, va, &pte);
+    }
+    void hit(uint64_t va, uint64_t pa, bool write = false)
+    {
+        struct ts_mmu_access a {
+        };
+        a.result = TS_MMU_OK;
+        a.from_tlb = true;
+        a.pa = pa;
+        ts_oracle_hit(o, &task, &mm, va, write, &a);
+    }
+    const struct ts_oracle_stats &stats()
+    {
+        return *ts_oracle_stats(o);
+    }
+    uint64_t tables = UINT64_C(1) << 40;
+    ts_engine *engine = nullptr;
+    ts_guest guest{};
+    ts_mm mm{}, other{};
+    ts_pgtable *stage2 = nullptr;
+    ts_cpu_domain domain{};
+    ts_cpu cpu{};
+    ts_task task{};
+    ts_oracle *o = nullptr;
+};
+
+void flush_nothing(ts_task *, ts_flush_info *, ts_shootdown_record *)
+{
+}
+
+} // namespace
+
+TEST_F(Oracle, AgreesWithThePageTable)
+{
+    map(mm.pgtable, 5 * page, 9 * page);
+    hit(5 * page + 17, 9 * page + 17);
+    EXPECT_EQ(stats().hits_current, 1u);
+    hit(5 * page + 17, 9 * page + 18);
+    EXPECT_EQ(stats().hits_stale, 1u);
+}
+
+TEST_F(Oracle, ReadsMayUseAWritableEntryButWritesNeedPermission)
+{
+    map(mm.pgtable, 5 * page, 9 * page, false);
+    hit(5 * page, 9 * page, false);
+    EXPECT_EQ(stats().hits_current, 1u);
+    hit(5 * page, 9 * page, true);
+    EXPECT_EQ(stats().hits_stale, 1u);
+}
+
+TEST_F(Oracle, FollowsStage2)
+{
+    guest.stage2 = stage2;
+    map(mm.pgtable, 5 * page, 9 * page);
+    hit(5 * page, 9 * page);
+    EXPECT_EQ(stats().hits_stale, 1u); /* nothing behind it */
+    map(stage2, 9 * page, 20 * page);
+    hit(5 * page + 1, 20 * page + 1);
+    EXPECT_EQ(stats().hits_current, 1u);
+}
+
+TEST_F(Oracle, AWindowCoversItsRangeOfItsAddressSpaceWhileItIsOpen)
+{
+    uint32_t w = ts_oracle_window_open(o, &mm, 10 * page, 12 * page);
+    hit(10 * page, page);
+    hit(12 * page - 1, page);
+    EXPECT_EQ(stats().hits_in_window, 2u);
+    hit(10 * page - 1, page);
+    hit(12 * page, page);
+    EXPECT_EQ(stats().hits_stale, 2u);
+    ts_oracle_window_close(o, w);
+    hit(10 * page, page);
+    EXPECT_EQ(stats().hits_stale, 3u);
+    w = ts_oracle_window_open(o, &other, 10 * page, 12 * page);
+    hit(10 * page, page);
+    EXPECT_EQ(stats().hits_stale, 4u);
+    ts_oracle_window_close(o, w);
+}
+
+TEST_F(Oracle, ManyWindowsMayBeOpen)
+{
+    const uint32_t n = 300;
+    std::vector<uint32_t> handles;
+    for (uint32_t i = 0; i < n; i++)
+        handles.push_back(ts_oracle_window_open(o, &mm, 2 * i * page, (2 * i + 1) * page));
+    for (uint32_t i = 0; i < n; i += 2)
+        ts_oracle_window_close(o, handles[i]);
+    for (uint32_t i = 0; i < n; i++)
+        hit(2 * i * page, UINT64_C(1) << 30);
+    EXPECT_EQ(stats().hits_in_window, n / 2);
+    EXPECT_EQ(stats().hits_stale, n / 2);
+}
+
+TEST_F(Oracle, KeepsTheFirstFindingAndItsSumRule)
+{
+    ts_error err{};
+    EXPECT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    map(mm.pgtable, 5 * page, 9 * page);
+    hit(5 * page, 9 * page);
+    hit(0x7000, 0x8000);
+    hit(0x9000, 0xa000);
+    EXPECT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message).find("0x7000"), std::string::npos) << err.message;
+    EXPECT_EQ(ts_stat_check(&ts_oracle_stat_table, &stats(), &err), TS_OK);
+    EXPECT_EQ(stats().hits_checked, 3u);
+}
+
+/* A whole machine whose mechanism forgets to flush: the reused address gives it away. */
+TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
+{
+    ts_flush_ops broken{};
+    broken.name = "broken";
+    broken.summary = "does nothing";
+    broken.reference = "none";
+    broken.flush = flush_nothing;
+    const uint64_t n = 4;
+    Script round{{op_barrier(0, 2), op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(1, 2),
+                  op_barrier(2, 2), op_range(TS_OP_MUNMAP, 0, 0, n * page), op_mmap(1, n * page),
+                  op_touch(1, 0, n), op_barrier(3, 2)},
+                 {op_barrier(0, 2), op_barrier(1, 2), op_touch(0, 0, n), op_barrier(2, 2),
+                  op_barrier(3, 2), op_touch(1, 0, n)}};
+    for (bool correct : {true, false}) {
+        ts_error err{};
+        ts_machine_config c = bare_machine(2);
+        ScriptWorkload w(round, 2);
+        ts_workload *list[] = {w.get()};
+        ts_machine *m = nullptr;
+        const ts_flush_ops *ops = correct ? ts_flush_find("native_concurrent") : &broken;
+        ASSERT_EQ(ts_machine_create(&m, &c, ops, nullptr, list, 1, &err), TS_OK) << err.message;
+        ASSERT_EQ(ts_machine_start(m, &err), TS_OK) << err.message;
+        ts_machine_run(m);
+        EXPECT_EQ(ts_machine_finish(m, &err), correct ? TS_OK : TS_ERR_FINDING) << err.message;
+        if (!correct) {
+            EXPECT_NE(std::string(err.message).find("stale"), std::string::npos) << err.message;
+        }
+        ts_machine_destroy(m);
+    }
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/rng.h"
+#include "workloads/mmap_storm.h"
+
+#include <stdlib.h>
+
+#define PAGE UINT64_C(4096)
+#define MAX_PAGES (UINT64_C(1) << 36)
+
+enum step { STEP_MAP, STEP_TOUCH, STEP_UNMAP, STEP_SLEEP, STEP_LAST_UNMAP, STEP_EXIT, STEP_OVER };
+
+struct worker {
+    enum step step;
+    uint64_t round;
+    uint64_t touched; /* pages of this round, random placement */
+    struct ts_rng touch_rng;
+    struct ts_rng think_rng;
+};
+
+struct mmap_storm {
+    struct ts_workload base;
+    struct ts_mmap_storm_params params;
+    uint32_t spawned;
+    bool paused;
+    bool main_over;
+    struct worker *workers; /* thread t is workers[t - 1] */
+};
+
+/* Starts the workers, then ends: a main that sleeps in pthread_join does nothing either. */
+static int next_main(struct mmap_storm *s, struct ts_op *op)
+{
+    const uint64_t pause_ns = s->params.start_stagger / TS_NS;
+    if (s->spawned == s->params.threads) {
+        op->kind = TS_OP_EXIT;
+        int more = !s->main_over;
+        s->main_over = true;
+        return more;
+    }
+    if (s->spawned > 0 && pause_ns > 0 && !s->paused) {
+        s->paused = true;
+        op->kind = TS_OP_COMPUTE;
+        op->length = pause_ns;
+        return 1;
+    }
+    s->paused = false;
+    op->kind = TS_OP_SPAWN;
+    op->target = ++s->spawned;
+    return 1;
+}
+
+/* Regions are numbered by thread and round, so they do not depend on the order of asking. */
+static uint32_t region_of(const struct mmap_storm *s, uint32_t thread, uint64_t round)
+{
+    if (s->params.unmap == TS_MMAP_STORM_MADVISE)
+        return thread - 1u;
+    return (uint32_t)((thread - 1u) * s->params.rounds + round);
+}
+
+static enum step after_unmap(const struct mmap_storm *s, struct worker *w)
+{
+    w->touched = 0;
+    w->round++;
+    if (w->round < s->params.rounds)
+        return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_TOUCH : STEP_MAP;
+    return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_LAST_UNMAP : STEP_EXIT;
+}
+
+/* False when there is nothing to touch. */
+static bool touch(const struct mmap_storm *s, struct worker *w, struct ts_op *op)
+{
+    const struct ts_mmap_storm_params *p = &s->params;
+    if (w->touched == p->touch_pages) {
+        w->step = STEP_UNMAP;
+        return false;
+    }
+    op->kind = TS_OP_TOUCH;
+    op->flags = p->write ? TS_OPF_WRITE : 0u;
+    if (p->placement == TS_MMAP_STORM_STRIDED) {
+        op->count = p->touch_pages;
+        op->stride = p->pages / p->touch_pages * PAGE;
+    } else {
+        op->count = 1;
+        op->stride = PAGE;
+        op->offset = ts_rng_below(&w->touch_rng, p->pages) * PAGE;
+    }
+    w->touched += op->count;
+    return true;
+}
+
+static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
+{
+    const struct ts_mmap_storm_params *p = &s->params;
+    struct worker *w = &s->workers[thread - 1u];
+    op->region = region_of(s, thread, w->round);
+    if (w->step == STEP_TOUCH && touch(s, w, op))
+        return 1;
+    switch (w->step) {
+    case STEP_MAP:
+        op->kind = TS_OP_MMAP;
+        op->length = p->pages * PAGE;
+        op->prot = TS_PROT_READ | TS_PROT_WRITE;
+        op->flags = TS_OPF_ANONYMOUS;
+        w->step = STEP_TOUCH;
+        return 1;
+    case STEP_UNMAP:
+        op->kind = p->unmap == TS_MMAP_STORM_MADVISE ? TS_OP_MADVISE_DONTNEED : TS_OP_MUNMAP;
+        op->length = p->pages * PAGE;
+        w->step = p->sleep_max > 0 ? STEP_SLEEP : after_unmap(s, w);
+        return 1;
+    case STEP_SLEEP:
+        op->kind = TS_OP_SLEEP;
+        op->region = 0;
+        op->length = ts_rng_between(&w->think_rng, p->sleep_min / TS_NS, p->sleep_max / TS_NS);
+        w->step = after_unmap(s, w);
+        return 1;
+    case STEP_LAST_UNMAP:
+        op->kind = TS_OP_MUNMAP;
+        op->length = p->pages * PAGE;
+        w->step = STEP_EXIT;
+        return 1;
+    case STEP_EXIT:
+        op->kind = TS_OP_EXIT;
+        op->region = 0;
+        w->step = STEP_OVER;
+        return 1;
+    case STEP_TOUCH:
+    case STEP_OVER:
+        break;
+    }
+    return 0;
+}
+
+static int storm_next(struct ts_workload *base, uint32_t thread, struct ts_op *op,
+                      struct ts_error *err)
+{
+    struct mmap_storm *s = (struct mmap_storm *)base;
+    (void)err;
+    TS_ASSERT(thread <= s->params.threads);
+    *op = (struct ts_op){.thread = thread};
+    return thread == 0 ? next_main(s, op) : next_worker(s, thread, op);
+}
+
+static void storm_destroy(struct ts_workload *base)
+{
+    struct mmap_storm *s = (struct mmap_storm *)base;
+    free(s->workers);
+    free(s);
+}
+
+static enum ts_status check(const struct ts_mmap_storm_params *p, struct ts_error *err)
+{
+    if (p->sleep_min > p->sleep_max)
+        return ts_error_set(err, TS_ERR_USER, "sleep_min is larger than sleep_max");
+    if (p->placement == TS_MMAP_STORM_STRIDED && p->touch_pages > p->pages)
+        return ts_error_set(err, TS_ERR_USER, "touch_pages is larger than pages");
+    if (p->rounds > UINT32_MAX / p->threads)
+        return ts_error_set(err, TS_ERR_USER, "threads times rounds is larger than 2^32");
+    return TS_OK;
+}
+
+static enum ts_status storm_create(struct ts_workload **out,
+                                   const struct ts_workload_config *config, struct ts_error *err)
+{
+    const struct ts_mmap_storm_params *p = config->params;
+    enum ts_status status = check(p, err);
+    if (status != TS_OK)
+        return status;
+    struct mmap_storm *s = calloc(1, sizeof(*s));
+    struct worker *workers = calloc((size_t)p->threads, sizeof(*workers));
+    if (!s || !workers) {
+        free(s);
+        free(workers);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+    }
+    s->base.next = storm_next;
+    s->base.initial_threads = 1;
+    s->base.destroy = storm_destroy;
+    s->params = *p;
+    s->workers = workers;
+    for (uint64_t i = 0; i < p->threads; i++) {
+        uint64_t number = (config->instance << 32) | (i + 1u);
+        ts_rng_init(&workers[i].touch_rng, config->seed, "workload.mmap_storm.touch", number);
+        ts_rng_init(&workers[i].think_rng, config->seed, "workload.mmap_storm.think", number);
+    }
+    *out = &s->base;
+    return TS_OK;
+}
+
+static const char *const placement_names[] = {"strided", "random", NULL};
+static const char *const unmap_names[] = {"munmap", "madvise_dontneed", NULL};
+
+#define AT(field) offsetof(struct ts_mmap_storm_params, field)
+#define SOURCE "the recorded program, mmapstorm 65 50 16384 16 (workloads/traces/README.md)"
+#define CHOICE "setting of the experiment"
+
+static const struct ts_param rows[] = {
+    {"threads", TS_PARAM_COUNT, AT(threads), 65, 1, 65535, NULL, "threads beside the main one",
+     SOURCE, TS_CONF_CHOICE},
+    {"rounds", TS_PARAM_COUNT, AT(rounds), 50, 1, UINT32_MAX, NULL, "rounds of each thread", SOURCE,
+     TS_CONF_CHOICE},
+    {"pages", TS_PARAM_COUNT, AT(pages), 16384, 1, MAX_PAGES, NULL, "4 KiB pages of a mapping",
+     SOURCE, TS_CONF_CHOICE},
+    {"touch_pages", TS_PARAM_COUNT, AT(touch_pages), 16, 0, MAX_PAGES, NULL,
+     "pages touched in each round", SOURCE, TS_CONF_CHOICE},
+    {"placement", TS_PARAM_ENUM, AT(placement), TS_MMAP_STORM_STRIDED, 0, 1, placement_names,
+     "strided: spread evenly over the mapping; random: each page drawn by itself, with repetition",
+     CHOICE, TS_CONF_CHOICE},
+    {"write", TS_PARAM_BOOL, AT(write), 1, 0, 1, NULL, "touches write", SOURCE, TS_CONF_CHOICE},
+    {"unmap", TS_PARAM_ENUM, AT(unmap), TS_MMAP_STORM_MUNMAP, 0, 1, unmap_names,
+     "how a round ends; madvise_dontneed keeps the mapping until the thread ends", SOURCE,
+     TS_CONF_CHOICE},
+    {"sleep_min", TS_PARAM_TIME, AT(sleep_min), 0, 0, TS_S, NULL,
+     "shortest random nanosleep after a round; whole nanoseconds count", SOURCE, TS_CONF_CHOICE},
+    {"sleep_max", TS_PARAM_TIME, AT(sleep_max), 999 * TS_NS, 0, TS_S, NULL,
+     "longest random nanosleep after a round; whole nanoseconds count; 0: no sleep", SOURCE,
+     TS_CONF_CHOICE},
+    {"start_stagger", TS_PARAM_TIME, AT(start_stagger), 0, 0, TS_S, NULL,
+     "computation of the main thread between two starts; whole nanoseconds count", CHOICE,
+     TS_CONF_CHOICE},
+};
+
+static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};
+
+extern const struct ts_workload_kind ts_workload_kind_mmap_storm;
+const struct ts_workload_kind ts_workload_kind_mmap_storm = {
+    {"mmap_storm", "threads that map, touch and unmap memory, over and over",
+     "V. Kuznetsov, KVM: x86: hyperv: PV TLB flush for Windows guests, v2, April 2018: the test",
+     &table, sizeof(struct ts_mmap_storm_params), false},
+    storm_create};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/rng.h"
+#include "workloads/grow.h"
+#include "workloads/line_reader.h"
+#include "workloads/op_queue.h"
+#include "workloads/regions.h"
+#include "workloads/strace.h"
+
+#include <string.h>
+
+#define MAX_PAGES (UINT64_C(1) << 45)
+
+struct stream {
+    struct ts_op_queue queue;
+    bool ended;            /* its EXIT is in the queue or was handed out */
+    uint64_t touches_left; /* of touch, a random placement handed out page by page */
+    struct ts_op touch;
+    uint64_t touch_length;
+    struct ts_rng touch_rng;
+    struct ts_rng think_rng;
+};
+
+/* A thread that has ended and whose operations are all handed out keeps no stream. */
+struct slot {
+    struct stream *stream;
+    bool over;
+};
+
+struct strace {
+    struct ts_workload base;
+    struct ts_strace_params params;
+    uint64_t seed;
+    uint64_t instance;
+    struct ts_line_reader reader;
+    struct ts_strace_replay *replay;
+    struct slot *slots; /* by thread */
+    size_t nslots;
+    size_t cap_slots;
+    bool finished; /* the whole text is read */
+    bool failed;
+    struct ts_error error; /* the failure, for every later call */
+};
+
+static struct stream *stream_of(struct strace *s, uint32_t thread, struct ts_error *err)
+{
+    if (thread >= s->nslots) {
+        struct slot *v = ts_grow(s->slots, &s->cap_slots, (size_t)thread + 1, sizeof(*v), err);
+        if (!v)
+            return NULL;
+        s->slots = v;
+        memset(v + s->nslots, 0, (thread + 1u - s->nslots) * sizeof(*v));
+        s->nslots = (size_t)thread + 1;
+    }
+    struct stream *st = s->slots[thread].stream;
+    TS_ASSERT(!s->slots[thread].over);
+    if (st)
+        return st;
+    st = calloc(1, sizeof(*st));
+    if (!st) {
+        ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+        return NULL;
+    }
+    /* A virtual machine's threads take 2^32 numbers. */
+    uint64_t number = (s->instance << 32) | thread;
+    ts_rng_init(&st->touch_rng, s->seed, "workload.strace.touch", number);
+    ts_rng_init(&st->think_rng, s->seed, "workload.strace.think", number);
+    s->slots[thread].stream = st;
+    return st;
+}
+
+/* v * permille / 1000, saturated. */
+static uint64_t scale(uint64_t v, uint64_t permille)
+{
+    uint64_t whole = v / 1000u;
+    if (permille > 0 && whole > UINT64_MAX / 2u / permille)
+        return UINT64_MAX / 2u;
+    return whole * permille + v % 1000u * permille / 1000u;
+}
+
+static enum ts_status push_touches(const struct strace *s, struct stream *st,
+                                   const struct ts_op *map, struct ts_error *err)
+{
+    const uint64_t pages = map->length / TS_REGIONS_PAGE;
+    struct ts_op op = {.kind = TS_OP_TOUCH, .region = map->region, .count = s->params.touch_pages};
+    op.flags = s->params.touch_write ? TS_OPF_WRITE : 0u;
+    op.stride = TS_REGIONS_PAGE;
+    if (s->params.touch_placement == TS_PLACEMENT_RANDOM) {
+        /* Drawn one by one when they are handed out: the queue stays short. */
+        op.length = map->length;
+        return ts_op_queue_push(&st->queue, &op, err);
+    }
+    if (op.count > pages)
+        op.count = pages;
+    op.stride = pages / op.count * TS_REGIONS_PAGE;
+    return ts_op_queue_push(&st->queue, &op, err);
+}
+
+static enum ts_status push_sleep(const struct strace *s, struct stream *st, struct ts_error *err)
+{
+    /* Parameters are in ps. */
+    struct ts_op op = {.kind = TS_OP_SLEEP};
+    op.length =
+        ts_rng_between(&st->think_rng, s->params.sleep_min / TS_NS, s->params.sleep_max / TS_NS);
+    return ts_op_queue_push(&st->queue, &op, err);
+}
+
+static enum ts_status on_event(void *user, const struct ts_strace_event *event,
+                               struct ts_error *err)
+{
+    struct strace *s = user;
+    const struct ts_strace_params *p = &s->params;
+    struct stream *st = stream_of(s, event->op.thread, err);
+    if (!st)
+        return err->status;
+    enum ts_status status = TS_OK;
+    if (p->think == TS_STRACE_THINK_RECORDED) {
+        struct ts_op op = {.kind = TS_OP_COMPUTE, .length = scale(event->gap_ns, p->think_scale)};
+        if (op.length > 0)
+            status = ts_op_queue_push(&st->queue, &op, err);
+    }
+    if (status == TS_OK)
+        status = ts_op_queue_push(&st->queue, &event->op, err);
+    if (status == TS_OK && event->touch && event->op.kind == TS_OP_MMAP)
+        status = push_touches(s, st, &event->op, err);
+    if (status == TS_OK && event->touch && event->op.kind == TS_OP_MUNMAP &&
+        p->think == TS_STRACE_THINK_SLEEP)
+        status = push_sleep(s, st, err);
+    if (event->op.kind == TS_OP_EXIT)
+        st->ended = true;
+    return status;
+}
+
+/* Reads one line more. */
+static enum ts_status read_on(struct strace *s, struct ts_error *err)
+{
+    const char *line = NULL;
+    size_t len = 0;
+    int got = ts_line_reader_next(&s->reader, &line, &len, err);
+    if (got < 0)
+        return err->status;
+    if (got == 0) {
+        s->finished = true;
+        return ts_strace_replay_finish(s->replay, err);
+    }
+    return ts_strace_replay_line(s->replay, line, len, ts_line_reader_line(&s->reader),
+                                 s->reader.whole, err);
+}
+
+static void free_stream(struct slot *slot)
+{
+    if (!slot->stream)
+        return;
+    ts_op_queue_fini(&slot->stream->queue);
+    free(slot->stream);
+    slot->stream = NULL;
+}
+
+/* The next page of a random placement. */
+static void next_touch(struct stream *st, struct ts_op *op)
+{
+    *op = st->touch;
+    op->offset = ts_rng_below(&st->touch_rng, st->touch_length / TS_REGIONS_PAGE) * TS_REGIONS_PAGE;
+    st->touches_left--;
+}
+
+static int take(struct stream *st, uint32_t thread, struct ts_op *op)
+{
+    if (st->touches_left == 0) {
+        ts_op_queue_pop(&st->queue, op);
+        op->thread = thread;
+        if (op->kind == TS_OP_TOUCH && op->length > 0) {
+            st->touch_length = op->length;
+            st->touches_left = op->count;
+            op->length = 0;
+            op->count = 1;
+            st->touch = *op;
+        }
+    }
+    if (st->touches_left > 0)
+        next_touch(st, op);
+    return 1;
+}
+
+static int strace_next(struct ts_workload *w, uint32_t thread, struct ts_op *op,
+                       struct ts_error *err)
+{
+    struct strace *s = (struct strace *)w;
+    for (;;) {
+        struct slot *slot = thread < s->nslots ? &s->slots[thread] : NULL;
+        struct stream *st = slot ? slot->stream : NULL;
+        if (st && (st->touches_left > 0 || !ts_op_queue_empty(&st->queue)))
+            return take(st, thread, op);
+        if (st && st->ended) {
+            slot->over = true;
+            free_stream(slot);
+        }
+        if (slot && slot->over)
+            return 0;
+        if (s->failed) {
+            *err = s->error;
+            return -1;
+        }
+        if (s->finished)
+            return 0;
+        if (read_on(s, &s->error) != TS_OK)
+            s->failed = true;
+    }
+}
+
+static void strace_destroy(struct ts_workload *w)
+{
+    struct strace *s = (struct strace *)w;
+    for (size_t i = 0; i < s->nslots; i++)
+        free_stream(&s->slots[i]);
+    free(s->slots);
+    ts_strace_replay_destroy(s->replay);
+    ts_line_reader_fini(&s->reader);
+    free(s);
+}
+
+static enum ts_status strace_create(struct ts_workload **out,
+                                    const struct ts_workload_config *config, struct ts_error *err)
+{
+    const struct ts_strace_params *p = config->params;
+    if (!config->source)
+        return ts_error_set(err, TS_ERR_USER, "the workload strace needs a trace file");
+    if (p->sleep_min > p->sleep_max)
+        return ts_error_set(err, TS_ERR_USER, "sleep_min is larger than sleep_max");
+    struct strace *s = calloc(1, sizeof(*s));
+    if (!s)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+    s->base.next = strace_next;
+    s->base.initial_threads = 1;
+    s->base.destroy = strace_destroy;
+    s->params = *p;
+    s->seed = config->seed;
+    s->instance = config->instance;
+    struct ts_strace_replay_config rc = {.emit = on_event,
+                                         .user = s,
+                                         .source_name = config->source->name,
+                                         .touch = p->touch_pages > 0,
+                                         .touch_min_length = p->touch_min_length};
+    enum ts_status status = ts_strace_replay_create(&s->replay, &rc, err);
+    if (status == TS_OK)
+        status = ts_line_reader_init(&s->reader, config->source, err);
+    if (status != TS_OK) {
+        ts_strace_replay_destroy(s->replay);
+        free(s);
+        return status;
+    }
+    *out = &s->base;
+    return TS_OK;
+}
+
+const struct ts_strace_counts *ts_strace_workload_counts(const struct ts_workload *w)
+{
+    TS_ASSERT(w->next == strace_next);
+    return ts_strace_replay_counts(((const struct strace *)w)->replay);
+}
+
+size_t ts_strace_workload_queued(const struct ts_workload *w)
+{
+    TS_ASSERT(w->next == strace_next);
+    const struct strace *s = (const struct strace *)w;
+    size_t sum = 0;
+    for (size_t i = 0; i < s->nslots; i++)
+        if (s->slots[i].stream)
+            sum += s->slots[i].stream->queue.end - s->slots[i].stream->queue.begin;
+    return sum;
+}
+
+static const char *const placement_names[] = {"strided", "random", NULL};
+static const char *const think_names[] = {"none", "recorded", "sleep", NULL};
+
+#define AT(field) offsetof(struct ts_strace_params, field)
+#define CHOICE "setting of the experiment", TS_CONF_CHOICE
+
+static const struct ts_param rows[] = {
+    {"touch_pages", TS_PARAM_COUNT, AT(touch_pages), 0, 0, MAX_PAGES, NULL,
+     "pages the thread touches right after it has mapped private anonymous writable memory; strace "
+     "does not record touches",
+     CHOICE},
+    {"touch_placement", TS_PARAM_ENUM, AT(touch_placement), TS_PLACEMENT_STRIDED, 0, 1,
+     placement_names, "strided: spread evenly over the mapping; random: each page drawn by itself",
+     CHOICE},
+    {"touch_min_length", TS_PARAM_BYTES, AT(touch_min_length), 0, 0, UINT64_MAX, NULL,
+     "mappings shorter than this are not touched", CHOICE},
+    {"touch_write", TS_PARAM_BOOL, AT(touch_write), 1, 0, 1, NULL, "touches write", CHOICE},
+    {"think", TS_PARAM_ENUM, AT(think), TS_STRACE_THINK_NONE, 0, 2, think_names,
+     "time between the calls of a thread; recorded: as in the trace, which needs its times; sleep: "
+     "a random nanosleep after each munmap of touched memory",
+     CHOICE},
+    {"think_scale", TS_PARAM_COUNT, AT(think_scale), 1000, 0, 1000000, NULL,
+     "permille of the recorded time", CHOICE},
+    {"sleep_min", TS_PARAM_TIME, AT(sleep_min), 0, 0, TS_S, NULL,
+     "shortest random nanosleep; whole nanoseconds count", CHOICE},
+    {"sleep_max", TS_PARAM_TIME, AT(sleep_max), 999 * TS_NS, 0, TS_S, NULL,
+     "longest random nanosleep; whole nanoseconds count",
+     "mmapstorm.c, the recorded program: rand() % 1000 ns", TS_CONF_CHOICE},
+};
+
+static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};
+
+extern const struct ts_workload_kind ts_workload_kind_strace;
+const struct ts_workload_kind ts_workload_kind_strace = {
+    {"strace", "replays the memory calls of an strace text",
+     "strace 6.1, strace(1); grammar in workloads/strace_parse.h", &table,
+     sizeof(struct ts_strace_params), true},
+    strace_create};

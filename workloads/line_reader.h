@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines out of a byte source, read in pieces: memory is one piece and the longest line. */
+#ifndef TS_WORKLOADS_LINE_READER_H
+#define TS_WORKLOADS_LINE_READER_H
+
+#include "workloads/workload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TS_LINE_MAX ((size_t)1 << 20)
+
+struct ts_line_reader {
+    struct ts_byte_source source;
+    char *buf;
+    size_t cap;
+    size_t begin; /* of what has not been handed out */
+    size_t end;
+    size_t seen;     /* bytes from begin that hold no newline */
+    uint64_t number; /* of the last line handed out, 1-based */
+    bool at_end;
+    bool whole; /* the last line handed out ended with a newline */
+};
+
+/* Takes a copy of *source; ts_line_reader_fini closes it. On failure the source stays the
+ * caller's. */
+enum ts_status ts_line_reader_init(struct ts_line_reader *r, const struct ts_byte_source *source,
+                                   struct ts_error *err);
+void ts_line_reader_fini(struct ts_line_reader *r);
+/* 1 and the next line without its newline, valid until the next call; 0 at the end; -1 with *err
+ * set when the source fails or a line is longer than TS_LINE_MAX. */
+int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len,
+                        struct ts_error *err);
+/* The number for an error's place. */
+uint32_t ts_line_reader_line(const struct ts_line_reader *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

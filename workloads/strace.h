@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The workload `strace`: replays the memory calls of an strace text (strace_replay.h says how its
+ * threads and addresses are understood), and adds what strace does not record: page touches and
+ * the time between calls.
+ *
+ * The text is read only as far as the thread that asks for its next operation needs it, so memory
+ * grows with the distance between threads in the text, not with the text. Each thread has random
+ * streams of its own, so the operations of a thread do not depend on the order of asking.
+ */
+#ifndef TS_WORKLOADS_STRACE_H
+#define TS_WORKLOADS_STRACE_H
+
+#include "workloads/strace_replay.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ts_placement { TS_PLACEMENT_STRIDED = 0, TS_PLACEMENT_RANDOM = 1 };
+
+enum ts_strace_think {
+    TS_STRACE_THINK_NONE = 0,
+    TS_STRACE_THINK_RECORDED = 1, /* TS_OP_COMPUTE for the time between two calls */
+    TS_STRACE_THINK_SLEEP = 2     /* TS_OP_SLEEP after a munmap of touched memory */
+};
+
+struct ts_strace_params {
+    uint64_t touch_pages;
+    uint64_t touch_placement;
+    uint64_t touch_min_length;
+    uint64_t touch_write;
+    uint64_t think;
+    uint64_t think_scale;
+    uint64_t sleep_min;
+    uint64_t sleep_max;
+};
+
+/* What has been seen so far. w is of the kind `strace`. */
+const struct ts_strace_counts *ts_strace_workload_counts(const struct ts_workload *w);
+/* Bytes that wait in the queues of its threads. */
+size_t ts_strace_workload_queued(const struct ts_workload *w);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

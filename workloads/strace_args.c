@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workloads/strace_lex.h"
+
+struct flag_name {
+    const char *name;
+    uint32_t value;
+};
+
+static const struct flag_name prot_names[] = {
+    {"PROT_READ", 1u}, {"PROT_WRITE", 2u}, {"PROT_EXEC", 4u}};
+
+static const struct flag_name map_names[] = {{"MAP_PRIVATE", TS_STRACE_MAP_PRIVATE},
+                                             {"MAP_ANONYMOUS", TS_STRACE_MAP_ANONYMOUS},
+                                             {"MAP_FIXED", TS_STRACE_MAP_FIXED},
+                                             {"MAP_SHARED", TS_STRACE_MAP_SHARED},
+                                             {"MAP_SHARED_VALIDATE", TS_STRACE_MAP_SHARED},
+                                             {"MAP_ANON", TS_STRACE_MAP_ANONYMOUS}};
+
+static const struct flag_name madv_names[] = {
+    {"MADV_DONTNEED", TS_STRACE_MADV_DONTNEED},
+    {"MADV_FREE", TS_STRACE_MADV_FREE},
+    {"MADV_DONTNEED_LOCKED", TS_STRACE_MADV_DONTNEED_LOCKED}};
+
+static const struct flag_name mremap_names[] = {{"MREMAP_MAYMOVE", 1u},
+                                                {"MREMAP_FIXED", TS_STRACE_MREMAP_FIXED},
+                                                {"MREMAP_DONTUNMAP", TS_STRACE_MREMAP_DONTUNMAP}};
+
+static const struct flag_name clone_names[] = {{"CLONE_VM", TS_STRACE_CLONE_VM}};
+
+const char *ts_lex_find(const char *p, const char *end, const char *word)
+{
+    size_t n = strlen(word);
+    while ((size_t)(end - p) >= n) {
+        const char *hit = (const char *)memchr(p, word[0], (size_t)(end - p) - n + 1u);
+        if (!hit)
+            return NULL;
+        if (memcmp(hit, word, n) == 0)
+            return hit;
+        p = hit + 1;
+    }
+    return NULL;
+}
+
+static int hex_digit(char c)
+{
+    if (ts_lex_is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool ts_lex_number(struct ts_lex *x, uint64_t *value)
+{
+    uint64_t v = 0;
+    const char *first = x->p;
+    if (ts_lex_starts(x, "0x") || ts_lex_starts(x, "0X")) {
+        const char *p = x->p + 2;
+        int d = 0;
+        for (; p < x->end && (d = hex_digit(*p)) >= 0; p++) {
+            if (v >> 60)
+                return ts_lex_fail(x, "a number of more than 64 bits");
+            v = v << 4 | (uint64_t)d;
+        }
+        if (p == x->p + 2)
+            return ts_lex_fail(x, "expected hexadecimal digits");
+        x->p = p;
+        *value = v;
+        return true;
+    }
+    for (; x->p < x->end && ts_lex_is_digit(*x->p); x->p++) {
+        uint64_t d = (uint64_t)(*x->p - '0');
+        if (v > (UINT64_MAX - d) / 10u) {
+            x->p = first;
+            return ts_lex_fail(x, "a number of more than 64 bits");
+        }
+        v = v * 10u + d;
+    }
+    if (x->p == first)
+        return ts_lex_fail(x, "expected a number");
+    *value = v;
+    return true;
+}
+
+bool ts_lex_seconds(struct ts_lex *x, uint64_t *ns)
+{
+    const char *first = x->p;
+    uint64_t s = 0;
+    if (!ts_lex_number(x, &s))
+        return false;
+    /* Leaves room to add durations and days without an overflow. */
+    if (s >= (UINT64_C(1) << 62) / UINT64_C(1000000000)) {
+        x->p = first;
+        return ts_lex_fail(x, "a time beyond the year 2116");
+    }
+    s *= UINT64_C(1000000000);
+    if (ts_lex_at(x, '.')) {
+        x->p++;
+        uint64_t unit = UINT64_C(100000000);
+        first = x->p;
+        for (; x->p < x->end && ts_lex_is_digit(*x->p); x->p++, unit /= 10u) {
+            if (unit == 0)
+                return ts_lex_fail(x, "more than nine digits of a second");
+            s += unit * (uint64_t)(*x->p - '0');
+        }
+        if (x->p == first)
+            return ts_lex_fail(x, "expected the fraction of a second");
+    }
+    *ns = s;
+    return true;
+}
+
+static bool skip_string(struct ts_lex *x)
+{
+    for (const char *p = x->p + 1; p < x->end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"') {
+            x->p = p + 1;
+            return true;
+        }
+    }
+    return ts_lex_fail(x, "a string without an end");
+}
+
+/* "3</path>" of -y and -yy, "12<comm>" of -Y. A socket's text may hold "->" (-yy), so the end is a
+ * '>' that something like a separator follows. */
+static bool skip_annotation(struct ts_lex *x)
+{
+    for (const char *p = x->p + 1; p < x->end; p++) {
+        if (*p != '>')
+            continue;
+        const char *q = p + 1;
+        if (q == x->end || strchr(",)]} |", *q) != NULL || *q == '(') {
+            x->p = q;
+            return true;
+        }
+    }
+    return ts_lex_fail(x, "a '<' without its '>'");
+}
+
+bool ts_lex_skip_token(struct ts_lex *x)
+{
+    const char c = *x->p;
+    if (c == '"')
+        return skip_string(x);
+    if (c == '/' && ts_lex_starts(x, "/*")) {
+        const char *end = ts_lex_find(x->p + 2, x->end, "*/");
+        if (!end)
+            return ts_lex_fail(x, "a comment without an end");
+        x->p = end + 2;
+        return true;
+    }
+    /* "21<<MAP_HUGE_SHIFT" is a shift. */
+    if (c == '<' && x->p > x->line && ts_lex_is_digit(x->p[-1]) && !ts_lex_starts(x, "<<"))
+        return skip_annotation(x);
+    x->p++;
+    return true;
+}
+
+static void skip_comment(struct ts_lex *x)
+{
+    ts_lex_blanks(x);
+    const char *end = ts_lex_starts(x, "/*") ? ts_lex_find(x->p + 2, x->end, "*/") : NULL;
+    if (end) {
+        x->p = end + 2;
+        ts_lex_blanks(x);
+    }
+}
+
+/* A number, or NULL. */
+static bool read_value(struct ts_lex *x, uint64_t *value)
+{
+    ts_lex_blanks(x);
+    if (ts_lex_skip(x, "NULL")) {
+        *value = 0;
+        return true;
+    }
+    if (!ts_lex_number(x, value))
+        return false;
+    skip_comment(x);
+    return true;
+}
+
+/* NAME|NAME|0x8, 0x3, or 0x3 with the names in a comment. Names that the simulator has no use for
+ * are passed over. */
+static bool read_flags(struct ts_lex *x, const struct flag_name *names, size_t n, uint32_t *value)
+{
+    *value = 0;
+    for (;;) {
+        ts_lex_blanks(x);
+        const char *first = x->p;
+        uint64_t v = 0;
+        if (x->p < x->end && ts_lex_is_digit(*x->p)) {
+            if (!ts_lex_number(x, &v))
+                return false;
+            if (ts_lex_skip(x, "<<")) /* MAP_HUGE_2MB and the like; none of the bits is used */
+                v = 0;
+            *value |= (uint32_t)(v & UINT32_MAX);
+        }
+        const char *word = x->p;
+        while (x->p < x->end && ts_lex_is_name(*x->p))
+            x->p++;
+        size_t len = (size_t)(x->p - word);
+        for (size_t i = 0; i < n; i++)
+            if (strlen(names[i].name) == len && memcmp(names[i].name, word, len) == 0)
+                *value |= names[i].value;
+        if (x->p == first)
+            return ts_lex_fail(x, "expected flags");
+        skip_comment(x);
+        if (!ts_lex_at(x, '|'))
+            return true;
+        x->p++;
+    }
+}
+
+static bool read_comma(struct ts_lex *x)
+{
+    ts_lex_blanks(x);
+    if (!ts_lex_at(x, ','))
+        return ts_lex_fail(x, "expected ',' and another argument");
+    x->p++;
+    return true;
+}
+
+static bool read_range(struct ts_lex *x)
+{
+    return read_value(x, &x->out->addr) && read_comma(x) && read_value(x, &x->out->length);
+}
+
+/* flags= is a field of clone3's structure and a named argument of clone; both are printed on entry.
+ */
+static bool read_clone(struct ts_lex *x)
+{
+    for (;;) {
+        const char *hit = ts_lex_find(x->p, x->end, "flags=");
+        if (!hit)
+            return true;
+        x->p = hit + strlen("flags=");
+        if (ts_lex_is_name(hit[-1])) /* xxx_flags= */
+            continue;
+        x->out->has_flags = true;
+        return read_flags(x, clone_names, TS_ARRAY_LEN(clone_names), &x->out->flags);
+    }
+}
+
+static bool read_mremap(struct ts_lex *x)
+{
+    struct ts_strace_record *r = x->out;
+    if (!read_range(x) || !read_comma(x) || !read_value(x, &r->new_length) || !read_comma(x) ||
+        !read_flags(x, mremap_names, TS_ARRAY_LEN(mremap_names), &r->flags))
+        return false;
+    if (!(r->flags & TS_STRACE_MREMAP_FIXED))
+        return true;
+    return read_comma(x) && read_value(x, &r->new_addr);
+}
+
+bool ts_strace_parse_args(struct ts_lex *x)
+{
+    struct ts_strace_record *r = x->out;
+    switch (r->call) {
+    case TS_STRACE_MMAP:
+        return read_range(x) && read_comma(x) &&
+               read_flags(x, prot_names, TS_ARRAY_LEN(prot_names), &r->prot) && read_comma(x) &&
+               read_flags(x, map_names, TS_ARRAY_LEN(map_names), &r->flags);
+    case TS_STRACE_MUNMAP:
+        return read_range(x);
+    case TS_STRACE_MPROTECT:
+        return read_range(x) && read_comma(x) &&
+               read_flags(x, prot_names, TS_ARRAY_LEN(prot_names), &r->prot);
+    case TS_STRACE_MADVISE:
+        return read_range(x) && read_comma(x) &&
+               read_flags(x, madv_names, TS_ARRAY_LEN(madv_names), &r->advice);
+    case TS_STRACE_MREMAP:
+        return read_mremap(x);
+    case TS_STRACE_BRK:
+        return read_value(x, &r->addr);
+    case TS_STRACE_CLONE:
+    case TS_STRACE_CLONE3:
+        return read_clone(x);
+    case TS_STRACE_OTHER:
+    case TS_STRACE_FORK:
+    case TS_STRACE_VFORK:
+    case TS_STRACE_EXECVE:
+    case TS_STRACE_EXIT:
+    case TS_STRACE_EXIT_GROUP:
+    case TS_STRACE_CALL_COUNT:
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line of strace text to one record: no state, no I/O, no allocation.
+ *
+ * The grammar is that of strace 6.1 (strace.c printleader, trace_syscall and print_event_exit;
+ * checked on recordings with each option):
+ *
+ *   [PID] [TIME] ['[' syscall number ']'] ['[' instruction pointer ']'] BODY
+ *   BODY = name(args) = result [<duration>]
+ *        | name(args <unfinished ...>  |  <... name resumed>rest) = result [<duration>]
+ *        | --- signal ---              |  +++ end +++
+ *
+ * Lines that strace prints beside these (its own messages, summary tables, stack frames) are notes.
+ */
+#ifndef TS_WORKLOADS_STRACE_PARSE_H
+#define TS_WORKLOADS_STRACE_PARSE_H
+
+#include "sim/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ts_strace_kind {
+    TS_STRACE_NOTE, /* says nothing of a call */
+    TS_STRACE_CALL,
+    TS_STRACE_UNFINISHED,
+    TS_STRACE_RESUMED,
+    TS_STRACE_CUT,        /* unfinished by strace's own message: the next line is the rest */
+    TS_STRACE_SIGNAL,     /* a signal or a stop */
+    TS_STRACE_EXITED,     /* exited or killed */
+    TS_STRACE_SUPERSEDED, /* peer: the thread whose execve took this one's number */
+    TS_STRACE_ATTACHED    /* peer: a thread that strace began to follow */
+};
+
+/* The calls whose arguments are read. mmap2, execveat and pkey_mprotect count as the plain call. */
+enum ts_strace_call {
+    TS_STRACE_OTHER,
+    TS_STRACE_MMAP,
+    TS_STRACE_MUNMAP,
+    TS_STRACE_MPROTECT,
+    TS_STRACE_MADVISE,
+    TS_STRACE_MREMAP,
+    TS_STRACE_BRK,
+    TS_STRACE_CLONE,
+    TS_STRACE_CLONE3,
+    TS_STRACE_FORK,
+    TS_STRACE_VFORK,
+    TS_STRACE_EXECVE,
+    TS_STRACE_EXIT,
+    TS_STRACE_EXIT_GROUP,
+    TS_STRACE_CALL_COUNT
+};
+
+enum ts_strace_time {
+    TS_STRACE_TIME_NONE,
+    TS_STRACE_TIME_UNIX,    /* since 1970 */
+    TS_STRACE_TIME_DAY,     /* since midnight */
+    TS_STRACE_TIME_RELATIVE /* since the line before */
+};
+
+enum ts_strace_result {
+    TS_STRACE_RESULT_NONE,   /* not finished */
+    TS_STRACE_RESULT_VALUE,  /* in ret */
+    TS_STRACE_RESULT_ERROR,  /* -1 and an error name */
+    TS_STRACE_RESULT_UNKNOWN /* "?": the call never returned, or starts again */
+};
+
+/* Flag bits as on x86-64 and arm64 (uapi/asm-generic/mman-common.h, uapi/linux/mman.h and
+ * uapi/linux/sched.h), so that -X raw needs no translation. */
+#define TS_STRACE_MAP_SHARED 0x01u
+#define TS_STRACE_MAP_PRIVATE 0x02u
+#define TS_STRACE_MAP_FIXED 0x10u
+#define TS_STRACE_MAP_ANONYMOUS 0x20u
+#define TS_STRACE_MREMAP_FIXED 2u
+#define TS_STRACE_MREMAP_DONTUNMAP 4u
+#define TS_STRACE_MADV_DONTNEED 4u
+#define TS_STRACE_MADV_FREE 8u
+#define TS_STRACE_MADV_DONTNEED_LOCKED 24u
+#define TS_STRACE_CLONE_VM 0x100u
+
+struct ts_strace_record {
+    enum ts_strace_kind kind;
+    enum ts_strace_call call;
+    enum ts_strace_time time_kind;
+    enum ts_strace_result result;
+    bool has_tid;
+    bool has_duration;
+    bool has_flags; /* of clone and clone3, which may be given none that can be read */
+    uint32_t tid;
+    uint32_t peer;
+    uint64_t time_ns;
+    uint64_t duration_ns;
+    /* Arguments. NULL is 0. */
+    uint64_t addr; /* mmap's hint, the range of the others, brk's new break */
+    uint64_t length;
+    uint64_t new_addr; /* mremap with MREMAP_FIXED */
+    uint64_t new_length;
+    uint32_t prot;   /* PROT_* as numbers */
+    uint32_t flags;  /* of mmap, mremap, clone */
+    uint32_t advice; /* of madvise */
+    uint64_t ret;
+    /* The call's name, in the line: valid as long as the line is. */
+    const char *name;
+    size_t name_len;
+    /* Where and why the line is refused; column is 1-based. */
+    const char *why;
+    uint32_t column;
+};
+
+/* False when no rule accepts the line, with why and column set. The line is given without its
+ * newline. */
+bool ts_strace_parse(const char *line, size_t len, struct ts_strace_record *out);
+/* The line after one of TS_STRACE_CUT: the rest of that call, either as TS_STRACE_RESUMED with its
+ * result, or as TS_STRACE_NOTE when it only says "<unfinished ...>". */
+bool ts_strace_parse_rest(const char *line, size_t len, struct ts_strace_record *out);
+/* The call's usual name; "other" for TS_STRACE_OTHER. */
+const char *ts_strace_call_name(enum ts_strace_call call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

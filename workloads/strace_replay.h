@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of an strace text, in the order of the file, to operations per thread.
+ *
+ * It knows which threads live, in which address space each is and what is mapped there. A release
+ * of memory takes effect where its call starts and an acquisition where it ends, because another
+ * thread's mmap may be given the same address before the "resumed" line of the munmap is printed.
+ * An operation is emitted when its call ends, so a thread's operations come in its own order and
+ * never name a region that is created later in the file.
+ *
+ * Threads: the first thread seen is thread 0 and starts by itself. Others start by the recorded
+ * clone, fork or vfork. A thread whose lines come before its parent's call has returned is placed
+ * at once when every call that can be the parent shares one address space; otherwise its records
+ * are held back until its parent is known. A thread that no recorded call explains is taken to
+ * share the address space of the oldest living thread (assumed), unless its first call is
+ * brk(NULL), with which only a new program starts (assumed).
+ */
+#ifndef TS_WORKLOADS_STRACE_REPLAY_H
+#define TS_WORKLOADS_STRACE_REPLAY_H
+
+#include "workloads/strace_parse.h"
+#include "workloads/workload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_strace_counts {
+    uint64_t lines;
+    uint64_t notes;
+    uint64_t signals;
+    uint64_t calls[TS_STRACE_CALL_COUNT]; /* begun, by enum ts_strace_call */
+    uint64_t failed_calls;                /* of those that are understood */
+    uint64_t pairs;                       /* unfinished and resumed */
+    uint64_t left_unfinished;             /* never resumed, calls of exit not counted */
+    uint64_t resumed_alone;               /* resumed without a beginning */
+    uint64_t threads;
+    uint64_t processes; /* address spaces */
+    uint64_t exits;
+    uint64_t assumed_spawns;
+    uint64_t assumed_programs; /* an execve that was not recorded */
+    uint64_t advice_ignored;
+    uint64_t unknown_ranges; /* calls on memory that was never seen mapped: dropped */
+    uint64_t stale_overlaps; /* mappings over memory that should have been free */
+    uint64_t regions;
+    uint64_t mapped_bytes; /* now, sum over the address spaces */
+    uint64_t mapped_peak_bytes;
+    uint64_t partial_lines; /* a last line without its end */
+    uint64_t has_time;
+    uint64_t first_ns; /* times of the first and last line that have one */
+    uint64_t last_ns;
+};
+
+struct ts_strace_event {
+    struct ts_op op; /* op.thread is whose */
+    uint64_t gap_ns; /* recorded time between the thread's calls before this one */
+    bool touch;      /* TS_OP_MMAP: memory to touch. TS_OP_MUNMAP: the call's last operation, and
+                        such memory was among the unmapped */
+};
+
+typedef enum ts_status ts_strace_emit_fn(void *user, const struct ts_strace_event *event,
+                                         struct ts_error *err);
+
+struct ts_strace_replay_config {
+    ts_strace_emit_fn *emit;
+    void *user;
+    const char *source_name;   /* for errors */
+    bool touch;                /* mark private anonymous writable mappings of mmap ... */
+    uint64_t touch_min_length; /* ... of at least this many bytes */
+};
+
+struct ts_strace_replay;
+
+enum ts_status ts_strace_replay_create(struct ts_strace_replay **out,
+                                       const struct ts_strace_replay_config *config,
+                                       struct ts_error *err);
+void ts_strace_replay_destroy(struct ts_strace_replay *r);
+/* One line; number is its place in the file, whole is false for a last line without a newline. */
+enum ts_status ts_strace_replay_line(struct ts_strace_replay *r, const char *line, size_t len,
+                                     uint32_t number, bool whole, struct ts_error *err);
+/* The end of the text. Nothing may follow. */
+enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_error *err);
+const struct ts_strace_counts *ts_strace_replay_counts(const struct ts_strace_replay *r);
+/* The record of the last line. */
+const struct ts_strace_record *ts_strace_replay_record(const struct ts_strace_replay *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

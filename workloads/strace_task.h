@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State of the strace replay that its two files share. Private to them. */
+#ifndef TS_WORKLOADS_STRACE_TASK_H
+#define TS_WORKLOADS_STRACE_TASK_H
+
+#include "workloads/regions.h"
+#include "workloads/strace_replay.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_strace_mm {
+    uint32_t refs; /* living tasks */
+    bool has_brk;
+    bool used; /* a region was ever mapped in it */
+    uint64_t brk;
+    struct ts_regions map;
+};
+
+enum ts_strace_task_state {
+    TS_STRACE_TASK_SPAWNED,   /* its SPAWN was emitted, or it is thread 0 */
+    TS_STRACE_TASK_UNSPAWNED, /* placed in its address space, its parent is not known yet */
+    TS_STRACE_TASK_HELD       /* nothing is known: its records wait */
+};
+
+/* A record of a held task. */
+struct ts_strace_held {
+    struct ts_strace_record record;
+    uint32_t tid;
+    bool done;
+    bool has_now;
+    uint64_t now_ns;
+};
+
+/* A living thread. */
+struct ts_strace_task {
+    uint32_t tid; /* 0: not printed so far (no pid column) */
+    uint32_t thread;
+    enum ts_strace_task_state state;
+    bool ended;    /* exited while unspawned */
+    bool in_call;  /* call is unfinished */
+    bool had_call; /* this is not its first one */
+    bool assumed;  /* its parent was not recorded */
+    bool has_end;
+    struct ts_strace_mm *mm; /* NULL while held */
+    struct ts_strace_record call;
+    uint64_t start_ns;
+    uint64_t end_ns;                /* of the last call */
+    uint64_t gap_ns;                /* between calls, since the last operation */
+    struct ts_region_pieces pieces; /* what the call in progress is about */
+};
+
+struct ts_strace_replay {
+    struct ts_strace_replay_config config;
+    struct ts_strace_counts counts;
+    struct ts_strace_task **tasks; /* by tid */
+    size_t ntasks;
+    size_t cap_tasks;
+    struct ts_strace_task *root; /* the oldest spawned task, or NULL when it must be looked up */
+    struct ts_strace_held *held; /* in the order of the file */
+    size_t first_held;
+    size_t nheld;
+    size_t cap_held;
+    bool ready; /* a held task was settled: some of the held records are due */
+    uint32_t next_thread;
+    uint32_t next_region;
+    uint32_t open_clones; /* calls in progress that can make a thread */
+    uint32_t unsettled;   /* tasks that are not spawned */
+    bool knows_programs;  /* the recording holds execve */
+    bool accepted;        /* some line was one of strace */
+    bool cut;             /* the line before was TS_STRACE_CUT, of cut_tid */
+    bool cut_has_tid;
+    uint32_t cut_tid;
+    bool has_now;
+    uint64_t now_ns;
+    uint64_t day_ns; /* of the last midnight, for times of the day */
+    uint32_t number; /* of the line */
+    struct ts_strace_record record;
+    struct ts_region_pieces scratch;
+};
+
+enum ts_status ts_strace_error(const struct ts_strace_replay *r, struct ts_error *err,
+                               const char *what);
+/* The thread's next operation; the rest of op is filled in. */
+enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task *t,
+                              struct ts_strace_event *event, struct ts_error *err);
+/* The task goes on with a new program. */
+enum ts_status ts_strace_exec(struct ts_strace_replay *r, struct ts_strace_task *t,
+                              struct ts_error *err);
+
+struct ts_strace_task *ts_strace_find(const struct ts_strace_replay *r, uint32_t tid);
+/* The oldest spawned task, or NULL. */
+struct ts_strace_task *ts_strace_root(struct ts_strace_replay *r);
+/* Whether the threads that are not spawned would have nobody left to start them without t. */
+bool ts_strace_is_last_parent(const struct ts_strace_replay *r, const struct ts_strace_task *t);
+/* tid is free. */
+void ts_strace_rename(struct ts_strace_replay *r, struct ts_strace_task *t, uint32_t tid);
+void ts_strace_drop(struct ts_strace_replay *r, struct ts_strace_task *t);
+void ts_strace_drop_all(struct ts_strace_replay *r);
+
+bool ts_strace_is_clone(const struct ts_strace_record *c);
+/* A thread that is seen for the first time, by a line of its own. */
+enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
+                                  struct ts_strace_task **out, struct ts_error *err);
+/* parent->call, which makes threads, has returned. */
+enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_task *parent,
+                                uint64_t ret, struct ts_error *err);
+/* Starts the oldest task that is not spawned, with a parent assumed. There is one. */
+enum ts_status ts_strace_adopt_oldest(struct ts_strace_replay *r, struct ts_error *err);
+
+/* What t->call does to memory when it starts; when it ends (ret holds the result); and when it ends
+ * without having done it. */
+enum ts_status ts_strace_memory_start(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                      struct ts_error *err);
+enum ts_status ts_strace_memory_end(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                    uint64_t ret, struct ts_error *err);
+enum ts_status ts_strace_memory_undo(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                     struct ts_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

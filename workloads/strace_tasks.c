@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads and address spaces of a recording: which there are, and who starts whom. */
+#include "workloads/grow.h"
+#include "workloads/strace_task.h"
+
+#include <string.h>
+
+/* --- address spaces --------------------------------------------------------------------------- */
+
+static struct ts_strace_mm *mm_create(struct ts_strace_replay *r, struct ts_error *err)
+{
+    struct ts_strace_mm *mm = calloc(1, sizeof(*mm));
+    if (!mm) {
+        ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+        return NULL;
+    }
+    mm->refs = 1;
+    r->counts.processes++;
+    return mm;
+}
+
+static void mm_put(struct ts_strace_replay *r, struct ts_strace_mm *mm)
+{
+    if (!mm || --mm->refs > 0)
+        return;
+    r->counts.mapped_bytes -= mm->map.mapped;
+    ts_regions_fini(&mm->map);
+    free(mm);
+}
+
+static struct ts_strace_mm *mm_fork(struct ts_strace_replay *r, const struct ts_strace_mm *from,
+                                    struct ts_error *err)
+{
+    struct ts_strace_mm *mm = mm_create(r, err);
+    if (!mm)
+        return NULL;
+    if (ts_regions_copy(&mm->map, &from->map, err) != TS_OK) {
+        mm_put(r, mm);
+        return NULL;
+    }
+    mm->has_brk = from->has_brk;
+    mm->brk = from->brk;
+    mm->used = from->used;
+    r->counts.mapped_bytes += mm->map.mapped;
+    if (r->counts.mapped_bytes > r->counts.mapped_peak_bytes)
+        r->counts.mapped_peak_bytes = r->counts.mapped_bytes;
+    return mm;
+}
+
+enum ts_status ts_strace_exec(struct ts_strace_replay *r, struct ts_strace_task *t,
+                              struct ts_error *err)
+{
+    /* A recording starts with the execve of the program itself, which replaces nothing. */
+    if (t->mm->refs == 1 && !t->mm->used) {
+        t->mm->has_brk = false;
+        return TS_OK;
+    }
+    struct ts_strace_event e = {.op = {.kind = TS_OP_EXEC}};
+    enum ts_status status = ts_strace_emit(r, t, &e, err);
+    if (status != TS_OK)
+        return status;
+    struct ts_strace_mm *mm = mm_create(r, err);
+    if (!mm)
+        return err->status;
+    mm_put(r, t->mm);
+    t->mm = mm;
+    return TS_OK;
+}
+
+/* --- the table of tasks ----------------------------------------------------------------------- */
+
+/* Index of the first task with at least this tid. */
+static size_t find_index(const struct ts_strace_replay *r, uint32_t tid)
+{
+    size_t lo = 0, hi = r->ntasks;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2u;
+        if (r->tasks[mid]->tid >= tid)
+            hi = mid;
+        else
+            lo = mid + 1u;
+    }
+    return lo;
+}
+
+struct ts_strace_task *ts_strace_find(const struct ts_strace_replay *r, uint32_t tid)
+{
+    size_t i = find_index(r, tid);
+    return i < r->ntasks && r->tasks[i]->tid == tid ? r->tasks[i] : NULL;
+}
+
+static void table_remove(struct ts_strace_replay *r, const struct ts_strace_task *t)
+{
+    size_t i = find_index(r, t->tid);
+    TS_ASSERT(i < r->ntasks && r->tasks[i] == t);
+    r->ntasks--;
+    memmove(r->tasks + i, r->tasks + i + 1, (r->ntasks - i) * sizeof(*r->tasks));
+}
+
+/* There is room. */
+static void table_insert(struct ts_strace_replay *r, struct ts_strace_task *t)
+{
+    size_t i = find_index(r, t->tid);
+    memmove(r->tasks + i + 1, r->tasks + i, (r->ntasks - i) * sizeof(*r->tasks));
+    r->tasks[i] = t;
+    r->ntasks++;
+}
+
+void ts_strace_rename(struct ts_strace_replay *r, struct ts_strace_task *t, uint32_t tid)
+{
+    for (size_t i = r->first_held; i < r->nheld; i++)
+        if (r->held[i].tid == t->tid)
+            r->held[i].tid = tid;
+    table_remove(r, t);
+    t->tid = tid;
+    table_insert(r, t);
+}
+
+static void free_task(struct ts_strace_replay *r, struct ts_strace_task *t)
+{
+    mm_put(r, t->mm);
+    ts_region_pieces_fini(&t->pieces);
+    free(t);
+}
+
+/* The spawned task with the lowest thread number: thread numbers and not tids, so that the answer
+ * does not hang on how the kernel counts. mm: only tasks in this address space, if not NULL. */
+static struct ts_strace_task *oldest(const struct ts_strace_replay *r,
+                                     const struct ts_strace_mm *mm)
+{
+    struct ts_strace_task *best = NULL;
+    for (size_t i = 0; i < r->ntasks; i++) {
+        struct ts_strace_task *t = r->tasks[i];
+        if (t->state == TS_STRACE_TASK_SPAWNED && (!mm || t->mm == mm) &&
+            (!best || t->thread < best->thread))
+            best = t;
+    }
+    return best;
+}
+
+struct ts_strace_task *ts_strace_root(struct ts_strace_replay *r)
+{
+    if (!r->root)
+        r->root = oldest(r, NULL);
+    return r->root;
+}
+
+static struct ts_strace_task *oldest_unsettled(const struct ts_strace_replay *r)
+{
+    struct ts_strace_task *best = NULL;
+    for (size_t i = 0; i < r->ntasks; i++)
+        if (r->tasks[i]->state != TS_STRACE_TASK_SPAWNED &&
+            (!best || r->tasks[i]->thread < best->thread))
+            best = r->tasks[i];
+    return best;
+}
+
+bool ts_strace_is_last_parent(const struct ts_strace_replay *r, const struct ts_strace_task *t)
+{
+    const struct ts_strace_task *u = r->unsettled > 0 ? oldest_unsettled(r) : NULL;
+    if (!u || t->state != TS_STRACE_TASK_SPAWNED || t->thread > u->thread)
+        return false;
+    for (size_t i = 0; i < r->ntasks; i++)
+        if (r->tasks[i] != t && r->tasks[i]->state == TS_STRACE_TASK_SPAWNED &&
+            r->tasks[i]->thread < u->thread)
+            return false;
+    return true;
+}
+
+void ts_strace_drop(struct ts_strace_replay *r, struct ts_strace_task *t)
+{
+    if (r->root == t)
+        r->root = NULL;
+    table_remove(r, t);
+    free_task(r, t);
+}
+
+enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task *t,
+                              struct ts_strace_event *event, struct ts_error *err)
+{
+    event->op.thread = t->thread;
+    event->gap_ns = t->gap_ns;
+    t->gap_ns = 0;
+    return r->config.emit(r->config.user, event, err);
+}
+
+/* --- how threads start ------------------------------------------------------------------------ */
+
+bool ts_strace_is_clone(const struct ts_strace_record *c)
+{
+    return c->call == TS_STRACE_CLONE || c->call == TS_STRACE_CLONE3 || c->call == TS_STRACE_FORK ||
+           c->call == TS_STRACE_VFORK;
+}
+
+/* Whether the call's child shares the address space. A clone whose flags cannot be read is taken to
+ * make a thread. */
+static bool shares_mm(const struct ts_strace_record *c)
+{
+    if (c->call == TS_STRACE_FORK || c->call == TS_STRACE_VFORK)
+        return c->call == TS_STRACE_VFORK;
+    return !c->has_flags || (c->flags & TS_STRACE_CLONE_VM);
+}
+
+/* Every thread is started by one with a lower number, because a call that makes a thread begins
+ * before the thread is seen: so each can be reached from thread 0, whatever the text says.
+ *
+ * The parent of t is known: emits its SPAWN, gives it an address space if it has none, and marks
+ * its records as ready. */
+static enum ts_status settle(struct ts_strace_replay *r, struct ts_strace_task *parent,
+                             struct ts_strace_task *t, bool shares, struct ts_error *err)
+{
+    if (!t->mm) {
+        t->mm = shares ? parent->mm : mm_fork(r, parent->mm, err);
+        if (!t->mm)
+            return err->status;
+        if (shares)
+            t->mm->refs++;
+    }
+    TS_ASSERT(parent->thread < t->thread);
+    r->ready = r->ready || t->state == TS_STRACE_TASK_HELD;
+    t->state = TS_STRACE_TASK_SPAWNED;
+    r->unsettled--;
+    if (r->root && t->thread < r->root->thread)
+        r->root = t;
+    struct ts_strace_event e = {.op = {.kind = TS_OP_SPAWN, .target = t->thread}};
+    if (!shares)
+        e.op.flags = TS_OPF_NEW_MM;
+    enum ts_status status = ts_strace_emit(r, parent, &e, err);
+    if (status == TS_OK && t->ended)
+        ts_strace_drop(r, t);
+    return status;
+}
+
+/* No recorded call explains t. */
+static enum ts_status adopt(struct ts_strace_replay *r, struct ts_strace_task *t,
+                            struct ts_error *err)
+{
+    struct ts_strace_task *parent = t->mm ? oldest(r, t->mm) : NULL;
+    if (!parent || parent->thread > t->thread)
+        parent = ts_strace_root(r);
+    if (!parent || parent->thread > t->thread)
+        return ts_strace_error(r, err,
+                               "a thread begins after all others have ended, so nothing can have "
+                               "started it; record clone, clone3, fork, vfork and execve too");
+    t->assumed = true;
+    r->counts.assumed_spawns++;
+    return settle(r, parent, t, true, err);
+}
+
+enum ts_status ts_strace_adopt_oldest(struct ts_strace_replay *r, struct ts_error *err)
+{
+    struct ts_strace_task *t = oldest_unsettled(r);
+    TS_ASSERT(t != NULL);
+    return adopt(r, t, err);
+}
+
+/* Where a thread goes that is seen while calls are in progress that may have made it. */
+static void place(struct ts_strace_replay *r, struct ts_strace_task *t)
+{
+    struct ts_strace_mm *mm = NULL;
+    bool one = true;
+    for (size_t i = 0; i < r->ntasks; i++) {
+        const struct ts_strace_task *p = r->tasks[i];
+        /* It may be a child of one whose calls are not known yet. */
+        one = one && p->state != TS_STRACE_TASK_HELD;
+        if (!p->in_call || !ts_strace_is_clone(&p->call))
+            continue;
+        one = one && shares_mm(&p->call) && (!mm || mm == p->mm);
+        mm = p->mm;
+    }
+    r->unsettled++;
+    t->state = TS_STRACE_TASK_HELD;
+    if (one && mm) {
+        t->state = TS_STRACE_TASK_UNSPAWNED;
+        t->mm = mm;
+        mm->refs++;
+    }
+}
+
+static enum ts_status create_task(struct ts_strace_replay *r, uint32_t tid,
+                                  struct ts_strace_task **out, struct ts_error *err)
+{
+    if (r->next_thread == UINT32_MAX)
+        return ts_strace_error(r, err, "more than 2^32 threads");
+    struct ts_strace_task **tasks =
+        ts_grow(r->tasks, &r->cap_tasks, r->ntasks + 1, sizeof(struct ts_strace_task *), err);
+    if (!tasks)
+        return TS_ERR_ENVIRONMENT;
+    r->tasks = tasks;
+    struct ts_strace_task *t = calloc(1, sizeof(*t));
+    if (!t)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+    t->tid = tid;
+    t->thread = r->next_thread++;
+    r->counts.threads++;
+    table_insert(r, t);
+    *out = t;
+    return TS_OK;
+}
+
+enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
+                                  struct ts_strace_task **out, struct ts_error *err)
+{
+    bool first = r->next_thread == 0;
+    enum ts_status status = create_task(r, tid, out, err);
+    if (status != TS_OK)
+        return status;
+    struct ts_strace_task *t = *out;
+    if (first) {
+        t->mm = mm_create(r, err);
+        return t->mm ? TS_OK : err->status;
+    }
+    if (r->open_clones > 0) {
+        place(r, t);
+        return TS_OK;
+    }
+    t->state = TS_STRACE_TASK_UNSPAWNED;
+    r->unsettled++;
+    return adopt(r, t, err);
+}
+
+enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_task *parent,
+                                uint64_t ret, struct ts_error *err)
+{
+    if (ret == 0 || ret > INT32_MAX)
+        return ts_strace_error(r, err, "not a thread number");
+    struct ts_strace_task *t = ts_strace_find(r, (uint32_t)ret);
+    enum ts_status status = TS_OK;
+    /* A number in use: an end was lost, or the numbers are of another namespace. */
+    if (t && (t->state == TS_STRACE_TASK_SPAWNED || t->thread <= parent->thread))
+        return TS_OK;
+    if (!t) {
+        status = create_task(r, (uint32_t)ret, &t, err);
+        if (status != TS_OK)
+            return status;
+        t->state = TS_STRACE_TASK_UNSPAWNED;
+        r->unsettled++;
+    }
+    return settle(r, parent, t, shares_mm(&parent->call), err);
+}
+
+void ts_strace_drop_all(struct ts_strace_replay *r)
+{
+    for (size_t i = 0; i < r->ntasks; i++)
+        free_task(r, r->tasks[i]);
+    free(r->tasks);
+}
