@@ -57,7 +57,8 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
         return s;
     m->mmus = calloc(m->topology.ncpus, sizeof(struct ts_mmu *));
     if (!m->mmus)
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u MMUs", m->topology.ncpus);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u MMUs",
+                            m->topology.ncpus);
     for (uint32_t i = 0; i < m->topology.ncpus && s == TS_OK; i++)
         s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, i, err);
     return s;
@@ -144,8 +145,8 @@ static enum ts_status create_software(struct ts_machine *m, struct ts_workload *
     const struct ts_machine_config *c = &m->config;
     bool bare = ts_machine_is_bare(c);
     common_domain(m, &m->host, "host", bare ? 1 : 0, bare ? &c->guest_sched : &c->host_sched);
-    enum ts_status s = ts_cpu_domain_init(
-        &m->host, m->topology.ncpus, bare ? &ts_bare_metal_cpu_ops : &ts_host_cpu_ops, err);
+    enum ts_status s = ts_cpu_domain_init(&m->host, m->topology.ncpus,
+                                          bare ? &ts_bare_metal_cpu_ops : &ts_host_cpu_ops, err);
     if (s != TS_OK)
         return s;
     m->nguests = (uint32_t)c->run.vms;

@@ -19,12 +19,12 @@ extern "C" {
 #endif
 
 struct ts_run_params {
-    uint64_t vms;             /* 1 on bare metal */
-    uint64_t vcpus;           /* a VM; 0: as many as pCPUs (bare metal: always) */
-    uint64_t oracle;          /* bool */
-    uint64_t queue;           /* enum ts_queue_kind */
-    uint64_t limit_ps;        /* simulated time after which the run is given up (finding) */
-    uint64_t progress_ps;     /* watchdog: no operation finished for so long is a finding; 0: off */
+    uint64_t vms;         /* 1 on bare metal */
+    uint64_t vcpus;       /* a VM; 0: as many as pCPUs (bare metal: always) */
+    uint64_t oracle;      /* bool */
+    uint64_t queue;       /* enum ts_queue_kind */
+    uint64_t limit_ps;    /* simulated time after which the run is given up (finding) */
+    uint64_t progress_ps; /* watchdog: no operation finished for so long is a finding; 0: off */
     uint64_t fiber_stack_bytes;
 };
 extern const struct ts_param_table ts_run_param_table; /* prefix "run" */
@@ -74,20 +74,22 @@ struct ts_engine *ts_machine_engine(struct ts_machine *m);
 bool ts_machine_done(const struct ts_machine *m);
 /* Runs to the end. One event after the machine is done the engine stops by itself. */
 void ts_machine_run(struct ts_machine *m);
-/* After the run: workload failure, time limit, watchdog, oracle, sum rules; TS_OK if all is well. */
+/* After the run: workload failure, time limit, watchdog, oracle, sum rules; TS_OK if all is well.
+ */
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err);
 
 /* Results that every run has. Times in ps. */
 struct ts_machine_result {
-    ts_time completion_ps;   /* until the last guest finished */
+    ts_time completion_ps;      /* until the last guest finished */
     ts_time mean_completion_ps; /* over guests */
-    ts_time user_ps, system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
+    ts_time user_ps,
+        system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
     ts_time steal_ps, host_ps;
-    uint64_t operations;     /* workload operations done */
+    uint64_t operations; /* workload operations done */
     uint64_t shootdowns, ipis, vm_exits;
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
     uint64_t page_touches;
-    uint64_t events;         /* engine events */
+    uint64_t events; /* engine events */
 };
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out);
 

@@ -7,8 +7,10 @@
 static const char *const queues[] = {"wheel", "heap", NULL};
 
 static const struct ts_param run_rows[] = {
-    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, 64, NULL, "virtual machines, each with its own copy of "
-     "the workload; 1 on bare metal", "setting", TS_CONF_CHOICE},
+    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, 64, NULL,
+     "virtual machines, each with its own copy of "
+     "the workload; 1 on bare metal",
+     "setting", TS_CONF_CHOICE},
     {"vcpus", TS_PARAM_COUNT, OFF(vcpus), 4, 1, TS_CPU_MAX, NULL,
      "vCPUs of each VM; bare metal has the machine's pCPUs instead", "setting", TS_CONF_CHOICE},
     {"oracle", TS_PARAM_BOOL, OFF(oracle), 0, 0, 1, NULL,
@@ -48,8 +50,7 @@ void ts_machine_config_defaults(struct ts_machine_config *config)
 {
     *config = (struct ts_machine_config){0};
     for (size_t i = 0; i < ts_machine_params_count; i++)
-        ts_param_defaults(ts_machine_params[i].table,
-                          (char *)config + ts_machine_params[i].offset);
+        ts_param_defaults(ts_machine_params[i].table, (char *)config + ts_machine_params[i].offset);
 }
 
 uint32_t ts_machine_vcpus(const struct ts_machine_config *c)
@@ -78,7 +79,8 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
     if ((needs & TS_NEEDS_PV_TLB_FLUSH) && !c->hypervisor.pv_tlb_flush)
         return cannot(err, m->name, "the hypervisor does not offer hypervisor.pv_tlb_flush");
     if ((needs & TS_NEEDS_HV_FLUSH) && c->hypervisor.hv_flush == TS_HV_OFF)
-        return cannot(err, m->name, "the hypervisor does not offer hypervisor.hv_flush (it is off)");
+        return cannot(err, m->name,
+                      "the hypervisor does not offer hypervisor.hv_flush (it is off)");
     if ((needs & TS_NEEDS_TLBIRANGE) && !c->guest.tlbirange)
         return cannot(err, m->name, "the CPUs have no FEAT_TLBIRANGE (guest.tlbirange is off)");
     return TS_OK;
@@ -105,7 +107,8 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
                             "%llu vCPUs",
                             (unsigned long long)config->run.vms, (unsigned long long)vcpus);
     if (vcpus * config->run.vms > 65535)
-        return ts_error_set(err, TS_ERR_USER, "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits");
+        return ts_error_set(err, TS_ERR_USER,
+                            "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits");
     if (gic != (t->arch == TS_ARCH_ARM64) ||
         (config->interrupt.guest_mode == TS_INTR_GIC_SGI) != (t->arch == TS_ARCH_ARM64))
         return ts_error_set(err, TS_ERR_USER,

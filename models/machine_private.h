@@ -18,8 +18,8 @@ struct ts_machine {
     struct ts_dvm *dvm;
     struct ts_mmu **mmus;
     struct ts_timeline timeline;
-    struct ts_cpu_domain host;      /* the pCPUs */
-    struct ts_cpu_domain *domains;  /* of vCPUs, one a VM; NULL on bare metal */
+    struct ts_cpu_domain host;     /* the pCPUs */
+    struct ts_cpu_domain *domains; /* of vCPUs, one a VM; NULL on bare metal */
     struct ts_hypervisor hypervisor;
     struct ts_guest *guests;
     struct ts_guest **guest_list;

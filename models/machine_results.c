@@ -14,7 +14,6 @@ uint64_t ts_machine_operations(const struct ts_machine *m)
 
 /* --- statistics --- */
 
-
 static struct ts_stat_table renamed(const struct ts_stat_table *t, const char *group)
 {
     struct ts_stat_table r = *t;

@@ -33,12 +33,12 @@ extern "C" {
 
 /* In order of priority: the lowest pending bit is taken first. */
 enum ts_vector {
-    TS_VEC_KICK = 0,     /* host: leave guest mode (KVM request, IPI_CALL with an empty function) */
-    TS_VEC_CALL = 1,     /* call function (single or mask) */
+    TS_VEC_KICK = 0, /* host: leave guest mode (KVM request, IPI_CALL with an empty function) */
+    TS_VEC_CALL = 1, /* call function (single or mask) */
     TS_VEC_RESCHED = 2,
-    TS_VEC_TIMER = 3,    /* a sleeping task's timer has run out on this CPU */
+    TS_VEC_TIMER = 3, /* a sleeping task's timer has run out on this CPU */
     TS_VEC_TICK = 4,
-    TS_VEC_POSTED = 5,   /* posted-interrupt notification: never pending, see hypervisor */
+    TS_VEC_POSTED = 5, /* posted-interrupt notification: never pending, see hypervisor */
     TS_VECTORS = 6
 };
 
@@ -49,9 +49,9 @@ enum ts_cpu_mode {
     TS_MODE_SYSTEM = 2, /* kernel, on behalf of the current task */
     TS_MODE_SPIN = 3,   /* kernel, waiting by spinning */
     TS_MODE_IRQ = 4,
-    TS_MODE_HOST = 5,   /* vCPU: the hypervisor works for it (exits); pCPU: host kernel */
-    TS_MODE_GUEST = 6,  /* pCPU: a vCPU runs in guest mode */
-    TS_MODE_STEAL = 7,  /* vCPU: runnable, but not on a pCPU */
+    TS_MODE_HOST = 5,  /* vCPU: the hypervisor works for it (exits); pCPU: host kernel */
+    TS_MODE_GUEST = 6, /* pCPU: a vCPU runs in guest mode */
+    TS_MODE_STEAL = 7, /* vCPU: runnable, but not on a pCPU */
     TS_MODES = 8
 };
 
@@ -61,35 +61,41 @@ struct ts_cpu_domain;
 
 typedef void ts_task_fn(struct ts_task *self);
 
-enum ts_task_state { TS_TASK_NEW, TS_TASK_RUNNABLE, TS_TASK_RUNNING, TS_TASK_BLOCKED, TS_TASK_DEAD };
+enum ts_task_state {
+    TS_TASK_NEW,
+    TS_TASK_RUNNABLE,
+    TS_TASK_RUNNING,
+    TS_TASK_BLOCKED,
+    TS_TASK_DEAD
+};
 
 struct ts_task {
     const char *name;
     uint32_t number;
     enum ts_task_state state;
-    struct ts_cpu *cpu;      /* runs, waits or last ran there */
+    struct ts_cpu *cpu; /* runs, waits or last ran there */
     struct ts_cpu_domain *domain;
-    struct ts_fiber *fiber;  /* NULL for a vCPU */
-    struct ts_cpu *vcpu;     /* the vCPU that this host task is, or NULL */
-    struct ts_cpu *pinned;   /* may run there only, or NULL */
+    struct ts_fiber *fiber; /* NULL for a vCPU */
+    struct ts_cpu *vcpu;    /* the vCPU that this host task is, or NULL */
+    struct ts_cpu *pinned;  /* may run there only, or NULL */
     ts_task_fn *fn;
-    void *user;              /* the owner's: guest thread, ... */
+    void *user; /* the owner's: guest thread, ... */
     struct ts_sched_entity se;
-    bool wake_pending;       /* woken while about to block */
+    bool wake_pending; /* woken while about to block */
     bool is_idle;
-    bool spinning;           /* parked in ts_task_spin right now */
-    bool user_mode;          /* executes user code (PLE and accounting care) */
+    bool spinning;  /* parked in ts_task_spin right now */
+    bool user_mode; /* executes user code (PLE and accounting care) */
     bool spin_signalled;
-    bool stall_over;         /* ts_task_stall_done came before the stall */
+    bool stall_over;          /* ts_task_stall_done came before the stall */
     struct ts_cpu *timer_cpu; /* where it went to sleep */
     ts_time runnable_since;
     ts_time last_ran;
-    uint64_t run_delay_ps;   /* waiting on a run queue */
-    struct ts_event timer;   /* ts_task_sleep */
+    uint64_t run_delay_ps; /* waiting on a run queue */
+    struct ts_event timer; /* ts_task_sleep */
     struct ts_task *expired_next;
-    struct ts_task *wait_next; /* link of one wait list at a time */
+    struct ts_task *wait_next;  /* link of one wait list at a time */
     ts_time user_ps, system_ps; /* as getrusage tells; system includes irq and spin */
-    ts_time exec_mark;       /* its CPU's local clock when it was last charged */
+    ts_time exec_mark;          /* its CPU's local clock when it was last charged */
 };
 
 /* What differs between a host's pCPU, a guest's vCPU and a bare-metal CPU. Any hook but interrupt
@@ -129,7 +135,7 @@ struct ts_cpu_stats {
 };
 
 struct ts_cpu {
-    uint32_t id;         /* within its domain */
+    uint32_t id; /* within its domain */
     struct ts_cpu_domain *domain;
     const struct ts_cpu_ops *ops;
     struct ts_task *current;
@@ -137,25 +143,25 @@ struct ts_cpu {
     struct ts_runqueue rq;
     struct ts_event tick;
     bool need_resched;
-    uint32_t irq_off;     /* nesting depth; 0: interrupts on */
-    uint32_t preempt_off; /* nesting depth */
-    uint32_t pending;     /* bit per enum ts_vector */
+    uint32_t irq_off;           /* nesting depth; 0: interrupts on */
+    uint32_t preempt_off;       /* nesting depth */
+    uint32_t pending;           /* bit per enum ts_vector */
     ts_time raised[TS_VECTORS]; /* when the pending vector arrived */
     ts_time irq_off_since;
     ts_time irq_off_total_ps;
     struct ts_task *expired; /* timers that ran out, for the handler */
-    void *user;          /* owner's per-CPU state (guest CPU, host CPU) */
+    void *user;              /* owner's per-CPU state (guest CPU, host CPU) */
     enum ts_cpu_mode mode;
     ts_time mode_since;
     struct ts_cpu_stats stats;
-    bool polling;        /* idle, watching need_resched: no IPI needed */
+    bool polling;               /* idle, watching need_resched: no IPI needed */
     struct ts_task *next_buddy; /* yield_to's target: picked next if fairness allows */
-    bool yielding;       /* the current task gives way even if it would be picked again */
+    bool yielding;              /* the current task gives way even if it would be picked again */
 
     /* vCPU */
     bool is_virtual;
-    bool started;        /* has entered guest mode once */
-    bool in_guest;       /* pCPU executes it in non-root mode */
+    bool started;  /* has entered guest mode once */
+    bool in_guest; /* pCPU executes it in non-root mode */
     struct ts_task *host_task;
     ts_time not_running_total_ps; /* descheduled or halted, up to not_running_since */
     ts_time not_running_since;    /* TS_TIME_NEVER while on a pCPU */
@@ -164,17 +170,17 @@ struct ts_cpu {
     uint64_t pause_window_cycles; /* 0: no pause-loop exiting */
 
     /* pCPU: the executor */
-    uint32_t park;       /* 0 executing or about to, 1 interruptible, 2 stalled in hardware */
+    uint32_t park; /* 0 executing or about to, 1 interruptible, 2 stalled in hardware */
     struct ts_event park_event;
-    bool switching;      /* the fiber that suspends hands over to the CPU's new leaf task */
+    bool switching; /* the fiber that suspends hands over to the CPU's new leaf task */
     struct ts_line_req line_req;
 };
 
 /* All CPUs that share tasks: the host's pCPUs, or one VM's vCPUs. */
 struct ts_cpu_domain {
     const char *name;
-    void *owner;             /* the hypervisor or the guest */
-    uint32_t group;          /* timeline group: 0 host, v+1 VM v */
+    void *owner;    /* the hypervisor or the guest */
+    uint32_t group; /* timeline group: 0 host, v+1 VM v */
     struct ts_engine *engine;
     const struct ts_clock *clock;
     const struct ts_topology *topology; /* of the pCPUs underneath */
@@ -182,11 +188,11 @@ struct ts_cpu_domain {
     const struct ts_timeline *timeline;
     const struct ts_sched_ops *sched;
     struct ts_sched_params sched_params;
-    struct ts_cpu *cpus;     /* array of ncpus, owned */
+    struct ts_cpu *cpus; /* array of ncpus, owned */
     uint32_t ncpus;
     uint64_t next_number;
-    bool balance;            /* wake placement and idle pull may move tasks */
-    size_t stack_bytes;      /* of the fibers of its tasks */
+    bool balance;       /* wake placement and idle pull may move tasks */
+    size_t stack_bytes; /* of the fibers of its tasks */
 };
 
 extern const struct ts_stat_table ts_cpu_stat_table; /* base: struct ts_cpu_stats */
@@ -227,7 +233,8 @@ void ts_task_stall(struct ts_task *self);
 void ts_task_stall_done(struct ts_task *self);
 /* Spins until cond(arg) holds. Interrupts are taken if they are on. Whoever makes the condition
  * true calls ts_task_spin_signal(self); if line is not NULL, the spinner re-reads it after each
- * signal, which costs the transfer. A vCPU spinning in the kernel is subject to pause-loop exits. */
+ * signal, which costs the transfer. A vCPU spinning in the kernel is subject to pause-loop exits.
+ */
 void ts_task_spin(struct ts_task *self, bool (*cond)(void *arg), void *arg, struct ts_line *line);
 /* The same, but gives up at deadline: false if cond does not hold then. */
 bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *arg,

@@ -13,7 +13,7 @@
     }
 #define CNT(f, h)                                                                                  \
     {                                                                                              \
-        #f, TS_STAT_COUNTER, OFF(f), "1", h                                                        \
+#f, TS_STAT_COUNTER, OFF(f), "1", h                                                        \
     }
 
 static const struct ts_stat rows[] = {

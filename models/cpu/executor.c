@@ -189,8 +189,7 @@ bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *
             pause = ts_clock_after(clock, ts_engine_now(engine), c->pause_window_cycles);
         self->spinning = true;
         self->spin_signalled = false;
-        ts_cpu_park(ts_cpu_physical(c), pause < deadline ? pause : deadline,
-                    TS_PARK_INTERRUPTIBLE);
+        ts_cpu_park(ts_cpu_physical(c), pause < deadline ? pause : deadline, TS_PARK_INTERRUPTIBLE);
         self->spinning = false;
         if (self->spin_signalled) {
             if (line)
@@ -313,5 +312,6 @@ ts_time ts_vcpu_host_ps(const struct ts_cpu *vcpu)
 
 ts_time ts_cpu_irq_off_ps(const struct ts_cpu *cpu)
 {
-    return running_sum(cpu, cpu->irq_off_total_ps, cpu->irq_off ? cpu->irq_off_since : TS_TIME_NEVER);
+    return running_sum(cpu, cpu->irq_off_total_ps,
+                       cpu->irq_off ? cpu->irq_off_since : TS_TIME_NEVER);
 }

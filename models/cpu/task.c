@@ -158,7 +158,8 @@ static struct ts_task *pull_task(struct ts_cpu *c)
         return NULL;
     for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
         struct ts_task *t = task_of(e);
-        if (t->pinned || t == busiest->current || now - t->last_ran < d->sched_params.migration_cost_ps)
+        if (t->pinned || t == busiest->current ||
+            now - t->last_ran < d->sched_params.migration_cost_ps)
             continue;
         ts_rq_remove(&busiest->rq, e);
         /* Virtual time is relative to a queue (set_task_rq_fair). */
@@ -200,8 +201,8 @@ static void become_current(struct ts_cpu *c, struct ts_task *next, ts_time picke
     c->current = next;
     c->stats.context_switches++;
     if (!next->is_idle)
-        ts_timeline_emit(c->domain->timeline, now, TS_TL_BEGIN, c->domain->group, c->id,
-                         next->name, next->number);
+        ts_timeline_emit(c->domain->timeline, now, TS_TL_BEGIN, c->domain->group, c->id, next->name,
+                         next->number);
 }
 
 /* The boosted task, if it waits here and is not too far ahead of its fair share

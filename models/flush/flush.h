@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A flush mechanism: how an address space's translations are made to die on every CPU.
  *
- * One file each, models/flush/<name>.c, exporting `const struct ts_flush_ops ts_flush_<name>`; CMake
- * makes the sorted table. A mechanism reads like the kernel's own function, top to bottom; what
- * several share lives in models/guest (smp_call, mm, lazy TLB) or models/hypervisor. To add one:
- * drop in the file; nothing else is edited.
+ * One file each, models/flush/<name>.c, exporting `const struct ts_flush_ops ts_flush_<name>`;
+ * CMake makes the sorted table. A mechanism reads like the kernel's own function, top to bottom;
+ * what several share lives in models/guest (smp_call, mm, lazy TLB) or models/hypervisor. To add
+ * one: drop in the file; nothing else is edited.
  */
 #ifndef TS_MODELS_FLUSH_H
 #define TS_MODELS_FLUSH_H
@@ -33,8 +33,8 @@ struct ts_flush_ops {
     bool remote_by_mask;   /* uses mm_cpumask (the kernel keeps it and the lazy state for it) */
     const struct ts_param_table *params; /* prefix "flush.<name>", or NULL */
     size_t params_size;
-    const struct ts_stat_table *stats;   /* group "flush.<name>", or NULL; base: guest->flush_state */
-    size_t state_size;     /* of guest->flush_state, zeroed at start */
+    const struct ts_stat_table *stats; /* group "flush.<name>", or NULL; base: guest->flush_state */
+    size_t state_size;                 /* of guest->flush_state, zeroed at start */
     /* Optional. */
     enum ts_status (*init)(struct ts_guest *g, struct ts_error *err);
     void (*fini)(struct ts_guest *g);

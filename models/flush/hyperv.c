@@ -11,8 +11,7 @@ enum {
 };
 
 struct hyperv_state {
-    uint64_t hypercalls, list_calls, space_calls, ex_calls, native_fallbacks, targets,
-        lazy_skipped;
+    uint64_t hypercalls, list_calls, space_calls, ex_calls, native_fallbacks, targets, lazy_skipped;
 };
 
 /* The processor set: lazy CPUs stay out unless tables are freed; a set of everybody is named by the
@@ -72,7 +71,7 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
 
 #define ROW(f, h)                                                                                  \
     {                                                                                              \
-        #f, TS_STAT_COUNTER, offsetof(struct hyperv_state, f), "1", h                              \
+#f, TS_STAT_COUNTER, offsetof(struct hyperv_state, f), "1", h                              \
     }
 static const struct ts_stat rows[] = {
     ROW(hypercalls, "flush hypercalls"),

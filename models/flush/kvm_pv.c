@@ -47,7 +47,7 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
 
 #define ROW(f, h)                                                                                  \
     {                                                                                              \
-        #f, TS_STAT_COUNTER, offsetof(struct kvm_pv_state, f), "1", h                              \
+#f, TS_STAT_COUNTER, offsetof(struct kvm_pv_state, f), "1", h                              \
     }
 static const struct ts_stat rows[] = {
     ROW(examined, "targets whose preempted byte was read"),

@@ -11,8 +11,9 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
 const struct ts_flush_ops ts_flush_native_concurrent = {
     .name = "native_concurrent",
     .summary = "IPIs to mm_cpumask; local and remote flush at the same time",
-    .reference = "arch/x86/mm/tlb.c native_flush_tlb_multi, 5.13+; on arm64: SGIs and local TLBI as "
-                 "in the out-of-tree IPI flushes",
+    .reference =
+        "arch/x86/mm/tlb.c native_flush_tlb_multi, 5.13+; on arm64: SGIs and local TLBI as "
+        "in the out-of-tree IPI flushes",
     .remote_by_mask = true,
     .flush = flush,
 };

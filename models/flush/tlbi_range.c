@@ -16,9 +16,9 @@ static void range_ops(struct ts_task *self, struct ts_guest *g, struct ts_flush_
                                 (info->end - info->start) >> 12, ops, RANGE_OPS_MAX, &fault);
     for (uint32_t i = 0; i < n; i++) {
         struct ts_tlb_inval inval =
-            ops[i].range ? ts_inval_tlbi_rvae1(vmid, asid, ops[i].start, ops[i].pages << 12,
-                                               last_level)
-                         : ts_inval_tlbi_vae1(vmid, asid, ops[i].start, last_level, 0);
+            ops[i].range
+                ? ts_inval_tlbi_rvae1(vmid, asid, ops[i].start, ops[i].pages << 12, last_level)
+                : ts_inval_tlbi_vae1(vmid, asid, ops[i].start, last_level, 0);
         ts_arm64_tlbi(self, &inval);
         if (ops[i].range) {
             g->stats.tlbi_range_ops++;

@@ -271,7 +271,7 @@ struct ts_guest {
     struct ts_mmu **mmus;             /* by pCPU */
     struct ts_hypervisor *hypervisor; /* NULL on bare metal */
     uint16_t vmid_base;        /* x86: VPID of vCPU i is vmid_base + i; arm64: the VM's VMID */
-    uint32_t pt_levels; /* of stage-1 tables */
+    uint32_t pt_levels;        /* of stage-1 tables */
     struct ts_pgtable *stage2; /* NULL on bare metal */
     uint32_t backing_shift;    /* log2 of the host's page size behind guest memory */
     uint64_t host_base;        /* physical address of guest-physical 0 */

@@ -34,8 +34,8 @@ static const struct ts_param rows[] = {
         "calibration A5: round trip of a non-nested exit 1100-1300 cycles on Skylake, half", R),
     CYC("entry", entry_cycles, 600, 1000000, "VM entry, host handler to guest",
         "calibration A5: round trip of a non-nested exit 1100-1300 cycles on Skylake, half", R),
-    CYC("hypercall", hypercall_cycles, 200, 1000000, "dispatch of a hypercall beyond exit and entry",
-        "assumed", G),
+    CYC("hypercall", hypercall_cycles, 200, 1000000,
+        "dispatch of a hypercall beyond exit and entry", "assumed", G),
     CYC("icr_fastpath", icr_fastpath_cycles, 300, 1000000,
         "emulation of one x2APIC ICR or timer MSR write beyond exit and entry",
         "assumed; KVM 5.8+ fast path, commit 1e9e2622a149", G),
@@ -71,22 +71,27 @@ static const struct ts_param rows[] = {
          "idle pCPU: from its interrupt until it runs again (C1-class idle state)",
          "calibration A5: halt wake 5-20 us in all without polling, of which this is the idle exit",
          R),
-    FLAG("ple", ple, 1, "pause-loop exiting with directed yield", "kvm_intel ple_gap=128 (x86.md 3.4)",
-         V),
-    CYC("ple_window", ple_window_cycles, 4096, UINT32_MAX, "cycles of spinning until a pause exit; doubles at each until the vCPU is scheduled in again",
+    FLAG("ple", ple, 1, "pause-loop exiting with directed yield",
+         "kvm_intel ple_gap=128 (x86.md 3.4)", V),
+    CYC("ple_window", ple_window_cycles, 4096, UINT32_MAX,
+        "cycles of spinning until a pause exit; doubles at each until the vCPU is scheduled in "
+        "again",
         "KVM_VMX_DEFAULT_PLE_WINDOW, kvm/x86.h; ple_window_grow 2, shrink 0", V),
     FLAG("wfe_trap", wfe_trap, 1,
-         "arm64: WFE in a spin exits with a directed yield, unless no other task waited for the pCPU "
+         "arm64: WFE in a spin exits with a directed yield, unless no other task waited for the "
+         "pCPU "
          "when the vCPU was loaded; every spin is taken to use WFE",
-         "arm64/kvm/arm.c kvm_arch_vcpu_load (single_task_running), handle_exit.c kvm_handle_wfx", V),
+         "arm64/kvm/arm.c kvm_arch_vcpu_load (single_task_running), handle_exit.c kvm_handle_wfx",
+         V),
     CYC("wfe", wfe_cycles, 100, UINT32_MAX, "arm64: spinning until the first WFE", "assumed", G),
     CYC("on_spin", on_spin_cycles, 2000, 1000000,
         "kvm_vcpu_on_spin: scan of the VM's vCPUs, two run-queue locks, yield_to", "assumed", G),
     FLAG("pv_tlb_flush", pv_tlb_flush, 1,
          "KVM_FEATURE_PV_TLB_FLUSH with steal time is offered to guests", "kvm.c (x86.md 3.1)", V),
     {"pv_preempted_rule", TS_PARAM_ENUM, OFF(pv_preempted_rule), TS_PREEMPTED_AT_IRQ_EXIT, 0, 1,
-     rules, "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
-            "4.16 to 5.18 at every vcpu_put, halts included",
+     rules,
+     "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
+     "4.16 to 5.18 at every vcpu_put, halts included",
      "upstream 54aa83c90198, 6cd88243c7e0 (x86.md 3.1)", V},
     {"hv_flush", TS_PARAM_ENUM, OFF(hv_flush), TS_HV_FIFO16, 0, 2, hv,
      "Hyper-V flush hypercalls: off, as first emulated by KVM 4.18 (always full), or with the "
@@ -106,7 +111,7 @@ const struct ts_param_table ts_hypervisor_param_table = {"hypervisor", rows, TS_
 
 #define CNT(f, h)                                                                                  \
     {                                                                                              \
-        #f, TS_STAT_COUNTER, offsetof(struct ts_hypervisor_stats, f), "1", h                       \
+#f, TS_STAT_COUNTER, offsetof(struct ts_hypervisor_stats, f), "1", h                       \
     }
 
 static const struct ts_stat stats[] = {

@@ -21,38 +21,38 @@ enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.
 struct ts_vcpu {
     struct ts_hypervisor *hyp;
     struct ts_guest_cpu *gc;
-    struct ts_cpu *cpu;      /* the guest's view */
-    struct ts_task task;     /* the host's view */
+    struct ts_cpu *cpu;  /* the guest's view */
+    struct ts_task task; /* the host's view */
     char name[24];
-    uint32_t number;         /* global */
+    uint32_t number; /* global */
     enum ts_exit_reason reason;
     enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
-    bool entering;           /* vcpu->mode == IN_GUEST_MODE: requests must kick */
-    bool blocked;            /* waits in kvm_vcpu_block */
-    bool polling;            /* halt polling */
+    bool entering;               /* vcpu->mode == IN_GUEST_MODE: requests must kick */
+    bool blocked;                /* waits in kvm_vcpu_block */
+    bool polling;                /* halt polling */
     bool poll_over;
-    ts_time poll_ps;         /* vcpu->halt_poll_ns */
+    ts_time poll_ps; /* vcpu->halt_poll_ns */
     struct ts_event poll_event;
-    uint32_t pir;            /* posted, not yet visible to the guest */
-    bool notified;           /* PIR.ON */
-    bool steal_update;       /* KVM_REQ_STEAL_UPDATE */
+    uint32_t pir;      /* posted, not yet visible to the guest */
+    bool notified;     /* PIR.ON */
+    bool steal_update; /* KVM_REQ_STEAL_UPDATE */
     bool timer_queued;
     struct ts_vcpu *timer_next;
-    uint32_t last_pcpu;      /* UINT32_MAX: never ran */
+    uint32_t last_pcpu; /* UINT32_MAX: never ran */
     uint32_t last_boosted;
     /* Hyper-V flush requests */
     bool hv_request, hv_full;
     uint32_t hv_count;
     uint64_t hv_start[TS_HV_FIFO_SIZE], hv_pages[TS_HV_FIFO_SIZE];
-    struct ts_line hv_line;  /* the fifo and its lock */
+    struct ts_line hv_line; /* the fifo and its lock */
     /* as an initiator that waits for kicked vCPUs to leave guest mode */
     uint32_t kicks_left;
     bool kick_waiting;
 };
 
 struct ts_hyp_pcpu {
-    struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
-    uint64_t *kicked_by;     /* bitmap over vCPUs: acknowledgements owed */
+    struct ts_vcpu *timers; /* vCPUs whose timer ran out here */
+    uint64_t *kicked_by;    /* bitmap over vCPUs: acknowledgements owed */
 };
 
 static inline struct ts_vcpu *ts_vcpu_of(const struct ts_guest_cpu *gc)

@@ -17,27 +17,27 @@ enum ts_preempted_rule { TS_PREEMPTED_AT_IRQ_EXIT = 0, TS_PREEMPTED_ANY_PUT = 1 
 enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2 };
 
 struct ts_hypervisor_params {
-    uint64_t kind;              /* enum ts_hypervisor_kind; none: bare metal */
-    uint64_t exit_cycles;       /* guest to host */
-    uint64_t entry_cycles;      /* host to guest */
-    uint64_t hypercall_cycles;  /* dispatch, beyond exit and entry */
-    uint64_t icr_fastpath_cycles; /* emulation of one x2APIC ICR write, beyond exit and entry */
-    uint64_t inject_cycles;     /* deliver one interrupt to a vCPU (PIR, notification) */
-    uint64_t apicv;             /* bool: posted interrupts; else every delivery exits */
-    uint64_t ipiv;              /* bool: the guest's ICR write does not exit (IPI virtualisation,
-                                   AVIC with a running target; GICv4.1 direct SGIs) */
-    uint64_t sgi_trap_cycles;   /* Arm: emulation of one ICC_SGI1R write without ipiv */
-    uint64_t kick_cycles;       /* host: each vCPU named in a request */
-    uint64_t host_irq_cycles;   /* host interrupt entry to exit */
+    uint64_t kind;                 /* enum ts_hypervisor_kind; none: bare metal */
+    uint64_t exit_cycles;          /* guest to host */
+    uint64_t entry_cycles;         /* host to guest */
+    uint64_t hypercall_cycles;     /* dispatch, beyond exit and entry */
+    uint64_t icr_fastpath_cycles;  /* emulation of one x2APIC ICR write, beyond exit and entry */
+    uint64_t inject_cycles;        /* deliver one interrupt to a vCPU (PIR, notification) */
+    uint64_t apicv;                /* bool: posted interrupts; else every delivery exits */
+    uint64_t ipiv;                 /* bool: the guest's ICR write does not exit (IPI virtualisation,
+                                      AVIC with a running target; GICv4.1 direct SGIs) */
+    uint64_t sgi_trap_cycles;      /* Arm: emulation of one ICC_SGI1R write without ipiv */
+    uint64_t kick_cycles;          /* host: each vCPU named in a request */
+    uint64_t host_irq_cycles;      /* host interrupt entry to exit */
     uint64_t vcpu_put_load_cycles; /* vCPU switch: VMCS and state, beyond the context switch */
-    uint64_t invvpid_cycles;    /* one single-context INVVPID */
+    uint64_t invvpid_cycles;       /* one single-context INVVPID */
     uint64_t invvpid_addr_cycles;
     uint64_t flush_on_migration; /* bool: INVEPT global when a vCPU comes to another pCPU */
     uint64_t invept_cycles;
-    uint64_t halt_poll_ps;      /* host halt polling cap; 0: off */
+    uint64_t halt_poll_ps; /* host halt polling cap; 0: off */
     uint64_t halt_poll_grow_start_ps;
-    uint64_t wakeup_ps;         /* idle pCPU: interrupt to running (C-state exit) */
-    uint64_t ple;               /* bool */
+    uint64_t wakeup_ps; /* idle pCPU: interrupt to running (C-state exit) */
+    uint64_t ple;       /* bool */
     uint64_t ple_window_cycles;
     uint64_t wfe_trap;          /* bool, arm64: WFE exits unless the vCPU was alone on its pCPU when
                                    it was loaded */
@@ -48,33 +48,34 @@ struct ts_hypervisor_params {
     uint64_t hv_flush;          /* enum ts_hv_flush */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
     uint64_t backing;           /* host page size behind guest memory: enum 4K, 2M, 1G */
-    uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 when another vCPU of the VM ran here */
-    uint64_t hcr_fb;            /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
+    uint64_t
+        last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 when another vCPU of the VM ran here */
+    uint64_t hcr_fb;         /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
 
 struct ts_hypervisor_stats {
-    uint64_t exits;                /* rule: the sum of the reasons */
+    uint64_t exits; /* rule: the sum of the reasons */
     uint64_t exit_icr, exit_hypercall, exit_halt, exit_interrupt, exit_pause, exit_timer, exit_eoi;
     uint64_t entries;
     uint64_t hypercalls;
-    uint64_t posted;               /* interrupts delivered without an exit */
-    uint64_t kicks;                /* host IPIs to make a vCPU leave guest mode */
-    uint64_t wakeups;              /* halted vCPUs woken */
+    uint64_t posted;  /* interrupts delivered without an exit */
+    uint64_t kicks;   /* host IPIs to make a vCPU leave guest mode */
+    uint64_t wakeups; /* halted vCPUs woken */
     uint64_t halts;
     uint64_t halt_poll_success, halt_poll_fail;
     uint64_t directed_yield_attempted, directed_yield_successful;
     uint64_t preemption_reported, preemption_other;
-    uint64_t pv_flush_deferred;    /* FLUSH_TLB bits set by guests */
-    uint64_t tlb_flush;            /* guest-context flushes at entry */
-    uint64_t hv_requests;          /* vCPUs named in Hyper-V flush hypercalls */
+    uint64_t pv_flush_deferred; /* FLUSH_TLB bits set by guests */
+    uint64_t tlb_flush;         /* guest-context flushes at entry */
+    uint64_t hv_requests;       /* vCPUs named in Hyper-V flush hypercalls */
     uint64_t migrations_flush;
-    uint64_t stage1_flush_switch;  /* arm64 last_vcpu_ran */
+    uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
 };
 extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor" */
 
 struct ts_hyp_pcpu; /* per pCPU, private */
-struct ts_vcpu;   /* per vCPU, private: cpu->user is the guest CPU, hypervisor keeps its own array */
+struct ts_vcpu; /* per vCPU, private: cpu->user is the guest CPU, hypervisor keeps its own array */
 
 struct ts_hypervisor {
     struct ts_hypervisor_params params;
@@ -87,13 +88,13 @@ struct ts_hypervisor {
     struct ts_mmu **mmus;
     struct ts_guest **guests;
     uint32_t nguests;
-    struct ts_vcpu *vcpus;     /* all VMs', by global number */
+    struct ts_vcpu *vcpus; /* all VMs', by global number */
     uint32_t nvcpus;
     struct ts_hyp_pcpu *pcpus; /* by pCPU */
     struct ts_interrupt_params interrupt_params;
-    struct ts_dvm *dvm;        /* arm64, else NULL */
+    struct ts_dvm *dvm; /* arm64, else NULL */
     enum ts_arch arch;
-    uint32_t *last_vcpu_ran;   /* [nguests * npcpus] global vCPU number, UINT32_MAX */
+    uint32_t *last_vcpu_ran; /* [nguests * npcpus] global vCPU number, UINT32_MAX */
     uint64_t line_ids;
 };
 

@@ -13,9 +13,9 @@ extern "C" {
 
 struct ts_oracle_stats {
     uint64_t hits_checked;
-    uint64_t hits_current;    /* the page table agrees */
-    uint64_t hits_in_window;  /* stale, unmap not finished: legal. Rule: the three add up */
-    uint64_t hits_stale;      /* findings */
+    uint64_t hits_current;   /* the page table agrees */
+    uint64_t hits_in_window; /* stale, unmap not finished: legal. Rule: the three add up */
+    uint64_t hits_stale;     /* findings */
 };
 extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
 

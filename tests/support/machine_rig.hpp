@@ -121,8 +121,7 @@ inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechani
         workloads.push_back(w);
     }
     ts_machine *m = nullptr;
-    out.status =
-        ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
+    out.status = ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
     if (out.status == TS_OK) {
         ts_machine_set_shootdowns(
             m,

@@ -89,8 +89,7 @@ Scenario scenario(uint64_t seed)
         put(s, "hypervisor.apicv", dice.flag());
         put(s, "hypervisor.ipiv", dice.flag());
         put(s, "hypervisor.hv_flush", dice.one_of({"4.18", "fifo16"}));
-        put(s, "hypervisor.pv_preempted_rule",
-            dice.one_of({"any_put", "preempted_at_irq_exit"}));
+        put(s, "hypervisor.pv_preempted_rule", dice.one_of({"any_put", "preempted_at_irq_exit"}));
     } else {
         put(s, "hypervisor.hcr_fb", dice.flag());
         put(s, "guest.repeat_tlbi", dice.flag());
@@ -132,7 +131,7 @@ TEST(MachineSwarm, FinishesCleanWhateverTheMachine)
         Scenario s = scenario(seed);
         Outcome got = run_storm(s.config, s.mechanism, s.storm, seed);
         ASSERT_EQ(got.status, TS_OK)
-            << got.message << "\nrepeat: TS_SWARM_SEED=" << seed
-            << " swarm_machine_swarm_test\n" << s.mechanism->name << s.text;
+            << got.message << "\nrepeat: TS_SWARM_SEED=" << seed << " swarm_machine_swarm_test\n"
+            << s.mechanism->name << s.text;
     }
 }
