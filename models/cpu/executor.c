@@ -62,6 +62,9 @@ void ts_cpu_kick(struct ts_cpu *pcpu)
         unpark(pcpu);
 }
 
+static const char *const vector_names[TS_VECTORS] = {"kick",  "call function", "reschedule",
+                                                     "timer", "tick",          "posted"};
+
 /* A vector has been accepted: the handler runs nested on the interrupted task's fiber. */
 static void take_interrupt(struct ts_task *self)
 {
@@ -74,7 +77,11 @@ static void take_interrupt(struct ts_task *self)
         c->irq_off_since = ts_task_now(self);
     enum ts_cpu_mode mode = ts_cpu_set_mode(c, TS_MODE_IRQ);
     self->user_mode = false;
+    ts_timeline_emit(c->domain->timeline, ts_task_now(self), TS_TL_BEGIN, c->domain->group, c->id,
+                     vector_names[v], 0);
     c->ops->interrupt(self, v, c->raised[v]);
+    ts_timeline_emit(c->domain->timeline, ts_task_now(self), TS_TL_END, c->domain->group, c->id,
+                     vector_names[v], 0);
     self->user_mode = user;
     TS_ASSERT(self->cpu == c);
     (void)ts_cpu_set_mode(c, mode);

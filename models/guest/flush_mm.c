@@ -241,7 +241,8 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
                                       .started = ts_task_now(self)};
     info->record = r;
     gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
-    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->number + 1, gc->id, "shootdown", 0);
+    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
+                     0);
     fill_info(self, info, mm, start, end, stride_shift, freed_tables);
     r->start = info->start;
     r->end = info->end;
@@ -257,7 +258,7 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
     else if (gc->loaded_mm == mm)
         ts_flush_local(self, info);
     finish_record(self, g, r, remote);
-    ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->number + 1, gc->id, "shootdown",
-                     r->number);
+    ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->domain->group, gc->id,
+                     "shootdown", r->number);
     ts_preempt_enable(self);
 }

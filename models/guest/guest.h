@@ -211,6 +211,7 @@ struct ts_csd {
     ts_time not_running_mark, host_mark; /* the target's clocks when sent */
     ts_time not_running_ps, host_ps;     /* of the target, between sent and entered */
     struct ts_cpu *initiator;
+    uint64_t flow;          /* of the timeline */
     ts_time initiator_mark; /* the initiator's not-running clock when sent */
     ts_time initiator_done; /* the same when the function had finished */
 };

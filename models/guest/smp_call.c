@@ -34,7 +34,9 @@ static void enqueue(struct call *c, struct ts_guest_cpu *target, ts_call_fn *fn,
     csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
     ts_cpumask_set(&c->gc->scratch, target->id);
     c->ntargets++;
-    c->g->stats.csd_queued++;
+    csd->flow = ((uint64_t)c->g->number << 48) + c->g->stats.csd_queued++;
+    ts_timeline_emit(c->g->timeline, csd->sent, TS_TL_FLOW, c->g->domain->group, c->gc->id, "call",
+                     csd->flow);
     if (was_empty) {
         ts_cpumask_set(&c->gc->ipi_mask, target->id);
         c->nipi++;
@@ -221,6 +223,8 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
         csd->not_running_ps = minus(not_running, csd->not_running_mark);
         csd->host_ps = minus(host, csd->host_mark);
         csd->started = ts_task_now(self);
+        ts_timeline_emit(gc->guest->timeline, csd->started, TS_TL_FLOW_END,
+                         gc->guest->domain->group, gc->id, "call", csd->flow);
         csd->fn(self, csd->arg);
         csd->finished = ts_task_now(self);
         csd->initiator_done = ts_vcpu_not_running_ps(csd->initiator);

@@ -3,6 +3,16 @@
  * vmx/posted_intr.c; x86.md 2.6). */
 #include "models/hypervisor/hyp_private.h"
 
+static const char *const reason_names[] = {
+    "",           "exit: interrupt", "exit: ICR",   "exit: hypercall",
+    "exit: halt", "exit: pause",     "exit: timer", "exit: EOI"};
+
+static void emit(const struct ts_vcpu *v, enum ts_timeline_kind kind, const char *name)
+{
+    const struct ts_cpu_domain *d = v->cpu->domain;
+    ts_timeline_emit(d->timeline, ts_engine_now(d->engine), kind, d->group, v->cpu->id, name, 0);
+}
+
 static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason)
 {
     s->exits++;
@@ -23,6 +33,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     cpu->in_guest = false;
     v->entering = false;
     v->reason = reason;
+    emit(v, TS_TL_BEGIN, reason_names[reason]);
     cpu->host_since = ts_task_now(self);
     v->guest_mode = ts_cpu_set_mode(cpu, TS_MODE_HOST);
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_HOST);
@@ -66,6 +77,8 @@ void ts_vm_entry(struct ts_vcpu *v)
     ts_vcpu_sync_pir(v);
     cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
     cpu->host_since = TS_TIME_NEVER;
+    if (v->reason != TS_EXIT_NONE)
+        emit(v, TS_TL_END, reason_names[v->reason]);
     v->reason = TS_EXIT_NONE;
     v->hyp->stats.entries++;
     cpu->in_guest = true;
