@@ -2,41 +2,36 @@
 /* Whole machines: page touches a second, shootdowns a second, simulated time a wall second. */
 #include <benchmark/benchmark.h>
 
-#include "tests/support/machine_rig.hpp"
+#include "tests/support/script_workload.hpp"
 
 using namespace ts_test;
 
 namespace
 {
 
-/* One thread on one bare CPU that touches pages it has mapped: TLB hits, misses and walks. */
+/* One thread on one bare CPU that goes over `pages` mapped pages again and again: 32 fit into the
+ * first-level TLB, 1024 into the second, 16384 into neither. */
 void page_touches(benchmark::State &state, bool page_by_page)
 {
-    ts_machine_config c = small_machine();
-    set(c, "topology.sockets", "1");
-    set(c, "topology.cores_per_socket", "1");
-    set(c, "hypervisor.kind", "none");
-    set(c, "run.vms", "1");
+    const auto pages = static_cast<uint64_t>(state.range(0));
+    const uint64_t total = 1 << 21;
+    ts_machine_config c = bare_machine(1);
     set(c, "run.oracle", "false");
     set(c, "guest.page_by_page", page_by_page ? "true" : "false");
-    const StormParams storm = {{"threads", "1"},
-                               {"rounds", "1"},
-                               {"pages", "1024"},
-                               {"touch_pages", "1024"},
-                               {"placement", "random"}};
-    StormParams many = storm;
-    many["rounds"] = "64";
+    std::vector<ts_op> ops = {op_mmap(0, pages * 4096)};
+    for (uint64_t i = 0; i < total / pages; i++)
+        ops.push_back(op_touch(0, 0, pages));
     double touches = 0;
     for (auto _ : state) {
-        Outcome got = run_storm(c, ts_flush_find("ideal"), many, 1);
+        Outcome got = run_script(c, {ops}, 1, "ideal");
         if (got.status != TS_OK)
             state.SkipWithError(got.message.c_str());
         touches += static_cast<double>(got.result.page_touches);
     }
     state.counters["touches/s"] = benchmark::Counter(touches, benchmark::Counter::kIsRate);
 }
-BENCHMARK_CAPTURE(page_touches, faults_joined, false);
-BENCHMARK_CAPTURE(page_touches, faults_page_by_page, true);
+BENCHMARK_CAPTURE(page_touches, joined, false)->Arg(32)->Arg(1024)->Arg(16384);
+BENCHMARK_CAPTURE(page_touches, page_by_page, true)->Arg(32)->Arg(1024)->Arg(16384);
 
 /* The storm of the main experiment, one 64-vCPU guest on 64 pCPUs. */
 void storm(benchmark::State &state, const char *mechanism, bool arm)
@@ -70,4 +65,3 @@ BENCHMARK_CAPTURE(storm, hyperv_x86, "hyperv", false)->Unit(benchmark::kMillisec
 BENCHMARK_CAPTURE(storm, tlbi_range_arm64, "tlbi_range", true)->Unit(benchmark::kMillisecond);
 
 } // namespace
-

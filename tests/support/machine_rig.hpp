@@ -95,31 +95,13 @@ inline void collect(void *user, const ts_stat_table *t, const void *base)
     }
 }
 
-inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
-                         const StormParams &storm, uint64_t seed,
-                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+/* One workload a VM, not owned. kernel: what drives the engine, or the engine itself. */
+inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mechanism,
+                             const std::vector<ts_workload *> &workloads, uint64_t seed,
+                             ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
 {
     Outcome out;
     ts_error err{};
-    const ts_workload_kind *kind = ts_workload_kind_find("mmap_storm");
-    std::vector<uint64_t> params((kind->ops.params_size + 7) / 8);
-    ts_param_defaults(kind->ops.params, params.data());
-    for (const auto &[key, value] : storm) {
-        const ts_param *row = ts_param_find(kind->ops.params, key.c_str());
-        if (!row || ts_param_set(row, params.data(), value.c_str(), &err) != TS_OK)
-            throw std::runtime_error("mmap_storm." + key + ": " + err.message);
-    }
-    std::vector<ts_workload *> workloads;
-    for (uint64_t v = 0; v < c.run.vms; v++) {
-        ts_workload_config wc{};
-        wc.params = params.data();
-        wc.seed = seed;
-        wc.instance = v;
-        ts_workload *w = nullptr;
-        if (kind->create(&w, &wc, &err) != TS_OK)
-            throw std::runtime_error(err.message);
-        workloads.push_back(w);
-    }
     ts_machine *m = nullptr;
     out.status = ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
     if (out.status == TS_OK) {
@@ -142,6 +124,34 @@ inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechani
         ts_machine_destroy(m);
     }
     out.message = err.message;
+    return out;
+}
+
+inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
+                         const StormParams &storm, uint64_t seed,
+                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+{
+    ts_error err{};
+    const ts_workload_kind *kind = ts_workload_kind_find("mmap_storm");
+    std::vector<uint64_t> params((kind->ops.params_size + 7) / 8);
+    ts_param_defaults(kind->ops.params, params.data());
+    for (const auto &[key, value] : storm) {
+        const ts_param *row = ts_param_find(kind->ops.params, key.c_str());
+        if (!row || ts_param_set(row, params.data(), value.c_str(), &err) != TS_OK)
+            throw std::runtime_error("mmap_storm." + key + ": " + err.message);
+    }
+    std::vector<ts_workload *> workloads;
+    for (uint64_t v = 0; v < c.run.vms; v++) {
+        ts_workload_config wc{};
+        wc.params = params.data();
+        wc.seed = seed;
+        wc.instance = v;
+        ts_workload *w = nullptr;
+        if (kind->create(&w, &wc, &err) != TS_OK)
+            throw std::runtime_error(err.message);
+        workloads.push_back(w);
+    }
+    Outcome out = run_workloads(c, mechanism, workloads, seed, kernel);
     for (ts_workload *w : workloads)
         w->destroy(w);
     return out;

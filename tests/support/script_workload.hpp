@@ -134,33 +134,13 @@ inline ts_machine_config bare_machine(uint32_t cores)
 inline Outcome run_script(const ts_machine_config &c, const Script &script, uint32_t initial,
                           const char *mechanism = "native_concurrent")
 {
-    Outcome out;
-    ts_error err{};
     std::vector<ScriptWorkload *> scripts;
     std::vector<ts_workload *> workloads;
     for (uint64_t v = 0; v < c.run.vms; v++) {
         scripts.push_back(new ScriptWorkload(script, initial));
         workloads.push_back(scripts.back()->get());
     }
-    ts_machine *m = nullptr;
-    out.status =
-        ts_machine_create(&m, &c, ts_flush_find(mechanism), nullptr, workloads.data(), 1, &err);
-    if (out.status == TS_OK) {
-        ts_machine_set_shootdowns(
-            m,
-            [](void *user, const ts_shootdown_record *r) {
-                static_cast<Outcome *>(user)->shootdowns.push_back(*r);
-            },
-            &out);
-        out.status = ts_machine_start(m, &err);
-        if (out.status == TS_OK) {
-            ts_machine_run(m);
-            out.status = ts_machine_finish(m, &err);
-        }
-        ts_machine_visit_stats(m, collect, &out.stats);
-        ts_machine_destroy(m);
-    }
-    out.message = err.message;
+    Outcome out = run_workloads(c, ts_flush_find(mechanism), workloads, 1);
     for (ScriptWorkload *s : scripts)
         delete s;
     return out;
