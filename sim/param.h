@@ -23,7 +23,7 @@ enum ts_param_type {
     TS_PARAM_ENUM    /* one of enum_names -> its index */
 };
 
-/* Marks of reference/calibration.md. REMEMBERED and GUESS are shown to the user as assumed. */
+/* Marks of docs/reference/calibration.md. REMEMBERED and GUESS are shown to the user as assumed. */
 enum ts_confidence {
     TS_CONF_VERBATIM,   /* V: read in the named source */
     TS_CONF_DERIVED,    /* D: formula over verbatim figures */
