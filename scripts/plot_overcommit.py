@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws completion time and speedup of every mechanism against overcommit, one row of panels for
-each platform, from DIR/summary.csv into DIR/overcommit_speedup.png and .svg.
+"""Draws completion time, mean shootdown latency and speedup of every mechanism against overcommit,
+a row of panels for each platform, from DIR/summary.csv into DIR/overcommit_speedup.png and .svg.
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
@@ -10,6 +10,9 @@ import os
 import sys
 import zlib
 
+# Times that are drawn where the table has them, in this order.
+TIME_PANELS = (("completion_time", "completion time"),
+               ("shootdown_mean", "mean shootdown latency"))
 KEYS = ("mechanism", "metric", "unit", "mean", "ci95", "n")
 SWEPT = ("platform", "run.vms")
 NAME = "overcommit_speedup"
@@ -54,7 +57,8 @@ def read(pandas, path):
     for key in KEYS + SWEPT:
         if key not in table.columns:
             raise InputError(f"{path}: no column {key}")
-    table = table[table["metric"].isin(("speedup", "completion_time"))].copy()
+    drawn = ["speedup"] + [metric for metric, _ in TIME_PANELS]
+    table = table[table["metric"].isin(drawn)].copy()
     for key in ("mean", "ci95", "run.vms"):
         table[key] = pandas.to_numeric(table[key], errors="coerce")
     table["ci95"] = table["ci95"].fillna(0) # a single repetition has none
@@ -124,18 +128,21 @@ def draw_panel(axes, ticker, rows, order):
 
 def draw(pyplot, ticker, table):
     platforms = sorted(table["platform"].unique(), key=lambda p: (p != "x86", p))
-    figure, grid = pyplot.subplots(len(platforms), 2, squeeze=False, layout="constrained",
-                                   figsize=(12, 0.6 + 4.2 * len(platforms)))
-    for platform, (time_axes, speedup_axes) in zip(platforms, grid):
+    panels = [(metric, label) for metric, label in TIME_PANELS if metric in set(table["metric"])]
+    figure, grid = pyplot.subplots(len(platforms), len(panels) + 1, squeeze=False,
+                                   layout="constrained",
+                                   figsize=(2 + 5 * (len(panels) + 1), 0.6 + 4.2 * len(platforms)))
+    for platform, (*time_grid, speedup_axes) in zip(platforms, grid):
         rows = table[table["platform"] == platform]
         order = sorted(rows["mechanism"].unique())
         title = PLATFORM_TITLES.get(platform, str(platform))
-        times, unit = readable_time(rows[rows["metric"] == "completion_time"])
         lines = {}
-        if not times.empty:
-            lines = draw_panel(time_axes, ticker, times, order)
-        time_axes.set_title(f"{title}: completion time")
-        time_axes.set_ylabel(f"completion time ({unit})")
+        for time_axes, (metric, label) in zip(time_grid, panels):
+            times, unit = readable_time(rows[rows["metric"] == metric])
+            if not times.empty:
+                lines = {**draw_panel(time_axes, ticker, times, order), **lines}
+            time_axes.set_title(f"{title}: {label}")
+            time_axes.set_ylabel(f"{label} ({unit})")
         speedups = rows[rows["metric"] == "speedup"]
         if not speedups.empty:
             lines = {**draw_panel(speedup_axes, ticker, speedups, order), **lines}
