@@ -206,6 +206,29 @@ inline std::vector<std::string> show(const std::vector<ts_op> &ops, bool regions
 
 using Lines = std::vector<std::string>;
 
+/* Thread 2 starts. */
+inline const std::string thread_call =
+    "clone3({flags=CLONE_VM|CLONE_THREAD, tls=0x7f} => {parent_tid=[2]}, "
+    "88) = 2\n";
+
+/* An anonymous writable mapping by a thread. */
+inline std::string map_line(const std::string &tid, uint64_t addr, uint64_t pages)
+{
+    std::ostringstream s;
+    s << tid << " mmap(NULL, " << pages * 4096
+      << ", PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x" << std::hex << addr
+      << "\n";
+    return s.str();
+}
+
+inline bool same(const ts_op &a, const ts_op &b)
+{
+    return a.kind == b.kind && a.thread == b.thread && a.region == b.region &&
+           a.target == b.target && a.prot == b.prot && a.flags == b.flags && a.offset == b.offset &&
+           a.length == b.length && a.length2 == b.length2 && a.stride == b.stride &&
+           a.count == b.count;
+}
+
 } // namespace strace_testing
 
 #endif
