@@ -154,7 +154,7 @@ struct ts_cpu {
     enum ts_cpu_mode mode;
     ts_time mode_since;
     struct ts_cpu_stats stats;
-    bool polling;               /* idle, watching need_resched: no IPI needed */
+    bool polling;               /* idle, watching its flags: the owner may wake it without an IPI */
     struct ts_task *next_buddy; /* yield_to's target: picked next if fairness allows */
     bool yielding;              /* the current task gives way even if it would be picked again */
 

@@ -307,7 +307,7 @@ void ts_cpu_resched(struct ts_task *self, struct ts_cpu *cpu)
     cpu->need_resched = true;
     if (self && self->cpu == cpu)
         return;
-    if (self && !cpu->polling && cpu->ops->send_resched)
+    if (self && cpu->ops->send_resched)
         cpu->ops->send_resched(self, cpu);
     else if (!cpu->is_virtual)
         ts_cpu_kick(cpu);

@@ -157,10 +157,22 @@ void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n
     }
 }
 
+bool ts_guest_wake_polling(struct ts_task *self, struct ts_guest_cpu *target)
+{
+    if (!target->cpu->polling)
+        return false;
+    ts_task_line(self, &target->resched_line, TS_LINE_RMW);
+    return target->cpu->polling;
+}
+
 void ts_guest_send_resched(struct ts_task *self, struct ts_cpu *target)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     uint32_t id = target->id;
+    if (ts_guest_wake_polling(self, &g->cpus[id])) {
+        ts_cpu_kick(target);
+        return;
+    }
     g->stats.resched_ipis++;
     /* The register belongs to one CPU: no migration between its write and what follows. */
     ts_preempt_disable(self);
@@ -171,7 +183,9 @@ void ts_guest_send_resched(struct ts_task *self, struct ts_cpu *target)
 static void bare_metal_idle(struct ts_task *self)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    self->cpu->polling = g->arch == TS_ARCH_X86 && g->params.idle_polling;
     ts_task_idle_wait(self);
+    self->cpu->polling = false;
     ts_task_work_ps(self, g->idle_wakeup_ps);
 }
 
@@ -207,6 +221,10 @@ static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *
     ts_guest_line_init(g, &gc->queue_line, i);
     ts_guest_line_init(g, &gc->steal_line, i);
     ts_guest_line_init(g, &gc->info.line, i);
+    /* Numbered apart: what bare metal alone uses does not move the other lines' homes. */
+    ts_line_init(g->lines, &gc->resched_line,
+                 ((uint64_t)(g->number + 1) << 40) + (UINT64_C(1) << 39) + i,
+                 g->topology->core[i % g->topology->ncpus]);
     for (uint32_t t = 0; t < g->ncpus; t++)
         ts_guest_line_init(g, &gc->csds[t].line, i);
     ts_cpumask_init(&gc->scratch, g->ncpus);

@@ -36,6 +36,7 @@ struct ts_guest_params {
     uint64_t nr_dyn_asids;       /* TLB_NR_DYN_ASIDS */
     uint64_t flush_ceiling;      /* tlb_single_page_flush_ceiling, strides */
     uint64_t lazy_tlb;           /* bool */
+    uint64_t idle_polling;       /* bool: bare-metal x86 idles in MWAIT and watches need_resched */
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
     uint64_t gather_max_batches; /* 19 */
@@ -235,6 +236,7 @@ struct ts_guest_cpu {
     struct ts_csd *csds;  /* [ncpus], one a target */
     struct ts_csd *queue; /* call_single_queue, newest first */
     struct ts_line queue_line;
+    struct ts_line resched_line; /* thread_info.flags of the idle task */
     struct ts_cpumask scratch, ipi_mask,
         flush_mask; /* flush_mask: a mechanism's own working copy */
     uint32_t *ids;  /* [ncpus] scratch: targets of one register write */
@@ -332,6 +334,9 @@ void ts_guest_switch_out(struct ts_task *self, struct ts_task *next);
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector);
 void ts_guest_send_resched(struct ts_task *self, struct ts_cpu *target);
+/* set_nr_if_polling: true if target idles in MWAIT and has been told by its flags' line, so that it
+ * needs no IPI. */
+bool ts_guest_wake_polling(struct ts_task *self, struct ts_guest_cpu *target);
 
 /* --- tlb state (guest/context.c) --- */
 /* The tags that this CPU's translations of an ASID slot carry. */

@@ -40,6 +40,12 @@ static const struct ts_param param_rows[] = {
           "Linux arch/x86/mm/tlb.c tlb_single_page_flush_ceiling", V),
     BOOL("lazy_tlb", lazy_tlb, 1, "x86: idle CPUs keep the last address space lazily",
          "Linux 4.20 and later, arch/x86/mm/tlb.c enter_lazy_tlb", V),
+    BOOL("idle_polling", idle_polling, 1,
+         "x86 on bare metal: the idle loop watches its flags in MWAIT, so that a single target "
+         "needs "
+         "no IPI; guests without MWAIT halt",
+         "Linux kernel/smp.c send_call_function_single_ipi, kernel/sched/core.c set_nr_if_polling",
+         V),
     COUNT("gather_inline", gather_inline, 8, 2, 65536, "pages in an mmu_gather's own list",
           "Linux 6.12 include/asm-generic/tlb.h MMU_GATHER_BUNDLE", V),
     COUNT("gather_batch", gather_batch, 510, 2, 65536,

@@ -53,8 +53,9 @@ static void send_ipis(struct call *c)
     {
         gc->ids[n++] = cpu;
     }
-    /* A single target whose idle loop polls sees the flag without an IPI. */
-    if (n == 1 && c->g->cpus[gc->ids[0]].cpu->polling) {
+    /* send_call_function_single_ipi: a single target that polls in its idle loop finds the queue by
+     * itself. It is charged as an interrupt's handler all the same. */
+    if (n == 1 && ts_guest_wake_polling(c->self, &c->g->cpus[gc->ids[0]])) {
         c->g->stats.ipis_polling++;
         ts_cpu_raise(c->g->cpus[gc->ids[0]].cpu, TS_VEC_CALL);
         return;

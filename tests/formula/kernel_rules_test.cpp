@@ -80,6 +80,24 @@ TEST(KernelRules, LazyCpusGetNoIpiUnlessTablesAreFreed)
     }
 }
 
+TEST(KernelRules, PollingIdleCpuNeedsNoIpi)
+{
+    /* MWAIT idle: one target is told by its flags. Two targets get IPIs. */
+    for (bool polling : {true, false}) {
+        ts_machine_config c = bare_machine(2);
+        set(c, "guest.idle_polling", polling ? "true" : "false");
+        auto out = run_script(
+            c,
+            beside({op_mmap(0, page), op_touch(0, 0, 1), op_range(TS_OP_MUNMAP, 0, 0, page)},
+                   op_ns(TS_OP_SLEEP, 100 * ms)),
+            2);
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_EQ(out.stats.at("guest.ipis"), polling ? 0u : 1u);
+        EXPECT_EQ(out.stats.at("guest.ipis_polling"), polling ? 1u : 0u);
+        EXPECT_EQ(out.stats.at("guest.nr_tlb_remote_flush_received"), 1u);
+    }
+}
+
 TEST(KernelRules, CeilingOf33PagesDividesPartialFromFull)
 {
     for (uint64_t n : {33u, 34u}) {
