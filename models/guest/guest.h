@@ -48,7 +48,6 @@ struct ts_guest_params {
     uint64_t repeat_tlbi; /* bool: errata workaround */
     /* instructions */
     uint64_t invlpg_cycles;
-    uint64_t invpcid_single_cycles;
     uint64_t mov_cr3_flush_cycles;
     uint64_t mov_cr3_noflush_cycles;
     uint64_t tlbi_local_cycles; /* local TLBI + DSB NSH + ISB */

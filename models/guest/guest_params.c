@@ -67,8 +67,6 @@ static const struct ts_param param_rows[] = {
          "Linux ARM64_WORKAROUND_REPEAT_TLBI", CHOICE),
     CYCLES("invlpg", invlpg_cycles, 180, "INVLPG", "Haswell and Skylake host, 120 to 200 cycles",
            R),
-    CYCLES("invpcid_single", invpcid_single_cycles, 350, "INVPCID of one address or context",
-           "D. Hansen 2017-12-05, linux-kernel 1712.0/03977: about 350 a page, Skylake desktop", V),
     CYCLES("mov_cr3_flush", mov_cr3_flush_cycles, 300, "MOV to CR3 that flushes the PCID",
            "Skylake, 250 to 400 cycles", R),
     CYCLES("mov_cr3_noflush", mov_cr3_noflush_cycles, 190, "MOV to CR3 with bit 63 set",

@@ -134,21 +134,11 @@ class ShootdownFormula : public testing::TestWithParam<Case>
 };
 
 /* The value of a cycles parameter plus so many. */
-std::string raised(const ts_machine_config &m, const std::string &key)
+std::string raised(ts_machine_config &m, const std::string &key)
 {
-    for (size_t i = 0; i < ts_machine_params_count; i++) {
-        const auto &slot = ts_machine_params[i];
-        std::string prefix = std::string(slot.table->prefix) + ".";
-        if (key.compare(0, prefix.size(), prefix) != 0)
-            continue;
-        const ts_param *row = ts_param_find(slot.table, key.c_str() + prefix.size());
-        if (row)
-            return std::to_string(
-                       ts_param_get(row, reinterpret_cast<const char *>(&m) + slot.offset) +
-                       more_cycles) +
-                   "cycles";
-    }
-    throw std::runtime_error("no such key: " + key);
+    void *base = nullptr;
+    const ts_param *row = find_param(m, key, &base);
+    return std::to_string(ts_param_get(row, base) + more_cycles) + "cycles";
 }
 
 } // namespace

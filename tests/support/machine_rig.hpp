@@ -13,8 +13,8 @@
 namespace ts_test
 {
 
-/* "group.key=value" into a configuration, as --set does. */
-inline void set(ts_machine_config &c, const std::string &key, const std::string &value)
+/* The row of "group.key" and, in *base, its struct in the configuration. */
+inline const ts_param *find_param(ts_machine_config &c, const std::string &key, void **base)
 {
     for (size_t i = 0; i < ts_machine_params_count; i++) {
         const auto &slot = ts_machine_params[i];
@@ -22,13 +22,21 @@ inline void set(ts_machine_config &c, const std::string &key, const std::string 
         if (key.compare(0, prefix.size(), prefix) != 0)
             continue;
         const ts_param *row = ts_param_find(slot.table, key.c_str() + prefix.size());
-        ts_error err{};
-        if (row && ts_param_set(row, reinterpret_cast<char *>(&c) + slot.offset, value.c_str(),
-                                &err) == TS_OK)
-            return;
-        throw std::runtime_error(key + "=" + value + ": " + (row ? err.message : "no such key"));
+        *base = reinterpret_cast<char *>(&c) + slot.offset;
+        if (row)
+            return row;
     }
-    throw std::runtime_error("no such table: " + key);
+    throw std::runtime_error("no such key: " + key);
+}
+
+/* As --set does. */
+inline void set(ts_machine_config &c, const std::string &key, const std::string &value)
+{
+    void *base = nullptr;
+    const ts_param *row = find_param(c, key, &base);
+    ts_error err{};
+    if (ts_param_set(row, base, value.c_str(), &err) != TS_OK)
+        throw std::runtime_error(key + "=" + value + ": " + err.message);
 }
 
 inline ts_machine_config small_machine(bool arm = false)
