@@ -27,7 +27,39 @@ static void on_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t 
 static uint64_t apply_dvm(void *user, uint32_t cpu, const struct ts_tlb_inval *inval)
 {
     struct ts_machine *m = user;
-    return ts_mmu_invalidate(m->mmus[cpu], inval);
+    return ts_mmu_invalidate(m->mmus[cpu], inval,
+                             ts_clock_cycle_at(&m->clock, ts_engine_now(m->engine)));
+}
+
+static uint64_t fetch_cached(void *user, uint32_t core, uint64_t pa)
+{
+    return ts_cache_fetch(user, core, pa);
+}
+
+/* Siblings find thread 0 of their core made: first threads come first in the order of pCPUs. */
+static enum ts_status create_mmus(struct ts_machine *m, struct ts_error *err)
+{
+    const struct ts_machine_config *c = &m->config;
+    const struct ts_topology *t = &m->topology;
+    enum ts_status s = TS_OK;
+    if (c->cache.walks)
+        s = ts_cache_create(&m->cache, t, 0, &c->cache, err);
+    m->mmus = calloc(t->ncpus, sizeof(struct ts_mmu *));
+    if (!m->mmus)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u MMUs", t->ncpus);
+    for (uint32_t i = 0; i < t->ncpus && s == TS_OK; i++) {
+        struct ts_mmu_memory memory = {fetch_cached, m->cache, t->core[i]};
+        struct ts_mmu_wiring wiring = {
+            .cpu = i,
+            .thread = t->thread[i],
+            .threads = (uint32_t)t->params.threads_per_core,
+            .first = t->thread[i] == 0 ? NULL : m->mmus[t->core[i]],
+            .memory = m->cache ? &memory : NULL,
+        };
+        TS_ASSERT(t->thread[t->core[i]] == 0 && t->core[t->core[i]] == t->core[i]);
+        s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, &wiring, err);
+    }
+    return s;
 }
 
 static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err)
@@ -53,15 +85,7 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
     if (s == TS_OK && c->topology.arch == TS_ARCH_ARM64)
         s = ts_dvm_create(&m->dvm, m->engine, &m->topology, m->interconnect, &c->dvm, apply_dvm, m,
                           err);
-    if (s != TS_OK)
-        return s;
-    m->mmus = calloc(m->topology.ncpus, sizeof(struct ts_mmu *));
-    if (!m->mmus)
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u MMUs",
-                            m->topology.ncpus);
-    for (uint32_t i = 0; i < m->topology.ncpus && s == TS_OK; i++)
-        s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, i, err);
-    return s;
+    return s == TS_OK ? create_mmus(m, err) : s;
 }
 
 static void common_domain(struct ts_machine *m, struct ts_cpu_domain *d, const char *name,
@@ -107,6 +131,8 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v, struct ts_w
     g->topology = &m->topology;
     g->domain = bare ? &m->host : &m->domains[v];
     g->params = c->guest;
+    /* As the kernel finds the feature in the ID registers. */
+    g->params.ttl = c->guest.ttl && c->mmu.ttl;
     g->lines = m->lines;
     g->interrupt = m->interrupt;
     g->interrupt_params = c->interrupt;
@@ -115,6 +141,8 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v, struct ts_w
     g->hypervisor = bare ? NULL : &m->hypervisor;
     if (!bare)
         g->vmid_base = (uint16_t)(g->arch == TS_ARCH_X86 ? 1 + v * ts_machine_vcpus(c) : 1 + v);
+    if (!bare && g->arch == TS_ARCH_X86 && c->hypervisor.tlb_tags == TS_TAGS_VPID_EPT)
+        g->ep4ta = (uint16_t)(1 + v);
     g->flush = m->mechanism;
     g->flush_params = m->mechanism_params;
     g->workload = workload;
@@ -126,8 +154,10 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v, struct ts_w
     g->pt_levels = (uint32_t)c->mmu.levels;
     g->backing_shift = 12 + 9 * (uint32_t)c->hypervisor.backing;
     if (!bare) {
-        struct ts_pt_frames frames = {alloc_table, free_table, m};
-        s = ts_pgtable_create(&g->stage2, (uint32_t)c->mmu.levels_stage2, &frames, err);
+        struct ts_pt_frames frames = {
+            .alloc_table = alloc_table, .free_table = free_table, .user = m};
+        s = ts_pgtable_create(&g->stage2, TS_GRANULE_4K, (uint32_t)c->mmu.levels_stage2, &frames,
+                              err);
     }
     if (s == TS_OK && c->run.oracle)
         s = ts_oracle_create(&g->oracle, err);
@@ -278,10 +308,12 @@ void ts_machine_destroy(struct ts_machine *m)
     }
     if (m->host.cpus)
         ts_cpu_domain_fini(&m->host);
-    for (uint32_t i = 0; m->mmus && i < m->topology.ncpus; i++) {
+    for (uint32_t i = m->topology.ncpus; m->mmus && i-- > 0;) {
         if (m->mmus[i])
             ts_mmu_destroy(m->mmus[i]);
     }
+    if (m->cache)
+        ts_cache_destroy(m->cache);
     free(m->mmus);
     free(m->guests);
     free(m->guest_list);

@@ -10,6 +10,7 @@
 #ifndef TS_MODELS_MACHINE_H
 #define TS_MODELS_MACHINE_H
 
+#include "models/cache/cache.h"
 #include "models/flush/flush.h"
 #include "models/hypervisor/hypervisor.h"
 #include "models/oracle/oracle.h"
@@ -36,6 +37,7 @@ struct ts_machine_config {
     struct ts_interrupt_params interrupt;
     struct ts_dvm_params dvm;
     struct ts_mmu_params mmu;
+    struct ts_cache_params cache;
     struct ts_sched_params host_sched;
     struct ts_sched_params guest_sched;
     struct ts_hypervisor_params hypervisor;

@@ -38,6 +38,7 @@ const struct ts_machine_param_slot ts_machine_params[] = {
     SLOT(ts_interrupt_param_table, interrupt),
     SLOT(ts_dvm_param_table, dvm),
     SLOT(ts_mmu_param_table, mmu),
+    SLOT(ts_cache_param_table, cache),
     SLOT(ts_host_sched_param_table, host_sched),
     SLOT(ts_guest_sched_param_table, guest_sched),
     SLOT(ts_hypervisor_param_table, hypervisor),

@@ -16,7 +16,8 @@ struct ts_machine {
     struct ts_line_system *lines;
     struct ts_interrupt *interrupt;
     struct ts_dvm *dvm;
-    struct ts_mmu **mmus;
+    struct ts_cache *cache; /* NULL: page walks cost a fixed time a fetch */
+    struct ts_mmu **mmus;   /* by pCPU; thread 0 of a core before its siblings */
     struct ts_timeline timeline;
     struct ts_cpu_domain host;     /* the pCPUs */
     struct ts_cpu_domain *domains; /* of vCPUs, one a VM; NULL on bare metal */

@@ -75,6 +75,8 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
     if (m->dvm)
         fn(user, &ts_dvm_stat_table, ts_dvm_stats(m->dvm));
     visit_mmus(m, fn, user);
+    if (m->cache)
+        fn(user, &ts_cache_stat_table, ts_cache_stats(m->cache));
     visit_cpus(&m->host, 1, "pcpu", fn, user);
     if (!ts_machine_is_bare(&m->config)) {
         visit_cpus(m->domains, m->nguests, "vcpu", fn, user);

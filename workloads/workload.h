@@ -20,19 +20,28 @@ extern "C" {
 #endif
 
 enum ts_op_kind {
-    TS_OP_MMAP,             /* region, length, prot, flags */
+    TS_OP_MMAP,             /* region, length, prot, flags; offset with TS_OPF_AT */
     TS_OP_MUNMAP,           /* region, offset, length */
     TS_OP_MPROTECT,         /* region, offset, length, prot */
     TS_OP_MADVISE_DONTNEED, /* region, offset, length */
     TS_OP_MREMAP,           /* region (old), length, target (new region), length2 (new length) */
-    TS_OP_TOUCH,            /* region, offset, count pages of stride bytes apart, write */
+    TS_OP_TOUCH,            /* region, offset, count accesses of stride bytes apart, flags */
     TS_OP_COMPUTE,          /* length: nanoseconds of user computation */
     TS_OP_SLEEP,            /* length: nanoseconds of nanosleep, timer slack not included */
     TS_OP_SPAWN,            /* target: thread that starts now, in the same process (or a new one) */
     TS_OP_BARRIER,          /* region: barrier number, count: threads that meet */
     TS_OP_EXIT,             /* the thread ends; also implied by the end of its stream */
-    TS_OP_EXEC /* the thread goes on in a new, empty address space. The one it leaves goes on
-                  for its other threads, and ends with the last */
+    TS_OP_EXEC, /* the thread goes on in a new, empty address space. The one it leaves goes on
+                   for its other threads, and ends with the last */
+    TS_OP_CALL  /* count cross-CPU function calls with wait, from the CPU that executes the thread,
+                   in the kernel; target: enum ts_call_target */
+};
+
+enum ts_call_target {
+    TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */
+    TS_CALL_SELF = 1,
+    TS_CALL_ONE = 2, /* the lowest-numbered other CPU */
+    TS_CALL_ALL = 3  /* every other CPU */
 };
 
 #define TS_PROT_READ 1u
@@ -44,6 +53,11 @@ enum ts_op_kind {
 #define TS_OPF_WRITE 4u     /* TOUCH writes */
 #define TS_OPF_SAME_CALL 8u /* goes on with the system call of the operation before it */
 #define TS_OPF_NEW_MM 16u   /* SPAWN without CLONE_VM */
+#define TS_OPF_AT                                                                                  \
+    32u /* MMAP: offset is the recorded address, 4K-aligned. Whoever places memory                 \
+           may follow it; a guest chooses its own */
+#define TS_OPF_LOCK 128u /* CALL: the functions called take one spinlock */
+#define TS_OPF_FETCH 64u /* TOUCH is of instructions */
 
 struct ts_op {
     enum ts_op_kind kind;

@@ -219,6 +219,12 @@ static inline ts_time ts_task_now(const struct ts_task *self)
     return ts_engine_now(self->domain->engine);
 }
 
+/* The core cycle that begins now or next. */
+static inline uint64_t ts_task_cycle(const struct ts_task *self)
+{
+    return ts_clock_cycle_at(self->domain->clock, ts_task_now(self));
+}
+
 /* --- primitives that let time pass; on self's own fiber only --- */
 
 /* Executes for a number of core cycles. */

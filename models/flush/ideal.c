@@ -19,15 +19,16 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
         .start = info->start,
         .length = all ? 0 : info->end - info->start,
     };
+    uint64_t now = ts_task_cycle(self);
     for (uint32_t p = 0; p < g->topology->ncpus; p++) {
         if (g->arch == TS_ARCH_ARM64 || g->bare_metal) {
             inval.vmid = g->vmid_base;
-            (void)ts_mmu_invalidate(g->mmus[p], &inval);
+            (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
             continue;
         }
         for (uint32_t v = 0; v < g->ncpus; v++) {
             inval.vmid = (uint16_t)(g->vmid_base + v);
-            (void)ts_mmu_invalidate(g->mmus[p], &inval);
+            (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
         }
     }
     /* Nothing is left for a switch to flush. */

@@ -20,7 +20,9 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
         uint64_t step = UINT64_C(1) << info->stride_shift;
         uint8_t ttl = (uint8_t)(g->params.ttl ? 1 + (info->stride_shift - 12) / 9 : 0);
         for (uint64_t va = info->start; va < info->end; va += step) {
-            struct ts_tlb_inval one = ts_inval_tlbi_vae1(vmid, asid, va, !info->freed_tables, ttl);
+            struct ts_tlb_inval one = ts_inval_tlbi_vae1(vmid, asid, va, !info->freed_tables, 0);
+            if (ttl != 0)
+                one = ts_inval_with_hint(one, 1 + TS_GRANULE_4K, ttl);
             ts_arm64_tlbi(self, &one);
         }
     }

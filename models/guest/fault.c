@@ -97,10 +97,11 @@ bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write
 struct touch_run {
     struct ts_mm *mm;
     uint64_t va, stride, left;
-    bool write;
+    enum ts_mmu_kind kind;
     /* Nothing has happened since the last work of self ended: its MMU and regime are the same, and
      * no interrupt can be pending. */
     bool quiet;
+    bool timed; /* the MMU wants to know when */
     struct ts_mmu *mmu;
     struct ts_mmu_context ctx;
 };
@@ -128,20 +129,21 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
     for (;;) {
         if (!r->quiet) {
             r->mmu = ts_guest_mmu(self, &r->ctx);
+            r->timed = ts_mmu_needs_time(r->mmu);
             TS_ASSERT(r->ctx.stage1 == r->mm->pgtable);
         }
-        ts_mmu_access(r->mmu, &r->ctx, r->va, r->write, &access);
+        ts_mmu_access(r->mmu, &r->ctx, r->va, r->kind, r->timed ? ts_task_cycle(self) : 0, &access);
         if (access.result == TS_MMU_OK)
             break;
         /* Guest memory is backed from the start. */
         TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
         r->quiet = false;
         ts_task_work(self, access.cycles);
-        if (!ts_mm_fault(self, r->mm, r->va, r->write))
+        if (!ts_mm_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
             return;
     }
     if (access.from_tlb && g->oracle)
-        ts_oracle_hit(g->oracle, self, r->mm, r->va, r->write, &access);
+        ts_oracle_hit(g->oracle, self, r->mm, r->va, r->kind == TS_MMU_WRITE, &access);
     g->stats.touches++;
     charge_touch(self, r, access.cycles + g->params.touch_cycles);
 }
@@ -157,7 +159,9 @@ void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
     r.mm = mm;
     r.va = region->base + op->offset;
     r.stride = op->stride;
-    r.write = (op->flags & TS_OPF_WRITE) != 0;
+    r.kind = op->flags & TS_OPF_FETCH   ? TS_MMU_FETCH
+             : op->flags & TS_OPF_WRITE ? TS_MMU_WRITE
+                                        : TS_MMU_READ;
     for (r.left = op->count; r.left; r.left--) {
         touch_one(self, &r);
         r.va += r.stride;

@@ -29,6 +29,7 @@ struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)
     const struct ts_guest *g = gc->guest;
     ctx->vmid = ts_guest_vmid(gc);
     ctx->asid = ts_guest_asid(gc, gc->loaded_mm);
+    ctx->ep4ta = g->ep4ta;
     ctx->stage1 = gc->loaded_mm->pgtable;
     ctx->stage2 = g->stage2;
     return g->mmus[ts_cpu_physical(self->cpu)->id];
@@ -37,7 +38,7 @@ struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)
 void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    (void)ts_mmu_invalidate(g->mmus[ts_cpu_physical(self->cpu)->id], inval);
+    (void)ts_mmu_invalidate(g->mmus[ts_cpu_physical(self->cpu)->id], inval, ts_task_cycle(self));
 }
 
 /* --- frames: last freed, first reused, which is what makes stale translations dangerous --- */
@@ -244,6 +245,8 @@ enum ts_status ts_guest_init(struct ts_guest *g, struct ts_error *err)
     ts_hist_init(&g->stats.mmap_ps);
     ts_hist_init(&g->stats.munmap_ps);
     ts_hist_init(&g->stats.fault_ps);
+    ts_hist_init(&g->stats.call_delay_ps);
+    ts_hist_init(&g->stats.call_total_ps);
     g->init_mm.guest = g;
     g->init_mm.ctx_id = ++g->last_ctx_id;
     g->init_mm.tlb_gen = 1;

@@ -72,6 +72,7 @@ struct ts_guest_params {
     uint64_t smp_call_setup_cycles;   /* smp_call_function_many_cond, fixed part */
     uint64_t smp_call_target_cycles;  /* each target: mask walk, csd fill */
     uint64_t smp_call_handler_cycles; /* dispatch of one csd on the target */
+    uint64_t clock_read_cycles;       /* ktime_get */
     uint64_t flush_func_cycles;       /* flush_tlb_func's decisions */
     uint64_t switch_mm_cycles;        /* switch_mm_irqs_off without CR3 writes and lines */
     uint64_t nanosleep_cycles;        /* hrtimer set-up and return */
@@ -112,10 +113,14 @@ struct ts_guest_stats {
     uint64_t pages_freed, tables_freed;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
+    uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
+    uint64_t call_functions; /* that they ran; each has one call_delay_ps */
     uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb;
     struct ts_hist shootdown_ps;       /* latency at the initiator, shootdowns only */
     struct ts_hist mmap_ps, munmap_ps; /* of the system calls */
     struct ts_hist fault_ps;
+    struct ts_hist call_delay_ps; /* send to the start of the function */
+    struct ts_hist call_total_ps; /* of the whole call, at the caller */
 };
 extern const struct ts_stat_table ts_guest_stat_table; /* group "guest" */
 
@@ -273,6 +278,7 @@ struct ts_guest {
     struct ts_mmu **mmus;             /* by pCPU */
     struct ts_hypervisor *hypervisor; /* NULL on bare metal */
     uint16_t vmid_base;        /* x86: VPID of vCPU i is vmid_base + i; arm64: the VM's VMID */
+    uint16_t ep4ta;            /* Intel guests: names the VM's EPT root; else 0 */
     uint32_t pt_levels;        /* of stage-1 tables */
     struct ts_pgtable *stage2; /* NULL on bare metal */
     uint32_t backing_shift;    /* log2 of the host's page size behind guest memory */
@@ -361,6 +367,9 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
                       ts_call_fn *local_fn, struct ts_shootdown_record *record);
 /* Interrupt handler's part: runs what is queued for this CPU. */
 void ts_smp_call_handle(struct ts_task *self, ts_time raised);
+
+/* --- the cross-CPU call benchmark (guest/call_bench.c): TS_OP_CALL --- */
+void ts_call_bench(struct ts_task *self, const struct ts_op *op);
 
 /* --- memory management (guest/mm.c, fault.c, gather.c); self is a guest thread's task --- */
 enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_error *err);

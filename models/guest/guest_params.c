@@ -113,6 +113,8 @@ static const struct ts_param param_rows[] = {
            "smp_call_function_many, each target, without its lines", "estimate", G),
     CYCLES("smp_call_handler", smp_call_handler_cycles, 390, "dispatch of one call on its target",
            "150 ns (80 to 300)", G),
+    CYCLES("clock_read", clock_read_cycles, 30, "reading the clock (ktime_get by TSC)",
+           "RDTSC and arithmetic on Skylake, 25 to 40 cycles", R),
     CYCLES("flush_func", flush_func_cycles, 60, "flush_tlb_func without flushes and lines",
            "estimate", G),
     CYCLES("switch_mm", switch_mm_cycles, 150, "switch_mm without CR3 writes and lines", "estimate",
@@ -186,6 +188,8 @@ static const struct ts_stat stat_rows[] = {
     N(tables_freed, "page-table pages freed by unmaps"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
     STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
+    N(calls, "cross-CPU calls of the call benchmark"),
+    N(call_functions, "functions that they ran"),
     N(tlbi_issued, "arm64: TLBI instructions"),
     N(tlbi_range_ops, "arm64: range TLBI among them"),
     PAGES(tlbi_range_pages, "arm64: pages that range TLBI covered"),
@@ -194,6 +198,8 @@ static const struct ts_stat stat_rows[] = {
     HIST(mmap_ps, "latency of mmap, entry to exit"),
     HIST(munmap_ps, "latency of munmap, entry to exit"),
     HIST(fault_ps, "latency of page faults"),
+    HIST(call_delay_ps, "call benchmark: sending to the function's start"),
+    HIST(call_total_ps, "call benchmark: the whole call"),
 };
 
 static const struct ts_stat_rule stat_rules[] = {
@@ -202,6 +208,8 @@ static const struct ts_stat_rule stat_rules[] = {
     {"every mmap has a latency", {"+mmaps", "-mmap_ps"}},
     {"every munmap has a latency", {"+munmaps", "-munmap_ps"}},
     {"every fault has a latency", {"+faults", "-fault_ps"}},
+    {"every call of the benchmark has a latency", {"+calls", "-call_total_ps"}},
+    {"every function that it ran has a delay", {"+call_functions", "-call_delay_ps"}},
 };
 const struct ts_stat_table ts_guest_stat_table = {"guest", stat_rows, TS_ARRAY_LEN(stat_rows),
                                                   stat_rules, TS_ARRAY_LEN(stat_rules)};

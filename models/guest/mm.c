@@ -53,11 +53,12 @@ static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     uint32_t levels = mm->guest->pt_levels;
-    struct ts_pt_frames frames = {alloc_table, free_table, mm};
-    struct ts_pt_frames none = {alloc_none_table, free_none_table, pm};
-    enum ts_status s = ts_pgtable_create(&mm->pgtable, levels, &frames, err);
+    struct ts_pt_frames frames = {.alloc_table = alloc_table, .free_table = free_table, .user = mm};
+    struct ts_pt_frames none = {
+        .alloc_table = alloc_none_table, .free_table = free_none_table, .user = pm};
+    enum ts_status s = ts_pgtable_create(&mm->pgtable, TS_GRANULE_4K, levels, &frames, err);
 
-    return s == TS_OK ? ts_pgtable_create(&pm->none, levels, &none, err) : s;
+    return s == TS_OK ? ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err) : s;
 }
 
 static void init_lines(struct ts_mm *mm)

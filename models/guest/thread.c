@@ -269,6 +269,9 @@ static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
     case TS_OP_BARRIER:
         do_barrier(self, thread);
         break;
+    case TS_OP_CALL:
+        ts_call_bench(self, op);
+        break;
     case TS_OP_EXEC:
         do_exec(self, thread);
         break;

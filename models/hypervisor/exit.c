@@ -25,6 +25,19 @@ static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason
     s->exit_eoi += reason == TS_EXIT_EOI;
 }
 
+/* Without VPIDs an entry or exit drops linear and combined mappings of VPID 0, which all guests
+ * then use (SDM vol. 3C, "Operations that Invalidate Cached Mappings"). Here the guest's keep tags
+ * of their own: no other guest's can be left when it enters, so dropping its own is the same. What
+ * the host loses is not modelled, as its accesses are not. */
+static void transition_without_vpid(struct ts_vcpu *v)
+{
+    const struct ts_hypervisor *h = v->hyp;
+    if (h->params.vpid || h->arch != TS_ARCH_X86)
+        return;
+    struct ts_tlb_inval inval = ts_inval_invvpid_single(ts_guest_vmid(v->gc));
+    (void)ts_mmu_invalidate(h->mmus[v->task.cpu->id], &inval, ts_task_cycle(&v->task));
+}
+
 void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
 {
     struct ts_cpu *cpu = v->cpu;
@@ -41,6 +54,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     /* The hardware's switch cannot be interrupted; what is pending is taken afterwards. */
     ts_irq_disable(self);
     ts_task_work(self, v->hyp->params.exit_cycles);
+    transition_without_vpid(v);
     ts_irq_enable(self);
 }
 
@@ -73,6 +87,7 @@ void ts_vm_entry(struct ts_vcpu *v)
         ts_irq_enable(self);
     }
     ts_task_work(self, v->hyp->params.entry_cycles);
+    transition_without_vpid(v);
     struct ts_cpu *p = self->cpu;
     ts_vcpu_sync_pir(v);
     cpu->host_total_ps += ts_task_now(self) - cpu->host_since;

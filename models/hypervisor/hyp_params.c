@@ -17,6 +17,7 @@
     }
 
 static const char *const kinds[] = {"none", "kvm", NULL};
+static const char *const tag_names[] = {"vpid_ept", "svm_asid", NULL};
 static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
 static const char *const hv[] = {"off", "4.18", "fifo16", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
@@ -55,6 +56,12 @@ static const struct ts_param rows[] = {
     CYC("vcpu_put_load", vcpu_put_load_cycles, 1500, 1000000,
         "saving and loading vCPU state at a switch, beyond the context switch",
         "assumed; calibration A5: vCPU to vCPU 2-3 us in all", G),
+    {"tlb_tags", TS_PARAM_ENUM, OFF(tlb_tags), TS_TAGS_VPID_EPT, 0, TS_TAGS_SVM_ASID, tag_names,
+     "x86: vpid_ept (Intel: VPID a vCPU, EP4TA a VM) or svm_asid (AMD: one ASID a vCPU)",
+     "kvm/vmx allocate_vpid, kvm/svm pre_svm_run", V},
+    FLAG("vpid", vpid, 1,
+         "x86: VPIDs are used; else each VM entry and exit drops the guest's combined mappings",
+         "kvm/vmx enable_vpid, on where the CPU has it", V),
     CYC("invvpid", invvpid_cycles, 500, 1000000,
         "one single-context INVVPID, or local VMALLE1 at a vCPU switch on Arm",
         "assumed; between INVPCID single and all (calibration A4)", G),

@@ -14,6 +14,7 @@ extern "C" {
 
 enum ts_hypervisor_kind { TS_HYP_NONE = 0, TS_HYP_KVM = 1 };
 enum ts_preempted_rule { TS_PREEMPTED_AT_IRQ_EXIT = 0, TS_PREEMPTED_ANY_PUT = 1 };
+enum ts_tlb_tagging { TS_TAGS_VPID_EPT = 0, TS_TAGS_SVM_ASID = 1 };
 enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2 };
 
 struct ts_hypervisor_params {
@@ -30,6 +31,9 @@ struct ts_hypervisor_params {
     uint64_t kick_cycles;          /* host: each vCPU named in a request */
     uint64_t host_irq_cycles;      /* host interrupt entry to exit */
     uint64_t vcpu_put_load_cycles; /* vCPU switch: VMCS and state, beyond the context switch */
+    uint64_t tlb_tags;             /* enum ts_tlb_tagging, x86 */
+    uint64_t vpid;                 /* bool, x86: else every entry and exit drops the guest's
+                                      combined mappings */
     uint64_t invvpid_cycles;       /* one single-context INVVPID */
     uint64_t invvpid_addr_cycles;
     uint64_t flush_on_migration; /* bool: INVEPT global when a vCPU comes to another pCPU */

@@ -8,7 +8,7 @@ enum { PREEMPTED = 1u, FLUSH_TLB = 2u };
 
 static void apply(struct ts_vcpu *v, const struct ts_tlb_inval *inval)
 {
-    (void)ts_mmu_invalidate(v->hyp->mmus[v->task.cpu->id], inval);
+    (void)ts_mmu_invalidate(v->hyp->mmus[v->task.cpu->id], inval, ts_task_cycle(&v->task));
 }
 
 /* kvm_vcpu_flush_tlb_guest: INVVPID single context; globals and all PCIDs go. */
@@ -101,6 +101,22 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
     (void)ts_cpu_set_mode(cpu, runnable ? TS_MODE_STEAL : TS_MODE_IDLE);
 }
 
+/* VMX: KVM_REQ_TLB_FLUSH becomes an INVEPT, which takes the guests of every VM. SVM: the vCPU gets
+ * an ASID that is new to the pCPU (svm.c pre_svm_run, new_asid), so it finds nothing of its own and
+ * nobody else loses anything. The wrap of the ASID counter, which flushes all, is not modelled. */
+static void flush_at_new_pcpu(struct ts_vcpu *v)
+{
+    const struct ts_hypervisor_params *p = &v->hyp->params;
+    if (p->tlb_tags == TS_TAGS_SVM_ASID) {
+        struct ts_tlb_inval inval = ts_inval_svm_flush_asid(ts_guest_vmid(v->gc));
+        apply(v, &inval);
+        return;
+    }
+    struct ts_tlb_inval inval = ts_inval_invept_global();
+    ts_task_work(&v->task, p->invept_cycles);
+    apply(v, &inval);
+}
+
 static void flush_for_move(struct ts_vcpu *v)
 {
     struct ts_hypervisor *h = v->hyp;
@@ -108,9 +124,7 @@ static void flush_for_move(struct ts_vcpu *v)
     uint32_t *ran = &h->last_vcpu_ran[v->gc->guest->number * h->host->ncpus + pcpu];
     if (h->arch == TS_ARCH_X86 && h->params.flush_on_migration && v->last_pcpu != UINT32_MAX &&
         v->last_pcpu != pcpu) {
-        struct ts_tlb_inval inval = ts_inval_invept_global();
-        ts_task_work(&v->task, h->params.invept_cycles);
-        apply(v, &inval);
+        flush_at_new_pcpu(v);
         h->stats.migrations_flush++;
     }
     if (h->arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number &&

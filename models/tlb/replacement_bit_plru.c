@@ -18,6 +18,11 @@ static uint64_t word_mask(uint32_t ways, uint32_t word)
 
 static void bit_plru_use(uint64_t *state, uint32_t ways, uint32_t way)
 {
+    if (ways <= 64u) {
+        uint64_t bit = UINT64_C(1) << way, used = state[0] | bit;
+        state[0] = used == word_mask(ways, 0) ? bit : used;
+        return;
+    }
     uint32_t words = (ways + 63u) >> 6;
     state[way >> 6] |= UINT64_C(1) << (way & 63u);
     for (uint32_t i = 0; i < words; i++)

@@ -4,13 +4,15 @@
  * and a half without ways is never chosen.
  *
  * State up to 32 ways: word 0 holds the nodes' bits, word 1 + way what a use does to them (bits of
- * the path in the upper half, their new values in the lower), so a use is three operations. Above:
- * the nodes' bits in words 0.., the path is followed. */
+ * the path in the upper half, their new values in the lower), so a use is three operations. Up to
+ * 64: word 0 the same, word 1 + way the new values only. Above: the nodes' bits in words 0.., the
+ * path is followed. */
 #include "models/tlb/replacement.h"
 
 #include <string.h>
 
 #define PACKED_WAYS 32u
+#define WORD_WAYS 64u
 
 static uint32_t leaves_of(uint32_t ways)
 {
@@ -20,16 +22,14 @@ static uint32_t leaves_of(uint32_t ways)
 static void tree_plru_init(uint64_t *state, uint32_t ways)
 {
     memset(state, 0, (ways + 1u) * sizeof(*state));
-    if (ways > PACKED_WAYS)
-        return;
-    for (uint32_t w = 0; w < ways; w++) {
+    for (uint32_t w = 0; w < ways && ways <= WORD_WAYS; w++) {
         uint64_t path = 0, away = 0;
         for (uint32_t n = leaves_of(ways) + w; n > 1; n >>= 1) {
             uint64_t bit = UINT64_C(1) << (n >> 1);
             path |= bit;
             away |= n & 1u ? 0 : bit;
         }
-        state[1 + w] = path << 32 | away;
+        state[1 + w] = ways <= PACKED_WAYS ? path << 32 | away : away;
     }
 }
 
@@ -40,16 +40,15 @@ static void tree_plru_use(uint64_t *state, uint32_t ways, uint32_t way)
         state[0] = (state[0] & ~(step >> 32)) | (step & UINT32_MAX);
         return;
     }
-    uint32_t n = leaves_of(ways) + way;
-    if (ways <= 64u) {
-        uint64_t path = 0, away = 0;
-        for (; n > 1; n >>= 1) {
-            path |= UINT64_C(1) << (n >> 1);
-            away |= (uint64_t)(~n & 1u) << (n >> 1);
-        }
-        state[0] = (state[0] & ~path) | away;
+    if (ways <= WORD_WAYS) {
+        uint32_t leaf = WORD_WAYS + way; /* more than half of it: six levels */
+        uint64_t path = UINT64_C(1) << (leaf >> 1) | UINT64_C(1) << (leaf >> 2) |
+                        UINT64_C(1) << (leaf >> 3) | UINT64_C(1) << (leaf >> 4) |
+                        UINT64_C(1) << (leaf >> 5) | UINT64_C(1) << 1;
+        state[0] = (state[0] & ~path) | state[1 + way];
         return;
     }
+    uint32_t n = leaves_of(ways) + way;
     for (; n > 1; n >>= 1) {
         uint32_t parent = n >> 1;
         uint64_t *word = &state[parent >> 6];

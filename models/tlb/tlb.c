@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SPARE_SPACES 64u
+#define LINE_WORDS 8u /* of a cache line */
 
 static enum ts_status check_geometry(const struct ts_tlb_geometry *g, struct ts_error *err)
 {
@@ -43,22 +44,41 @@ static uint32_t bits_for(uint32_t n)
     return bits;
 }
 
+/* Rows start and end with a cache line. */
+static void lay_out(struct ts_tlb *t)
+{
+    t->lanes = TLB_GROUP;
+    if (t->ways > TLB_GROUP)
+        t->lanes = (t->ways + TLB_BLOCK - 1) / TLB_BLOCK * TLB_BLOCK;
+    if (t->lanes <= TLB_BLOCK)
+        t->way_mask = UINT64_MAX >> (TLB_BLOCK - t->ways);
+    t->state_at = t->lanes / 4;
+    t->tags_at = t->state_at + t->ways + 1;
+    t->row_words = (t->tags_at + t->ways + LINE_WORDS - 1) / LINE_WORDS * LINE_WORDS;
+}
+
 /* False when memory is short; what was allocated is freed by destroy. */
 static bool allocate(struct ts_tlb *t)
 {
-    /* At most one space an entry is in use, so some can always be freed. */
-    t->space_bits = bits_for(t->total + SPARE_SPACES);
+    /* At most one space an entry has entries, so some can always be freed. */
+    t->space_bits = bits_for(t->total + t->total / 2 + SPARE_SPACES);
     t->nspaces = 1u << t->space_bits;
-    t->tags = calloc(t->total, sizeof(*t->tags));
-    t->signatures = calloc((size_t)t->sets * t->lanes, sizeof(*t->signatures));
+    size_t words = (size_t)t->sets * t->row_words + LINE_WORDS - 1;
+    t->rows_memory = calloc(words, sizeof(*t->rows));
+    uintptr_t line = LINE_WORDS * sizeof(*t->rows);
+    uintptr_t odd = (uintptr_t)t->rows_memory % line;
+    t->rows = (uint64_t *)t->rows_memory + (odd ? line - odd : 0) / sizeof(*t->rows);
     t->entries = calloc(t->total, sizeof(*t->entries));
-    t->replacement = calloc((size_t)t->sets * t->state_words, sizeof(*t->replacement));
     t->used = calloc(t->sets, sizeof(*t->used));
     t->spaces = calloc(t->nspaces, sizeof(*t->spaces));
     t->free_spaces = calloc(t->nspaces, sizeof(*t->free_spaces));
-    t->space_head = calloc(t->nspaces, sizeof(*t->space_head));
-    return t->tags && t->signatures && t->entries && t->replacement && t->used && t->spaces &&
-           t->free_spaces && t->space_head;
+    t->live = calloc(t->nspaces, sizeof(*t->live));
+    bool done = t->rows_memory && t->entries && t->used && t->spaces && t->free_spaces && t->live;
+    for (uint32_t i = 0; i < TLB_INDICES; i++) {
+        t->heads[i] = calloc(t->nspaces, sizeof(*t->heads[i]));
+        done = done && t->heads[i] != NULL;
+    }
+    return done;
 }
 
 enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *geometry,
@@ -70,20 +90,19 @@ enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *
     struct ts_tlb *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "no memory for a TLB");
-    t->memo.key = UINT64_MAX;
+    t->memo.key = t->quick_key = UINT64_MAX;
+    t->epoch = 1;
     if (geometry->entries != 0) {
         t->total = geometry->entries;
         t->ways = geometry->ways;
         t->sets = geometry->entries / geometry->ways;
+        t->set_mask = t->sets - 1;
         t->nsizes = geometry->nsizes;
         memcpy(t->size_shift, geometry->size_shift, sizeof(t->size_shift));
         t->policy = geometry->replacement;
         t->on_hit = t->policy->on_hit;
-        t->state_words = t->ways + 1;
-        t->lanes = TLB_GROUP;
-        if (t->ways > TLB_GROUP) /* whole blocks of four groups */
-            t->lanes = (t->ways + 4 * TLB_GROUP - 1) / (4 * TLB_GROUP) * (4 * TLB_GROUP);
         ts_rng_init(&t->rng, seed, "tlb", instance);
+        lay_out(t);
         if (!allocate(t)) {
             ts_tlb_destroy(t);
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "no memory for a TLB of %u entries",
@@ -92,7 +111,7 @@ enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *
         for (uint32_t n = t->nspaces - 1; n > 0; n--)
             t->free_spaces[t->nfree++] = n;
         for (uint32_t set = 0; set < t->sets; set++)
-            t->policy->init(&t->replacement[(size_t)set * t->state_words], t->ways);
+            t->policy->init(tlb_state(t, set), t->ways);
     }
     *out = t;
     return TS_OK;
@@ -102,139 +121,180 @@ void ts_tlb_destroy(struct ts_tlb *t)
 {
     if (t == NULL)
         return;
-    free(t->tags);
+    free(t->rows_memory);
     free(t->entries);
-    free(t->replacement);
     free(t->used);
-    free(t->signatures);
     free(t->spaces);
     free(t->free_spaces);
-    free(t->space_head);
+    free(t->live);
+    for (uint32_t i = 0; i < TLB_INDICES; i++)
+        free(t->heads[i]);
     free(t);
 }
 
-/* As tlb_find_tag, for any number of ways. All groups of a block are compared before any
- * match is looked at. */
+/* As tlb_find_tag, for more ways than a block has. */
 uint32_t ts_tlb_find_wide_(const struct ts_tlb *t, uint32_t set, uint64_t tag)
 {
-    const uint64_t *tags = &t->tags[set * t->ways];
-    const uint16_t *signatures = &t->signatures[set * t->lanes];
+    const uint64_t *tags = tlb_tags(t, set);
+    const uint16_t *signatures = tlb_signatures(t, set);
     uint16_t s = tlb_signature(tag);
-    for (uint32_t block = 0; block < t->lanes; block += 4 * TLB_GROUP) {
-        uint64_t match = 0;
-        for (uint32_t i = 0; i < 4; i++)
-            match |= (uint64_t)tlb_group_match(signatures + block + i * TLB_GROUP, s)
-                     << i * TLB_GROUP;
-        for (; match != 0; match &= match - 1) {
+    for (uint32_t block = 0; block < t->lanes; block += TLB_BLOCK)
+        for (uint64_t match = tlb_block_match(signatures + block, s); match != 0;
+             match &= match - 1) {
             uint32_t way = block + (uint32_t)__builtin_ctzll(match);
             if (way < t->ways && tags[way] == tag)
                 return way;
         }
-    }
     return TLB_NONE;
 }
 
-/* The entry for an address in the spaces of ids, and its replacement state. The smallest page wins,
- * then the context's own entry before a global one. No stored tag has space number 0, so a context
- * without a space of its own misses like any. own_from: first of the sizes for which the own space
- * is still to be looked up. */
-static const struct ts_tlb_entry *find(const struct ts_tlb *t, const struct tlb_memo *ids,
-                                       uint64_t address, uint32_t own_from, struct tlb_place *place)
+/* The way for an address of a page size in the spaces of ids: the context's own entry before a
+ * global one. No stored tag has space number 0, so a context without a space of its own misses like
+ * any. */
+static inline uint32_t find_size(const struct ts_tlb *t, const struct tlb_memo *ids,
+                                 uint64_t address, const struct tlb_size *size, bool own)
+{
+    uint64_t code = tlb_code(address, size);
+    uint32_t set = tlb_set_of(t, address, size->shift);
+    uint32_t way = own ? tlb_find_tag(t, set, code | ids->own) : TLB_NONE;
+    if (way == TLB_NONE && ids->global != 0)
+        way = tlb_find_tag(t, set, code | ids->global);
+    return way;
+}
+
+/* The smallest page wins. own_from: first of the sizes for which the own space is still to be
+ * looked up. */
+static bool find(const struct ts_tlb *t, const struct tlb_memo *ids, uint64_t address,
+                 uint32_t own_from, struct tlb_place *at)
 {
     for (uint32_t i = 0; i < t->nactive; i++) {
-        const struct tlb_size *size = &t->active[i];
-        uint64_t code = tlb_code(address, size);
-        uint32_t set = tlb_set_of(t, address, size->shift);
-        uint32_t way = i >= own_from ? tlb_find_tag(t, set, code | ids->own) : TLB_NONE;
-        if (way == TLB_NONE && ids->global != 0)
-            way = tlb_find_tag(t, set, code | ids->global);
-        if (way != TLB_NONE) {
-            place->set = set;
-            place->way = way;
-            return &t->entries[set * t->ways + way];
-        }
+        at->way = find_size(t, ids, address, &t->active[i], i >= own_from);
+        at->set = tlb_set_of(t, address, t->active[i].shift);
+        if (at->way != TLB_NONE)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-static inline const struct ts_tlb_entry *use(struct ts_tlb *t, const struct ts_tlb_entry *e,
-                                             uint32_t set, uint32_t way)
-{
-    t->counters.hits++;
-    t->on_hit(&t->replacement[set * t->state_words], t->ways, way);
-    return e;
-}
-
+/* Apart from the quick look-ups, so that those keep no more registers than a hit needs. */
 static __attribute__((noinline)) const struct ts_tlb_entry *
 lookup_rest(struct ts_tlb *t, uint64_t key, uint64_t address, uint32_t own_from)
 {
     if (t->nactive != 0) {
         struct tlb_place at;
-        if (t->memo.key != key)
+        if (t->memo.key != key) {
             ts_tlb_memo_fill_(t, &t->memo, key);
-        const struct ts_tlb_entry *e = find(t, &t->memo, address, own_from, &at);
-        if (e != NULL)
-            return use(t, e, at.set, at.way);
+            t->quick_key = t->lanes == TLB_GROUP ? key : UINT64_MAX;
+        }
+        if (find(t, &t->memo, address, own_from, &at)) {
+            t->counters.hits++;
+            t->on_hit(tlb_state(t, at.set), t->ways, at.way);
+            return tlb_entry(t, at);
+        }
     }
     t->counters.misses++;
     return NULL;
 }
 
-const struct ts_tlb_entry *ts_tlb_lookup(struct ts_tlb *t, enum ts_tlb_kind kind, uint16_t vmid,
-                                         uint16_t asid, uint64_t address)
+/* The usual hit: the context of the last look-up, the smallest size, not global. There is a size,
+ * as a structure that becomes empty forgets the context. */
+static inline __attribute__((always_inline)) const struct ts_tlb_entry *
+lookup_quick(struct ts_tlb *t, uint64_t key, uint64_t address, uint32_t lanes)
+{
+    const struct tlb_size *size = &t->active[0];
+    struct tlb_place at;
+    at.set = tlb_set_of(t, address, size->shift);
+    uint64_t tag = tlb_code(address, size) | t->memo.own;
+    uint64_t *row = tlb_row(t, at.set);
+    const uint64_t *tags = row + t->tags_at;
+    uint64_t match = tlb_set_match(t, row, tag, lanes);
+    for (; match != 0; match &= match - 1) {
+        at.way = (uint32_t)__builtin_ctzll(match);
+        if (tags[at.way] != tag)
+            continue;
+        const struct ts_tlb_entry *e = tlb_entry(t, at);
+        t->counters.hits++;
+        t->on_hit(row + t->state_at, t->ways, at.way);
+        return e;
+    }
+    return lookup_rest(t, key, address, 1);
+}
+
+static __attribute__((noinline)) const struct ts_tlb_entry *
+lookup_block(struct ts_tlb *t, uint64_t key, uint64_t address)
+{
+    if (t->memo.key != key || t->lanes != TLB_BLOCK)
+        return lookup_rest(t, key, address, 0);
+    return lookup_quick(t, key, address, TLB_BLOCK);
+}
+
+const struct ts_tlb_entry *ts_tlb_lookup(struct ts_tlb *t, uint64_t key, uint64_t address)
 {
     TS_ASSERT(tlb_canonical(address));
     t->counters.lookups++;
-    uint64_t key = tlb_space_key(kind, vmid, tlb_is_stage2(kind) ? 0 : asid, false);
-    if (t->memo.key != key)
-        return lookup_rest(t, key, address, 0);
-    /* The usual hit: the context of the last look-up, the smallest size, not global. Without an
-     * active size there is no live tag to be found here either. */
-    const struct tlb_size *size = &t->active[0];
-    uint32_t set = tlb_set_of(t, address, size->shift);
-    uint32_t way = tlb_find_tag(t, set, tlb_code(address, size) | t->memo.own);
-    if (way == TLB_NONE)
-        return lookup_rest(t, key, address, 1);
-    return use(t, &t->entries[set * t->ways + way], set, way);
+    if (t->quick_key != key)
+        return lookup_block(t, key, address);
+    return lookup_quick(t, key, address, TLB_GROUP);
 }
 
-bool ts_tlb_probe(const struct ts_tlb *t, enum ts_tlb_kind kind, uint16_t vmid, uint16_t asid,
-                  uint64_t address, struct ts_tlb_entry *out)
+bool ts_tlb_probe(const struct ts_tlb *t, uint64_t key, uint64_t address, struct ts_tlb_entry *out)
 {
     TS_ASSERT(tlb_canonical(address));
     if (t->nactive == 0)
         return false;
     struct tlb_memo ids;
     struct tlb_place at;
-    ts_tlb_memo_fill_(t, &ids, tlb_space_key(kind, vmid, tlb_is_stage2(kind) ? 0 : asid, false));
-    const struct ts_tlb_entry *e = find(t, &ids, address, 0, &at);
-    if (e == NULL)
+    ts_tlb_memo_fill_(t, &ids, key);
+    if (!find(t, &ids, address, 0, &at))
         return false;
-    *out = *e;
+    *out = *tlb_entry(t, at);
     return true;
 }
 
+bool ts_tlb_probe_other(const struct ts_tlb *t, uint64_t key, uint64_t address, uint8_t shift)
+{
+    TS_ASSERT(tlb_canonical(address));
+    /* Usually there is one size. */
+    if (t->nactive == 0 || (t->nactive == 1 && t->active[0].shift == shift))
+        return false;
+    struct tlb_memo ids = t->memo;
+    if (ids.key != key)
+        ts_tlb_memo_fill_(t, &ids, key);
+    for (uint32_t i = 0; i < t->nactive; i++)
+        if (t->active[i].shift != shift &&
+            find_size(t, &ids, address, &t->active[i], true) != TLB_NONE)
+            return true;
+    return false;
+}
+
+uint32_t ts_tlb_active_sizes(const struct ts_tlb *t)
+{
+    return t->nactive;
+}
+
 /* The lowest way of the set without a live entry. */
-static uint32_t invalid_slot(const struct ts_tlb *t, uint32_t set)
+static uint32_t invalid_way(const struct ts_tlb *t, uint32_t set)
 {
     if (t->used[set] == t->ways && t->dead == 0)
         return TLB_NONE;
-    uint32_t first = set * t->ways;
-    for (uint32_t slot = first; slot < first + t->ways; slot++)
-        if (!tlb_is_live(t, t->tags[slot]))
-            return slot;
+    const uint64_t *tags = tlb_tags(t, set);
+    for (uint32_t way = 0; way < t->ways; way++)
+        if (!tlb_is_live(t, tags[way]))
+            return way;
     return TLB_NONE;
 }
 
-static void account(struct ts_tlb *t, uint32_t slot, uint32_t number)
+/* All counts but valid. */
+static void account(struct ts_tlb *t, const struct ts_tlb_tags *tags, uint32_t number)
 {
     struct tlb_space *s = &t->spaces[number];
-    uint32_t piece = tlb_is_piece(&t->entries[slot].tags);
+    uint32_t piece = tlb_is_piece(tags);
     s->count++;
     s->pieces += piece;
-    t->valid++;
     t->pieces += piece;
-    t->by_kind[tlb_key_kind(s->key)]++;
+    t->by_kind[tags->kind]++;
+    t->seen_kinds |= (uint8_t)TS_TLB_KIND_BIT(tags->kind);
+    t->seen_threads |= (uint8_t)(1u << tags->thread);
 }
 
 static void size_activate(struct ts_tlb *t, const struct tlb_size *size)
@@ -249,6 +309,39 @@ static void size_activate(struct ts_tlb *t, const struct tlb_size *size)
     t->nactive++;
 }
 
+/* Empties a way for a tag: the one that carries it, else the lowest invalid one, else the policy's
+ * victim. True if a valid entry had to go for another one. */
+static bool make_room(struct ts_tlb *t, uint64_t tag, struct tlb_place *at,
+                      struct ts_tlb_entry *evicted)
+{
+    at->way = tlb_find_tag(t, at->set, tag);
+    if (at->way != TLB_NONE) {
+        ts_tlb_place_drop_(t, *at);
+        return false;
+    }
+    at->way = invalid_way(t, at->set);
+    if (at->way != TLB_NONE) {
+        if (tlb_tags(t, at->set)[at->way] != 0)
+            ts_tlb_place_clear_(t, *at);
+        return false;
+    }
+    at->way = t->policy->victim(tlb_state(t, at->set), t->ways, &t->rng);
+    if (evicted)
+        *evicted = *tlb_entry(t, *at);
+    ts_tlb_place_drop_(t, *at);
+    return true;
+}
+
+/* What an entry cannot have it does not carry: stage 2 has no ASID, only leaves of stage 1 are
+ * global. */
+static void normalise(struct ts_tlb_tags *tags)
+{
+    if (tlb_is_stage2(tags->kind))
+        tags->asid = 0;
+    if (tags->kind != TS_TLB_COMBINED)
+        tags->global = false;
+}
+
 bool ts_tlb_insert(struct ts_tlb *t, const struct ts_tlb_entry *entry, struct ts_tlb_entry *evicted,
                    bool *did_evict)
 {
@@ -257,57 +350,65 @@ bool ts_tlb_insert(struct ts_tlb *t, const struct ts_tlb_entry *entry, struct ts
         *did_evict = false;
     if (!ts_tlb_holds_size(t, e.tags.size_shift))
         return false;
-    struct tlb_size size = tlb_size_of(e.tags.size_shift);
     TS_ASSERT(tlb_canonical(e.tags.base));
     TS_ASSERT((e.tags.base & ((UINT64_C(1) << e.tags.size_shift) - 1)) == 0);
-    if (tlb_is_stage2(e.tags.kind))
-        e.tags.asid = 0;
-    if (e.tags.kind != TS_TLB_COMBINED)
-        e.tags.global = false;
-    uint64_t key =
-        tlb_space_key(e.tags.kind, e.tags.vmid, e.tags.global ? 0 : e.tags.asid, e.tags.global);
-    uint32_t number = t->memo.key == key ? (uint32_t)(t->memo.own >> TLB_SPACE_SHIFT) : 0;
+    TS_ASSERT(e.tags.thread < TS_TLB_THREADS_MAX);
+    normalise(&e.tags);
+    struct tlb_size size = tlb_size_of(e.tags.size_shift);
+    uint64_t key = tlb_key_of(&e.tags);
+    uint32_t number = t->memo.key == key ? tlb_number(t->memo.own) : 0;
     if (number == 0)
         number = ts_tlb_space_get_(t, key);
     uint64_t tag = tlb_code(e.tags.base, &size) | (uint64_t)number << TLB_SPACE_SHIFT;
-    uint32_t set = tlb_set_of(t, e.tags.base, e.tags.size_shift);
-    uint64_t *state = &t->replacement[(size_t)set * t->state_words];
 
-    uint32_t way = tlb_find_tag(t, set, tag);
-    uint32_t slot = set * t->ways + way;
-    if (way != TLB_NONE) {
-        ts_tlb_slot_drop_(t, slot);
-    } else {
-        slot = invalid_slot(t, set);
-        if (slot == TLB_NONE) {
-            slot = set * t->ways + t->policy->victim(state, t->ways, &t->rng);
-            t->counters.evictions++;
-            if (evicted)
-                *evicted = t->entries[slot];
-            if (did_evict)
-                *did_evict = true;
-            ts_tlb_slot_drop_(t, slot);
-        } else if (t->tags[slot] != 0) {
-            ts_tlb_slot_clear_(t, slot);
-        }
-    }
-    t->tags[slot] = tag;
-    t->entries[slot] = e;
-    t->used[set]++;
+    /* Counted at once: the structure is at no time empty when an entry makes way for this one. */
+    t->valid++;
+    struct tlb_place at = {tlb_set_of(t, e.tags.base, e.tags.size_shift), TLB_NONE};
+    bool evicts = make_room(t, tag, &at, evicted);
+    if (did_evict)
+        *did_evict = evicts;
+    tlb_tags(t, at.set)[at.way] = tag;
+    tlb_signatures(t, at.set)[at.way] = tlb_signature(tag);
+    *tlb_entry(t, at) = e;
+    t->used[at.set]++;
     size_activate(t, &size);
-    t->signatures[set * t->lanes + slot - set * t->ways] = tlb_signature(tag);
-    account(t, slot, number);
-    t->policy->on_fill(state, t->ways, slot - set * t->ways);
+    account(t, &e.tags, number);
+    t->policy->on_fill(tlb_state(t, at.set), t->ways, at.way);
+    t->counters.evictions += evicts;
     t->counters.fills++;
+    return true;
+}
+
+bool ts_tlb_remove(struct ts_tlb *t, const struct ts_tlb_tags *tags, struct ts_tlb_entry *removed)
+{
+    if (!ts_tlb_holds_size(t, tags->size_shift))
+        return false;
+    struct ts_tlb_tags key = *tags;
+    normalise(&key);
+    uint32_t number = ts_tlb_space_find_(t, tlb_key_of(&key));
+    if (number == 0)
+        return false;
+    struct tlb_size size = tlb_size_of(key.size_shift);
+    struct tlb_place at = {tlb_set_of(t, key.base, key.size_shift), TLB_NONE};
+    at.way =
+        tlb_find_tag(t, at.set, tlb_code(key.base, &size) | (uint64_t)number << TLB_SPACE_SHIFT);
+    if (at.way == TLB_NONE)
+        return false;
+    if (removed)
+        *removed = *tlb_entry(t, at);
+    ts_tlb_place_drop_(t, at);
+    t->counters.evictions++;
     return true;
 }
 
 void ts_tlb_for_each(const struct ts_tlb *t, void (*fn)(void *user, const struct ts_tlb_entry *e),
                      void *user)
 {
-    for (uint32_t slot = 0; slot < t->total; slot++)
-        if (tlb_is_live(t, t->tags[slot]))
-            fn(user, &t->entries[slot]);
+    struct tlb_place at;
+    for (at.set = 0; at.set < t->sets; at.set++)
+        for (at.way = 0; at.way < t->ways; at.way++)
+            if (tlb_is_live(t, tlb_tags(t, at.set)[at.way]))
+                fn(user, tlb_entry(t, at));
 }
 
 uint32_t ts_tlb_valid_count(const struct ts_tlb *t)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One set-associative translation structure: an L1 or L2 TLB, a walk cache. Keys are
- * {kind, VMID, ASID or global, page number at a page size}. A look-up probes each page size the
- * structure holds. Pure state: no time passes inside; the MMU charges cycles. */
+ * {kind, VMID, ASID or global, EP4TA, thread, page number at a page size}. A look-up probes each
+ * page size the structure holds. Pure state: no time passes inside; the MMU charges cycles. */
 #ifndef TS_MODELS_TLB_H
 #define TS_MODELS_TLB_H
 
@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define TS_TLB_SIZES_MAX 6u
+#define TS_TLB_SIZES_MAX 16u
 
 struct ts_tlb_geometry {
     uint32_t entries; /* 0: the structure does not exist (every look-up misses) */
@@ -39,24 +39,49 @@ struct ts_tlb_counters {
     uint64_t invalidated, flushes; /* entries dropped; invalidations of all addresses */
 };
 
+/* What a look-up is made for. */
+struct ts_tlb_space {
+    uint16_t vmid;
+    uint16_t asid;
+    uint16_t ep4ta;
+    uint8_t thread;
+};
+#define TS_TLB_THREADS_MAX 8u
+
+/* The space as one number, made once for many look-ups. Stage-2 kinds have no ASID: it is ignored.
+ */
+static inline uint64_t ts_tlb_key(enum ts_tlb_kind kind, struct ts_tlb_space space)
+{
+    uint64_t asid = kind >= TS_TLB_STAGE2_LEAF ? 0 : space.asid;
+    return (uint64_t)kind | asid << 3 | (uint64_t)space.vmid << 19 | (uint64_t)space.ep4ta << 35 |
+           (uint64_t)space.thread << 51;
+}
+
 struct ts_tlb;
 enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *geometry,
                              uint64_t seed, uint64_t instance, struct ts_error *err);
 void ts_tlb_destroy(struct ts_tlb *t);
-/* The matching entry, which counts as used, or NULL. The pointer is good until the next call. Where
- * several match, the smallest page wins, then a non-global one before a global one (hardware may
- * use any of them: SDM 4.10.2.3; Arm ARM, TLB conflict). Stage-2 kinds have no ASID: it is ignored.
- * Addresses are canonical for 57 bits. */
-const struct ts_tlb_entry *ts_tlb_lookup(struct ts_tlb *t, enum ts_tlb_kind kind, uint16_t vmid,
-                                         uint16_t asid, uint64_t address);
+/* The matching entry, which counts as used, or NULL. key: ts_tlb_key. The pointer is good until the
+ * next call. Where several match, the smallest page wins, then a non-global one before a global one
+ * (hardware may use any of them: SDM 4.10.2.3; Arm ARM, TLB conflict). Addresses are canonical for
+ * 57 bits. */
+const struct ts_tlb_entry *ts_tlb_lookup(struct ts_tlb *t, uint64_t key, uint64_t address);
 /* The same without statistics or replacement state. */
-bool ts_tlb_probe(const struct ts_tlb *t, enum ts_tlb_kind kind, uint16_t vmid, uint16_t asid,
-                  uint64_t address, struct ts_tlb_entry *out);
-/* Replaces an entry with the same key (kind, VMID, ASID or global, size, page), takes the lowest
- * invalid way, or evicts. The entry's size must be one the structure holds; returns false and
- * does nothing otherwise. *evicted (may be NULL) is set when a valid entry had to go. */
+bool ts_tlb_probe(const struct ts_tlb *t, uint64_t key, uint64_t address, struct ts_tlb_entry *out);
+/* Does another entry, of a size other than shift, match as well? (A TLB conflict on Arm.) */
+bool ts_tlb_probe_other(const struct ts_tlb *t, uint64_t key, uint64_t address, uint8_t shift);
+/* Page sizes that a look-up that misses has to probe now: those that came since the structure was
+ * last empty. */
+uint32_t ts_tlb_active_sizes(const struct ts_tlb *t);
+/* Replaces an entry with the same key (kind, VMID, ASID or global, EP4TA, thread, size, page),
+ * takes the lowest invalid way, or evicts. The entry's size must be one the structure holds;
+ * returns false and does nothing otherwise. *evicted (may be NULL) is set when a valid entry had to
+ * go. */
 bool ts_tlb_insert(struct ts_tlb *t, const struct ts_tlb_entry *entry, struct ts_tlb_entry *evicted,
                    bool *did_evict);
+/* Drops the one entry with these tags (size and page too), if it is there: an eviction by hand, and
+ * counted as one. */
+bool ts_tlb_remove(struct ts_tlb *t, const struct ts_tlb_tags *tags, struct ts_tlb_entry *removed);
 /* Drops what matches. Returns the entries dropped; *work (may be NULL) gets the number of sets the
  * hardware has to look at: for an address form one for each page of each size it may hold, but
  * never more than there are, and all of them while a page is cached in pieces; all sets for a form

@@ -5,121 +5,218 @@
 #include "models/tlb/tlb_private.h"
 
 #define WALK_KINDS (TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK) | TS_TLB_KIND_BIT(TS_TLB_STAGE2_WALK))
+#define STAGE2_KINDS (TS_TLB_KIND_BIT(TS_TLB_STAGE2_LEAF) | TS_TLB_KIND_BIT(TS_TLB_STAGE2_WALK))
+#define ALL_KINDS (TS_TLB_KIND_BIT(TS_TLB_KINDS) - 1u)
 /* More pages than sets and than this are looked for by going through all entries. */
 #define PROBES_MIN 16u
+/* Up to so many address spaces, a page is looked for in each; then in all ways of its set. */
+#define CHOSEN_MAX 4u
+#define LEVELS_MAX 5u
 
 struct visit {
     struct ts_tlb *t;
     const struct ts_tlb_inval *inval;
-    uint32_t kinds; /* what is left of the kinds */
+    uint32_t anywhere;   /* kinds for which the address does not matter */
+    uint32_t free_kinds; /* those of them whose entries go or stay with their space */
+    uint32_t kinds;      /* all others */
     uint32_t dropped;
+    uint32_t chosen[CHOSEN_MAX]; /* spaces of the other kinds, the first few */
+    uint32_t nchosen;
+    uint32_t left; /* live entries in them */
 };
 
-/* The rule without its address part, for all entries of a space. */
-static bool space_matches(const struct ts_tlb_inval *inval, uint64_t key)
+static bool has_hint(const struct ts_tlb_inval *inval)
 {
-    struct ts_tlb_inval rule = *inval;
-    rule.all_addresses = true;
-    rule.ttl_level = 0;
-    struct ts_tlb_tags tags = {(enum ts_tlb_kind)tlb_key_kind(key),
-                               tlb_key_vmid(key),
-                               (uint16_t)(key >> 3),
-                               (key >> 2 & 1u) != 0,
-                               12,
-                               0,
-                               0};
+    return inval->ttl_level != 0 || inval->ttl_granule != 0;
+}
+
+static struct ts_tlb_tags tags_of_space(uint64_t key)
+{
+    struct ts_tlb_tags tags = {0};
+    tags.kind = (enum ts_tlb_kind)tlb_key_kind(key);
+    tags.vmid = tlb_key_vmid(key);
+    tags.asid = tlb_key_asid(key);
+    tags.global = (key & TLB_KEY_GLOBAL) != 0;
+    tags.ep4ta = tlb_key_ep4ta(key);
+    tags.thread = tlb_key_thread(key);
+    tags.size_shift = 12;
+    return tags;
+}
+
+/* Whether entries of a kind go or stay whatever their address. The rule itself is asked: what it
+ * takes whatever the tags, with a range of no bytes, it takes whatever the address. */
+static bool is_free_of_address(const struct ts_tlb_inval *inval, uint32_t kind)
+{
+    if (inval->all_addresses)
+        return true;
+    if (!inval->walk_any_address && !inval->stage2_any_address)
+        return false;
+    struct ts_tlb_inval rule = {0};
+    rule.kinds = ALL_KINDS;
+    rule.any_vmid = true;
+    rule.any_thread = true;
+    rule.asid_rule = TS_INVAL_ASID_ANY;
+    rule.ep4ta_rule = TS_INVAL_EP4TA_ANY;
+    rule.last_level_only = inval->last_level_only;
+    rule.walk_any_address = inval->walk_any_address;
+    rule.stage2_any_address = inval->stage2_any_address;
+    struct ts_tlb_tags tags = tags_of_space(kind);
     return ts_tlb_inval_matches(&rule, &tags);
 }
 
-/* Live entries in spaces that match; with drop, the spaces go. */
-static uint32_t visit_list(struct visit *v, uint32_t list, bool drop)
+/* Takes a space that may match: it goes as a whole, or its entries are to be looked at. rule is the
+ * invalidation without what concerns single entries. */
+static void visit_space(struct visit *v, uint32_t number, const struct ts_tlb_inval *rule)
 {
-    struct ts_tlb *t = v->t;
-    uint32_t entries = 0;
-    for (uint32_t n = t->vmid_head[list], next; n != 0; n = next) {
-        next = t->spaces[n].vmid_next;
-        uint64_t key = t->spaces[n].key;
-        if (t->spaces[n].count == 0) {
-            /* So that walks of the list stay short. */
-            ts_tlb_space_drop_(t, n);
-            continue;
-        }
-        if (!(v->kinds & TS_TLB_KIND_BIT(tlb_key_kind(key))) || !space_matches(v->inval, key))
-            continue;
-        entries += drop ? ts_tlb_space_drop_(t, n) : t->spaces[n].count;
+    struct tlb_space *s = &v->t->spaces[number];
+    uint32_t kind = TS_TLB_KIND_BIT(tlb_key_kind(s->key));
+    if (s->count == 0) {
+        /* So that the lists stay short. */
+        ts_tlb_space_drop_(v->t, number);
+        return;
     }
-    return entries;
+    if (!((v->free_kinds | v->kinds) & kind))
+        return;
+    struct ts_tlb_tags tags = tags_of_space(s->key);
+    if (!ts_tlb_inval_matches(rule, &tags))
+        return;
+    if (v->free_kinds & kind) {
+        v->dropped += ts_tlb_space_drop_(v->t, number);
+        return;
+    }
+    if (s->chosen == v->t->choice)
+        return; /* two of the lists may be one */
+    s->chosen = v->t->choice;
+    if (v->nchosen < CHOSEN_MAX)
+        v->chosen[v->nchosen] = number;
+    v->nchosen++;
+    v->left += s->count;
 }
 
-static uint32_t visit_key(struct visit *v, uint64_t key, bool drop)
+static void visit_list(struct visit *v, enum tlb_index index, uint64_t key,
+                       const struct ts_tlb_inval *rule)
 {
-    uint32_t n = ts_tlb_space_find_(v->t, key);
-    if (n == 0 || v->t->spaces[n].count == 0 || !space_matches(v->inval, key))
-        return 0;
-    return drop ? ts_tlb_space_drop_(v->t, n) : v->t->spaces[n].count;
+    uint32_t n = ts_tlb_space_first_(v->t, index, key);
+    while (n != 0) {
+        uint32_t next = v->t->spaces[n].link[index].next;
+        visit_space(v, n, rule);
+        n = next;
+    }
 }
 
-static uint32_t visit_spaces(struct visit *v, bool drop)
+/* The shortest lists that hold every space that may match. */
+static void visit_spaces(struct visit *v)
 {
     const struct ts_tlb_inval *inval = v->inval;
-    uint32_t entries = 0;
-    if (inval->any_vmid) {
-        for (uint64_t lists = v->t->vmid_lists; lists != 0; lists &= lists - 1)
-            entries += visit_list(v, (uint32_t)__builtin_ctzll(lists), drop);
-        return entries;
+    uint32_t kinds = v->free_kinds | v->kinds;
+    struct ts_tlb_inval rule = *inval;
+    rule.all_addresses = true;
+    rule.ttl_level = 0;
+    rule.ttl_granule = 0;
+    v->t->choice++;
+
+    bool one_ep4ta = inval->ep4ta_rule == TS_INVAL_EP4TA_MATCH && inval->ep4ta != 0;
+    bool one_asid = inval->asid_rule == TS_INVAL_ASID_MATCH ||
+                    inval->asid_rule == TS_INVAL_ASID_MATCH_OR_GLOBAL;
+    struct ts_tlb_space space = {inval->vmid, inval->asid, inval->ep4ta, 0};
+    uint64_t key = ts_tlb_key(TS_TLB_COMBINED, space);
+    if (!inval->any_vmid && one_asid) {
+        if (kinds & ~STAGE2_KINDS)
+            visit_list(v, TLB_BY_CONTEXT, key, &rule);
+        if (inval->asid_rule == TS_INVAL_ASID_MATCH_OR_GLOBAL)
+            visit_list(v, TLB_BY_CONTEXT, tlb_key_of_global(key), &rule);
+        if (kinds & STAGE2_KINDS)
+            visit_list(v, TLB_BY_CONTEXT, ts_tlb_key(TS_TLB_STAGE2_LEAF, space), &rule);
+    } else if (one_ep4ta) {
+        visit_list(v, TLB_BY_EP4TA, key, &rule);
+    } else if (!inval->any_vmid) {
+        visit_list(v, TLB_BY_VMID, key, &rule);
+    } else {
+        /* Backwards: a space that goes gives its place to the last one, which has been visited. */
+        for (uint32_t i = v->t->nlive; i-- > 0;)
+            visit_space(v, v->t->live[i], &rule);
     }
-    if (inval->asid_rule == TS_INVAL_ASID_ANY || inval->asid_rule == TS_INVAL_ASID_ANY_NONGLOBAL)
-        return visit_list(v, tlb_vmid_list(inval->vmid), drop);
-    /* At most these spaces can match one ASID. */
-    for (uint32_t kind = 0; kind < TS_TLB_KINDS; kind++) {
-        if (!(v->kinds & TS_TLB_KIND_BIT(kind)) || v->t->by_kind[kind] == 0)
-            continue;
-        uint16_t asid = tlb_is_stage2(kind) ? 0 : inval->asid;
-        entries += visit_key(v, tlb_space_key(kind, inval->vmid, asid, false), drop);
-        if (kind == TS_TLB_COMBINED)
-            entries += visit_key(v, tlb_space_key(kind, inval->vmid, 0, true), drop);
-    }
-    return entries;
 }
 
-/* Drops the slot if it is live, of a kind that is left, and matches. */
-static void visit_slot(struct visit *v, uint32_t slot)
+static void visit_place(struct visit *v, struct tlb_place at)
 {
-    struct ts_tlb *t = v->t;
-    const struct ts_tlb_tags *tags = &t->entries[slot].tags;
-    if (!tlb_is_live(t, t->tags[slot]) || !(v->kinds & TS_TLB_KIND_BIT(tags->kind)) ||
-        !ts_tlb_inval_matches(v->inval, tags))
+    if (!ts_tlb_inval_matches(v->inval, &tlb_entry(v->t, at)->tags))
         return;
-    ts_tlb_slot_drop_(t, slot);
+    ts_tlb_place_drop_(v->t, at);
     v->dropped++;
 }
 
-/* Any address space may match: every way of the page's set is looked at. */
+static bool is_chosen(const struct visit *v, uint64_t tag)
+{
+    return tlb_is_live(v->t, tag) && v->t->spaces[tlb_number(tag)].chosen == v->t->choice;
+}
+
 static void visit_page(struct visit *v, uint64_t address, const struct tlb_size *size)
 {
     struct ts_tlb *t = v->t;
     uint64_t code = tlb_code(address, size);
-    uint32_t first = tlb_set_of(t, address, size->shift) * t->ways;
-    for (uint32_t slot = first; slot < first + t->ways; slot++)
-        if ((t->tags[slot] & TLB_CODE_MASK) == code)
-            visit_slot(v, slot);
-}
-
-/* One address space (in tag position; 0: none). */
-static void visit_page_of(struct visit *v, uint64_t space, uint64_t address,
-                          const struct tlb_size *size)
-{
-    if (space == 0)
+    struct tlb_place at = {tlb_set_of(t, address, size->shift), 0};
+    if (v->nchosen <= CHOSEN_MAX) {
+        for (uint32_t i = 0; i < v->nchosen; i++) {
+            at.way = tlb_find_tag(t, at.set, code | (uint64_t)v->chosen[i] << TLB_SPACE_SHIFT);
+            if (at.way != TLB_NONE)
+                visit_place(v, at);
+        }
         return;
-    uint32_t set = tlb_set_of(v->t, address, size->shift);
-    uint32_t way = tlb_find_tag(v->t, set, tlb_code(address, size) | space);
-    if (way != TLB_NONE)
-        visit_slot(v, set * v->t->ways + way);
+    }
+    const uint64_t *tags = tlb_tags(t, at.set);
+    for (at.way = 0; at.way < t->ways; at.way++)
+        if ((tags[at.way] & TLB_CODE_MASK) == code && is_chosen(v, tags[at.way]))
+            visit_place(v, at);
 }
 
-/* Pages of the sizes the structure holds that the range touches; saturates. */
+/* Goes through all entries, but asks the rule of those in chosen spaces only. */
+static void sweep(struct visit *v)
+{
+    struct ts_tlb *t = v->t;
+    struct tlb_place at;
+    for (at.set = 0; at.set < t->sets && v->left > 0; at.set++) {
+        if (t->used[at.set] == 0)
+            continue;
+        const uint64_t *tags = tlb_tags(t, at.set);
+        for (at.way = 0; at.way < t->ways && v->left > 0; at.way++) {
+            if (!is_chosen(v, tags[at.way]))
+                continue;
+            v->left--;
+            visit_place(v, at);
+        }
+    }
+}
+
+/* Whether an entry of this size may be what the hints name. A level without a granule stands for
+ * all granules; a run of leaves with the contiguous bit is of their level. Entries above the leaves
+ * are of any level. */
+static bool size_may_go(const struct ts_tlb_inval *inval, uint32_t shift)
+{
+    bool leaves_only = inval->last_level_only || !(inval->kinds & WALK_KINDS);
+    bool level_known = inval->ttl_level != 0 && leaves_only;
+    if (!level_known && inval->ttl_granule == 0)
+        return true;
+    for (uint32_t granule = 0; granule < TS_GRANULES; granule++) {
+        if (inval->ttl_granule != 0 && inval->ttl_granule != granule + 1)
+            continue;
+        for (uint32_t level = 0; level < LEVELS_MAX; level++) {
+            if (level_known && inval->ttl_level != level + 1)
+                continue;
+            uint32_t size = ts_granule_level_shift(granule, level);
+            bool runs = inval->ttl_granule != 0 && level < ts_granule_leaf_levels(granule);
+            if (shift == size ||
+                (runs && shift == size + ts_granule_contiguous_bits(granule, level)))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Pages of the sizes the structure holds that the range touches; hinted: of the sizes that the
+ * hints leave. */
 static uint64_t pages_in_range(const struct ts_tlb *t, const struct ts_tlb_inval *inval,
-                               uint32_t only_shift)
+                               bool hinted)
 {
     if (inval->length == 0)
         return 0;
@@ -127,74 +224,26 @@ static uint64_t pages_in_range(const struct ts_tlb *t, const struct ts_tlb_inval
     uint64_t last = inval->start + (inval->length - 1);
     for (uint32_t i = 0; i < t->nsizes; i++) {
         uint32_t shift = t->size_shift[i];
-        if (only_shift == 0 || only_shift == shift)
+        if (!hinted || size_may_go(inval, shift))
             pages += (last >> shift) - (inval->start >> shift) + 1;
     }
     return pages;
-}
-
-static void sweep(struct visit *v)
-{
-    for (uint32_t slot = 0; slot < v->t->total; slot++)
-        if (v->t->tags[slot] != 0)
-            visit_slot(v, slot);
-}
-
-/* Goes through all entries, but looks closer only at those of two address spaces. */
-static void sweep_of(struct visit *v, uint64_t own, uint64_t global)
-{
-    struct ts_tlb *t = v->t;
-    uint32_t left = t->spaces[own].count + t->spaces[global].count;
-    for (uint32_t slot = 0; slot < t->total && left > 0; slot++) {
-        uint64_t number = t->tags[slot] >> TLB_SPACE_SHIFT;
-        if (number == 0 || (number != own && number != global))
-            continue;
-        left--;
-        visit_slot(v, slot);
-    }
-}
-
-/* The address spaces that a form with one ASID can match, for one kind. */
-static void visit_range_of(struct visit *v, uint32_t kind, uint64_t last, bool whole)
-{
-    const struct ts_tlb_inval *inval = v->inval;
-    struct tlb_memo ids;
-    uint16_t asid = tlb_is_stage2(kind) ? 0 : inval->asid;
-    ts_tlb_memo_fill_(v->t, &ids, tlb_space_key(kind, inval->vmid, asid, false));
-    if (whole) {
-        sweep_of(v, ids.own >> TLB_SPACE_SHIFT, ids.global >> TLB_SPACE_SHIFT);
-        return;
-    }
-    for (uint32_t i = 0; i < v->t->nactive; i++) {
-        struct tlb_size size = v->t->active[i];
-        for (uint64_t page = inval->start >> size.shift; page <= last >> size.shift; page++) {
-            visit_page_of(v, ids.own, page << size.shift, &size);
-            visit_page_of(v, ids.global, page << size.shift, &size);
-        }
-    }
 }
 
 static void visit_range(struct visit *v)
 {
     struct ts_tlb *t = v->t;
     const struct ts_tlb_inval *inval = v->inval;
-    uint64_t pages = inval->all_addresses ? UINT64_MAX : pages_in_range(t, inval, 0);
-    if (pages == 0)
-        return;
-    bool whole = t->pieces != 0 || (pages > t->sets && pages > PROBES_MIN);
-    uint64_t last = inval->start + (inval->length - 1);
-    bool one_asid = inval->asid_rule == TS_INVAL_ASID_MATCH ||
-                    inval->asid_rule == TS_INVAL_ASID_MATCH_OR_GLOBAL;
-    if (one_asid && !inval->any_vmid) {
-        for (uint32_t kind = 0; kind < TS_TLB_KINDS; kind++)
-            if ((v->kinds & TS_TLB_KIND_BIT(kind)) && t->by_kind[kind] != 0)
-                visit_range_of(v, kind, last, whole);
-        return;
-    }
-    if (whole) {
+    bool anywhere = (v->anywhere & v->kinds) != 0;
+    uint64_t pages = anywhere ? UINT64_MAX : pages_in_range(t, inval, false);
+    if (t->pieces != 0 || (pages > t->sets && pages > PROBES_MIN)) {
         sweep(v);
         return;
     }
+    if (pages == 0)
+        return;
+    uint64_t last = inval->start + (inval->length - 1);
+    /* A structure that becomes empty has no active size left. */
     for (uint32_t i = 0; i < t->nactive; i++) {
         struct tlb_size size = t->active[i];
         for (uint64_t page = inval->start >> size.shift; page <= last >> size.shift; page++)
@@ -202,46 +251,58 @@ static void visit_range(struct visit *v)
     }
 }
 
-static uint32_t hardware_work(const struct ts_tlb *t, const struct ts_tlb_inval *inval)
+/* Everything goes: no tag of any entry that the structure may hold makes a difference. Whether it
+ * holds other threads' entries, or other kinds, is seen by those that ever came. */
+static bool takes_everything(const struct ts_tlb *t, const struct ts_tlb_inval *inval)
 {
-    if (inval->all_addresses) {
-        bool whatever_tags = inval->any_vmid && !inval->keep_host &&
-                             inval->asid_rule == TS_INVAL_ASID_ANY && inval->ttl_level == 0;
-        return whatever_tags ? 0 : t->sets;
-    }
-    if (t->pieces != 0)
+    bool threads = inval->any_thread || (inval->thread < TS_TLB_THREADS_MAX &&
+                                         !(t->seen_threads & ~(1u << inval->thread)));
+    return inval->all_addresses && !has_hint(inval) && inval->any_vmid && !inval->keep_host &&
+           inval->asid_rule == TS_INVAL_ASID_ANY && inval->ep4ta_rule == TS_INVAL_EP4TA_ANY &&
+           threads && !(t->seen_kinds & ~inval->kinds) &&
+           !(inval->last_level_only && (t->seen_kinds & WALK_KINDS));
+}
+
+static uint32_t hardware_work(const struct ts_tlb *t, const struct ts_tlb_inval *inval,
+                              uint32_t anywhere)
+{
+    if (takes_everything(t, inval))
+        return 0;
+    if (inval->all_addresses || anywhere != 0 || t->pieces != 0)
         return t->sets;
-    /* A level hint names the one size that leaves can have. */
-    bool leaves_only = inval->last_level_only || !(inval->kinds & WALK_KINDS);
-    uint32_t only = inval->ttl_level != 0 && leaves_only ? 12u + 9u * (inval->ttl_level - 1u) : 0;
-    uint64_t pages = pages_in_range(t, inval, only);
+    uint64_t pages = pages_in_range(t, inval, true);
     return pages < t->sets ? (uint32_t)pages : t->sets;
 }
 
 uint32_t ts_tlb_invalidate(struct ts_tlb *t, const struct ts_tlb_inval *inval, uint32_t *work)
 {
-    if (work)
-        *work = t->total ? hardware_work(t, inval) : 0;
     t->counters.flushes += inval->all_addresses;
-    uint32_t present = 0;
-    for (uint32_t kind = 0; kind < TS_TLB_KINDS; kind++)
-        present |= t->by_kind[kind] ? TS_TLB_KIND_BIT(kind) : 0;
-    present &= inval->kinds;
+    struct visit v;
+    v.t = t;
+    v.inval = inval;
+    v.anywhere = v.kinds = v.dropped = v.nchosen = v.left = 0;
+    for (uint32_t kind = 0; kind < TS_TLB_KINDS; kind++) {
+        if (t->by_kind[kind] == 0 || !(inval->kinds & TS_TLB_KIND_BIT(kind)))
+            continue;
+        v.kinds |= TS_TLB_KIND_BIT(kind);
+        if (is_free_of_address(inval, kind))
+            v.anywhere |= TS_TLB_KIND_BIT(kind);
+    }
+    /* A hint concerns the single entry, of whatever kind. */
+    v.free_kinds = has_hint(inval) ? 0 : v.anywhere;
+    uint32_t present = v.kinds;
+    v.kinds &= ~v.free_kinds;
+    if (work)
+        *work = t->total ? hardware_work(t, inval, v.anywhere) : 0;
     if (present == 0)
         return 0;
-
-    /* Kinds for which the address does not matter go by the space. */
-    struct visit v = {t, inval, 0, 0};
-    if (inval->all_addresses && inval->ttl_level == 0)
-        v.kinds = present;
-    else if (inval->all_addresses || inval->walk_any_address)
-        v.kinds = present & WALK_KINDS;
-    uint32_t rest = present & ~v.kinds;
-    if (v.kinds != 0)
-        v.dropped = visit_spaces(&v, true);
-    v.kinds = rest;
-    if (rest != 0 && visit_spaces(&v, false) != 0)
-        visit_range(&v);
+    if (takes_everything(t, inval)) {
+        v.dropped = ts_tlb_space_drop_all_(t);
+    } else {
+        visit_spaces(&v);
+        if (v.left != 0)
+            visit_range(&v);
+    }
     t->counters.invalidated += v.dropped;
     return v.dropped;
 }

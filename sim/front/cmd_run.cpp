@@ -39,41 +39,13 @@ std::string shell_word(const std::string &text)
     return quoted + "'";
 }
 
-// One line that repeats one point: the user's own settings, then what makes it this point.
-std::string reproduce(const RunCommand &command, const Experiment &experiment, const Point &point)
-{
-    std::string text = "tlbstorm run " + shell_word(command.experiment);
-    const auto swept = [&](const std::string &key) {
-        return std::any_of(point.swept.begin(), point.swept.end(),
-                           [&](const Setting *setting) { return setting->key->name == key; });
-    };
-    for (const std::string &set : command.sets) {
-        const std::string key = override_parse(set).key;
-        if (key != "mechanisms" && key != "platforms" && key != "repetitions" && key != "seed" &&
-            !swept(key))
-            text += " --set " + shell_word(set);
-    }
-    text +=
-        " --set platforms=" + point.platform->name + " --set mechanisms=" + point.mechanism->name;
-    for (const Setting *setting : point.swept)
-        text +=
-            " --set " + shell_word(setting->key->name + "=" + setting->key->format(setting->value));
-    if (experiment.repetitions > 1)
-        text += " --set repetitions=1";
-    text += " --seed " + std::to_string(point.seed);
-    if (command.check)
-        text += " --check";
-    if (command.kernel != "native")
-        text += " --kernel " + command.kernel;
-    return text;
-}
-
 void dry_run(const Experiment &experiment, const std::vector<Point> &points)
 {
     std::printf("%zu runs:\n", points.size());
     for (const Point &point : points)
         std::printf("  %s\n", point.folder.c_str());
-    // One configuration a platform and mechanism; its other points differ as their names say.
+    // One configuration a platform and mechanism, if any; its other points differ as their names
+    // say.
     std::set<std::pair<const Platform *, const ts_flush_ops *>> shown;
     for (const Point &point : points)
         if (shown.insert({point.platform, point.mechanism}).second)
@@ -99,11 +71,56 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     std::printf("Results: %s\n", folder.c_str());
 }
 
+// What there is of whole machines only.
+void refuse_options(const RunCommand &command, const Experiment &experiment)
+{
+    const std::pair<bool, const char *> options[] = {
+        {command.check, "--check"},
+        {command.timeline, "--timeline"},
+        {command.kernel != "native", "--kernel"},
+    };
+    for (const auto &option : options)
+        if (experiment.study && option.first)
+            user_error(Place(), std::string(option.second) + " is of whole machines; the study " +
+                                    experiment.study->name + " has no such thing");
+}
+
 } // namespace
+
+std::string point_command(const RunCommand &command, const Experiment &experiment,
+                          const Point &point)
+{
+    std::string text = "tlbstorm run " + shell_word(command.experiment);
+    const auto swept = [&](const std::string &key) {
+        return std::any_of(point.swept.begin(), point.swept.end(),
+                           [&](const Setting *setting) { return setting->key->name == key; });
+    };
+    for (const std::string &set : command.sets) {
+        const std::string key = override_parse(set).key;
+        if (key != "mechanisms" && key != "platforms" && key != "repetitions" && key != "seed" &&
+            !swept(key))
+            text += " --set " + shell_word(set);
+    }
+    text += " --set platforms=" + point.platform->name;
+    if (point.mechanism)
+        text += " --set mechanisms=" + point.subject.name;
+    for (const Setting *setting : point.swept)
+        text +=
+            " --set " + shell_word(setting->key->name + "=" + setting->key->format(setting->value));
+    if (experiment.repetitions > 1)
+        text += " --set repetitions=1";
+    text += " --seed " + std::to_string(point.seed);
+    if (command.check)
+        text += " --check";
+    if (command.kernel != "native")
+        text += " --kernel " + command.kernel;
+    return text;
+}
 
 void command_run(const RunCommand &command)
 {
     const Experiment experiment = experiment_load(command.experiment, overrides_of(command));
+    refuse_options(command, experiment);
     const std::vector<Point> points = experiment_points(experiment);
     experiment_check(experiment);
     if (command.dry_run) {
@@ -119,12 +136,12 @@ void command_run(const RunCommand &command)
     options.run.kernel_name = command.kernel;
     options.run.kernel = command.kernel == "systemc" ? command.systemc : nullptr;
     options.run.command_line = command.command_line;
-    options.reproduce = [&](const Point &point) { return reproduce(command, experiment, point); };
+    options.reproduce = [&](const Point &point) {
+        return point_command(command, experiment, point);
+    };
     folder.open();
     const std::vector<RunSummary> runs = run_all(experiment, points, options, folder.partial());
-    write_file(folder.partial() + "/summary.csv", summary_csv(experiment, points, runs));
-    write_file(folder.partial() + "/critical_path.csv",
-               critical_path_csv(experiment, points, runs));
+    write_summaries(experiment, points, runs, folder.partial());
     folder.commit();
     std::fputs(summary_table(experiment, points, runs).c_str(), stdout);
     if (!command.quiet)

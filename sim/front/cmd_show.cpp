@@ -4,6 +4,7 @@
 
 #include "models/cpu/sched.h"
 #include "models/interconnect/fabric.h"
+#include "models/study/study.h"
 #include "models/tlb/replacement.h"
 #include "sim/front/document.hpp"
 
@@ -155,9 +156,9 @@ bool starts_with(const std::string &text, const std::string &start)
 
 } // namespace
 
-const std::vector<std::string> list_topics{"mechanisms",   "machines",  "hypervisors",
-                                           "guests",       "workloads", "experiments",
-                                           "replacements", "fabrics",   "schedulers"};
+const std::vector<std::string> list_topics{
+    "mechanisms",  "studies",      "machines", "hypervisors", "guests",   "workloads",
+    "experiments", "replacements", "fabrics",  "schedulers",  "reproduce"};
 
 void command_list(const std::string &topic)
 {
@@ -168,6 +169,8 @@ void command_list(const std::string &topic)
             print_line(ts_workload_kinds[i]->ops.name, ts_workload_kinds[i]->ops.summary);
             print_reference(ts_workload_kinds[i]->ops.reference);
         }
+    } else if (topic == "studies") {
+        list_table(ts_study_table, ts_study_table_count);
     } else if (topic == "replacements") {
         list_table(ts_replacement_table, ts_replacement_table_count);
     } else if (topic == "fabrics") {

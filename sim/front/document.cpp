@@ -177,19 +177,19 @@ Setting setting_of(const Key &key, const std::string &text, const Place &place, 
 }
 
 void layer_take(Layer *layer, const YamlNode &map, const std::string &prefix,
-                const Document &document, const ts_workload_kind *workload, LayerOf of)
+                const Document &document, const KeyOwners &owners, LayerOf of)
 {
     for (const YamlEntry &entry : map.as_map(prefix.empty() ? "a set of parameters" : prefix)) {
         const std::string name = prefix.empty() ? entry.key : prefix + "." + entry.key;
         const YamlNode &value = entry.value;
-        const bool is_key = Keys::get().find(name, workload) != nullptr;
+        const bool is_key = Keys::get().find(name, owners) != nullptr;
         if (value.kind == YamlNode::Map && !is_key) {
             if (value.find("value"))
-                Keys::get().need(name, workload, entry.place);
-            layer_take(layer, value, name, document, workload, of);
+                Keys::get().need(name, owners, entry.place);
+            layer_take(layer, value, name, document, owners, of);
             continue;
         }
-        const Key &key = Keys::get().need(name, workload, entry.place);
+        const Key &key = Keys::get().need(name, owners, entry.place);
         if (value.kind == YamlNode::Map && !value.find("value"))
             user_error(value.place, name + " must be a single value, or a map with 'value'");
         if (value.kind == YamlNode::Null)

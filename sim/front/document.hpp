@@ -46,7 +46,7 @@ enum class LayerOf { Piece, Experiment };
 
 // Settings of a map whose keys are parameter keys, dotted or nested or both.
 void layer_take(Layer *layer, const YamlNode &map, const std::string &prefix,
-                const Document &document, const ts_workload_kind *workload, LayerOf of);
+                const Document &document, const KeyOwners &owners, LayerOf of);
 Setting setting_of(const Key &key, const std::string &text, const Place &place, LayerOf of);
 // settings of `over` replace those of `layer`.
 void layer_merge(Layer *layer, const Layer &over);

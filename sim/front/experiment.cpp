@@ -13,10 +13,10 @@ namespace
 constexpr uint64_t repetitions_max = 10000;
 constexpr uint64_t seed_max = UINT64_MAX / 2;
 
-const std::vector<std::string> top_keys{"schema",     "name",        "title",      "description",
-                                        "workload",   "repetitions", "seed",       "baseline",
-                                        "set",        "machine",     "hypervisor", "guest",
-                                        "mechanisms", "platforms",   "sweep"};
+const std::vector<std::string> top_keys{
+    "schema", "name",     "title",      "description", "workload", "repetitions",
+    "seed",   "study",    "baseline",   "set",         "machine",  "hypervisor",
+    "guest",  "machines", "mechanisms", "platforms",   "sweep"};
 const std::vector<std::string> platform_keys{"machine", "hypervisor", "guest", "mechanisms", "set"};
 
 void check_keys(const YamlNode &map, const std::vector<std::string> &known,
@@ -50,12 +50,29 @@ std::vector<std::string> split(const std::string &text)
     return parts;
 }
 
+// A piece by name or path gives the platform its name.
+std::string platform_name(const std::string &machine)
+{
+    return std::filesystem::path(machine).stem().string();
+}
+
 YamlNode scalar_node(const std::string &text, const Place &place)
 {
     YamlNode node;
     node.kind = YamlNode::Scalar;
     node.place = place;
     node.scalar = text;
+    return node;
+}
+
+// The words of a list on the command line.
+YamlNode list_node(const Override &override)
+{
+    YamlNode node;
+    node.kind = YamlNode::Sequence;
+    node.place = override.place();
+    for (const std::string &word : split(override.value))
+        node.items.push_back(scalar_node(word, override.place()));
     return node;
 }
 
@@ -75,12 +92,14 @@ class Reader
         for (const Override &override : overrides)
             if (!edit(override))
                 parameters.push_back(override);
-        check_keys(root_, top_keys, "an experiment");
+        read_study();
+        check_top_keys();
         read_head();
         read_workload();
         if (const YamlEntry *set = root_.find("set"))
-            layer_take(&experiment_.settings, set->value, "", document_, experiment_.workload,
-                       LayerOf::Experiment);
+            take_settings(&experiment_.settings, set->value, "");
+        if (const YamlEntry *own = study_section())
+            take_settings(&experiment_.settings, own->value, own->key);
         if (const YamlEntry *sweep = root_.find("sweep"))
             read_sweeps(sweep->value, "");
         read_platforms();
@@ -110,11 +129,16 @@ class Reader
     // Settings of the experiment itself are edits of the tree; true if it was one.
     bool edit(const Override &override)
     {
-        static const std::set<std::string> simple{"name",     "title",   "repetitions", "seed",
-                                                  "baseline", "machine", "hypervisor",  "guest"};
+        static const std::set<std::string> simple{"name",  "title",    "repetitions",
+                                                  "seed",  "baseline", "machine",
+                                                  "study", "guest",    "hypervisor"};
         const YamlNode value = scalar_node(override.value, override.place());
         if (simple.count(override.key) > 0) {
             put(&root_, override.key, value);
+            return true;
+        }
+        if (override.key == "machines") {
+            put(&root_, override.key, list_node(override));
             return true;
         }
         if (override.key == "mechanisms" || override.key == "platforms") {
@@ -142,14 +166,54 @@ class Reader
         YamlEntry *platform = platforms ? platforms->value.find(name) : nullptr;
         if (!platform || platform->value.kind != YamlNode::Map)
             user_error(override.place(), "the experiment has no platform '" + name + "'");
-        YamlNode value = scalar_node(override.value, override.place());
-        if (key == "mechanisms") {
-            value.kind = YamlNode::Sequence;
-            for (const std::string &word : split(override.value))
-                value.items.push_back(scalar_node(word, override.place()));
-        }
-        put(&platform->value, key, std::move(value));
+        put(&platform->value, key,
+            key == "mechanisms" ? list_node(override)
+                                : scalar_node(override.value, override.place()));
         return true;
+    }
+
+    void take_settings(Layer *layer, const YamlNode &map, const std::string &prefix) const
+    {
+        layer_take(layer, map, prefix, document_, experiment_.owners(), LayerOf::Experiment);
+    }
+
+    void read_study()
+    {
+        const YamlEntry *study = root_.find("study");
+        if (!study) {
+            if (const YamlEntry *machines = root_.find("machines"))
+                user_error(machines->place, "'machines' is of studies; here it is 'machine', or "
+                                            "several 'platforms'");
+            return;
+        }
+        experiment_.study = &study_need(study->value.as_scalar("study"), study->value.place);
+        experiment_.study_place = study->value.place;
+        for (const char *key : {"mechanisms", "baseline"})
+            refuse_in_study(root_, key);
+    }
+
+    void refuse_in_study(const YamlNode &map, const char *key) const
+    {
+        const YamlEntry *entry = experiment_.study ? map.find(key) : nullptr;
+        if (entry)
+            user_error(entry->place, "'" + std::string(key) + "' does not go with 'study': " +
+                                         experiment_.study->name + " runs no mechanism");
+    }
+
+    // The study's parameters, if they stand in a section of their own.
+    const YamlEntry *study_section() const
+    {
+        return experiment_.study && experiment_.study->params
+                   ? root_.find(experiment_.study->params->prefix)
+                   : nullptr;
+    }
+
+    void check_top_keys() const
+    {
+        std::vector<std::string> known = top_keys;
+        if (const YamlEntry *own = study_section())
+            known.push_back(own->key);
+        check_keys(root_, known, "an experiment");
     }
 
     void read_head()
@@ -172,10 +236,28 @@ class Reader
                 mechanism_need(baseline->value.as_scalar("baseline"), baseline->value.place).name;
     }
 
+    // NULL: a study that takes none.
+    const YamlEntry *workload_entry() const
+    {
+        const ts_study_ops *study = experiment_.study;
+        const YamlEntry *entry = root_.find("workload");
+        if (!study)
+            return &need("workload", "workload: {kind: mmap_storm}");
+        const std::string name = study->name;
+        if (study->needs_workload && !entry)
+            user_error(experiment_.study_place,
+                       "the study " + name + " needs a 'workload' (`tlbstorm list workloads`)");
+        if (!study->needs_workload && entry)
+            user_error(entry->place, "the study " + name + " takes no workload");
+        return entry;
+    }
+
     void read_workload()
     {
-        const YamlEntry &entry = need("workload", "workload: {kind: mmap_storm}");
-        YamlNode map = entry.value;
+        const YamlEntry *entry = workload_entry();
+        if (!entry)
+            return;
+        YamlNode map = entry->value;
         map.as_map("workload");
         const YamlEntry *kind = map.find("kind");
         if (!kind)
@@ -195,8 +277,7 @@ class Reader
             std::remove_if(map.entries.begin(), map.entries.end(),
                            [](const YamlEntry &e) { return e.key == "kind" || e.key == "file"; }),
             map.entries.end());
-        layer_take(&experiment_.settings, map, "workload", document_, experiment_.workload,
-                   LayerOf::Experiment);
+        take_settings(&experiment_.settings, map, "workload");
     }
 
     void open_trace(const YamlNode &file)
@@ -219,7 +300,7 @@ class Reader
                 read_sweeps(entry.value, name);
                 continue;
             }
-            const Key &key = Keys::get().need(name, experiment_.workload, entry.place);
+            const Key &key = Keys::get().need(name, experiment_.owners(), entry.place);
             std::vector<Setting> values;
             for (const YamlNode *value : entry.value.as_list(name))
                 values.push_back(setting_of(key, value->scalar, value->place, LayerOf::Experiment));
@@ -252,7 +333,7 @@ class Reader
     // One value sets a parameter; more than one, or a swept parameter, makes a sweep of it.
     void override_parameter(const Override &override)
     {
-        const Key &key = Keys::get().need(override.key, experiment_.workload, override.place());
+        const Key &key = Keys::get().need(override.key, experiment_.owners(), override.place());
         std::vector<Setting> values;
         for (const std::string &text : split(override.value))
             values.push_back(setting_of(key, text, override.place(), LayerOf::Experiment));
@@ -267,34 +348,53 @@ class Reader
     void read_platforms()
     {
         const YamlEntry *platforms = root_.find("platforms");
-        if (!platforms) {
-            read_single_platform();
-        } else {
-            for (const std::string key : {"machine", "hypervisor", "guest", "mechanisms"})
+        const YamlEntry *machines = root_.find("machines");
+        if (platforms) {
+            for (const std::string key :
+                 {"machine", "machines", "hypervisor", "guest", "mechanisms"})
                 if (const YamlEntry *entry = root_.find(key))
                     user_error(entry->place, "'" + key + "' belongs into each platform here");
             for (const YamlEntry &entry : platforms->value.as_map("platforms"))
                 read_platform(entry.key, entry.place, entry.value);
+        } else if (machines) {
+            read_machines(*machines);
+        } else {
+            const YamlEntry *machine = root_.find("machine");
+            read_top_platform(root_.place, machine ? &machine->value : nullptr);
         }
         choose();
         if (experiment_.platforms.empty())
             user_error(root_.place, "the experiment has no platform left");
     }
 
-    void read_single_platform()
+    // The short form of platforms that differ in nothing but the machine.
+    void read_machines(const YamlEntry &machines)
     {
-        static const std::set<std::string> parts{"machine", "hypervisor", "guest", "mechanisms"};
+        if (const YamlEntry *machine = root_.find("machine"))
+            user_error(machine->place, "'machine' does not go with 'machines'");
+        for (const YamlNode *machine : machines.value.as_list("machines")) {
+            const std::string name = platform_name(machine->scalar);
+            if (has_platform(name))
+                user_error(machine->place, "the machine '" + name + "' is named twice");
+            read_top_platform(machine->place, machine);
+        }
+        if (experiment_.platforms.empty())
+            user_error(machines.place, "the list of machines is empty");
+    }
+
+    // The platform that the top of the experiment describes.
+    void read_top_platform(const Place &place, const YamlNode *machine)
+    {
         YamlNode map;
         map.kind = YamlNode::Map;
         map.place = root_.place;
-        std::string name = "default";
-        for (const YamlEntry &entry : root_.entries) {
-            if (parts.count(entry.key) > 0)
-                map.entries.push_back(entry);
-            if (entry.key == "machine" && entry.value.kind == YamlNode::Scalar)
-                name = std::filesystem::path(entry.value.scalar).stem().string();
-        }
-        read_platform(name, root_.place, map);
+        if (machine)
+            map.entries.push_back(YamlEntry{"machine", machine->place, *machine});
+        for (const char *key : {"hypervisor", "guest", "mechanisms"})
+            if (const YamlEntry *entry = root_.find(key))
+                map.entries.push_back(*entry);
+        const bool named = machine && machine->kind == YamlNode::Scalar;
+        read_platform(named ? platform_name(machine->scalar) : "default", place, map);
     }
 
     void read_platform(const std::string &name, const Place &place, const YamlNode &map)
@@ -308,16 +408,22 @@ class Reader
         read_piece(&platform, map, "hypervisor", &platform.hypervisor);
         read_piece(&platform, map, "guest", &platform.guest);
         if (const YamlEntry *set = map.find("set"))
-            layer_take(&platform.own, set->value, "", document_, experiment_.workload,
-                       LayerOf::Experiment);
+            take_settings(&platform.own, set->value, "");
+        refuse_in_study(map, "mechanisms");
+        if (!experiment_.study)
+            read_mechanisms(&platform, map);
+        experiment_.platforms.push_back(std::move(platform));
+    }
+
+    static void read_mechanisms(Platform *platform, const YamlNode &map)
+    {
         const YamlEntry *mechanisms = map.find("mechanisms");
         if (!mechanisms)
             user_error(map.place, "no 'mechanisms' are named");
         for (const YamlNode *item : mechanisms->value.as_list("mechanisms"))
-            add_mechanism(&platform, item->scalar, item->place);
-        if (platform.mechanisms.empty())
+            add_mechanism(platform, item->scalar, item->place);
+        if (platform->mechanisms.empty())
             user_error(mechanisms->place, "the list of mechanisms is empty");
-        experiment_.platforms.push_back(std::move(platform));
     }
 
     static void add_mechanism(Platform *platform, const std::string &name, const Place &place)
@@ -338,7 +444,7 @@ class Reader
         if (!entry)
             return;
         if (entry->value.kind == YamlNode::Map) {
-            layer_take(&platform->pieces, entry->value, "", document_, nullptr, LayerOf::Piece);
+            layer_take(&platform->pieces, entry->value, "", document_, KeyOwners(), LayerOf::Piece);
             return;
         }
         *label = entry->value.as_scalar(what);
@@ -353,25 +459,40 @@ class Reader
                                      (text - piece.root.entries.data()));
         }
         Layer layer;
-        layer_take(&layer, piece.root, "", piece, nullptr, LayerOf::Piece);
+        layer_take(&layer, piece.root, "", piece, KeyOwners(), LayerOf::Piece);
         layer_merge(&platform->pieces, layer);
     }
 
-    // --set platforms and mechanisms. With one platform the list replaces the experiment's, with
-    // several it chooses from each platform's, as few mechanisms are offered on all.
+    bool has_platform(const std::string &name) const
+    {
+        const std::vector<Platform> &platforms = experiment_.platforms;
+        return std::any_of(platforms.begin(), platforms.end(),
+                           [&](const Platform &p) { return p.name == name; });
+    }
+
+    // --set platforms and mechanisms.
     void choose()
     {
-        std::vector<Platform> &platforms = experiment_.platforms;
         const Place at = Override{"platforms", ""}.place();
         for (const std::string &name : only_platforms_)
-            if (std::none_of(platforms.begin(), platforms.end(),
-                             [&](const Platform &p) { return p.name == name; }))
+            if (!has_platform(name))
                 user_error(at, "the experiment has no platform '" + name + "'");
         if (!only_platforms_.empty())
-            drop(&platforms, [&](const Platform &p) { return !contains(only_platforms_, p.name); });
-        if (only_mechanisms_.empty())
-            return;
+            drop(&experiment_.platforms,
+                 [&](const Platform &p) { return !contains(only_platforms_, p.name); });
+        if (!only_mechanisms_.empty())
+            choose_mechanisms();
+    }
+
+    // With one platform the list replaces the experiment's, with several it chooses from each
+    // platform's, as few mechanisms are offered on all.
+    void choose_mechanisms()
+    {
+        std::vector<Platform> &platforms = experiment_.platforms;
         const Place place = Override{"mechanisms", ""}.place();
+        if (experiment_.study)
+            user_error(place,
+                       std::string("the study ") + experiment_.study->name + " runs no mechanism");
         for (const std::string &name : only_mechanisms_)
             mechanism_need(name, place);
         for (Platform &platform : platforms) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An experiment: platforms, mechanisms, a workload and what is swept, read from YAML and checked;
-// its points; and what a point sets every parameter to.
+// An experiment: platforms, mechanisms or a study, a workload and what is swept, read from YAML and
+// checked; its points; and what a point sets every parameter to.
 #ifndef TS_SIM_FRONT_EXPERIMENT_HPP
 #define TS_SIM_FRONT_EXPERIMENT_HPP
 
@@ -19,9 +19,9 @@ struct Platform {
     Place place;
     // The names that the experiment gives, for people; empty if it gives none.
     std::string machine, hypervisor, guest;
-    Layer pieces; // of the three files, the guest's last
-    Layer own;    // platforms.<name>.set
-    std::vector<const ts_flush_ops *> mechanisms;
+    Layer pieces;                                 // of the three files, the guest's last
+    Layer own;                                    // platforms.<name>.set
+    std::vector<const ts_flush_ops *> mechanisms; // none in a study
     std::vector<Place> mechanism_places;
 };
 
@@ -34,8 +34,10 @@ struct Experiment {
     std::string path;
     std::string name;
     std::string title;
-    const ts_workload_kind *workload = nullptr;
-    std::shared_ptr<const Trace> trace; // null for generators
+    const ts_study_ops *study = nullptr; // null: whole machines
+    Place study_place;
+    const ts_workload_kind *workload = nullptr; // null: a study without one
+    std::shared_ptr<const Trace> trace;         // null for generators
     std::string trace_label;
     Place trace_place;
     uint64_t repetitions = 1;
@@ -45,6 +47,11 @@ struct Experiment {
     Layer settings; // workload and set
     std::vector<Sweep> sweeps;
     Layer overrides; // of the command line
+
+    KeyOwners owners() const
+    {
+        return KeyOwners{workload, study};
+    }
 };
 
 // KEY=VALUE of --set.
@@ -65,14 +72,22 @@ Experiment experiment_load(const std::string &path, const std::vector<Override> 
 Experiment experiment_parse(const std::string &text, const std::string &path,
                             const std::vector<Override> &overrides, bool with_trace);
 
+// What runs on a platform: a whole machine with a mechanism, or the study.
+struct Subject {
+    std::string name;
+    const ts_param_table *params = nullptr; // its own; may be null
+    size_t params_size = 0;
+    Place place; // where the experiment names it
+};
+
 // One simulation.
 struct Point {
     const Platform *platform = nullptr;
-    const ts_flush_ops *mechanism = nullptr;
-    Place mechanism_place;
+    const ts_flush_ops *mechanism = nullptr; // null in a study
+    Subject subject;
     std::vector<const Setting *> swept; // one a sweep, in its order
     uint64_t seed = 0;
-    std::string folder; // "x86/kvm_pv/run.vms=4/seed=1"
+    std::string folder; // "x86/kvm_pv/run.vms=4/seed=1"; in a study without the mechanism
 };
 // In the order platform, swept values, mechanism, seed. Pointers are into experiment.
 std::vector<Point> experiment_points(const Experiment &experiment);
@@ -87,13 +102,13 @@ struct ResolvedValue {
 };
 struct Resolved {
     ts_machine_config config;
-    std::vector<uint64_t> mechanism_params; // the struct; empty if it has none
+    std::vector<uint64_t> subject_params; // the struct; empty if it has none
     std::vector<uint64_t> workload_params;
     std::vector<ResolvedValue> values; // every parameter of the point, by key
 
-    const void *mechanism_struct() const
+    const void *subject_struct() const
     {
-        return mechanism_params.empty() ? nullptr : mechanism_params.data();
+        return subject_params.empty() ? nullptr : subject_params.data();
     }
     uint64_t guests() const
     {
@@ -102,7 +117,8 @@ struct Resolved {
     size_t assumed() const;
 };
 Resolved resolve(const Experiment &experiment, const Point &point);
-// ts_machine_check of every point, and a first look at the trace; throws a user error.
+// ts_machine_check or the study's check of every point, and a first look at the trace; throws a
+// user error.
 void experiment_check(const Experiment &experiment);
 // A configuration that alone repeats the point's run.
 std::string resolved_yaml(const Experiment &experiment, const Point &point,

@@ -2,6 +2,7 @@
 #include "sim/front/jobs.hpp"
 
 #include "sim/front/progress.hpp"
+#include "sim/front/study.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,7 +21,28 @@ namespace ts
 namespace
 {
 
-static_assert(std::is_trivially_copyable<RunSummary>::value, "it is sent through a pipe");
+static_assert(std::is_trivially_copyable<MachineSummary>::value, "it is sent through a pipe");
+
+std::string pack(const RunSummary &summary)
+{
+    std::string bytes(reinterpret_cast<const char *>(&summary.machine), sizeof summary.machine);
+    bytes.append(reinterpret_cast<const char *>(summary.counters.data()),
+                 summary.counters.size() * sizeof(uint64_t));
+    return bytes;
+}
+
+// False if the bytes are not what pack gives for a run of the experiment.
+bool unpack(RunSummary *summary, const Experiment &experiment, const char *bytes, size_t size)
+{
+    summary->counters.resize(experiment.study ? study_words(*experiment.study) : 0);
+    const size_t rest = summary->counters.size() * sizeof(uint64_t);
+    if (size != sizeof summary->machine + rest)
+        return false;
+    std::memcpy(&summary->machine, bytes, sizeof summary->machine);
+    if (rest > 0)
+        std::memcpy(summary->counters.data(), bytes + sizeof summary->machine, rest);
+    return true;
+}
 
 volatile std::sig_atomic_t caught_signal = 0;
 
@@ -66,10 +88,9 @@ struct Child {
 };
 
 // First byte: the status. Then the summary if it is TS_OK, else the message.
-void send(int pipe, int status, const void *data, size_t size)
+void send(int pipe, int status, const std::string &content)
 {
-    std::string message(1, static_cast<char>(status));
-    message.append(static_cast<const char *>(data), size);
+    const std::string message = static_cast<char>(status) + content;
     for (size_t at = 0; at < message.size();) {
         const ssize_t n = write(pipe, message.data() + at, message.size() - at);
         if (n < 0 && errno != EINTR)
@@ -78,23 +99,17 @@ void send(int pipe, int status, const void *data, size_t size)
     }
 }
 
-void send_text(int pipe, int status, const std::string &text)
-{
-    send(pipe, status, text.data(), text.size());
-}
-
 void child_main(int pipe, const Experiment &experiment, const Point &point,
                 const RunOptions &options, const std::string &folder)
 {
     try {
-        const RunSummary summary = run_point(experiment, point, options, folder);
-        send(pipe, TS_OK, &summary, sizeof summary);
+        send(pipe, TS_OK, pack(run_point(experiment, point, options, folder)));
     } catch (const Error &error) {
-        send_text(pipe, error.status(), error.what());
+        send(pipe, error.status(), error.what());
     } catch (const std::bad_alloc &) {
-        send_text(pipe, TS_ERR_ENVIRONMENT, "not enough memory");
+        send(pipe, TS_ERR_ENVIRONMENT, "not enough memory");
     } catch (const std::exception &error) {
-        send_text(pipe, TS_ERR_ENVIRONMENT, error.what());
+        send(pipe, TS_ERR_ENVIRONMENT, error.what());
     }
 }
 
@@ -194,9 +209,8 @@ class Pool
     {
         const Point &point = points_[child.point];
         const std::string &message = child.message;
-        if (message.size() == 1 + sizeof(RunSummary) && message[0] == TS_OK &&
-            WIFEXITED(wait_status)) {
-            std::memcpy(&results_[child.point], message.data() + 1, sizeof(RunSummary));
+        if (!message.empty() && message[0] == TS_OK && WIFEXITED(wait_status) &&
+            unpack(&results_[child.point], experiment_, message.data() + 1, message.size() - 1)) {
             done_++;
             progress_.update(done_, point.folder);
             return;

@@ -41,6 +41,19 @@ std::string join(const std::vector<std::string> &words)
     return text;
 }
 
+// A key of another study or workload does not concern the experiment.
+bool is_owned(const Key &key, const KeyOwners &owners)
+{
+    switch (key.scope) {
+    case KeyScope::Workload:
+        return ts_workload_kinds[key.owner] == owners.workload;
+    case KeyScope::Study:
+        return ts_study_table[key.owner] == owners.study;
+    default:
+        return true;
+    }
+}
+
 } // namespace
 
 std::string Key::long_name() const
@@ -97,6 +110,9 @@ Keys::Keys()
     for (size_t i = 0; i < ts_workload_kinds_count; i++)
         if (ts_workload_kinds[i]->ops.params)
             add(KeyScope::Workload, i, *ts_workload_kinds[i]->ops.params, "workload");
+    for (size_t i = 0; i < ts_study_table_count; i++)
+        if (ts_study_table[i]->params)
+            add(KeyScope::Study, i, *ts_study_table[i]->params, ts_study_table[i]->params->prefix);
 }
 
 void Keys::add(KeyScope scope, size_t owner, const ts_param_table &table, const std::string &prefix)
@@ -120,29 +136,32 @@ const Keys &Keys::get()
     return keys;
 }
 
-const Key *Keys::find(const std::string &name, const ts_workload_kind *workload) const
+const Key *Keys::find(const std::string &name, const KeyOwners &owners) const
 {
     static const std::string prefix = "workload.";
     std::string long_name = name;
     if (name.compare(0, prefix.size(), prefix) == 0) {
-        if (!workload)
+        if (!owners.workload)
             return nullptr;
-        long_name = prefix + workload->ops.name + "." + name.substr(prefix.size());
+        long_name = prefix + owners.workload->ops.name + "." + name.substr(prefix.size());
     }
     const auto found = keys_.find(long_name);
-    return found == keys_.end() ? nullptr : &found->second;
+    return found == keys_.end() || !is_owned(found->second, owners) ? nullptr : &found->second;
 }
 
-const Key &Keys::need(const std::string &name, const ts_workload_kind *workload,
-                      const Place &place) const
+const Key &Keys::need(const std::string &name, const KeyOwners &owners, const Place &place) const
 {
-    const Key *key = find(name, workload);
+    const Key *key = find(name, owners);
     if (key)
         return *key;
+    const auto found = keys_.find(name);
+    if (found != keys_.end() && found->second.scope == KeyScope::Study)
+        user_error(place, "'" + name + "' is a parameter of the study " +
+                              ts_study_table[found->second.owner]->name +
+                              ", which does not run here");
     std::vector<std::string> names;
     for (const auto &item : keys_)
-        if (item.second.scope != KeyScope::Workload ||
-            (workload && ts_workload_kinds[item.second.owner] == workload))
+        if (is_owned(item.second, owners))
             names.push_back(item.second.name);
     user_error(place, "unknown key '" + name + "'" + did_you_mean(name, names));
 }
@@ -179,6 +198,16 @@ const ts_workload_kind &workload_need(const std::string &name, const Place &plac
         names.emplace_back(ts_workload_kinds[i]->ops.name);
     user_error(place, "unknown workload kind '" + name + "'" + did_you_mean(name, names) +
                           ": expected one of: " + join(names));
+}
+
+const ts_study_ops &study_need(const std::string &name, const Place &place)
+{
+    const ts_study_ops *study = ts_study_find(name.c_str());
+    if (study)
+        return *study;
+    user_error(place, "unknown study '" + name + "'" +
+                          did_you_mean(name, names_of(ts_study_table, ts_study_table_count)) +
+                          "; `tlbstorm list studies` names them");
 }
 
 } // namespace ts

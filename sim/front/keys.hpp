@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every parameter of the program under its full key: those of the machine's tables, of the flush
-// mechanisms (flush.<mechanism>.<key>) and of the workload kinds. Built once from the tables beside
-// the models; nothing is listed twice.
+// mechanisms (flush.<mechanism>.<key>), of the workload kinds and of the studies (<study>.<key>).
+// Built once from the tables beside the models; nothing is listed twice.
 #ifndef TS_SIM_FRONT_KEYS_HPP
 #define TS_SIM_FRONT_KEYS_HPP
 
 #include "models/machine.h"
+#include "models/study/study.h"
 #include "sim/front/error.hpp"
 
 #include <map>
@@ -15,12 +16,18 @@
 namespace ts
 {
 
-enum class KeyScope { Machine, Flush, Workload };
+enum class KeyScope { Machine, Flush, Workload, Study };
+
+// Whose keys an experiment may name beside those of machines and mechanisms; NULL: nobody's.
+struct KeyOwners {
+    const ts_workload_kind *workload = nullptr;
+    const ts_study_ops *study = nullptr;
+};
 
 struct Key {
     std::string name; // "mmu.l2_entries", "flush.rar.slots", "workload.touch_pages"
     KeyScope scope = KeyScope::Machine;
-    // Index into ts_machine_params, ts_flush_table or ts_workload_kinds.
+    // Index into ts_machine_params, ts_flush_table, ts_workload_kinds or ts_study_table.
     size_t owner = 0;
     const ts_param *row = nullptr;
     // An index into a registration table is written by name: the names in table order.
@@ -43,11 +50,10 @@ class Keys
   public:
     static const Keys &get();
 
-    // Machine and mechanism keys, and those of one workload kind (may be NULL).
-    const Key *find(const std::string &name, const ts_workload_kind *workload) const;
+    // Machine and mechanism keys, and those of the owners.
+    const Key *find(const std::string &name, const KeyOwners &owners) const;
     // find, or a user error that names the nearest key.
-    const Key &need(const std::string &name, const ts_workload_kind *workload,
-                    const Place &place) const;
+    const Key &need(const std::string &name, const KeyOwners &owners, const Place &place) const;
     // By long_name, for explain.
     const std::map<std::string, Key> &all() const
     {
@@ -66,6 +72,7 @@ bool confidence_parse(const std::string &text, ts_confidence *out);
 
 const ts_flush_ops &mechanism_need(const std::string &name, const Place &place);
 const ts_workload_kind &workload_need(const std::string &name, const Place &place);
+const ts_study_ops &study_need(const std::string &name, const Place &place);
 
 } // namespace ts
 

@@ -97,17 +97,21 @@ std::string decimal(uint64_t value, unsigned fraction_digits)
     return text;
 }
 
+std::string fixed(double value, int digits)
+{
+    char text[400]; // of the greatest double
+    const std::to_chars_result result =
+        std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, digits);
+    return std::string(text, result.ptr);
+}
+
 namespace
 {
 
 // Four significant digits, without an exponent.
 std::string four_digits(double value)
 {
-    const int digits = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3;
-    char text[64];
-    const std::to_chars_result result =
-        std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, digits);
-    return std::string(text, result.ptr);
+    return fixed(value, value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3);
 }
 
 } // namespace
@@ -133,11 +137,7 @@ std::string short_count(double count)
         return four_digits(count / 1e6) + "M";
     if (count >= 1e5)
         return four_digits(count / 1e3) + "k";
-    char text[64];
-    const int digits = count == std::floor(count) ? 0 : 1;
-    const std::to_chars_result result =
-        std::to_chars(text, text + sizeof text, count, std::chars_format::fixed, digits);
-    return std::string(text, result.ptr);
+    return fixed(count, count == std::floor(count) ? 0 : 1);
 }
 
 std::string csv_field(const std::string &text)

@@ -44,6 +44,8 @@ void compress_file(const std::string &path, Compression compression);
 std::string number(double value);
 // A count of picoseconds in another unit, exactly: "12.345678".
 std::string decimal(uint64_t value, unsigned fraction_digits);
+// With so many digits after the point.
+std::string fixed(double value, int digits);
 // For people: three or four digits and a unit.
 std::string short_time(double seconds);
 std::string short_count(double count);

@@ -90,7 +90,8 @@ void *base_of(Resolved *resolved, const Key &key)
     case KeyScope::Machine:
         return reinterpret_cast<char *>(&resolved->config) + ts_machine_params[key.owner].offset;
     case KeyScope::Flush:
-        return resolved->mechanism_params.data();
+    case KeyScope::Study:
+        return resolved->subject_params.data();
     case KeyScope::Workload:
         return resolved->workload_params.data();
     }
@@ -106,6 +107,8 @@ bool concerns(const Key &key, const Experiment &experiment, const Point &point)
         return ts_flush_table[key.owner] == point.mechanism;
     case KeyScope::Workload:
         return ts_workload_kinds[key.owner] == experiment.workload;
+    case KeyScope::Study:
+        return ts_study_table[key.owner] == experiment.study;
     }
     return false;
 }
@@ -145,6 +148,41 @@ void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_
                                                experiment.workload->ops.name + " understands");
 }
 
+// The index-th of the platform's mechanisms, or the study.
+void set_subject(Point *point, const Experiment &experiment, size_t index)
+{
+    if (const ts_study_ops *study = experiment.study) {
+        point->subject =
+            Subject{study->name, study->params, study->params_size, experiment.study_place};
+        return;
+    }
+    const ts_flush_ops *mechanism = point->platform->mechanisms[index];
+    point->mechanism = mechanism;
+    point->subject = Subject{mechanism->name, mechanism->params, mechanism->params_size,
+                             point->platform->mechanism_places[index]};
+}
+
+void add_seeds(std::vector<Point> *points, Point point, const Experiment &experiment)
+{
+    std::string folder = point.platform->name + "/";
+    if (point.mechanism)
+        folder += point.subject.name + "/";
+    folder += sweep_folder(point.swept);
+    for (uint64_t r = 0; r < experiment.repetitions; r++) {
+        point.seed = experiment.seed + r;
+        point.folder = folder + "seed=" + std::to_string(point.seed);
+        points->push_back(point);
+    }
+}
+
+ts_status check_point(const Experiment &experiment, const Point &point, const Resolved &resolved,
+                      ts_error *error)
+{
+    if (experiment.study)
+        return experiment.study->check(&resolved.config, resolved.subject_struct(), error);
+    return ts_machine_check(&resolved.config, point.mechanism, error);
+}
+
 } // namespace
 
 size_t points_per_group(const Experiment &experiment)
@@ -157,22 +195,17 @@ std::vector<Point> experiment_points(const Experiment &experiment)
     std::vector<Point> points;
     const size_t n = combinations(experiment);
     for (const Platform &platform : experiment.platforms) {
-        if (n * platform.mechanisms.size() * experiment.repetitions > points_max - points.size())
+        const size_t subjects = experiment.study ? 1 : platform.mechanisms.size();
+        if (n * subjects * experiment.repetitions > points_max - points.size())
             user_error(platform.place,
                        "the experiment has more than " + std::to_string(points_max) + " points");
         for (size_t i = 0; i < n; i++) {
-            for (size_t m = 0; m < platform.mechanisms.size(); m++) {
-                for (uint64_t r = 0; r < experiment.repetitions; r++) {
-                    Point point;
-                    point.platform = &platform;
-                    point.mechanism = platform.mechanisms[m];
-                    point.mechanism_place = platform.mechanism_places[m];
-                    point.swept = combination(experiment, i);
-                    point.seed = experiment.seed + r;
-                    point.folder = platform.name + "/" + point.mechanism->name + "/" +
-                                   sweep_folder(point.swept) + "seed=" + std::to_string(point.seed);
-                    points.push_back(std::move(point));
-                }
+            Point point;
+            point.platform = &platform;
+            point.swept = combination(experiment, i);
+            for (size_t m = 0; m < subjects; m++) {
+                set_subject(&point, experiment, m);
+                add_seeds(&points, point, experiment);
             }
         }
     }
@@ -192,9 +225,10 @@ Resolved resolve(const Experiment &experiment, const Point &point)
     Resolved resolved;
     std::memset(&resolved.config, 0, sizeof resolved.config);
     ts_machine_config_defaults(&resolved.config);
-    resolved.mechanism_params = struct_of(point.mechanism->params, point.mechanism->params_size);
-    resolved.workload_params =
-        struct_of(experiment.workload->ops.params, experiment.workload->ops.params_size);
+    resolved.subject_params = struct_of(point.subject.params, point.subject.params_size);
+    if (experiment.workload)
+        resolved.workload_params =
+            struct_of(experiment.workload->ops.params, experiment.workload->ops.params_size);
     for (const auto &item : Keys::get().all()) {
         const Key &key = item.second;
         if (!concerns(key, experiment, point))
@@ -223,14 +257,16 @@ void experiment_check(const Experiment &experiment)
         const Point &point = points[i];
         const Resolved resolved = resolve(experiment, point);
         ts_error error;
-        if (ts_machine_check(&resolved.config, point.mechanism, &error) != TS_OK) {
+        if (check_point(experiment, point, resolved, &error) != TS_OK) {
             std::string where = point.platform->name + ", " + sweep_folder(point.swept);
             where.erase(where.find_last_not_of("/, ") + 1);
-            throw Error(error.status, point.mechanism_place, where + ": " + error.message);
+            throw Error(error.status, point.subject.place, where + ": " + error.message);
         }
-        if (i == 0 && experiment.trace)
+        if (i > 0 || !experiment.workload)
+            continue;
+        if (experiment.trace)
             probe_trace(experiment, resolved, point.seed);
-        if (i == 0 && !experiment.trace)
+        else
             workload_make(experiment, resolved, point.seed, 0);
     }
 }

@@ -33,6 +33,14 @@ std::string parameter_line(const ResolvedValue &value, const std::string &key)
            ", confidence: " + confidence + "} # " + confidence + assumed;
 }
 
+std::string subject_text(const Point &point)
+{
+    const std::string platform = "platforms:\n  " + point.platform->name + ":";
+    if (point.mechanism)
+        return platform + "\n    mechanisms: [" + point.subject.name + "]\n";
+    return "study: " + point.subject.name + "\n" + platform + " {}\n";
+}
+
 std::string workload_text(const Experiment &experiment, const Resolved &resolved)
 {
     std::string text = "workload:\n  kind: " + std::string(experiment.workload->ops.name) + "\n";
@@ -60,9 +68,9 @@ std::string resolved_yaml(const Experiment &experiment, const Point &point,
     if (!experiment.title.empty())
         text += "title: " + yaml_quote(experiment.title) + "\n";
     text += "repetitions: 1\nseed: " + std::to_string(point.seed) + "\n";
-    text += "platforms:\n  " + point.platform->name + ":\n    mechanisms: [" +
-            point.mechanism->name + "]\n";
-    text += workload_text(experiment, resolved);
+    text += subject_text(point);
+    if (experiment.workload)
+        text += workload_text(experiment, resolved);
     text += "set:\n";
     std::string section;
     for (const ResolvedValue &value : resolved.values) {

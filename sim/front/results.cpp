@@ -3,12 +3,13 @@
 
 #include "sim/front/output.hpp"
 #include "sim/front/stats_files.hpp"
+#include "sim/front/study.hpp"
 
 #include <boost/math/distributions/students_t.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <functional>
 
 namespace ts
 {
@@ -31,11 +32,13 @@ std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Poi
     TS_ASSERT(points.size() == runs.size() && points.size() % n == 0);
     for (size_t i = 0; i < points.size(); i += n)
         groups.push_back(Group{&points[i], &runs[i], n, nullptr});
+    if (experiment.baseline.empty())
+        return groups;
     for (Group &group : groups)
         for (const Group &other : groups)
             if (other.point->platform == group.point->platform &&
                 other.point->swept == group.point->swept &&
-                other.point->mechanism->name == experiment.baseline)
+                other.point->subject.name == experiment.baseline)
                 group.baseline = other.runs;
     return groups;
 }
@@ -43,25 +46,49 @@ std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Poi
 struct Metric {
     std::string name;
     std::string unit;
-    double scale; // from the field's unit
-    uint64_t ts_machine_result::*field;
+    std::function<double(const RunSummary &)> value; // in the unit
 };
 
+Metric result_metric(const std::string &name, const std::string &unit, double scale,
+                     uint64_t ts_machine_result::*field)
+{
+    return Metric{name, unit, [=](const RunSummary &run) {
+                      return static_cast<double>(run.machine.result.*field) * scale;
+                  }};
+}
+
 // In seconds or microseconds, as each is usually read.
-std::vector<Metric> metrics()
+std::vector<Metric> machine_metrics()
 {
     std::vector<Metric> list;
     for (size_t i = 0; i < result_columns_count; i++) {
         const ResultColumn &column = result_columns[i];
-        Metric metric{column.name, column.unit, 1, column.field};
-        if (metric.unit == "ps") {
-            const bool latency = metric.name.compare(0, 9, "shootdown") == 0;
-            metric.unit = latency ? "us" : "s";
-            metric.scale = latency ? 1e-6 : 1e-12;
-        }
-        list.push_back(metric);
+        const std::string name = column.name;
+        if (column.unit != std::string("ps"))
+            list.push_back(result_metric(name, column.unit, 1, column.field));
+        else if (name.compare(0, 9, "shootdown") == 0)
+            list.push_back(result_metric(name, "us", 1e-6, column.field));
+        else
+            list.push_back(result_metric(name, "s", 1e-12, column.field));
     }
-    list.push_back(Metric{"events", "1", 1, &ts_machine_result::events});
+    list.push_back(result_metric("events", "1", 1, &ts_machine_result::events));
+    return list;
+}
+
+Metric column_metric(const ts_study_ops &study, const ts_study_column &column)
+{
+    return Metric{column.name, column.unit, [&study, &column](const RunSummary &run) {
+                      return study_value(study, column, run.counters);
+                  }};
+}
+
+std::vector<Metric> metrics(const Experiment &experiment)
+{
+    if (!experiment.study)
+        return machine_metrics();
+    std::vector<Metric> list;
+    for (size_t i = 0; i < experiment.study->ncolumns; i++)
+        list.push_back(column_metric(*experiment.study, experiment.study->columns[i]));
     return list;
 }
 
@@ -69,7 +96,7 @@ Estimate of_metric(const Group &group, const Metric &metric)
 {
     std::vector<double> samples;
     for (size_t i = 0; i < group.n; i++)
-        samples.push_back(static_cast<double>(group.runs[i].result.*metric.field) * metric.scale);
+        samples.push_back(metric.value(group.runs[i]));
     return estimate(samples);
 }
 
@@ -78,8 +105,8 @@ Estimate speedup(const Group &group)
 {
     std::vector<double> samples;
     for (size_t i = 0; group.baseline && i < group.n; i++) {
-        const ts_time own = group.runs[i].result.completion_ps;
-        const ts_time base = group.baseline[i].result.completion_ps;
+        const ts_time own = group.runs[i].machine.result.completion_ps;
+        const ts_time base = group.baseline[i].machine.result.completion_ps;
         if (own > 0)
             samples.push_back(static_cast<double>(base) / static_cast<double>(own));
     }
@@ -88,7 +115,7 @@ Estimate speedup(const Group &group)
 
 std::string columns(const Experiment &experiment)
 {
-    std::string text = "mechanism,platform";
+    std::string text = experiment.study ? "study,platform" : "mechanism,platform";
     for (const Sweep &sweep : experiment.sweeps)
         text += "," + sweep.key;
     return text;
@@ -97,8 +124,7 @@ std::string columns(const Experiment &experiment)
 // Values of plain numbers stay plain, so that a reader takes them as numbers.
 std::string cells(const Group &group)
 {
-    std::string text =
-        std::string(group.point->mechanism->name) + "," + group.point->platform->name;
+    std::string text = group.point->subject.name + "," + group.point->platform->name;
     for (const Setting *setting : group.point->swept)
         text += "," + csv_field(setting->key->format(setting->value));
     return text;
@@ -112,10 +138,24 @@ std::string summary_row(const Group &group, const std::string &metric, const std
            "\n";
 }
 
+// Columns on a terminal: the bytes that go on in UTF-8 take none.
+size_t width_of(const std::string &text)
+{
+    return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    }));
+}
+
 std::string pad(const std::string &text, size_t width, bool left)
 {
-    const std::string space(width > text.size() ? width - text.size() : 0, ' ');
+    const size_t used = width_of(text);
+    const std::string space(width > used ? width - used : 0, ' ');
     return left ? text + space : space + text;
+}
+
+std::string seeds_text(size_t n)
+{
+    return n == 1 ? " (1 run each)" : " (mean of " + std::to_string(n) + " seeds)";
 }
 
 std::string point_title(const Group &group, size_t n)
@@ -123,13 +163,13 @@ std::string point_title(const Group &group, size_t n)
     std::string text = group.point->platform->name;
     for (const Setting *setting : group.point->swept)
         text += ", " + setting->key->name + " = " + setting->key->format(setting->value);
-    return text + (n == 1 ? " (1 run each)" : " (mean of " + std::to_string(n) + " seeds)");
+    return text + seeds_text(n);
 }
 
 std::vector<std::string> table_row(const Group &group)
 {
     const auto mean = [&](uint64_t ts_machine_result::*field) {
-        return of_metric(group, Metric{"", "", 1, field}).mean;
+        return of_metric(group, result_metric("", "", 1, field)).mean;
     };
     const auto time = [&](uint64_t ts_machine_result::*field) {
         return short_time(mean(field) * 1e-12);
@@ -144,7 +184,7 @@ std::vector<std::string> table_row(const Group &group)
             std::snprintf(text, sizeof text, "%.3f", faster.mean);
         speedup_text = text;
     }
-    return {group.point->mechanism->name,
+    return {group.point->subject.name,
             time(&ts_machine_result::completion_ps),
             time(&ts_machine_result::system_ps),
             short_count(mean(&ts_machine_result::shootdowns)),
@@ -156,20 +196,103 @@ std::vector<std::string> table_row(const Group &group)
             speedup_text};
 }
 
-std::string print_rows(const std::vector<std::vector<std::string>> &rows)
+// Mechanisms of one platform and one combination stand together.
+std::string machine_tables(const std::vector<Group> &groups)
 {
-    std::vector<size_t> widths(rows[0].size(), 0);
-    for (const auto &row : rows)
-        for (size_t i = 0; i < row.size(); i++)
-            widths[i] = std::max(widths[i], row[i].size());
+    static const std::vector<std::string> head{"mechanism", "completion", "system", "shootdowns",
+                                               "IPIs",      "VM exits",   "p50",    "p99",
+                                               "max",       "speedup"};
     std::string text;
-    for (const auto &row : rows) {
-        std::string line = " ";
-        for (size_t i = 0; i < row.size(); i++)
-            line += " " + pad(row[i], widths[i] + (i > 0 ? 1 : 0), i == 0);
-        text += line + "\n";
+    for (size_t i = 0; i < groups.size();) {
+        TableRows rows{head};
+        text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].n) + "\n";
+        const size_t first = i;
+        for (; i < groups.size() && groups[i].point->platform == groups[first].point->platform &&
+               groups[i].point->swept == groups[first].point->swept;
+             i++)
+            rows.push_back(table_row(groups[i]));
+        text += table_text(rows, 1);
     }
     return text;
+}
+
+// A column of a table: lines above, and a cell a row.
+struct TableColumn {
+    std::vector<std::string> heading;
+    std::vector<std::string> cells;
+};
+
+// Long names are broken, so that a row fits on a screen; the unit has a line of its own.
+std::vector<std::string> study_heading(const ts_study_column &column)
+{
+    constexpr size_t line_max = 12;
+    const std::string name = column.name, unit = column.unit;
+    std::vector<std::string> lines{""};
+    for (size_t begin = 0, end; begin < name.size(); begin = end) {
+        end = std::min(name.find('_', begin), name.size() - 1) + 1;
+        if (!lines.back().empty() && lines.back().size() + end - begin > line_max)
+            lines.emplace_back();
+        lines.back() += name.substr(begin, end - begin);
+    }
+    if (unit != "1")
+        lines.push_back("(" + (unit == "ratio" ? "%" : unit) + ")");
+    return lines;
+}
+
+// Three significant digits, and as many after the point in the half width; counts are whole.
+std::string study_cell(const ts_study_column &column, const Estimate &value)
+{
+    const double scale = column.unit == std::string("ratio") ? 100 : 1;
+    const double mean = value.mean * scale;
+    const bool whole = !column.denominator && mean == std::floor(mean);
+    const int magnitude = mean > 0 ? static_cast<int>(std::floor(std::log10(mean))) : 2;
+    const int digits = whole ? 0 : std::clamp(2 - magnitude, 0, 9);
+    const std::string text = fixed(mean, digits);
+    return value.has_half_width ? text + " \u00b1" + fixed(value.half_width * scale, digits) : text;
+}
+
+// Headings stand on their lowest line.
+TableRows rows_of(const std::vector<TableColumn> &columns)
+{
+    size_t height = 0;
+    for (const TableColumn &column : columns)
+        height = std::max(height, column.heading.size());
+    TableRows rows(height + columns[0].cells.size());
+    for (const TableColumn &column : columns) {
+        const size_t above = height - column.heading.size();
+        for (size_t i = 0; i < rows.size(); i++)
+            rows[i].push_back(i < above    ? ""
+                              : i < height ? column.heading[i - above]
+                                           : column.cells[i - height]);
+    }
+    return rows;
+}
+
+// One table, a row a platform and combination of swept values.
+std::string study_table(const Experiment &experiment, const std::vector<Group> &groups)
+{
+    const ts_study_ops &study = *experiment.study;
+    std::vector<TableColumn> columns{{{"platform"}, {}}};
+    for (const Sweep &sweep : experiment.sweeps)
+        columns.push_back({{sweep.key}, {}});
+    const size_t left = columns.size();
+    for (const Group &group : groups) {
+        columns[0].cells.push_back(group.point->platform->name);
+        for (size_t i = 1; i < left; i++) {
+            const Setting &setting = *group.point->swept[i - 1];
+            columns[i].cells.push_back(setting.key->format(setting.value));
+        }
+    }
+    for (size_t i = 0; i < study.ncolumns; i++) {
+        const ts_study_column &column = study.columns[i];
+        if (!column.in_table)
+            continue;
+        columns.push_back({study_heading(column), {}});
+        for (const Group &group : groups)
+            columns.back().cells.push_back(
+                study_cell(column, of_metric(group, column_metric(study, column))));
+    }
+    return study.name + seeds_text(groups[0].n) + "\n" + table_text(rows_of(columns), left);
 }
 
 } // namespace
@@ -201,7 +324,7 @@ std::string summary_csv(const Experiment &experiment, const std::vector<Point> &
                         const std::vector<RunSummary> &runs)
 {
     std::string text = columns(experiment) + ",metric,unit,mean,ci95,n\n";
-    const std::vector<Metric> list = metrics();
+    const std::vector<Metric> list = metrics(experiment);
     for (const Group &group : groups_of(experiment, points, runs)) {
         for (const Metric &metric : list)
             text += summary_row(group, metric.name, metric.unit, of_metric(group, metric));
@@ -218,13 +341,13 @@ std::string critical_path_csv(const Experiment &experiment, const std::vector<Po
 {
     std::string text = columns(experiment) + ",part,unit,mean,share,shootdowns\n";
     for (const Group &group : groups_of(experiment, points, runs)) {
-        RunSummary sum;
-        std::memset(&sum, 0, sizeof sum);
+        MachineSummary sum{};
         for (size_t i = 0; i < group.n; i++) {
-            sum.records += group.runs[i].records;
-            sum.path_total_ps += group.runs[i].path_total_ps;
+            const MachineSummary &run = group.runs[i].machine;
+            sum.records += run.records;
+            sum.path_total_ps += run.path_total_ps;
             for (size_t part = 0; part < TS_PATH_PARTS; part++)
-                sum.path_ps[part] += group.runs[i].path_ps[part];
+                sum.path_ps[part] += run.path_ps[part];
         }
         const auto row = [&](const std::string &name, uint64_t ps) {
             const double count = sum.records > 0 ? static_cast<double>(sum.records) : 1;
@@ -243,23 +366,32 @@ std::string critical_path_csv(const Experiment &experiment, const std::vector<Po
 std::string summary_table(const Experiment &experiment, const std::vector<Point> &points,
                           const std::vector<RunSummary> &runs)
 {
-    static const std::vector<std::string> head{"mechanism", "completion", "system", "shootdowns",
-                                               "IPIs",      "VM exits",   "p50",    "p99",
-                                               "max",       "speedup"};
     const std::vector<Group> groups = groups_of(experiment, points, runs);
+    return experiment.study ? study_table(experiment, groups) : machine_tables(groups);
+}
+
+std::string table_text(const TableRows &rows, size_t left)
+{
+    std::vector<size_t> widths(rows[0].size(), 0);
+    for (const auto &row : rows)
+        for (size_t i = 0; i < row.size(); i++)
+            widths[i] = std::max(widths[i], width_of(row[i]));
     std::string text;
-    // Mechanisms of one platform and one combination stand together.
-    for (size_t i = 0; i < groups.size();) {
-        std::vector<std::vector<std::string>> rows{head};
-        text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].n) + "\n";
-        const size_t first = i;
-        for (; i < groups.size() && groups[i].point->platform == groups[first].point->platform &&
-               groups[i].point->swept == groups[first].point->swept;
-             i++)
-            rows.push_back(table_row(groups[i]));
-        text += print_rows(rows);
+    for (const auto &row : rows) {
+        std::string line = " ";
+        for (size_t i = 0; i < row.size(); i++)
+            line += (i > 0 ? "  " : " ") + pad(row[i], widths[i], i < left);
+        text += line + "\n";
     }
     return text;
+}
+
+void write_summaries(const Experiment &experiment, const std::vector<Point> &points,
+                     const std::vector<RunSummary> &runs, const std::string &folder)
+{
+    write_file(folder + "/summary.csv", summary_csv(experiment, points, runs));
+    if (!experiment.study)
+        write_file(folder + "/critical_path.csv", critical_path_csv(experiment, points, runs));
 }
 
 } // namespace ts

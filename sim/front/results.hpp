@@ -28,6 +28,14 @@ std::string critical_path_csv(const Experiment &experiment, const std::vector<Po
                               const std::vector<RunSummary> &runs);
 std::string summary_table(const Experiment &experiment, const std::vector<Point> &points,
                           const std::vector<RunSummary> &runs);
+// Writes summary.csv and, of machines, critical_path.csv into folder.
+void write_summaries(const Experiment &experiment, const std::vector<Point> &points,
+                     const std::vector<RunSummary> &runs, const std::string &folder);
+
+// Rows as aligned text; the first is the heading. The first `left` columns are words, the others
+// numbers.
+using TableRows = std::vector<std::vector<std::string>>;
+std::string table_text(const TableRows &rows, size_t left);
 
 } // namespace ts
 

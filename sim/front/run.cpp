@@ -3,6 +3,7 @@
 
 #include "sim/front/output.hpp"
 #include "sim/front/stats_files.hpp"
+#include "sim/front/study.hpp"
 #include "sim/front/timeline.hpp"
 #include "version.h"
 
@@ -35,7 +36,7 @@ struct MachineDelete {
 class ShootdownFile
 {
   public:
-    ShootdownFile(const std::string &path, RunSummary *summary) : file_(path), summary_(summary)
+    ShootdownFile(const std::string &path, MachineSummary *summary) : file_(path), summary_(summary)
     {
         std::string head = "number,guest,initiator,targets,last_target,start,bytes,freed_tables,"
                            "started_ps,total_ps";
@@ -101,7 +102,7 @@ class ShootdownFile
     }
 
     OutputFile file_;
-    RunSummary *summary_;
+    MachineSummary *summary_;
 };
 
 std::string now_text()
@@ -114,8 +115,8 @@ std::string now_text()
     return text;
 }
 
-// The only file that differs between equal runs.
-std::string run_json(const RunOptions &options, const RunSummary &summary,
+// The only file that differs between equal runs. machine: NULL for a study, which has no kernel.
+std::string run_json(const RunOptions &options, const MachineSummary *machine,
                      const std::string &started, double wall_s)
 {
     nlohmann::ordered_json json;
@@ -127,10 +128,12 @@ std::string run_json(const RunOptions &options, const RunSummary &summary,
     getrusage(RUSAGE_SELF, &usage);
     json["version"] = TS_VERSION_STRING;
     json["command_line"] = options.command_line;
-    json["kernel"] = options.kernel_name;
+    if (machine)
+        json["kernel"] = options.kernel_name;
     json["started"] = started;
     json["wall_seconds"] = wall_s;
-    json["engine_events"] = summary.result.events;
+    if (machine)
+        json["engine_events"] = machine->result.events;
     json["max_resident_kib"] = usage.ru_maxrss;
     json["host"] = {{"system", host.sysname},
                     {"release", host.release},
@@ -161,9 +164,8 @@ void create(Simulation *simulation, const Experiment &experiment, const Point &p
         simulation->workloads.push_back(workload_make(experiment, resolved, point.seed, i));
         simulation->pointers.push_back(simulation->workloads.back().workload.get());
     }
-    check(ts_machine_create(&machine, &resolved.config, point.mechanism,
-                            resolved.mechanism_struct(), simulation->pointers.data(), point.seed,
-                            &error),
+    check(ts_machine_create(&machine, &resolved.config, point.mechanism, resolved.subject_struct(),
+                            simulation->pointers.data(), point.seed, &error),
           error);
     simulation->machine.reset(machine);
 }
@@ -179,20 +181,12 @@ void simulate(ts_machine *machine, const RunOptions &options)
     check(ts_machine_finish(machine, &error), error);
 }
 
-} // namespace
-
-RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
-                     const std::string &folder)
+// Writes flushes.csv.zst and the timeline into the folder `work`.
+MachineSummary run_machine(const Experiment &experiment, const Point &point,
+                           const Resolved &resolved, const RunOptions &options,
+                           const std::string &work, StatsFiles *stats)
 {
-    const auto begin = std::chrono::steady_clock::now();
-    const std::string started = now_text();
-    const std::string target = folder + "/" + point.folder;
-    const std::string work = target + ".partial";
-    fs::create_directories(work);
-
-    RunSummary summary;
-    std::memset(&summary, 0, sizeof summary);
-    const Resolved resolved = resolve(experiment, point);
+    MachineSummary summary{};
     ShootdownFile flushes(work + "/flushes.csv", &summary);
     std::unique_ptr<TimelineFile> timeline;
     Simulation simulation;
@@ -212,13 +206,34 @@ RunSummary run_point(const Experiment &experiment, const Point &point, const Run
         timeline->close(ts_engine_now(ts_machine_engine(machine)));
         compress_file(work + "/timeline.json", Compression::Gzip);
     }
+    stats->add_result(summary.result);
+    stats->add_machine(machine);
+    return summary;
+}
+
+} // namespace
+
+RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
+                     const std::string &folder)
+{
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string started = now_text();
+    const std::string target = folder + "/" + point.folder;
+    const std::string work = target + ".partial";
+    fs::create_directories(work);
+
+    RunSummary summary;
     StatsFiles stats;
-    stats.add_result(summary.result);
-    stats.add_machine(machine);
+    const Resolved resolved = resolve(experiment, point);
+    if (experiment.study)
+        summary.counters = study_run(experiment, point, resolved, &stats);
+    else
+        summary.machine = run_machine(experiment, point, resolved, options, work, &stats);
     stats.write(work);
     write_file(work + "/config.resolved.yaml", resolved_yaml(experiment, point, resolved));
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
-    write_file(work + "/run.json", run_json(options, summary, started, wall.count()));
+    write_file(work + "/run.json", run_json(options, experiment.study ? nullptr : &summary.machine,
+                                            started, wall.count()));
     fs::rename(work, target);
     return summary;
 }

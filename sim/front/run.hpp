@@ -19,12 +19,17 @@ struct RunOptions {
     std::vector<std::string> command_line;
 };
 
-// What the summary needs of a run. Plain data: it is sent through a pipe.
-struct RunSummary {
+// What the summary needs of a machine's run. Plain data: it is sent through a pipe.
+struct MachineSummary {
     struct ts_machine_result result;
     uint64_t records; // shootdowns with a critical path
     uint64_t path_total_ps;
     uint64_t path_ps[TS_PATH_PARTS];
+};
+
+struct RunSummary {
+    MachineSummary machine{};
+    std::vector<uint64_t> counters; // a study's struct; empty for machines
 };
 
 // Writes the point's folder below `folder`, under a temporary name until it is complete. Throws:

@@ -92,7 +92,7 @@ Json settings_schema()
         const Json value = value_schema(key);
         Json &nested = properties[section];
         nested["type"] = "object";
-        if (key.scope == KeyScope::Machine) {
+        if (key.scope != KeyScope::Flush) {
             nested["properties"][key.name.substr(dot + 1)] = value;
             nested["additionalProperties"] = false;
         }
@@ -123,12 +123,37 @@ Json workload_schema()
     return {{"oneOf", kinds}};
 }
 
-Json mechanism_schema()
+template <typename Ops> Json table_schema(const Ops *const *table, size_t count)
 {
     Json names = Json::array();
-    for (size_t i = 0; i < ts_flush_table_count; i++)
-        names.push_back(ts_flush_table[i]->name);
+    for (size_t i = 0; i < count; i++)
+        names.push_back(table[i]->name);
     return {{"enum", names}};
+}
+
+Json mechanism_schema()
+{
+    return table_schema(ts_flush_table, ts_flush_table_count);
+}
+
+// A study's parameters may stand in a section of its own at the top.
+void add_studies(Json *properties, const Json &settings)
+{
+    (*properties)["study"] = table_schema(ts_study_table, ts_study_table_count);
+    (*properties)["machines"] = {{"description", "Short for platforms that differ in the machine"},
+                                 {"type", {"array", "string"}},
+                                 {"items", {{"type", "string"}}}};
+    for (size_t i = 0; i < ts_study_table_count; i++)
+        if (const ts_param_table *params = ts_study_table[i]->params)
+            (*properties)[params->prefix] = settings["properties"][params->prefix];
+}
+
+// What goes with `study` and what does not.
+Json study_rules()
+{
+    const Json of_machines = {
+        {"anyOf", {{{"required", {"mechanisms"}}}, {{"required", {"baseline"}}}}}};
+    return {{"study", {{"not", of_machines}}}, {"machines", {"study"}}};
 }
 
 Json sweep_schema()
@@ -173,12 +198,15 @@ void command_schema()
          {{"type", "object"}, {"properties", platform}, {"additionalProperties", false}}}};
     properties["sweep"] = sweep_schema();
     properties["set"] = settings;
+    const Json all_settings = settings_schema();
+    add_studies(&properties, all_settings);
     const Json schema = {{"$schema", "http://json-schema.org/draft-07/schema#"},
                          {"title", "tlbstorm experiment"},
                          {"type", "object"},
                          {"properties", properties},
                          {"additionalProperties", false},
-                         {"definitions", {{"settings", settings_schema()}}}};
+                         {"dependencies", study_rules()},
+                         {"definitions", {{"settings", all_settings}}}};
     std::printf("%s\n", schema.dump(1).c_str());
 }
 

@@ -98,6 +98,12 @@ void StatsFiles::add_machine(const ts_machine *machine)
     ts_machine_visit_stats(machine, visit, this);
 }
 
+void StatsFiles::add_column(const std::string &name, const std::string &unit, double value)
+{
+    json_["groups"]["columns"][name] = {{"value", value}, {"unit", unit}};
+    csv_ += "columns," + name + "," + unit + "," + number(value) + "\n";
+}
+
 void StatsFiles::write(const std::string &folder) const
 {
     write_file(folder + "/stats.json", json_.dump(1) + "\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// stats.json, stats.csv and histograms.csv of one run. Whole numbers only, no clock, no host: equal
-// runs compare equal with cmp.
+// stats.json, stats.csv and histograms.csv of one run. No clock, no host: equal runs compare equal
+// with cmp. All numbers are whole but for the columns of a study.
 #ifndef TS_SIM_FRONT_STATS_FILES_HPP
 #define TS_SIM_FRONT_STATS_FILES_HPP
 
@@ -20,11 +20,14 @@ class StatsFiles
     void add_result(const struct ts_machine_result &result);
     // Adds the groups of the models.
     void add_machine(const ts_machine *machine);
+    // Adds one group.
+    void add_table(const ts_stat_table &table, const void *base);
+    // Adds to the group "columns".
+    void add_column(const std::string &name, const std::string &unit, double value);
     void write(const std::string &folder) const;
 
   private:
     static void visit(void *user, const ts_stat_table *table, const void *base);
-    void add_table(const ts_stat_table &table, const void *base);
     void add_value(const std::string &group, const std::string &name, const std::string &unit,
                    uint64_t value);
     void add_hist(const std::string &group, const ts_stat &row, const ts_hist &hist);

@@ -21,6 +21,7 @@ ts_mmu_params costs()
     p.walk_start_cycles = kStart;
     p.fetch_cycles = kFetch;
     p.leaf_fetch_cycles = kLeaf;
+    p.ad_update_cycles = 0;
     return p;
 }
 
@@ -38,7 +39,7 @@ TEST(WalkTiming, HitsCostWhatTheirLevelCosts)
     PageTable table;
     table.map(0, 0);
     table.map(kPage, kPage);
-    ts_mmu_context ctx{0, 1, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
     EXPECT_EQ(mmu.access(ctx, 0).cycles, walkOf(4));
     EXPECT_EQ(mmu.access(ctx, 0).cycles, kL1);
     mmu.access(ctx, kPage); /* takes the only L1 entry */
@@ -58,7 +59,7 @@ TEST(WalkTiming, WithoutASecondLevelNobodyWaitsForIt)
     Mmu mmu(p);
     PageTable table;
     table.map(0, 0);
-    ts_mmu_context ctx{0, 1, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
     EXPECT_EQ(mmu.access(ctx, 0).cycles, walkOf(4) - kL2);
     EXPECT_EQ(mmu.access(ctx, 0).cycles, kL1);
 }
@@ -70,7 +71,7 @@ TEST(WalkTiming, ColdNativeWalksFetchOncePerLevel)
             Mmu mmu(costs());
             PageTable table(levels);
             table.map(kGiB, 0, leaf);
-            ts_mmu_context ctx{0, 1, table.pt, nullptr};
+            ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
             auto out = mmu.access(ctx, kGiB);
             uint64_t n = levels - leaf;
             EXPECT_EQ(mmu.stats().walk_fetches, n);
@@ -99,7 +100,7 @@ TEST(WalkTiming, WalksStartAtTheDeepestCachedTable)
                     continue;
                 table.map(0, 0);
                 table.map(other, kPage);
-                ts_mmu_context ctx{0, 1, table.pt, nullptr};
+                ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
                 mmu.access(ctx, 0);
                 uint64_t n = levels;
                 for (uint32_t level = 3; level >= 1; level--)
@@ -119,7 +120,7 @@ TEST(WalkTiming, AfterInvlpgTheNextWalkIsCold)
     PageTable table;
     table.map(0, 0);
     table.map(kPage, kPage);
-    ts_mmu_context ctx{0, 1, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
     mmu.access(ctx, 0);
     EXPECT_EQ(mmu.access(ctx, kPage).cycles, walkOf(1));
     /* It names page 1, but takes every table of the PCID. */
@@ -139,7 +140,7 @@ struct Nested {
     }
     ts_mmu_context ctx() const
     {
-        return {1, 1, guest.pt, host.pt};
+        return {1, 1, 0, guest.pt, host.pt};
     }
     PageTable guest, host;
 };
@@ -249,7 +250,7 @@ TEST(WalkTiming, AFaultCostsTheFetchesThatFoundIt)
         Mmu mmu(costs());
         PageTable table;
         table.map(0, 0);
-        ts_mmu_context ctx{0, 1, table.pt, nullptr};
+        ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
         uint64_t va = UINT64_C(1) << TS_PT_SHIFT(d);
         auto out = mmu.access(ctx, va);
         EXPECT_EQ(out.result, TS_MMU_FAULT_STAGE1);
@@ -287,16 +288,45 @@ TEST(WalkTiming, BusyCyclesOfInvalidations)
     for (uint64_t rate : {0, 1, 3, 4, 1000}) {
         p.sweep_sets_per_cycle = rate;
         Mmu mmu(p);
-        uint64_t sets = p.l2_entries / p.l2_ways;
+        uint64_t sets = p.l2_entries / p.l2_ways, now = 0;
         uint64_t sweep = rate == 0 ? 1 : (sets + rate - 1) / rate;
-        EXPECT_EQ(mmu.invalidate(ts_inval_invlpg(1, 1, 0)), 2u);
-        EXPECT_EQ(mmu.invalidate(ts_inval_tlbi_vae1(1, 1, 0, true, 1)), 1u);
-        EXPECT_EQ(mmu.invalidate(ts_inval_tlbi_rvae1(1, 1, 0, 32 * kPage, true)), 33u);
+        auto busy = [&](const ts_tlb_inval &inval) {
+            return mmu.invalidate(inval, now += 1000000); /* long after the one before */
+        };
+        EXPECT_EQ(busy(ts_inval_invlpg(1, 1, 0)), 2u);
+        EXPECT_EQ(busy(ts_inval_tlbi_vae1(1, 1, 0, true, 1)), 1u);
+        EXPECT_EQ(busy(ts_inval_tlbi_rvae1(1, 1, 0, 32 * kPage, true)), 33u);
         /* 1024 pages: a sweep of all but the L1 for 2M pages, which probes for two. */
-        EXPECT_EQ(mmu.invalidate(ts_inval_tlbi_rvae1(1, 1, 0, 1024 * kPage, true)),
+        EXPECT_EQ(busy(ts_inval_tlbi_rvae1(1, 1, 0, 1024 * kPage, true)),
                   std::max<uint64_t>(sweep, 2));
-        EXPECT_EQ(mmu.invalidate(ts_inval_tlbi_aside1(1, 1)), sweep);
-        EXPECT_EQ(mmu.invalidate(ts_inval_tlbi_vmalle1(1)), sweep);
+        EXPECT_EQ(busy(ts_inval_tlbi_aside1(1, 1)), sweep);
+        EXPECT_EQ(busy(ts_inval_tlbi_vmalle1(1)), sweep);
+        EXPECT_EQ(busy(ts_inval_nothing()), 1u);
+        /* A flash clear, whatever the tags, needs no sweep. */
+        ts_tlb_inval all = ts_inval_svm_flush_all();
+        all.any_thread = true;
+        EXPECT_EQ(busy(all), 1u);
+    }
+}
+
+/* A hint of the granule or the level leaves the others out; runs are probed for where there are. */
+TEST(WalkTiming, ProbesOfAnAddressFormAreThoseOfTheSizesInUse)
+{
+    for (bool contiguous : {false, true}) {
+        ts_mmu_params p = costs();
+        p.contiguous = contiguous;
+        Mmu mmu(p);
+        uint64_t now = 0;
+        auto busy = [&](const ts_tlb_inval &inval) { return mmu.invalidate(inval, now += 1000); };
+        auto page = ts_inval_tlbi_vae1(0, 1, 0, true, 0);
+        EXPECT_EQ(busy(page), contiguous ? 4u : 2u); /* 4K, 2M; and 64K, 32M */
+        PageTable table(3, TS_GRANULE_64K);
+        table.map(0, 0);
+        mmu.access(ts_mmu_context{0, 1, 0, table.pt, nullptr}, 0);
+        /* 64K, 512M; and runs of 2M. One of 16G has its own structure. */
+        EXPECT_EQ(busy(page), contiguous ? 3u : 2u);
+        EXPECT_EQ(busy(ts_inval_with_hint(page, 1 + TS_GRANULE_4K, 0)), 1u);
+        EXPECT_EQ(busy(ts_inval_with_hint(page, 1 + TS_GRANULE_64K, 1)), contiguous ? 2u : 1u);
     }
 }
 

@@ -16,7 +16,7 @@ struct Native {
     }
     ts_mmu_context ctx(uint16_t asid = 1) const
     {
-        return {0, asid, table.pt, nullptr};
+        return {0, asid, 0, table.pt, nullptr};
     }
     PageTable table;
     Mmu mmu;
@@ -28,7 +28,7 @@ struct Nested {
     }
     ts_mmu_context ctx(uint16_t asid = 1, uint16_t vmid = 1) const
     {
-        return {vmid, asid, guest.pt, host.pt};
+        return {vmid, asid, 0, guest.pt, host.pt};
     }
     PageTable guest, host;
     Mmu mmu;
@@ -51,31 +51,50 @@ TEST(Mmu, DefaultsAreWithinTheirBoundsAndMakeAnMmu)
 /* The names in the configuration are those of the policies' files. */
 TEST(Mmu, ReplacementNamesAreTheTables)
 {
-    const ts_param *row = ts_param_find(&ts_mmu_param_table, "replacement");
-    ASSERT_NE(row, nullptr);
-    size_t n = 0;
-    for (; row->enum_names[n]; n++) {
-        ASSERT_LT(n, ts_replacement_table_count);
-        EXPECT_STREQ(row->enum_names[n], ts_replacement_table[n]->name);
-        ts_mmu_params params = defaults();
-        params.replacement = n;
-        Mmu mmu(params);
+    for (const char *key : {"replacement", "l1_replacement", "walk_replacement"}) {
+        const ts_param *row = ts_param_find(&ts_mmu_param_table, key);
+        ASSERT_NE(row, nullptr);
+        size_t n = 0;
+        for (; row->enum_names[n]; n++) {
+            ASSERT_LT(n, ts_replacement_table_count);
+            EXPECT_STREQ(row->enum_names[n], ts_replacement_table[n]->name);
+            ts_mmu_params params = defaults();
+            params.replacement = params.l1_replacement = params.walk_replacement = n;
+            Mmu mmu(params);
+        }
+        EXPECT_EQ(n, ts_replacement_table_count);
+        EXPECT_EQ(row->max, n - 1);
     }
-    EXPECT_EQ(n, ts_replacement_table_count);
-    EXPECT_EQ(row->max, n - 1);
+}
+
+TEST(Mmu, NamesOfChoicesAreThoseOfTheHeader)
+{
+    auto name = [](const char *key, uint64_t i) {
+        const ts_param *row = ts_param_find(&ts_mmu_param_table, key);
+        return row != nullptr && i <= row->max ? std::string(row->enum_names[i]) : "";
+    };
+    for (const char *key : {"l1_smt", "l2_smt", "walk_smt"}) {
+        EXPECT_EQ(name(key, TS_MMU_SMT_OWN), "own");
+        EXPECT_EQ(name(key, TS_MMU_SMT_PARTITION), "partition");
+        EXPECT_EQ(name(key, TS_MMU_SMT_SHARE), "share");
+    }
+    EXPECT_EQ(name("inclusion", TS_MMU_NON_INCLUSIVE), "non_inclusive");
+    EXPECT_EQ(name("inclusion", TS_MMU_INCLUSIVE), "inclusive");
+    EXPECT_EQ(name("inclusion", TS_MMU_EXCLUSIVE), "exclusive");
 }
 
 TEST(Mmu, RefusesImpossibleStructuresByName)
 {
     ts_mmu *m = nullptr;
     ts_error err{};
+    ts_mmu_wiring wiring{};
     ts_mmu_params params = defaults();
     params.l2_ways = 7;
-    EXPECT_EQ(ts_mmu_create(&m, &params, 1, 0, &err), TS_ERR_USER);
+    EXPECT_EQ(ts_mmu_create(&m, &params, 1, &wiring, &err), TS_ERR_USER);
     EXPECT_NE(std::string(err.message).find("mmu.l2:"), std::string::npos) << err.message;
     params = defaults();
     params.replacement = 99;
-    EXPECT_EQ(ts_mmu_create(&m, &params, 1, 0, &err), TS_ERR_USER);
+    EXPECT_EQ(ts_mmu_create(&m, &params, 1, &wiring, &err), TS_ERR_USER);
 }
 
 TEST(Mmu, TranslatesEverySizeToTheByte)
@@ -335,7 +354,7 @@ TEST(Mmu, VmsAreSeparate)
     EXPECT_FALSE(v.mmu.cached(v.ctx(1, 1), 0));
     EXPECT_TRUE(v.mmu.cached(v.ctx(1, 2), 0));
     EXPECT_EQ(v.mmu.stats().full_flushes, 1u);
-    v.mmu.invalidate(ts_inval_invept_global());
+    v.mmu.invalidate(ts_inval_tlbi_alle1());
     EXPECT_FALSE(v.mmu.cached(v.ctx(1, 2), 0));
 }
 
@@ -366,7 +385,7 @@ struct Fractured : Nested {
     }
     ts_mmu_context hostCtx() const
     {
-        return {0, 1, native.pt, nullptr};
+        return {0, 1, 0, native.pt, nullptr};
     }
     PageTable native;
 };

@@ -24,10 +24,10 @@ class Oracle : public testing::Test
     Oracle()
     {
         ts_error err{};
-        ts_pt_frames f{next_table, drop_table, &tables};
+        ts_pt_frames f{next_table, drop_table, &tables, nullptr, nullptr};
         EXPECT_EQ(ts_engine_create(&engine, nullptr, &err), TS_OK);
-        EXPECT_EQ(ts_pgtable_create(&mm.pgtable, 4, &f, &err), TS_OK);
-        EXPECT_EQ(ts_pgtable_create(&stage2, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&mm.pgtable, TS_GRANULE_4K, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&stage2, TS_GRANULE_4K, 4, &f, &err), TS_OK);
         EXPECT_EQ(ts_oracle_create(&o, &err), TS_OK);
         mm.guest = &guest;
         domain.engine = engine;

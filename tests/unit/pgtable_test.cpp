@@ -1,90 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/mmu/pgtable.h"
+#include "tests/pgtable_fixture.hpp"
 
-#include <gtest/gtest.h>
-
-#include <set>
 #include <vector>
 
 namespace
 {
 
-constexpr uint64_t kPage = 4096, kMiB = UINT64_C(1) << 20, kGiB = UINT64_C(1) << 30;
-constexpr uint64_t kTwoMiB = 2 * kMiB;
-constexpr uint64_t kKernel = UINT64_C(0xffff888000000000);
-
-/* Hands out frames in order and knows which are in use. */
-struct Table {
-    explicit Table(uint32_t levels = 4)
-    {
-        ts_pt_frames frames{};
-        frames.alloc_table = [](void *user) {
-            auto *self = static_cast<Table *>(user);
-            self->next += kPage;
-            self->frames_used.insert(self->next);
-            return self->next;
-        };
-        frames.free_table = [](void *user, uint64_t address) {
-            auto *self = static_cast<Table *>(user);
-            EXPECT_EQ(self->frames_used.erase(address), 1u);
-            self->freed_order.push_back(address);
-        };
-        frames.user = this;
-        ts_error err{};
-        EXPECT_EQ(ts_pgtable_create(&pt, levels, &frames, &err), TS_OK) << err.message;
-    }
-    ~Table()
-    {
-        ts_pgtable_destroy(pt);
-        EXPECT_TRUE(frames_used.empty()) << "frames were not given back";
-    }
-    Table(const Table &) = delete;
-    uint32_t map(uint64_t va, uint32_t level = 0, bool writable = true)
-    {
-        ts_pte pte{};
-        pte.level = static_cast<uint8_t>(level);
-        pte.size_shift = static_cast<uint8_t>(TS_PT_SHIFT(level));
-        pte.target = (va & (512 * kGiB - 1)) + 1024 * kGiB;
-        pte.writable = writable;
-        return ts_pgtable_map(pt, va, &pte);
-    }
-    bool has(uint64_t va) const
-    {
-        ts_pte pte;
-        return ts_pgtable_lookup(pt, va, &pte);
-    }
-    uint64_t clear(uint64_t start, uint64_t end)
-    {
-        uint64_t resume = 0;
-        uint64_t n = ts_pgtable_clear(pt, start, end, UINT64_MAX, nullptr, nullptr, &resume);
-        EXPECT_EQ(resume, end);
-        return n;
-    }
-    std::vector<uint32_t> freeTables(uint64_t start, uint64_t end, uint64_t floor, uint64_t ceiling)
-    {
-        std::vector<uint32_t> freed(TS_PT_LEVELS_MAX, 99);
-        uint32_t total = ts_pgtable_free_tables(pt, start, end, floor, ceiling, freed.data());
-        uint32_t sum = 0;
-        for (uint32_t n : freed)
-            sum += n;
-        EXPECT_EQ(total, sum);
-        return freed;
-    }
-    uint64_t next = 64 * kGiB;
-    std::set<uint64_t> frames_used;
-    std::vector<uint64_t> freed_order;
-    ts_pgtable *pt = nullptr;
-};
-
-using Freed = std::vector<uint32_t>;
+using namespace pgtable_fixture;
 
 TEST(PgTable, RefusesOtherLevels)
 {
-    ts_pgtable *pt = nullptr;
-    ts_pt_frames frames{};
-    ts_error err{};
-    EXPECT_EQ(ts_pgtable_create(&pt, 3, &frames, &err), TS_ERR_USER);
-    EXPECT_EQ(ts_pgtable_create(&pt, 6, &frames, &err), TS_ERR_USER);
+    const uint32_t least[TS_GRANULES] = {4, 3, 2};
+    for (uint32_t granule = 0; granule < TS_GRANULES; granule++)
+        for (uint32_t levels = 0; levels < 8; levels++) {
+            if (levels == least[granule] || levels == least[granule] + 1)
+                continue;
+            ts_pgtable *pt = nullptr;
+            ts_pt_frames frames{};
+            ts_error err{};
+            EXPECT_EQ(
+                ts_pgtable_create(&pt, static_cast<ts_granule>(granule), levels, &frames, &err),
+                TS_ERR_USER);
+        }
 }
 
 TEST(PgTable, TheFirstPageOfALevelNeedsItsTables)
@@ -100,7 +37,7 @@ TEST(PgTable, TheFirstPageOfALevelNeedsItsTables)
         EXPECT_EQ(t.map(512 * kGiB, 1), 2u);
         EXPECT_EQ(ts_pgtable_leaves(t.pt), 6u);
         EXPECT_EQ(ts_pgtable_tables(t.pt), 1u + (levels - 1) + 1 + 2 + 2);
-        EXPECT_EQ(t.frames_used.size(), ts_pgtable_tables(t.pt));
+        EXPECT_EQ(t.frames.live.size(), ts_pgtable_tables(t.pt));
     }
 }
 
@@ -347,11 +284,11 @@ TEST(PgTable, AWholeMappingFreesItsTablesDeepestFirst)
         t.map(s + p * kPage);
     EXPECT_EQ(t.clear(s, s + pages * kPage), pages);
     EXPECT_EQ(t.freeTables(s, s + pages * kPage, 0, 0), (Freed{32, 1, 1, 0, 0}));
-    ASSERT_EQ(t.freed_order.size(), 34u);
+    ASSERT_EQ(t.frames.singly.size(), 34u);
     /* alloc order: root, PUD, PMD, then the PTE tables. */
     uint64_t root = ts_pgtable_root(t.pt);
-    EXPECT_EQ(t.freed_order[32], root + 2 * kPage);
-    EXPECT_EQ(t.freed_order[33], root + kPage);
+    EXPECT_EQ(t.frames.singly[32], root + 2 * kPage);
+    EXPECT_EQ(t.frames.singly[33], root + kPage);
 }
 
 TEST(PgTable, WalkFetchesFromEachTableTopFirst)
@@ -430,6 +367,11 @@ TEST(PgTableDeathTest, MisuseIsCaught)
     EXPECT_DEATH(t.map(kPage + 1), "va");
     t.map(kTwoMiB, 1);
     EXPECT_DEATH(t.clear(kTwoMiB, kTwoMiB + kPage), "start");
+    ts_pt_broken broken{};
+    ASSERT_TRUE(ts_pgtable_break(t.pt, 0, 0, &broken));
+    EXPECT_DEATH(ts_pgtable_make_table(t.pt, &broken), "level");
+    ts_pgtable_make_again(t.pt, &broken);
+    EXPECT_DEATH(ts_pgtable_make_again(t.pt, &broken), "broken");
 }
 
 } // namespace

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Draws page walks and walk cycles of an access for every machine, native against nested and base
+against larger pages, a row of panels for each access pattern, from DIR/summary.csv into
+DIR/tlb_profile.png and .svg.
+
+Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
+
+import argparse
+import os
+import sys
+
+NAME = "tlb_profile"
+REGIME, PAGE, PATTERN = "tlb_profile.regime", "tlb_profile.page", "workload.pattern"
+KEYS = ("study", "metric", "unit", "mean", "ci95", "n")
+SWEPT = ("platform", REGIME, PAGE)
+# Metric, title, label of the axis, factor to its unit.
+PANELS = (("walk_ratio", "page walks", "walks per 100 accesses", 100),
+          ("walk_cycles_per_access", "walk cycles", "cycles per access", 1))
+PAGES = ("base", "contiguous", "large", "giant")
+COLOURS = {"base": "#1f77b4", "contiguous": "#2ca02c", "large": "#d95f02", "giant": "#7b3294"}
+# Nested is open and larger, so that both show where they are equal.
+MARKS = {"native": {"marker": "o", "markersize": 5.5},
+         "nested": {"marker": "D", "markersize": 8.5, "markerfacecolor": "none"}}
+
+
+class InputError(Exception):
+    pass
+
+
+def read(pandas, path):
+    try:
+        table = pandas.read_csv(path, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is not there: run the experiment first") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    for key in KEYS + SWEPT:
+        if key not in table.columns:
+            raise InputError(f"{path}: no column {key}")
+    if PATTERN not in table.columns:
+        table[PATTERN] = ""
+    table = table[table["metric"].isin([panel[0] for panel in PANELS])].copy()
+    for key in ("mean", "ci95"):
+        table[key] = pandas.to_numeric(table[key], errors="coerce")
+    table["ci95"] = table["ci95"].fillna(0) # a single repetition has none
+    if table["mean"].isna().any():
+        raise InputError(f"{path}: a mean is not a number")
+    for key, known in ((REGIME, MARKS), (PAGE, COLOURS)):
+        unknown = sorted(set(table[key]) - set(known))
+        if unknown:
+            raise InputError(f"{path}: {key} is {unknown[0]!r}, which this figure does not know")
+    others = [c for c in table.columns
+              if c not in KEYS + SWEPT + (PATTERN,) and table[c].nunique() > 1]
+    if others:
+        raise InputError(f"{path}: also sweeps {', '.join(others)}; this figure shows one value")
+    for metric, *_ in PANELS:
+        if metric not in set(table["metric"]):
+            raise InputError(f"{path}: no rows of the metric {metric}")
+    if table.duplicated(list(SWEPT) + [PATTERN, "metric"]).any():
+        raise InputError(f"{path}: a point appears twice")
+    return table
+
+
+def draw_panel(axes, rows, platforms, pages):
+    """A line a machine and page size, from native to nested."""
+    for index, page in enumerate(pages):
+        shift = 0.5 * ((index + 0.5) / len(pages) - 0.5)
+        of_page = rows[rows[PAGE] == page]
+        spans = of_page.groupby("platform")["mean"].agg(["min", "max"])
+        for platform, span in spans.iterrows():
+            axes.plot([span["min"], span["max"]], [platforms.index(platform) + shift] * 2,
+                      color=COLOURS[page], linewidth=1.6, alpha=0.5, zorder=1)
+        for regime, mark in MARKS.items():
+            points = of_page[of_page[REGIME] == regime]
+            places = [platforms.index(p) + shift for p in points["platform"]]
+            axes.errorbar(points["mean"], places, xerr=points["ci95"], linestyle="none",
+                          color=COLOURS[page], capsize=2, elinewidth=1, markeredgewidth=1.4, **mark)
+    for place in range(0, len(platforms), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="#000000", alpha=0.045, linewidth=0, zorder=0)
+    axes.set_ylim(len(platforms) - 0.5, -0.5)
+    axes.set_yticks(range(len(platforms)), platforms)
+    axes.tick_params(axis="y", length=0)
+    most = (rows["mean"] + rows["ci95"]).max()
+    axes.set_xlim((-0.03 * most, 1.04 * most) if most > 0 else (-0.03, 1)) # whole marks at 0
+    axes.grid(True, axis="x", linewidth=0.4, alpha=0.6)
+
+
+def legend_of(figure, lines, pages, regimes):
+    handles = [lines.Line2D([], [], color=COLOURS[page], linewidth=4, alpha=0.8) for page in pages]
+    handles += [lines.Line2D([], [], color="black", linestyle="none", markeredgewidth=1.4,
+                             **MARKS[regime]) for regime in regimes]
+    figure.legend(handles, [f"{page} pages" for page in pages] + regimes,
+                  loc="lower center", ncols=len(handles), frameon=False)
+
+
+def draw(pyplot, lines, table):
+    platforms = list(dict.fromkeys(table["platform"]))
+    patterns = list(dict.fromkeys(table[PATTERN]))
+    pages = [page for page in PAGES if page in set(table[PAGE])]
+    regimes = [regime for regime in MARKS if regime in set(table[REGIME])]
+    height = 1.3 + len(patterns) * (1 + 0.16 * len(platforms) * (len(pages) + 0.4))
+    figure, grid = pyplot.subplots(len(patterns), len(PANELS), squeeze=False, sharey=True,
+                                   layout="constrained", figsize=(11.5, height))
+    for pattern, row in zip(patterns, grid):
+        for (metric, title, label, factor), axes in zip(PANELS, row):
+            rows = table[(table[PATTERN] == pattern) & (table["metric"] == metric)]
+            rows = rows.assign(mean=rows["mean"] * factor, ci95=rows["ci95"] * factor)
+            draw_panel(axes, rows, platforms, pages)
+            axes.set_title(f"{pattern}: {title}" if pattern else title)
+            axes.set_xlabel(label)
+    legend_of(figure, lines, pages, regimes)
+    foot = 0.35 / height # the legend's
+    figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
+    runs = table["n"].unique()
+    repeats = f", n = {runs[0]}" if len(runs) == 1 else ""
+    figure.suptitle(f"Translation on one core (mean, bars: 95% confidence interval{repeats})")
+    return figure
+
+
+def save(figure, folder):
+    """Each file appears whole or not at all; the same input gives the same bytes."""
+    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        path = os.path.join(folder, f"{NAME}.{suffix}")
+        figure.savefig(path + ".tmp", format=suffix, dpi=130, metadata=metadata)
+        os.replace(path + ".tmp", path)
+        print(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("folder", metavar="DIR", help="result folder with summary.csv")
+    folder = parser.parse_args().folder
+    try:
+        import matplotlib
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as pyplot
+        import pandas
+        from matplotlib import lines
+    except ImportError as error:
+        print(f"plot_tlb_profile.py: {error}. Install python3-matplotlib and python3-pandas "
+              "(scripts/setup does) and use /usr/bin/python3.", file=sys.stderr)
+        return 3
+    matplotlib.rcParams["svg.hashsalt"] = NAME
+    try:
+        table = read(pandas, os.path.join(folder, "summary.csv"))
+        save(draw(pyplot, lines, table), folder)
+    except InputError as error:
+        print(f"plot_tlb_profile.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"plot_tlb_profile.py: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
