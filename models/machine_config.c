@@ -87,6 +87,26 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
     return TS_OK;
 }
 
+/* What the interrupt controllers of host and guests can address and do. */
+static enum ts_status check_interrupts(const struct ts_machine_config *c, struct ts_error *err)
+{
+    const struct ts_interrupt_params *ip = &c->interrupt;
+    struct ts_topology t;
+    uint32_t highest = 0;
+    enum ts_status s = ts_topology_init(&t, &c->topology, err);
+    if (s != TS_OK)
+        return s;
+    for (uint32_t i = 0; i < t.ncpus; i++)
+        highest = t.apic_id[i] > highest ? t.apic_id[i] : highest;
+    s = ts_interrupt_check_mode((enum ts_intr_mode)ip->mode, t.ncpus, highest, "interrupt.mode",
+                                err);
+    ts_topology_fini(&t);
+    if (s != TS_OK || ts_machine_is_bare(c))
+        return s;
+    return ts_hypervisor_check(&c->hypervisor, (enum ts_arch)c->topology.arch,
+                               (enum ts_intr_mode)ip->guest_mode, ts_machine_vcpus(c), err);
+}
+
 enum ts_status ts_machine_check(const struct ts_machine_config *config,
                                 const struct ts_flush_ops *mechanism, struct ts_error *err)
 {
@@ -117,5 +137,6 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
                             "an x2apic mode on x86 (topology.arch)");
     if (config->guest.nr_dyn_asids > TS_ASIDS_MAX)
         return ts_error_set(err, TS_ERR_USER, "guest.nr_dyn_asids is more than %d", TS_ASIDS_MAX);
-    return check_needs(config, mechanism, err);
+    enum ts_status s = check_interrupts(config, err);
+    return s == TS_OK ? check_needs(config, mechanism, err) : s;
 }

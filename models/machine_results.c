@@ -152,6 +152,8 @@ enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
                             m->nguests);
     struct verdict v = {TS_OK, err};
     ts_machine_visit_stats(m, check_table, &v);
+    if (v.status == TS_OK)
+        v.status = ts_interconnect_check(m->interconnect, err);
     return v.status == TS_OK ? check_time(m, err) : v.status;
 }
 

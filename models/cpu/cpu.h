@@ -31,16 +31,21 @@
 extern "C" {
 #endif
 
-/* In order of priority: the lowest pending bit is taken first. */
+/* In order of priority: the lowest pending bit is taken first. That is the order of Linux's vector
+ * numbers on x86, highest first (models/interrupt/lapic.h; tests/unit/interrupt_order_test.cpp),
+ * and on arm64 of its SGI numbers, lowest first, before the timer's PPI. */
 enum ts_vector {
-    TS_VEC_KICK = 0, /* host: leave guest mode (KVM request, IPI_CALL with an empty function) */
-    TS_VEC_CALL = 1, /* call function (single or mask) */
-    TS_VEC_RESCHED = 2,
-    TS_VEC_TIMER = 3, /* a sleeping task's timer has run out on this CPU */
-    TS_VEC_TICK = 4,
-    TS_VEC_POSTED = 5, /* posted-interrupt notification: never pending, see hypervisor */
-    TS_VECTORS = 6
+    TS_VEC_RESCHED = 0,
+    TS_VEC_KICK = 1,   /* host: leave guest mode (KVM request, IPI_CALL with an empty function) */
+    TS_VEC_CALL = 2,   /* call function (single or mask) */
+    TS_VEC_WAKEUP = 3, /* host: a blocked vCPU has been posted an interrupt by hardware */
+    TS_VEC_TIMER = 4,  /* a sleeping task's timer has run out on this CPU */
+    TS_VEC_TICK = 5,
+    TS_VEC_POSTED = 6, /* posted-interrupt notification: never pending, see hypervisor */
+    TS_VECTORS = 7
 };
+/* The vector numbers that Linux gives them on x86. */
+extern const uint8_t ts_vector_numbers[TS_VECTORS];
 
 /* Where a CPU's time goes; every picosecond of a CPU that exists is in one of them. */
 enum ts_cpu_mode {

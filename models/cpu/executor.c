@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Execution: how the code on fibers lets time pass, and how interrupts and exits cut in. */
 #include "models/cpu/cpu_private.h"
+#include "models/interrupt/lapic.h"
 
 static void on_park_event(struct ts_engine *engine, struct ts_event *event)
 {
@@ -62,8 +63,17 @@ void ts_cpu_kick(struct ts_cpu *pcpu)
         unpark(pcpu);
 }
 
-static const char *const vector_names[TS_VECTORS] = {"kick",  "call function", "reschedule",
-                                                     "timer", "tick",          "posted"};
+static const char *const vector_names[TS_VECTORS] = {
+    [TS_VEC_RESCHED] = "reschedule", [TS_VEC_KICK] = "kick",   [TS_VEC_CALL] = "call function",
+    [TS_VEC_WAKEUP] = "wake-up",     [TS_VEC_TIMER] = "timer", [TS_VEC_TICK] = "tick",
+    [TS_VEC_POSTED] = "posted"};
+
+/* A kick is a call with an empty function; a timer and a tick are one interrupt with two causes. */
+const uint8_t ts_vector_numbers[TS_VECTORS] = {
+    [TS_VEC_RESCHED] = TS_LINUX_RESCHEDULE, [TS_VEC_KICK] = TS_LINUX_CALL_FUNCTION,
+    [TS_VEC_CALL] = TS_LINUX_CALL_FUNCTION, [TS_VEC_WAKEUP] = TS_LINUX_POSTED_INTR_WAKEUP,
+    [TS_VEC_TIMER] = TS_LINUX_LOCAL_TIMER,  [TS_VEC_TICK] = TS_LINUX_LOCAL_TIMER,
+    [TS_VEC_POSTED] = TS_LINUX_POSTED_INTR};
 
 /* A vector has been accepted: the handler runs nested on the interrupted task's fiber. */
 static void take_interrupt(struct ts_task *self)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operating system's frame: CPUs, physical frames, interrupts and IPIs. */
+/* The operating system's frame: CPUs, physical frames and interrupts taken. */
 #include <stdlib.h>
 
 #include "models/flush/flush.h"
@@ -111,74 +111,6 @@ void ts_guest_switch_out(struct ts_task *self, struct ts_task *next)
         ts_switch_mm(self, thread->mm);
     else
         ts_enter_lazy_tlb(self);
-}
-
-/* Which targets share one register write: all by a shorthand, 16 of a cluster or of an SGI's
- * affinity group, or one each (x86.md 2.5). */
-static uint32_t write_group(const struct ts_guest *g, const struct ts_interrupt_params *ip,
-                            bool broadcast, uint32_t n, uint32_t cpu)
-{
-    uint64_t mode = g->bare_metal ? ip->mode : ip->guest_mode;
-    uint32_t id = g->bare_metal ? g->topology->apic_id[cpu] : cpu;
-    if (broadcast && n > 1 && ip->shorthand)
-        return 0;
-    if (mode == TS_INTR_X2APIC_CLUSTER)
-        return (uint32_t)(id / ip->cluster_size);
-    return mode == TS_INTR_GIC_SGI ? id / 16 : id;
-}
-
-static void icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
-                      enum ts_vector vector)
-{
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    g->stats.icr_writes++;
-    if (!g->bare_metal) {
-        ts_hypervisor_icr_write(self, targets, n, vector);
-        return;
-    }
-    ts_task_work(self, g->interrupt_params.icr_write_cycles);
-    ts_interrupt_count_write(g->interrupt);
-    for (uint32_t i = 0; i < n; i++)
-        ts_interrupt_send(g->interrupt, self->cpu->id, targets[i], vector, 0);
-}
-
-void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
-                       enum ts_vector vector)
-{
-    const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    const struct ts_interrupt_params *ip = &g->interrupt_params;
-    uint32_t first = 0;
-    while (first < n) {
-        uint32_t group = write_group(g, ip, broadcast, n, targets[first]);
-        uint32_t end = first + 1;
-        while (end < n && write_group(g, ip, broadcast, n, targets[end]) == group)
-            end++;
-        icr_write(self, targets + first, end - first, vector);
-        first = end;
-    }
-}
-
-bool ts_guest_wake_polling(struct ts_task *self, struct ts_guest_cpu *target)
-{
-    if (!target->cpu->polling)
-        return false;
-    ts_task_line(self, &target->resched_line, TS_LINE_RMW);
-    return target->cpu->polling;
-}
-
-void ts_guest_send_resched(struct ts_task *self, struct ts_cpu *target)
-{
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    uint32_t id = target->id;
-    if (ts_guest_wake_polling(self, &g->cpus[id])) {
-        ts_cpu_kick(target);
-        return;
-    }
-    g->stats.resched_ipis++;
-    /* The register belongs to one CPU: no migration between its write and what follows. */
-    ts_preempt_disable(self);
-    ts_guest_send_ipi(self, &id, 1, false, TS_VEC_RESCHED);
-    ts_preempt_enable(self);
 }
 
 static void bare_metal_idle(struct ts_task *self)

@@ -13,6 +13,7 @@
 #include "models/cpu/cpu.h"
 #include "models/dvm/dvm.h"
 #include "models/guest/rwsem.h"
+#include "models/interrupt/icr.h"
 #include "models/interrupt/interrupt.h"
 #include "models/mmu/mmu.h"
 #include "sim/cpumask.h"
@@ -334,7 +335,15 @@ void ts_guest_fini(struct ts_guest *g);
 extern const struct ts_cpu_ops ts_bare_metal_cpu_ops;
 void ts_guest_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised);
 void ts_guest_switch_out(struct ts_task *self, struct ts_task *next);
-/* Sends vector to n CPUs by the register writes its interrupt controller needs: targets ascending.
+
+/* --- sending interrupts (guest/ipi.c) --- */
+/* The register accesses of one write by the driver of `mode` on self's own pCPU. xAPIC: interrupts
+ * must be off; it waits until what the pCPU sent last has been accepted. */
+void ts_icr_work(struct ts_task *self, const struct ts_interrupt *in,
+                 const struct ts_interrupt_params *ip, enum ts_intr_mode mode,
+                 enum ts_icr_kind kind);
+/* Sends vector to n CPUs by the register writes its interrupt controller needs, or by KVM's
+ * hypercall: targets ascending.
  * broadcast: they are all online CPUs but self. */
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector);

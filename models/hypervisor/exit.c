@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exits and entries, and how an interrupt reaches a vCPU (arch/x86/kvm/x86.c vcpu_enter_guest,
- * vmx/posted_intr.c; x86.md 2.6). */
+/* Exits and entries (arch/x86/kvm/x86.c vcpu_enter_guest), and the operations of vCPUs and of the
+ * host's CPUs. */
 #include "models/hypervisor/hyp_private.h"
 
-static const char *const reason_names[] = {
-    "",           "exit: interrupt", "exit: ICR",   "exit: hypercall",
-    "exit: halt", "exit: pause",     "exit: timer", "exit: EOI"};
+static const char *const reason_names[] = {"",
+                                           "exit: interrupt",
+                                           "exit: ICR",
+                                           "exit: hypercall",
+                                           "exit: halt",
+                                           "exit: pause",
+                                           "exit: timer",
+                                           "exit: EOI",
+                                           "exit: APIC access",
+                                           "exit: AVIC incomplete IPI"};
 
 static void emit(const struct ts_vcpu *v, enum ts_timeline_kind kind, const char *name)
 {
@@ -23,6 +30,10 @@ static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason
     s->exit_pause += reason == TS_EXIT_PAUSE;
     s->exit_timer += reason == TS_EXIT_TIMER;
     s->exit_eoi += reason == TS_EXIT_EOI;
+    s->exit_apic += reason == TS_EXIT_ICR || reason == TS_EXIT_EOI ||
+                    reason == TS_EXIT_APIC_ACCESS || reason == TS_EXIT_AVIC;
+    s->exit_apic_access += reason == TS_EXIT_APIC_ACCESS;
+    s->exit_avic += reason == TS_EXIT_AVIC;
 }
 
 /* Without VPIDs an entry or exit drops linear and combined mappings of VPID 0, which all guests
@@ -45,6 +56,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     TS_ASSERT(cpu->in_guest);
     cpu->in_guest = false;
     v->entering = false;
+    v->pv_eoi = false; /* apic_sync_pv_eoi_from_guest */
     v->reason = reason;
     emit(v, TS_TL_BEGIN, reason_names[reason]);
     cpu->host_since = ts_task_now(self);
@@ -90,6 +102,7 @@ void ts_vm_entry(struct ts_vcpu *v)
     transition_without_vpid(v);
     struct ts_cpu *p = self->cpu;
     ts_vcpu_sync_pir(v);
+    ts_vcpu_pv_eoi_arm(v);
     cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
     cpu->host_since = TS_TIME_NEVER;
     if (v->reason != TS_EXIT_NONE)
@@ -104,122 +117,19 @@ void ts_vm_entry(struct ts_vcpu *v)
     p->irq_off_total_ps += ts_task_now(self) - p->irq_off_since;
 }
 
-/* --- interrupts for a vCPU --- */
-
-static void host_ipi(struct ts_task *from, uint32_t target, enum ts_vector vector, uint64_t cookie)
-{
-    struct ts_hypervisor *h = from->domain->owner;
-    ts_task_work(from, h->interrupt_params.icr_write_cycles);
-    ts_interrupt_count_write(h->interrupt);
-    ts_interrupt_send(h->interrupt, from->cpu->id, target, vector, cookie);
-}
-
-void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from)
-{
-    struct ts_hypervisor *h = v->hyp;
-    v->pir |= 1u << vector;
-    if (v->blocked) {
-        h->stats.wakeups++;
-        ts_task_wake(from, &v->task);
-    } else if (v->polling) {
-        ts_task_spin_signal(&v->task);
-    } else if (v->entering && from != &v->task) {
-        if (v->notified)
-            return;
-        v->notified = true;
-        if (h->params.apicv)
-            h->stats.posted++;
-        else
-            h->stats.kicks++;
-        host_ipi(from, v->task.cpu->id, h->params.apicv ? TS_VEC_POSTED : TS_VEC_KICK, v->number);
-    }
-    /* Else it is seen at the next entry. */
-}
-
-void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
-{
-    struct ts_hypervisor *h = user;
-    struct ts_cpu *p = &h->host->cpus[target];
-    if (vector != TS_VEC_POSTED) {
-        ts_cpu_raise(p, (enum ts_vector)vector);
-        return;
-    }
-    struct ts_vcpu *v = &h->vcpus[cookie];
-    if (v->cpu->in_guest && v->task.cpu == p && p->current == &v->task) {
-        ts_vcpu_sync_pir(v);
-        ts_cpu_kick(p);
-    }
-}
-
-/* --- exits that guest code asks for --- */
-
-static bool all_running(const struct ts_guest *g, const uint32_t *targets, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (!ts_vcpu_of(&g->cpus[targets[i]])->entering)
-            return false;
-    }
-    return true;
-}
-
-/* Hardware posts to each target without leaving the guest, if all of them run (AVIC's
- * incomplete-IPI rule, taken for Intel's too: assumed). No time passes between look and post, so
- * none of them can block in between. */
-static bool virtualised_ipi(struct ts_task *self, struct ts_guest *g, const uint32_t *targets,
-                            uint32_t n, enum ts_vector vector)
-{
-    struct ts_hypervisor *h = g->hypervisor;
-    ts_task_work(self, h->interrupt_params.icr_write_cycles);
-    if (!all_running(g, targets, n))
-        return false;
-    ts_interrupt_count_write(h->interrupt);
-    uint32_t from = ts_cpu_physical(self->cpu)->id;
-    for (uint32_t i = 0; i < n; i++) {
-        struct ts_vcpu *t = ts_vcpu_of(&g->cpus[targets[i]]);
-        t->pir |= 1u << vector;
-        if (t->notified)
-            continue;
-        t->notified = true;
-        h->stats.posted++;
-        ts_interrupt_send(h->interrupt, from, t->task.cpu->id, TS_VEC_POSTED, t->number);
-    }
-    return true;
-}
-
-void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
-                             enum ts_vector vector)
-{
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    struct ts_hypervisor *h = g->hypervisor;
-    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
-    const struct ts_hypervisor_params *p = &h->params;
-    if (p->ipiv && virtualised_ipi(self, g, targets, n, vector))
-        return;
-    ts_vm_exit(v, TS_EXIT_ICR);
-    ts_task_work(&v->task, h->arch == TS_ARCH_X86 ? p->icr_fastpath_cycles : p->sgi_trap_cycles);
-    for (uint32_t i = 0; i < n; i++) {
-        ts_task_work(&v->task, p->inject_cycles);
-        ts_vcpu_deliver(ts_vcpu_of(&g->cpus[targets[i]]), vector, &v->task);
-    }
-    ts_vm_entry(v);
-}
-
 /* --- CPU operations of vCPUs --- */
 
 static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
 {
     struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    v->in_service = true;
     /* The guest's tick is its timer's interrupt: VMX preemption timer or host hrtimer. */
     if (vector == TS_VEC_TICK) {
         ts_vm_exit(v, TS_EXIT_TIMER);
         ts_vm_entry(v);
     }
     ts_guest_interrupt(self, vector, raised);
-    /* A GIC's virtual CPU interface deactivates without an exit. */
-    if (!v->hyp->params.apicv && v->hyp->arch == TS_ARCH_X86) {
-        ts_vm_exit(v, TS_EXIT_EOI);
-        ts_vm_entry(v);
-    }
+    ts_vcpu_eoi(v);
 }
 
 static void vcpu_timer_program(struct ts_task *self)
@@ -297,6 +207,8 @@ static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
         ts_cpu_handle_tick(self);
     else if (vector == TS_VEC_TIMER)
         host_timers(self, &h->pcpus[self->cpu->id]);
+    else if (vector == TS_VEC_WAKEUP)
+        ts_hyp_wakeups(self);
 }
 
 static void host_switch_out(struct ts_task *self, struct ts_task *next)
@@ -321,7 +233,7 @@ static void host_idle(struct ts_task *self)
 
 static void host_send_resched(struct ts_task *self, struct ts_cpu *target)
 {
-    host_ipi(self, target->id, TS_VEC_RESCHED, 0);
+    ts_hyp_ipi(self, target->id, TS_VEC_RESCHED, 0);
 }
 
 const struct ts_cpu_ops ts_host_cpu_ops = {

@@ -19,6 +19,9 @@
 static const char *const kinds[] = {"none", "kvm", NULL};
 static const char *const tag_names[] = {"vpid_ept", "svm_asid", NULL};
 static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
+static const char *const avics[] = {"off", "avic", "x2avic", NULL};
+static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
+                                      "cluster128", "cluster192", NULL};
 static const char *const hv[] = {"off", "4.18", "fifo16", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
 
@@ -40,13 +43,36 @@ static const struct ts_param rows[] = {
     CYC("icr_fastpath", icr_fastpath_cycles, 300, 1000000,
         "emulation of one x2APIC ICR or timer MSR write beyond exit and entry",
         "assumed; KVM 5.8+ fast path, commit 1e9e2622a149", G),
+    CYC("icr_slowpath", icr_slowpath_cycles, 0, 1000000,
+        "what an ICR write that is not by x2APIC to one physical target costs beyond icr_fastpath, "
+        "and each other xAPIC access that exits; 0: no difference, as if all took the fast path",
+        "0 is a setting; commit 1e9e2622a149: the fast path saves more than 200 cycles", C),
     CYC("inject", inject_cycles, 250, 1000000,
         "look-up of one target vCPU and setting its PIR or IRR bit",
         "assumed; calibration A6 gives 970 ns a target with the slowest acknowledgement", G),
     FLAG("apicv", apicv, 1, "posted interrupts: delivery to a running vCPU without its exit",
          "kvm_intel enable_apicv=1 (x86.md 2.6)", V),
-    FLAG("ipiv", ipiv, 0, "the guest's ICR write does not exit if all targets run",
-         "kvm_intel enable_ipiv, SPR and later (x86.md 2.6)", V),
+    FLAG("ipiv", ipiv, 0,
+         "x86: IPI virtualisation, with apicv: a physical-mode write to one target does not exit. "
+         "arm64: GICv4.1, SGIs reach a resident vPE without its exit",
+         "kvm_intel enable_ipiv, SPR and later (x86.md 2.6); vgic-mmio-v3.c vgic_v3_queue_sgi", V),
+    {"avic", TS_PARAM_ENUM, OFF(avic), TS_AVIC_OFF, 0, TS_AVIC_X2APIC, avics,
+     "AMD: an ICR write does not exit if all targets run. avic: APIC IDs to 254; a guest in x2APIC "
+     "mode gets the doorbell alone. x2avic: IDs to 511, both modes",
+     "kvm/svm/avic.c, kvm_amd avic=0 by default (x86.md 2.6)", V},
+    FLAG("pv_eoi", pv_eoi, 0,
+         "KVM_FEATURE_PV_EOI: without apicv or avic an EOI does not exit if nothing else is "
+         "pending",
+         "kvm/lapic.c apic_sync_pv_eoi_to_guest (x86.md 2.6)", V),
+    {"pv_ipi", TS_PARAM_ENUM, OFF(pv_ipi), TS_PV_IPI_OFF, 0, TS_PV_IPI_CLUSTER192, pv_ipis,
+     "KVM_FEATURE_PV_SEND_IPI: mask sends by hypercall. sliding: a window of 128 APIC IDs, as "
+     "merged; absolute128: IDs 0 to 127, a larger VM sends natively; cluster128 and 192: aligned "
+     "windows",
+     "kernel/kvm.c __send_ipi_mask; thread pv-ipi-kvm for the others (x86.md 3.2)", V},
+    FLAG("pv_ipi_no_map", pv_ipi_no_map, 0,
+         "fault: KVM has no APIC map, the hypercall fails with -EOPNOTSUPP and the guest, which "
+         "has no fallback, loses the interrupt",
+         "kvm/lapic.c kvm_pv_send_ipi", V),
     CYC("sgi_trap", sgi_trap_cycles, 900, 1000000,
         "Arm: emulation of one ICC_SGI1R write beyond exit and entry", "assumed", G),
     CYC("kick", kick_cycles, 80, 1000000, "host: looking at one vCPU named in a flush request",
@@ -123,6 +149,7 @@ const struct ts_param_table ts_hypervisor_param_table = {"hypervisor", rows, TS_
 
 static const struct ts_stat stats[] = {
     CNT(exits, "VM exits"),
+    CNT(exit_apic, "exits for the interrupt controller: the sum of four"),
     CNT(exit_icr, "exits for ICR or SGI register writes"),
     CNT(exit_hypercall, "exits for hypercalls"),
     CNT(exit_halt, "exits for HLT or WFI"),
@@ -130,11 +157,24 @@ static const struct ts_stat stats[] = {
     CNT(exit_pause, "pause-loop exits"),
     CNT(exit_timer, "exits for timers: programming and expiry"),
     CNT(exit_eoi, "exits for EOI, without APICv"),
+    CNT(exit_apic_access, "exits for xAPIC accesses before an ICR write, without APICv"),
+    CNT(exit_avic, "exits for incomplete IPIs: AVIC, a target was not running"),
+    CNT(icr_fast, "ICR exits that KVM's fast path takes"),
+    CNT(icr_slow, "other ICR exits"),
+    CNT(sgi_traps, "traps of ICC_SGI1R"),
     CNT(entries, "VM entries"),
     CNT(hypercalls, "hypercalls"),
+    CNT(hypercalls_ipi, "of these KVM_HC_SEND_IPI"),
+    CNT(pv_ipi_failed, "KVM_HC_SEND_IPI that returned an error"),
     CNT(posted, "interrupts posted to running vCPUs"),
+    CNT(notify_sent, "posted-interrupt notifications sent, wake-up vector included"),
+    CNT(notify_on, "notifications not sent: one was outstanding (ON)"),
+    CNT(notify_sn, "notifications not sent: the target was preempted (SN)"),
+    CNT(doorbells, "AVIC doorbells rung, by hardware or by KVM"),
+    CNT(eoi_pv, "EOIs without an exit by the PV EOI bit"),
     CNT(kicks, "host IPIs that make a vCPU leave guest mode"),
     CNT(wakeups, "blocked vCPUs woken by an interrupt"),
+    CNT(wakeups_nv, "of these by the wake-up vector or a vPE's doorbell"),
     CNT(halts, "halts"),
     CNT(halt_poll_success, "halt_successful_poll"),
     CNT(halt_poll_fail, "halt polls that ended without an interrupt"),
@@ -150,8 +190,12 @@ static const struct ts_stat stats[] = {
 };
 static const struct ts_stat_rule stat_rules[] = {
     {"every exit has one reason",
-     {"+exits", "-exit_icr", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
-      "-exit_timer", "-exit_eoi"}},
+     {"+exits", "-exit_apic", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
+      "-exit_timer"}},
+    {"every APIC exit has one cause",
+     {"+exit_apic", "-exit_icr", "-exit_eoi", "-exit_apic_access", "-exit_avic"}},
+    {"every ICR exit is fast, slow or an SGI's",
+     {"+exit_icr", "-icr_fast", "-icr_slow", "-sgi_traps"}},
 };
 const struct ts_stat_table ts_hypervisor_stat_table = {"hypervisor", stats, TS_ARRAY_LEN(stats),
                                                        stat_rules, TS_ARRAY_LEN(stat_rules)};

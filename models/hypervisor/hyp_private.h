@@ -13,7 +13,9 @@ enum ts_exit_reason {
     TS_EXIT_HALT,
     TS_EXIT_PAUSE,
     TS_EXIT_TIMER,
-    TS_EXIT_EOI
+    TS_EXIT_EOI,
+    TS_EXIT_APIC_ACCESS,
+    TS_EXIT_AVIC
 };
 
 enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
@@ -33,8 +35,17 @@ struct ts_vcpu {
     bool poll_over;
     ts_time poll_ps; /* vcpu->halt_poll_ns */
     struct ts_event poll_event;
-    uint32_t pir;      /* posted, not yet visible to the guest */
-    bool notified;     /* PIR.ON */
+    /* The posted-interrupt descriptor; also what stands in for IRR in software and in AVIC's
+     * backing page. */
+    uint32_t pir;   /* posted, not yet visible to the guest */
+    bool notified;  /* ON; without posting: it has been kicked */
+    bool sn;        /* preempted: hardware does not notify */
+    bool nv_wakeup; /* NV is the wake-up vector: blocked */
+    uint32_t ndst;  /* pCPU that notifications go to */
+    struct ts_vcpu *wakeup_next;
+    bool loaded;       /* between vcpu_load and vcpu_put */
+    bool in_service;   /* a handler runs and has not done EOI */
+    bool pv_eoi;       /* the guest may skip the EOI of what is in service */
     bool steal_update; /* KVM_REQ_STEAL_UPDATE */
     bool timer_queued;
     struct ts_vcpu *timer_next;
@@ -51,8 +62,9 @@ struct ts_vcpu {
 };
 
 struct ts_hyp_pcpu {
-    struct ts_vcpu *timers; /* vCPUs whose timer ran out here */
-    uint64_t *kicked_by;    /* bitmap over vCPUs: acknowledgements owed */
+    struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
+    uint64_t *kicked_by;     /* bitmap over vCPUs: acknowledgements owed */
+    struct ts_vcpu *wakeups; /* blocked here, to be woken by notifications */
 };
 
 static inline struct ts_vcpu *ts_vcpu_of(const struct ts_guest_cpu *gc)
@@ -64,9 +76,18 @@ static inline struct ts_vcpu *ts_vcpu_of(const struct ts_guest_cpu *gc)
 /* exit.c */
 void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason);
 void ts_vm_entry(struct ts_vcpu *v);
+void ts_vcpu_sync_pir(struct ts_vcpu *v);
+/* apic.c */
 /* Makes `vector` pending for the vCPU; from: the host task that does it, on its pCPU. */
 void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from);
-void ts_vcpu_sync_pir(struct ts_vcpu *v);
+/* One of the host's own interrupts, from the pCPU that executes `from`. */
+void ts_hyp_ipi(struct ts_task *from, uint32_t target, enum ts_vector vector, uint64_t cookie);
+void ts_hyp_wakeups(struct ts_task *self);
+void ts_vcpu_pi_load(struct ts_vcpu *v);
+void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable);
+void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v);
+/* The guest writes EOI; self is in guest mode. */
+void ts_vcpu_eoi(struct ts_vcpu *v);
 /* requests.c: what vcpu_enter_guest does before entry. */
 void ts_vcpu_requests(struct ts_vcpu *v);
 void ts_vcpu_put(struct ts_vcpu *v, bool runnable);

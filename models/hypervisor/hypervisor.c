@@ -5,6 +5,9 @@
 
 #include "models/hypervisor/hyp_private.h"
 
+/* AVIC_MAX_PHYSICAL_ID and X2AVIC_MAX_PHYSICAL_ID, asm/svm.h. */
+enum { AVIC_LAST_ID = 0xfe, X2AVIC_LAST_ID = 0x1ff };
+
 static void on_poll_over(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_vcpu *v = TS_CONTAINER_OF(event, struct ts_vcpu, poll_event);
@@ -21,6 +24,7 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_guest *g, uint32_t i)
     v->gc = &g->cpus[i];
     v->cpu = &g->domain->cpus[i];
     v->last_pcpu = UINT32_MAX;
+    v->ndst = v->number % h->host->ncpus;
     (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", g->number, i);
     ts_task_init_vcpu(&v->task, h->host, v->cpu, v->name);
     v->task.cpu = &h->host->cpus[v->number % h->host->ncpus];
@@ -31,12 +35,55 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_guest *g, uint32_t i)
                  h->topology->core[v->task.cpu->id]);
 }
 
+enum ts_accel ts_hypervisor_accel(const struct ts_hypervisor_params *params, enum ts_arch arch,
+                                  enum ts_intr_mode guest_mode, uint32_t vcpus)
+{
+    if (arch == TS_ARCH_ARM64)
+        return params->ipiv ? TS_ACCEL_GICV4 : params->apicv ? TS_ACCEL_APICV : TS_ACCEL_NONE;
+    /* vmx.c hardware_setup: no IPI virtualisation without APICv. */
+    if (params->apicv)
+        return params->ipiv ? TS_ACCEL_IPIV : TS_ACCEL_APICV;
+    /* Beyond the last ID AVIC is inhibited for the VM; 6.12 refuses to make the vCPU instead
+     * (avic_init_backing_page). */
+    if (params->avic == TS_AVIC_OFF ||
+        vcpus - 1 > (params->avic == TS_AVIC_X2APIC ? X2AVIC_LAST_ID : AVIC_LAST_ID))
+        return TS_ACCEL_NONE;
+    return params->avic == TS_AVIC_X2APIC || ts_intr_is_xapic(guest_mode) ? TS_ACCEL_AVIC
+                                                                          : TS_ACCEL_AVIC_HYBRID;
+}
+
+enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, enum ts_arch arch,
+                                   enum ts_intr_mode guest_mode, uint32_t vcpus,
+                                   struct ts_error *err)
+{
+    if (params->kind == TS_HYP_NONE)
+        return TS_OK;
+    if (arch != TS_ARCH_X86 && (params->avic || params->pv_eoi || params->pv_ipi))
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.avic, hypervisor.pv_eoi and hypervisor.pv_ipi are of x86 "
+                            "(topology.arch is arm64)");
+    if (params->avic && (params->apicv || params->ipiv))
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.avic is AMD's, hypervisor.apicv and hypervisor.ipiv are "
+                            "Intel's: set these to false");
+    if (params->avic && params->tlb_tags != TS_TAGS_SVM_ASID)
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.avic is AMD's: it needs hypervisor.tlb_tags svm_asid");
+    return ts_interrupt_check_mode(guest_mode, vcpus, vcpus - 1, "interrupt.guest_mode", err);
+}
+
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err)
 {
     uint32_t npcpus = h->host->ncpus;
     h->nvcpus = 0;
     for (uint32_t i = 0; i < h->nguests; i++)
         h->nvcpus += h->guests[i]->ncpus;
+    enum ts_intr_mode guest_mode = (enum ts_intr_mode)h->interrupt_params.guest_mode;
+    enum ts_status s =
+        ts_hypervisor_check(&h->params, h->arch, guest_mode, h->guests[0]->ncpus, err);
+    if (s != TS_OK)
+        return s;
+    h->accel = ts_hypervisor_accel(&h->params, h->arch, guest_mode, h->guests[0]->ncpus);
     size_t words = (h->nvcpus + 63) / 64;
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
     h->pcpus = calloc(npcpus, sizeof(*h->pcpus));

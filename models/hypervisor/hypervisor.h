@@ -7,6 +7,7 @@
 #define TS_MODELS_HYPERVISOR_H
 
 #include "models/guest/guest.h"
+#include "models/guest/pv_ipi.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,6 +16,32 @@ extern "C" {
 enum ts_hypervisor_kind { TS_HYP_NONE = 0, TS_HYP_KVM = 1 };
 enum ts_preempted_rule { TS_PREEMPTED_AT_IRQ_EXIT = 0, TS_PREEMPTED_ANY_PUT = 1 };
 enum ts_tlb_tagging { TS_TAGS_VPID_EPT = 0, TS_TAGS_SVM_ASID = 1 };
+enum ts_avic { TS_AVIC_OFF = 0, TS_AVIC_XAPIC = 1, TS_AVIC_X2APIC = 2 };
+/* What helps a guest's interrupts (x86.md 2.6). "Exits": who leaves guest mode.
+ *
+ * |             | sender's ICR write            | running target       | EOI                    |
+ * |-------------|-------------------------------|----------------------|------------------------|
+ * | none        | exits; xAPIC: each access     | exits                | exits, unless pv_eoi   |
+ * | apicv       | exits                         | notified, stays      | stays                  |
+ * | ipiv        | physical unicast stays, else  | notified, stays      | stays                  |
+ * |             | exits                         |                      |                        |
+ * | avic        | stays if all targets run,     | doorbell, stays      | stays                  |
+ * |             | else exits                    |                      |                        |
+ * | avic_hybrid | exits                         | doorbell, stays      | exits                  |
+ * | gicv4       | traps                         | injected, stays      | stays                  |
+ *
+ * A self-IPI stays where there is a virtual APIC page: apicv, ipiv, avic. A target that is blocked
+ * is woken by the sender's hypervisor code, or, where hardware posts (ipiv, gicv4), by the wake-up
+ * vector or doorbell on the pCPU where it blocked; one that is preempted takes the interrupt when
+ * it runs next. */
+enum ts_accel {
+    TS_ACCEL_NONE,
+    TS_ACCEL_APICV,
+    TS_ACCEL_IPIV,
+    TS_ACCEL_AVIC,
+    TS_ACCEL_AVIC_HYBRID, /* AVIC without x2AVIC, guest in x2APIC mode (avic_activate_vmcb) */
+    TS_ACCEL_GICV4
+};
 enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2 };
 
 struct ts_hypervisor_params {
@@ -24,9 +51,14 @@ struct ts_hypervisor_params {
     uint64_t hypercall_cycles;     /* dispatch, beyond exit and entry */
     uint64_t icr_fastpath_cycles;  /* emulation of one x2APIC ICR write, beyond exit and entry */
     uint64_t inject_cycles;        /* deliver one interrupt to a vCPU (PIR, notification) */
+    uint64_t icr_slowpath_cycles;  /* what other ICR and APIC accesses cost beyond that */
     uint64_t apicv;                /* bool: posted interrupts; else every delivery exits */
-    uint64_t ipiv;                 /* bool: the guest's ICR write does not exit (IPI virtualisation,
-                                      AVIC with a running target; GICv4.1 direct SGIs) */
+    uint64_t ipiv;                 /* bool: x86: IPI virtualisation, with apicv; arm64: GICv4.1,
+                                      direct SGIs */
+    uint64_t avic;                 /* enum ts_avic */
+    uint64_t pv_eoi;               /* bool: KVM_FEATURE_PV_EOI */
+    uint64_t pv_ipi;               /* enum ts_pv_ipi */
+    uint64_t pv_ipi_no_map;        /* bool: the hypercall fails */
     uint64_t sgi_trap_cycles;      /* Arm: emulation of one ICC_SGI1R write without ipiv */
     uint64_t kick_cycles;          /* host: each vCPU named in a request */
     uint64_t host_irq_cycles;      /* host interrupt entry to exit */
@@ -61,11 +93,19 @@ extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervi
 struct ts_hypervisor_stats {
     uint64_t exits; /* rule: the sum of the reasons */
     uint64_t exit_icr, exit_hypercall, exit_halt, exit_interrupt, exit_pause, exit_timer, exit_eoi;
+    uint64_t exit_apic; /* rule: icr, eoi, apic_access, avic */
+    uint64_t exit_apic_access, exit_avic;
+    uint64_t icr_fast, icr_slow, sgi_traps; /* rule: exit_icr */
     uint64_t entries;
     uint64_t hypercalls;
-    uint64_t posted;  /* interrupts delivered without an exit */
-    uint64_t kicks;   /* host IPIs to make a vCPU leave guest mode */
-    uint64_t wakeups; /* halted vCPUs woken */
+    uint64_t hypercalls_ipi, pv_ipi_failed;
+    uint64_t posted;                            /* interrupts delivered without an exit */
+    uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */
+    uint64_t doorbells;                         /* AVIC's */
+    uint64_t eoi_pv;
+    uint64_t kicks;      /* host IPIs to make a vCPU leave guest mode */
+    uint64_t wakeups;    /* halted vCPUs woken */
+    uint64_t wakeups_nv; /* of these by the wake-up vector */
     uint64_t halts;
     uint64_t halt_poll_success, halt_poll_fail;
     uint64_t directed_yield_attempted, directed_yield_successful;
@@ -98,6 +138,7 @@ struct ts_hypervisor {
     struct ts_interrupt_params interrupt_params;
     struct ts_dvm *dvm; /* arm64, else NULL */
     enum ts_arch arch;
+    enum ts_accel accel;
     uint32_t *last_vcpu_ran; /* [nguests * npcpus] global vCPU number, UINT32_MAX */
     uint64_t line_ids;
 };
@@ -105,15 +146,26 @@ struct ts_hypervisor {
 extern const struct ts_cpu_ops ts_host_cpu_ops; /* pCPUs under a hypervisor */
 extern const struct ts_cpu_ops ts_vcpu_ops;     /* vCPUs */
 
+/* Which acceleration a VM of so many vCPUs gets whose driver uses guest_mode. */
+enum ts_accel ts_hypervisor_accel(const struct ts_hypervisor_params *params, enum ts_arch arch,
+                                  enum ts_intr_mode guest_mode, uint32_t vcpus);
+/* User errors: what cannot go together. */
+enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, enum ts_arch arch,
+                                   enum ts_intr_mode guest_mode, uint32_t vcpus,
+                                   struct ts_error *err);
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err);
 void ts_hypervisor_fini(struct ts_hypervisor *h);
 /* Makes every vCPU's host task runnable, spread over the pCPUs. */
 void ts_hypervisor_start(struct ts_hypervisor *h);
 
 /* --- called by guest code (self is the guest task; handles the exit and the entry) --- */
-/* The guest writes its ICR (or SGI register) once, for these target CPUs. */
+/* The guest writes its ICR (or SGI register) once, for these target CPUs; xAPIC: with the accesses
+ * that come before. */
 void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
-                             enum ts_vector vector);
+                             enum ts_icr_kind kind, enum ts_vector vector);
+/* KVM_HC_SEND_IPI: the number of vCPUs that it was delivered to, or a negative error. */
+int64_t ts_hypervisor_pv_ipi(struct ts_task *self, const struct ts_pv_ipi_window *window,
+                             uint32_t icr, enum ts_vector vector);
 void ts_hypervisor_halt(struct ts_task *self);
 /* HvFlushVirtualAddressSpace/List(_Ex) over the guest CPUs of mask (self allowed); npages as the
  * GVA list names them, 0: whole address space. False: not offered. */

@@ -95,6 +95,7 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
             ts_task_stall(&v->task);
     }
     ts_task_work(&v->task, h->params.vcpu_put_load_cycles / 2);
+    ts_vcpu_pi_put(v, runnable);
     cpu->host_total_ps += ts_task_now(&v->task) - cpu->host_since;
     cpu->host_since = TS_TIME_NEVER;
     cpu->not_running_since = ts_task_now(&v->task);
@@ -160,6 +161,7 @@ void ts_vcpu_load(struct ts_vcpu *v)
     (void)ts_cpu_set_mode(cpu, TS_MODE_HOST);
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
     flush_for_move(v);
+    ts_vcpu_pi_load(v);
     if (v->hyp->params.pv_tlb_flush)
         v->steal_update = true;
 }
@@ -210,9 +212,7 @@ static void kick_and_wait(struct ts_vcpu *v, struct ts_vcpu *t)
     *word |= bit;
     v->kicks_left++;
     h->stats.kicks++;
-    ts_task_work(&v->task, h->interrupt_params.icr_write_cycles);
-    ts_interrupt_count_write(h->interrupt);
-    ts_interrupt_send(h->interrupt, v->task.cpu->id, pcpu, TS_VEC_KICK, 0);
+    ts_hyp_ipi(&v->task, pcpu, TS_VEC_KICK, 0);
 }
 
 bool ts_hypervisor_hv_flush(struct ts_task *self, const struct ts_cpumask *mask, uint64_t start,

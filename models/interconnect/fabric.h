@@ -22,6 +22,21 @@ struct ts_fabric_ops {
     /* Node on which the link to the other sockets sits. */
     uint32_t (*gateway)(uint32_t n);
     bool instant; /* no router or link time at all (ideal) */
+    /* All nodes hang on one router, flit by flit (crossbar); else one router a node. */
+    bool one_router;
+    /* For fabrics whose links form cycles: which half of a class's virtual channels, 1 or 2, the
+     * hop from at towards dst may take, so that no cycle of channels is left (W. J. Dally and C. L.
+     * Seitz, "Deadlock-Free Message Routing in Multiprocessor Interconnection Networks", IEEE ToC
+     * C-36(5), 1987). NULL: no cycles. */
+    uint32_t (*channel_half)(uint32_t n, uint32_t at, uint32_t dst);
+    /* Flit by flit, where nodes share routers and some routers have no nodes; all NULL: one router
+     * a node, or one for all. Number of routers; the router of a node; most ports to other routers
+     * that a router has; and the hop from a router towards a node of another one. ports and route
+     * then describe the same way, for message by message, between nodes only. */
+    uint32_t (*routers)(uint32_t n);
+    uint32_t (*router_of)(uint32_t n, uint32_t node);
+    uint32_t (*router_ports)(uint32_t n);
+    uint32_t (*router_route)(uint32_t n, uint32_t router, uint32_t dst, uint32_t *neighbour);
 };
 
 extern const struct ts_fabric_ops *const ts_fabric_table[];

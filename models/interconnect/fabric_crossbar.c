@@ -32,4 +32,5 @@ const struct ts_fabric_ops ts_fabric_crossbar = {
     .route = crossbar_route,
     .gateway = crossbar_gateway,
     .instant = false,
+    .one_router = true,
 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/interconnect/interconnect.h"
-#include "models/interconnect/fabric.h"
+#include "models/interconnect/interconnect_private.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,41 +7,13 @@
 
 __extension__ typedef unsigned __int128 ts_u128;
 
-/* One output of a node, or one node's port to or from its router; times in mesh cycles. carry
- * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
- * loses exactly its share. */
-struct ic_link {
-    uint64_t free;
-    uint64_t carry;
-};
-
-struct ic_route {
-    uint16_t neighbour;
-    uint16_t port;
-};
-
-struct ts_interconnect {
-    struct ts_engine *engine;
-    const struct ts_fabric_ops *fabric;
-    struct ts_interconnect_params params;
-    struct ts_clock clock;
-    uint64_t share; /* thousandths of a link that are ours */
-    uint32_t nodes;
-    uint32_t per_socket;
-    uint32_t sockets;
-    uint32_t ports;
-    uint32_t gateway;       /* within each socket */
-    struct ic_route *route; /* [at * per_socket + dst], the same for every socket */
-    uint16_t *socket;       /* of each node */
-    struct ic_link *inject;
-    struct ic_link *eject;
-    struct ic_link *out;  /* [node * ports + port] */
-    ts_time *serial_free; /* [from socket * sockets + to socket] */
-    struct ts_interconnect_stats stats;
-};
+static const char *const detail_names[] = {"message", "flit", NULL};
 
 #define ROW(field) offsetof(struct ts_interconnect_params, field)
 static const struct ts_param rows[] = {
+    {"detail", TS_PARAM_ENUM, ROW(detail), TS_IC_MESSAGE, TS_IC_MESSAGE, TS_IC_FLIT, detail_names,
+     "message: links are reserved hop by hop; flit: virtual-channel wormhole routers with credits",
+     "setting of the experiment", TS_CONF_CHOICE},
     {"fabric", TS_PARAM_COUNT, ROW(fabric), TS_FABRIC_DEFAULT, 0, TS_FABRIC_DEFAULT, NULL,
      "network of one socket, by name (mesh by default)", "setting of the experiment",
      TS_CONF_CHOICE},
@@ -69,8 +40,15 @@ static const struct ts_param rows[] = {
      UINT64_C(1000000000000), NULL, "bandwidth of that link, each direction, each pair of sockets",
      "two UPI links of 10.4 GT/s, 20.8 GB/s each", TS_CONF_REMEMBERED},
     {"background_permille", TS_PARAM_COUNT, ROW(background_permille), 0, 0, 950, NULL,
-     "thousandths of every link's slots that other traffic takes", "setting of the experiment",
-     TS_CONF_CHOICE},
+     "thousandths of every link's slots that other traffic takes (message)",
+     "setting of the experiment", TS_CONF_CHOICE},
+    {"vcs", TS_PARAM_COUNT, ROW(vcs), 2, 1, 12, NULL,
+     "virtual channels of a message class (flit); even on rings and tori",
+     "nothing published found", TS_CONF_GUESS},
+    {"vc_depth", TS_PARAM_COUNT, ROW(vc_depth), 8, 1, 255, NULL,
+     "flits that a virtual channel buffers (flit)", "nothing published found", TS_CONF_GUESS},
+    {"credit_cycles", TS_PARAM_CYCLES, ROW(credit_cycles), 1, 1, 64, NULL,
+     "from a credit's arrival to its use (flit)", "nothing published found", TS_CONF_GUESS},
 };
 #undef ROW
 
@@ -87,7 +65,9 @@ static const struct ts_stat stat_rows[] = {
     {"socket_crossings", TS_STAT_COUNTER, STAT(socket_crossings), "1",
      "messages that went to another socket"},
     {"queued_ps", TS_STAT_TIME_PS, STAT(queued_ps), "ps",
-     "waiting for links, summed over messages"},
+     "waiting for links, buffers and their turn, summed over messages"},
+    {"overtaken", TS_STAT_COUNTER, STAT(overtaken), "1",
+     "messages that waited at their destination for an earlier one (flit)"},
     {"latency_ps", TS_STAT_HIST, STAT(latency_ps), "ps", "send to delivery of the last flit"},
 };
 #undef STAT
@@ -99,8 +79,8 @@ const struct ts_stat_table ts_interconnect_stat_table = {
 
 /* First cycle at or after ready at which the link takes the message. *slots: cycles that its flits
  * need on it. */
-static uint64_t link_take(struct ts_interconnect *ic, struct ic_link *link, uint64_t ready,
-                          uint32_t flits, uint64_t *slots)
+uint64_t ic_link_take(struct ts_interconnect *ic, struct ic_link *link, uint64_t ready,
+                      uint32_t flits, uint64_t *slots)
 {
     uint64_t start = ready;
 
@@ -126,7 +106,7 @@ static uint64_t idle_slots(const struct ts_interconnect *ic, uint32_t flits)
     return flits * UINT64_C(1000) / ic->share;
 }
 
-static ts_time serial_ps(const struct ts_interconnect *ic, uint32_t flits)
+ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits)
 {
     ts_u128 work = (ts_u128)flits * ic->params.flit_bytes * 1000u * TS_S;
     ts_u128 rate = (ts_u128)ic->params.socket_link_rate * ic->share;
@@ -134,8 +114,7 @@ static ts_time serial_ps(const struct ts_interconnect *ic, uint32_t flits)
     return (ts_time)((work + rate - 1) / rate);
 }
 
-static void schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn,
-                        uint64_t cycle)
+void ic_schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn, uint64_t cycle)
 {
     msg->cycle = cycle;
     msg->event.fn = fn;
@@ -143,7 +122,7 @@ static void schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event
                        TS_PHASE_HARDWARE);
 }
 
-static void on_delivered(struct ts_engine *engine, struct ts_event *event)
+void ic_on_delivered(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_msg *msg = TS_CONTAINER_OF(event, struct ts_msg, event);
     struct ts_interconnect *ic = msg->ic;
@@ -156,7 +135,7 @@ static void on_delivered(struct ts_engine *engine, struct ts_event *event)
 static void on_router(struct ts_engine *engine, struct ts_event *event);
 
 /* The head is at the gateway of its socket and the destination is in another one. */
-static void cross(struct ts_interconnect *ic, struct ts_msg *msg)
+void ic_cross(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *then)
 {
     uint32_t from = ic->socket[msg->at], to = ic->socket[msg->dst];
     ts_time *serial_free = &ic->serial_free[from * ic->sockets + to];
@@ -167,11 +146,11 @@ static void cross(struct ts_interconnect *ic, struct ts_msg *msg)
         start = *serial_free;
         ic->stats.queued_ps += start - ready;
     }
-    *serial_free = start + serial_ps(ic, msg->flits);
+    *serial_free = start + ic_serial_ps(ic, msg->flits);
     ic->stats.socket_crossings++;
     msg->at = to * ic->per_socket + ic->gateway;
-    schedule_at(ic, msg, on_router,
-                ts_clock_cycle_at(&ic->clock, *serial_free + ic->params.socket_link_ps));
+    ic_schedule_at(ic, msg, then,
+                   ts_clock_cycle_at(&ic->clock, *serial_free + ic->params.socket_link_ps));
 }
 
 /* The head is at router msg->at. One event a hop, because a message sent later may still reach the
@@ -186,8 +165,8 @@ static void on_router(struct ts_engine *engine, struct ts_event *event)
 
     (void)engine;
     if (msg->at == msg->dst) {
-        start = link_take(ic, &ic->eject[msg->dst], msg->cycle, msg->flits, &slots);
-        schedule_at(ic, msg, on_delivered, start + ic->params.inject_cycles + slots - 1);
+        start = ic_link_take(ic, &ic->eject[msg->dst], msg->cycle, msg->flits, &slots);
+        ic_schedule_at(ic, msg, ic_on_delivered, start + ic->params.inject_cycles + slots - 1);
         return;
     }
     msg->hops++;
@@ -196,16 +175,16 @@ static void on_router(struct ts_engine *engine, struct ts_event *event)
     if (ic->socket[msg->at] == ic->socket[msg->dst]) {
         target = msg->dst - base;
     } else if (msg->at == base + ic->gateway) {
-        cross(ic, msg);
+        ic_cross(ic, msg, on_router);
         return;
     } else {
         target = ic->gateway;
     }
     route = &ic->route[(msg->at - base) * ic->per_socket + target];
-    start = link_take(ic, &ic->out[msg->at * ic->ports + route->port],
-                      msg->cycle + ic->params.router_cycles, msg->flits, &slots);
+    start = ic_link_take(ic, &ic->out[msg->at * ic->ports + route->port],
+                         msg->cycle + ic->params.router_cycles, msg->flits, &slots);
     msg->at = base + route->neighbour;
-    schedule_at(ic, msg, on_router, start + ic->params.link_cycles);
+    ic_schedule_at(ic, msg, on_router, start + ic->params.link_cycles);
 }
 
 void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
@@ -222,19 +201,23 @@ void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
     ic->stats.messages++;
     ic->stats.flits += msg->flits;
     if (ic->fabric->instant) {
-        msg->event.fn = on_delivered;
+        msg->event.fn = ic_on_delivered;
         ts_engine_schedule(ic->engine, &msg->event, now, TS_PHASE_HARDWARE);
         return;
     }
-    start = link_take(ic, &ic->inject[msg->src], ts_clock_cycle_at(&ic->clock, now), msg->flits,
-                      &slots);
+    if (ic->flit && msg->src != msg->dst) {
+        ic_flit_send(ic, msg);
+        return;
+    }
+    start = ic_link_take(ic, &ic->inject[msg->src], ts_clock_cycle_at(&ic->clock, now), msg->flits,
+                         &slots);
     if (msg->src == msg->dst)
-        schedule_at(ic, msg, on_delivered, start + 2 * ic->params.inject_cycles + slots - 1);
+        ic_schedule_at(ic, msg, ic_on_delivered, start + 2 * ic->params.inject_cycles + slots - 1);
     else
-        schedule_at(ic, msg, on_router, start + ic->params.inject_cycles);
+        ic_schedule_at(ic, msg, on_router, start + ic->params.inject_cycles);
 }
 
-static uint32_t hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to)
+uint32_t ic_hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to)
 {
     uint32_t hops = 0;
 
@@ -253,14 +236,16 @@ ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, 
 
     if (ic->fabric->instant)
         return sent;
+    if (ic->flit && src != dst)
+        return ic_flit_arrival(ic, src, dst, flits, sent);
     cycle = ts_clock_cycle_at(&ic->clock, sent) + p->inject_cycles;
     if (ic->socket[src] != ic->socket[dst]) {
-        cycle += hop_count(ic, from, ic->gateway) * hop_cycles + p->router_cycles;
+        cycle += ic_hop_count(ic, from, ic->gateway) * hop_cycles + p->router_cycles;
         cycle = ts_clock_cycle_at(&ic->clock, ts_clock_cycle_time(&ic->clock, cycle) +
-                                                  serial_ps(ic, flits) + p->socket_link_ps);
+                                                  ic_serial_ps(ic, flits) + p->socket_link_ps);
         from = ic->gateway;
     }
-    cycle += hop_count(ic, from, to) * hop_cycles;
+    cycle += ic_hop_count(ic, from, to) * hop_cycles;
     cycle += p->inject_cycles + idle_slots(ic, flits) - 1;
     return ts_clock_cycle_time(&ic->clock, cycle);
 }
@@ -274,6 +259,11 @@ ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src
 const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic)
 {
     return &ic->stats;
+}
+
+enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err)
+{
+    return ic->flit ? ic_flit_check(ic, err) : TS_OK;
 }
 
 struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic)
@@ -384,6 +374,13 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
     for (uint32_t node = 0; node < ic->nodes; node++)
         ic->socket[node] = (uint16_t)(node / ic->per_socket);
     fill_routes(ic);
+    if (params->detail == TS_IC_FLIT && !fabric->instant) {
+        status = ic_flit_create(ic, err);
+        if (status != TS_OK) {
+            ts_interconnect_destroy(ic);
+            return status;
+        }
+    }
     *out = ic;
     return TS_OK;
 }
@@ -392,6 +389,7 @@ void ts_interconnect_destroy(struct ts_interconnect *ic)
 {
     if (!ic)
         return;
+    ic_flit_destroy(ic);
     free(ic->route);
     free(ic->socket);
     free(ic->inject);

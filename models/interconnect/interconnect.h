@@ -8,10 +8,17 @@
  * (virtual cut-through: the head goes on while the tail serialises). Message classes have their own
  * virtual network, so classes never wait for each other's credits; they share link bandwidth.
  *
+ * That is `detail: message`. With `detail: flit` every socket is a network of virtual-channel
+ * wormhole routers with credits (noc.h), stepped cycle by cycle while there is traffic; a message
+ * class is a virtual network of its own, and messages of one (source, destination) that overtake
+ * each other are put in order at the destination. Uncontended, both take the same time on fabrics
+ * of one router a node, as long as injection is not shorter than the router's own way in and out.
+ *
  * The ports between a node and its router are links like the others (injection, ejection). A
  * message to its own node turns round in the node and holds the injection port only. The link
  * between sockets passes a message on when all of it has arrived (its link layer checks it first),
- * and the far gateway takes it at its next mesh edge. Buffers are unbounded. Messages of one
+ * and the far gateway takes it at its next mesh edge. Its buffers are unbounded, as are those of
+ * routers message by message. Messages of one
  * (source, destination) arrive in the order of their sending, whatever their class.
  */
 #ifndef TS_MODELS_INTERCONNECT_H
@@ -51,13 +58,18 @@ struct ts_msg {
     uint32_t at;                /* private: node the head is at */
     uint32_t hops;              /* routers passed, for statistics */
     uint64_t cycle;             /* private: mesh cycle at which the head is there */
+    uint32_t order;             /* private: number among those of the same source and destination */
+    struct ts_msg *held;        /* private: the next that came too early */
     struct ts_interconnect *ic; /* private */
 };
 
 /* Stands for the fabric named "mesh", wherever it is in the table. */
 #define TS_FABRIC_DEFAULT 255u
 
+enum ts_interconnect_detail { TS_IC_MESSAGE = 0, TS_IC_FLIT = 1 };
+
 struct ts_interconnect_params {
+    uint64_t detail; /* enum ts_interconnect_detail */
     uint64_t fabric; /* index into ts_fabric_table: set by name through the front end; or
                         TS_FABRIC_DEFAULT */
     uint64_t mesh_hz;
@@ -67,7 +79,10 @@ struct ts_interconnect_params {
     uint64_t flit_bytes;
     uint64_t socket_link_ps;      /* one-way latency of the link between sockets */
     uint64_t socket_link_rate;    /* bytes per second, each direction, each pair of sockets */
-    uint64_t background_permille; /* share of each link's slots taken by other traffic */
+    uint64_t background_permille; /* share of each link's slots taken by other traffic; message */
+    uint64_t vcs;                 /* flit: virtual channels of a message class */
+    uint64_t vc_depth;            /* flit: flits that a virtual channel buffers */
+    uint64_t credit_cycles;       /* flit: from a credit's arrival to its use */
 };
 extern const struct ts_param_table ts_interconnect_param_table; /* prefix "interconnect" */
 
@@ -77,7 +92,8 @@ struct ts_interconnect_stats {
     uint64_t flit_hops;
     uint64_t delivered;
     uint64_t socket_crossings;
-    uint64_t queued_ps; /* waiting for links, summed over messages */
+    uint64_t queued_ps; /* waiting for links, buffers and their turn, summed over messages */
+    uint64_t overtaken; /* flit: messages that waited at their destination for an earlier one */
     struct ts_hist latency_ps;
 };
 extern const struct ts_stat_table
@@ -101,6 +117,9 @@ ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, 
 const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic);
 /* Node on which the socket's link to the other sockets sits. */
 uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket);
+/* Sum rules of the routers, at any time: no flit lost or duplicated, credits conserved, no
+ * deadlock. TS_ERR_FINDING otherwise. */
+enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err);
 const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic);
 struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/interrupt/interrupt.h"
+#include "models/interrupt/icr.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,8 +8,9 @@
  * is not. Beyond that the pool doubles, so that a run allocates a few times at most. */
 #define POOL_PER_CPU 8u
 #define POOL_MIN 64u
-/* Targets of one ICC_SGI1R write: its target list has 16 bits (Arm GICv3, IHI 0069). */
-#define SGI_TARGETS 16u
+/* xAPIC destinations: 8 logical IDs in the flat model, 8-bit physical IDs of which 255 is all. */
+#define FLAT_CPUS 8u
+#define XAPIC_LAST_ID 254u
 
 /* One interrupt on its way. The event is used before and after the message's own. */
 struct intr_flight {
@@ -36,26 +37,34 @@ struct ts_interrupt {
     struct ts_clock core_clock;
     ts_intr_sink_fn *sink;
     void *user;
-    ts_time *port_free; /* of each pCPU: when its next message may leave */
+    ts_time *port_free;  /* of each pCPU: when its next message may leave */
+    uint32_t *in_flight; /* of each pCPU: messages of its own not accepted yet */
     struct intr_flight *free;
     struct intr_block *blocks;
     uint32_t capacity;
     struct ts_interrupt_stats stats;
 };
 
-static const char *const mode_names[] = {"x2apic_phys", "x2apic_cluster", "gic_sgi", NULL};
+static const char *const mode_names[] = {"x2apic_phys", "x2apic_cluster", "gic_sgi",
+                                         "xapic_flat",  "xapic_phys",     NULL};
 
 #define ROW(field) offsetof(struct ts_interrupt_params, field)
 static const struct ts_param rows[] = {
-    {"mode", TS_PARAM_ENUM, ROW(mode), TS_INTR_X2APIC_CLUSTER, TS_INTR_X2APIC_PHYS, TS_INTR_GIC_SGI,
-     mode_names, "interrupt controller mode of the host",
+    {"mode", TS_PARAM_ENUM, ROW(mode), TS_INTR_X2APIC_CLUSTER, TS_INTR_X2APIC_PHYS,
+     TS_INTR_XAPIC_PHYS, mode_names, "interrupt controller mode of the host",
      "Linux x2apic_cluster.c: the default with interrupt remapping", TS_CONF_CHOICE},
     {"guest_mode", TS_PARAM_ENUM, ROW(guest_mode), TS_INTR_X2APIC_PHYS, TS_INTR_X2APIC_PHYS,
-     TS_INTR_GIC_SGI, mode_names, "mode that a guest's driver uses",
+     TS_INTR_XAPIC_PHYS, mode_names, "mode that a guest's driver uses",
      "Linux apic.c: physical mode is forced without interrupt remapping", TS_CONF_CHOICE},
     {"icr_write_cycles", TS_PARAM_CYCLES, ROW(icr_write_cycles), 150, 0, 100000, NULL,
      "core cycles of one ICR or SGI1R write that does not exit, fences included",
      "planning value of 60 ns (30-120) at 2.5 GHz", TS_CONF_GUESS},
+    {"mmio_write_cycles", TS_PARAM_CYCLES, ROW(mmio_write_cycles), 100, 0, 100000, NULL,
+     "xAPIC: core cycles of one uncached write of ICR2 or ICR that does not exit",
+     "assumed; less than an x2APIC write with its fences", TS_CONF_GUESS},
+    {"icr_poll_cycles", TS_PARAM_CYCLES, ROW(icr_poll_cycles), 100, 1, 100000, NULL,
+     "xAPIC: core cycles of one read of ICR that looks at the delivery status, PAUSE included",
+     "assumed; as an uncached write. Linux ipi.c apic_mem_wait_icr_idle", TS_CONF_GUESS},
     {"accept_ps", TS_PARAM_TIME, ROW(accept_ps), 50 * TS_NS, 0, 100 * TS_US, NULL,
      "arrival at the local APIC or CPU interface to acceptance (IRR)",
      "part of a flight of 400 ns (250-700) in one Skylake-SP socket", TS_CONF_GUESS},
@@ -91,36 +100,34 @@ static const struct ts_stat_rule stat_rules[] = {
 const struct ts_stat_table ts_interrupt_stat_table = {
     "interrupt", stat_rows, TS_ARRAY_LEN(stat_rows), stat_rules, TS_ARRAY_LEN(stat_rules)};
 
-static uint32_t distinct_groups(const uint32_t *ids, uint32_t n, uint32_t size)
-{
-    uint32_t groups = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        TS_ASSERT(i == 0 || ids[i] > ids[i - 1]);
-        if (i == 0 || ids[i] / size != ids[i - 1] / size)
-            groups++;
-    }
-    return groups;
-}
-
 uint32_t ts_interrupt_writes(const struct ts_interrupt_params *params, enum ts_intr_mode mode,
                              const uint32_t *ids, uint32_t n, bool ids_all_but_self)
 {
-    if (n == 0)
-        return 0;
-    switch (mode) {
-    case TS_INTR_X2APIC_PHYS:
-        return ids_all_but_self && params->shorthand ? 1 : n;
-    case TS_INTR_X2APIC_CLUSTER:
-        return ids_all_but_self && params->shorthand
-                   ? 1
-                   : distinct_groups(ids, n, (uint32_t)params->cluster_size);
-    case TS_INTR_GIC_SGI:
-    default:
-        /* gic_ipi_send_mask (Linux irq-gic-v3.c) never uses the all-but-self routing mode. */
-        TS_ASSERT(mode == TS_INTR_GIC_SGI);
-        return distinct_groups(ids, n, SGI_TARGETS);
-    }
+    struct ts_icr_iter it = {.params = params,
+                             .mode = mode,
+                             .targets = ids,
+                             .n = n,
+                             .self = UINT32_MAX,
+                             .all_but_self = ids_all_but_self};
+    struct ts_icr_write w;
+    uint32_t writes = 0;
+
+    while (ts_icr_next(&it, &w))
+        writes++;
+    return writes;
+}
+
+enum ts_status ts_interrupt_check_mode(enum ts_intr_mode mode, uint32_t ncpus, uint32_t highest_id,
+                                       const char *who, struct ts_error *err)
+{
+    if (mode == TS_INTR_XAPIC_FLAT && ncpus > FLAT_CPUS)
+        return ts_error_set(err, TS_ERR_USER, "%s is xapic_flat, which reaches %u CPUs, not %u",
+                            who, FLAT_CPUS, ncpus);
+    if (mode == TS_INTR_XAPIC_PHYS && highest_id > XAPIC_LAST_ID)
+        return ts_error_set(err, TS_ERR_USER,
+                            "%s is xapic_phys, which reaches APIC IDs up to %u, not %u", who,
+                            XAPIC_LAST_ID, highest_id);
+    return TS_OK;
 }
 
 static ts_time fixed_ps(const struct ts_interrupt *in, uint32_t src, uint32_t dst)
@@ -138,6 +145,7 @@ static void on_accepted(struct ts_engine *engine, struct ts_event *event)
     struct ts_interrupt *in = flight->in;
 
     in->stats.delivered++;
+    in->in_flight[flight->src]--;
     ts_hist_add(&in->stats.flight_ps, ts_engine_now(engine) - flight->sent);
     flight->next = in->free;
     in->free = flight;
@@ -211,6 +219,7 @@ void ts_interrupt_send(struct ts_interrupt *in, uint32_t src, uint32_t dst, uint
     leave = in->port_free[src] > now ? in->port_free[src] : now;
     in->port_free[src] = ts_clock_after(&in->core_clock, leave, 1);
     in->stats.sent++;
+    in->in_flight[src]++;
     flight->sent = now;
     flight->src = src;
     flight->dst = dst;
@@ -235,6 +244,11 @@ ts_time ts_interrupt_arrival(const struct ts_interrupt *in, uint32_t src, uint32
     return ts_interconnect_arrival(in->ic, in->topology->core[src], in->topology->core[dst], 1,
                                    sent) +
            fixed_ps(in, src, dst);
+}
+
+bool ts_interrupt_busy(const struct ts_interrupt *in, uint32_t src)
+{
+    return in->in_flight[src] != 0;
 }
 
 void ts_interrupt_count_write(struct ts_interrupt *in)
@@ -266,9 +280,14 @@ enum ts_status ts_interrupt_create(struct ts_interrupt **out, struct ts_engine *
                                    void *user, struct ts_error *err)
 {
     enum ts_status status = check(params, err);
-    uint32_t n = POOL_PER_CPU * topology->ncpus;
+    uint32_t n = POOL_PER_CPU * topology->ncpus, highest_id = 0;
     struct ts_interrupt *in;
 
+    for (uint32_t i = 0; i < topology->ncpus; i++)
+        highest_id = topology->apic_id[i] > highest_id ? topology->apic_id[i] : highest_id;
+    if (status == TS_OK)
+        status = ts_interrupt_check_mode((enum ts_intr_mode)params->mode, topology->ncpus,
+                                         highest_id, "interrupt.mode", err);
     if (status != TS_OK)
         return status;
     in = calloc(1, sizeof(*in));
@@ -283,7 +302,8 @@ enum ts_status ts_interrupt_create(struct ts_interrupt **out, struct ts_engine *
     ts_clock_init(&in->core_clock, topology->params.core_hz);
     ts_hist_init(&in->stats.flight_ps);
     in->port_free = calloc(topology->ncpus, sizeof(*in->port_free));
-    if (!in->port_free)
+    in->in_flight = calloc(topology->ncpus, sizeof(*in->in_flight));
+    if (!in->port_free || !in->in_flight)
         status = ts_error_set(err, TS_ERR_ENVIRONMENT, "interrupt: out of memory for %u CPUs",
                               topology->ncpus);
     else
@@ -307,5 +327,6 @@ void ts_interrupt_destroy(struct ts_interrupt *in)
         free(block);
     }
     free(in->port_free);
+    free(in->in_flight);
     free(in);
 }

@@ -1,21 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A contended cache line: csd, queue head, tlb_gen, mm_cpumask, mmap_lock.
  *
- * MESI-like at the level of cores: one owner or a set of sharers. An access that the core's copy
- * allows costs the L1 hit; any other is a request message to the line's home node, which serves
- * requests of one line one at a time in order of arrival, asks the owner or invalidates sharers by
- * messages, and answers with data. Contention is therefore the queue at the home, and the distance
- * between cores shows by itself.
+ * MESI at the level of cores: one owner (modified or exclusive) or a set of sharers. An access that
+ * the core's copy allows costs the L1 hit; any other is a request message to the line's home node,
+ * which serves requests of one line one at a time in order of arrival, asks the owner or
+ * invalidates sharers by messages, and answers with data. Contention is therefore the queue at the
+ * home, and the distance between cores shows by itself.
  *
  * The legs of a miss: request to the home; look-up; then
- * - held by an owner: snoop to the owner, which sends the data straight to the requester;
+ * - held by an owner: snoop to the owner, which sends the data straight to the requester (three
+ *   hops; over the home without `forwarding`: four). To a reader the owner keeps a shared copy, and
+ *   what it has written goes to the home too, which takes up the next request only then;
  * - write to shared copies: invalidations from the home, acknowledged to the home, then data, or
  *   only the permission if the requester still shares;
  * - otherwise data from the LLC slice of the home, or from memory at the first touch.
  * The requester acknowledges to the home, which takes up the next request of the line only then
- * (CompAck of CHI F.b, 2.3): a snoop can therefore never overtake the data it asks for. A copy
- * appears when its data arrives and is gone when the snoop arrives; until then its core hits. Both
- * threads of a core share its copy. Caches are unbounded: nothing is evicted.
+ * (CompAck of CHI F.b, 2.3): a snoop can therefore never overtake the data it asks for. Only
+ * readers that follow each other on a line which others share are taken up at the pace of the
+ * look-ups; the next writer waits for their acknowledgements. A copy appears when its data arrives
+ * and is gone when the snoop arrives; until then its core hits. A locked operation holds the line:
+ * a snoop that comes while it runs is answered when it has ended. Both threads of a core share its
+ * copy; their locked operations follow each other.
+ *
+ * Clusters (cluster_cores > 1): neighbouring cores with an L3 of their own, as a CCX of Zen. The L3
+ * knows the copies of its cores; the home knows clusters: which one owns the line, or which share
+ * it. A miss is looked up in the L3 first and served in the cluster if a core there may give what
+ * is asked for; else it goes to the home. The L3 serves requests of a line in order of arrival, one
+ * at a time; those behind one that is at the home wait. What the home sends waits for a service
+ * within the cluster, which ends by itself, and for nothing else, so nobody waits in a circle; and
+ * it goes before the next request of the cluster, so a cluster delays others by one service at
+ * most.
+ *
+ * Checked in every run: one writer or many readers, and that data is never old when it arrives.
+ *
+ * Not modelled: caches are unbounded, so nothing is evicted and nothing written back but for a
+ * reader; an owner of a clean copy, and one that gives it up to a writer, answers to the home by
+ * the requester's acknowledgement; the look-ups of different lines at one home do not delay each
+ * other, while those of one line follow each other, so that home_cycles is the pace of its readers
+ * too.
  */
 #ifndef TS_MODELS_LINE_H
 #define TS_MODELS_LINE_H
@@ -36,6 +58,9 @@ struct ts_line_params {
     uint64_t memory_ps;    /* first touch: the line comes from memory */
     uint64_t data_flits;
     uint64_t control_flits;
+    uint64_t forwarding;     /* bool: owners send data straight to the requester */
+    uint64_t cluster_cores;  /* cores that share an L3 below the home; 1: no clusters */
+    uint64_t cluster_cycles; /* core cycles of a request to that L3 and its look-up */
 };
 extern const struct ts_param_table ts_line_param_table; /* prefix "line" */
 
@@ -43,15 +68,23 @@ struct ts_line_stats {
     uint64_t reads, writes, rmws; /* accesses */
     uint64_t hits;
     uint64_t misses;
-    uint64_t transfers;     /* served by another core's copy */
-    uint64_t invalidations; /* sharers told to drop their copy */
+    uint64_t in_cluster;    /* of the misses, served within the cluster */
+    uint64_t transfers;     /* by another core's or cluster's copy, which the home asked */
+    uint64_t llc;           /* with data of the home's LLC slice */
+    uint64_t memory;        /* from memory */
+    uint64_t upgrades;      /* with the permission only */
+    uint64_t writebacks;    /* written data that went to the home */
+    uint64_t held_ps;       /* snoops waiting for locked operations */
+    uint64_t invalidations; /* sharers, of clusters all at once, told to drop their copy */
     uint64_t queued_ps;     /* waiting at homes */
     struct ts_hist miss_ps;
 };
-extern const struct ts_stat_table ts_line_stat_table; /* rules: reads+writes+rmws == hits+misses */
+extern const struct ts_stat_table ts_line_stat_table; /* rules: every access hits or misses, every
+                                                      miss is served from one place */
 
 struct ts_line_system;
 struct ts_line_req;
+struct ts_line_ack;
 
 /* One line. Zero-initialise, then ts_line_init. Private fields. Sharers are cores; up to
  * TS_LINE_SHARERS are named, beyond that `everyone` stands for all cores of the machine. */
@@ -59,15 +92,24 @@ struct ts_line_req;
 struct ts_line {
     struct ts_line_system *system;
     uint32_t home;
-    uint32_t owner; /* core holding it modified/exclusive, UINT32_MAX: none */
+    uint32_t owner;         /* core holding it modified/exclusive, UINT32_MAX: none */
+    uint32_t owner_cluster; /* first core of the cluster that owns it, UINT32_MAX: none */
     uint32_t nsharers;
     uint32_t sharers[TS_LINE_SHARERS];
     uint64_t *many; /* bitmap over cores once more than TS_LINE_SHARERS share it; from the system's
                        pool, or NULL */
     bool touched;   /* has left memory */
-    bool busy;      /* the home serves a request, or waits for the requester's acknowledgement */
+    bool dirty;     /* written since the home's LLC last had it */
+    bool busy;      /* the home serves a request, or waits for what follows it */
+    uint32_t readers;   /* answered from the home and not yet acknowledged */
+    uint32_t waits;     /* of the home: acknowledgement of the requester, data of the owner */
+    ts_time held_until; /* the owner's locked operation ends */
     struct ts_line_req *head, *tail; /* at the home: being served and waiting */
+    struct ts_line_req *clusters;    /* first requests of the clusters that have some */
     struct ts_msg release;           /* the acknowledgement */
+    struct ts_msg writeback;
+    /* Stand for the data: writes so far, and how many of them memory or the home's LLC has seen. */
+    uint64_t version, home_version, writeback_version;
 };
 
 /* One outstanding access; owned by the caller until done is called. A core may have several. */
@@ -85,6 +127,15 @@ struct ts_line_req {
     uint32_t acks_left;               /* private */
     uint32_t cursor;                  /* private: invalidations have gone to the sharers below */
     struct ts_line_req *next_starved; /* private */
+    uint32_t source;                  /* private: core that gives its copy */
+    struct ts_line_ack *ack;          /* private: of a reader */
+    uint64_t version;                 /* private: of the data on its way here */
+    /* Private: the requests of a cluster. */
+    struct ts_line_req *next_cluster; /* first request of another cluster */
+    struct ts_line_req *behind;       /* next of this cluster */
+    struct ts_line_req *last;         /* of the first: the last one */
+    bool serving;                     /* of the first: in service within the cluster */
+    struct ts_msg *deferred;          /* of the first: sent by the home meanwhile */
     ts_time started, queued;
 };
 
@@ -99,6 +150,7 @@ void ts_line_init(struct ts_line_system *s, struct ts_line *line, uint64_t id, u
  * lines come and go for the whole of a run. */
 void ts_line_fini(struct ts_line *line);
 /* If core's copy allows op: returns true and *cycles core cycles to charge; nothing else happens.
+ * After a locked operation of the core that has not ended, a locked one is charged the rest too.
  * Otherwise starts the transaction and returns false; req->done is called when the core has the
  * line (in TS_PHASE_HARDWARE); *cycles, set here too, are to be charged after that. req->core, op,
  * line, done, user are set here from the arguments; a new req must be zero. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/cli.hpp"
 
+#include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/error.hpp"
 #include "sim/front/jobs.hpp"
 #include "sim/front/paths.hpp"
@@ -47,8 +48,9 @@ class CommandLine
         app_.add_flag("-q,--quiet", run_.quiet, "Print results and errors only");
         app_.fallthrough();
         app_.footer("Exit codes: 0 done, 2 wrong input, 3 environment, 4 a run found something "
-                    "(oracle, sum rule, watchdog).");
+                    "(oracle, sum rule, watchdog; a reproduced row out of tolerance).");
         add_run();
+        add_reproduce();
         add_list();
         add_explain();
         add_trace();
@@ -64,6 +66,8 @@ class CommandLine
     {
         if (*run_sub_)
             execute_run(argv);
+        else if (*reproduce_sub_)
+            execute_reproduce(argv);
         else if (*list_sub_)
             command_list(topic_);
         else if (*explain_sub_)
@@ -98,6 +102,30 @@ class CommandLine
         run_sub_->add_flag("--check", run_.check, "Let the oracle judge every TLB hit");
         run_sub_->add_option("--kernel", run_.kernel, "Simulation kernel")
             ->check(CLI::IsMember({"native", "systemc"}));
+    }
+
+    void add_reproduce()
+    {
+        reproduce_sub_ = app_.add_subcommand(
+            "reproduce", "Run a published experiment and compare with its figures");
+        reproduce_sub_
+            ->add_option("ID", reproduce_.id, "E3, ... (`tlbstorm list reproduce`), a file, or all")
+            ->required();
+        reproduce_sub_->add_option("-o,--output", reproduce_.output,
+                                   "Folder that holds one folder an ID (out/reproduce)");
+        reproduce_sub_
+            ->add_option("--set", reproduce_.sets, "As of run, for every experiment that is run")
+            ->type_name("KEY=VALUE")
+            ->take_all()
+            ->allow_extra_args(false);
+        reproduce_sub_
+            ->add_option("--jobs,-j", reproduce_.jobs,
+                         "Runs at a time; results do not depend on it")
+            ->check(CLI::Range(1, 1024));
+        reproduce_sub_->add_flag("--force", reproduce_.force,
+                                 "Replace results that tlbstorm has written");
+        reproduce_sub_->add_flag("--check", reproduce_.check,
+                                 "Exit with 4 if a row is outside of its tolerance");
     }
 
     void add_list()
@@ -140,6 +168,14 @@ class CommandLine
         command_run(run_);
     }
 
+    void execute_reproduce(char **argv)
+    {
+        for (char **word = argv; *word; word++)
+            reproduce_.command_line.emplace_back(*word);
+        reproduce_.quiet = run_.quiet;
+        command_reproduce(reproduce_);
+    }
+
     void execute_explain()
     {
         if (all_ == !key_.empty())
@@ -156,11 +192,13 @@ class CommandLine
                   "costs.",
                   "tlbstorm"};
     CLI::App *run_sub_ = nullptr;
+    CLI::App *reproduce_sub_ = nullptr;
     CLI::App *list_sub_ = nullptr;
     CLI::App *explain_sub_ = nullptr;
     CLI::App *info_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
     RunCommand run_;
+    ReproduceCommand reproduce_;
     std::string topic_, key_, trace_;
     bool all_ = false, markdown_ = false, json_ = false;
 };

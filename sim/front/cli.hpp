@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: `tlbstorm run|list|explain|trace|schema`.
+// The command line: `tlbstorm run|reproduce|list|explain|trace|schema`.
 #ifndef TS_SIM_FRONT_CLI_HPP
 #define TS_SIM_FRONT_CLI_HPP
 
@@ -33,6 +33,12 @@ struct RunCommand {
     std::vector<std::string> command_line;
 };
 void command_run(const RunCommand &command);
+// One line that repeats one point of command's experiment: the user's own settings, then what makes
+// it this point.
+struct Experiment;
+struct Point;
+std::string point_command(const RunCommand &command, const Experiment &experiment,
+                          const Point &point);
 
 extern const std::vector<std::string> list_topics;
 void command_list(const std::string &topic);

@@ -283,16 +283,25 @@ std::string study_table(const Experiment &experiment, const std::vector<Group> &
             columns[i].cells.push_back(setting.key->format(setting.value));
         }
     }
+    std::string empty;
     for (size_t i = 0; i < study.ncolumns; i++) {
         const ts_study_column &column = study.columns[i];
         if (!column.in_table)
             continue;
-        columns.push_back({study_heading(column), {}});
-        for (const Group &group : groups)
-            columns.back().cells.push_back(
-                study_cell(column, of_metric(group, column_metric(study, column))));
+        TableColumn shown{study_heading(column), {}};
+        bool zero = true;
+        for (const Group &group : groups) {
+            const Estimate value = of_metric(group, column_metric(study, column));
+            zero = zero && value.mean == 0;
+            shown.cells.push_back(study_cell(column, value));
+        }
+        if (zero)
+            empty += (empty.empty() ? "  0 in every run: " : ", ") + std::string(column.name);
+        else
+            columns.push_back(shown);
     }
-    return study.name + seeds_text(groups[0].n) + "\n" + table_text(rows_of(columns), left);
+    return study.name + seeds_text(groups[0].n) + "\n" + table_text(rows_of(columns), left) +
+           (empty.empty() ? "" : empty + "\n");
 }
 
 } // namespace

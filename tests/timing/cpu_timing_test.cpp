@@ -83,15 +83,15 @@ TEST(CpuTiming, LowestVectorIsTakenFirst)
         ts_irq_enable(self);
     });
     rig.at(rig.cycles(first_cycle(rig) + 10), [&] {
-        ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_RESCHED);
         ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_CALL);
         ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_KICK);
+        ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_RESCHED);
     });
     rig.run();
     ASSERT_EQ(rig.taken.size(), 3u);
-    EXPECT_EQ(rig.taken[0].vector, TS_VEC_KICK);
-    EXPECT_EQ(rig.taken[1].vector, TS_VEC_CALL);
-    EXPECT_EQ(rig.taken[2].vector, TS_VEC_RESCHED);
+    EXPECT_EQ(rig.taken[0].vector, TS_VEC_RESCHED);
+    EXPECT_EQ(rig.taken[1].vector, TS_VEC_KICK);
+    EXPECT_EQ(rig.taken[2].vector, TS_VEC_CALL);
 }
 
 TEST(CpuTiming, StallHoldsInterruptsUntilItIsOver)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/line_rig.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -15,8 +16,9 @@ struct Fixture {
     ts_line line{};
 
     explicit Fixture(const ts_topology_params &t = rig::topology(2, 16), uint32_t near = 0,
-                     uint64_t id = 1)
-        : net(t), lines(net)
+                     uint64_t id = 1,
+                     const ts_line_params &p = rig::defaults<ts_line_params>(ts_line_param_table))
+        : net(t), lines(net, p)
     {
         ts_line_init(lines.system, &line, id, near);
     }
@@ -200,6 +202,210 @@ TEST(LineTiming, WritersAreServedOneAtATimeInOrderOfArrival)
         EXPECT_EQ(when[i], f.net.arrival(served[i - 1], served[i], f.data(), taken)) << i;
     }
     EXPECT_GT(f.lines.stats()->queued_ps, 14u * 13u / 2u * 20u * TS_NS);
+}
+
+TEST(LineTiming, ReadersOfASharedLineFollowEachOtherByTheLookUp)
+{
+    Fixture f(rig::topology(1, 16));
+    const uint32_t home = f.line.home;
+    ts_time begin, one = 0, two = 0, write = 0;
+
+    for (uint32_t core : {(home + 1) % 16, (home + 2) % 16})
+        f.lines.access(&f.line, core, TS_LINE_READ);
+    uint32_t a = (home + 3) % 16, b = (home + 6) % 16, w = (home + 9) % 16;
+    begin = f.net.now();
+    f.lines.start(&f.line, a, TS_LINE_READ, [&] { one = f.net.now(); });
+    rig::At second(f.net.engine, begin + 6 * TS_NS,
+                   [&] { f.lines.start(&f.line, b, TS_LINE_READ, [&] { two = f.net.now(); }); });
+    rig::At writer(f.net.engine, begin + 12 * TS_NS,
+                   [&] { f.lines.start(&f.line, w, TS_LINE_WRITE, [&] { write = f.net.now(); }); });
+    f.net.run();
+    ts_time first = f.looked_up(a, begin);
+    ts_time arrived = f.net.arrival(b, home, f.control(), begin + 6 * TS_NS);
+    ASSERT_LT(arrived, first); /* it waits, but not for the first one's acknowledgement */
+    ts_time next = f.lines.after_mesh(first, f.lines.params.home_cycles);
+    EXPECT_EQ(one, f.net.arrival(home, a, f.data(), first));
+    EXPECT_EQ(two, f.net.arrival(home, b, f.data(), next));
+    /* The writer is looked up when both have acknowledged. */
+    ts_time acknowledged = std::max(f.net.arrival(a, home, f.control(), one),
+                                    f.net.arrival(b, home, f.control(), two));
+    EXPECT_GE(write, f.lines.after_mesh(acknowledged, f.lines.params.home_cycles) +
+                         2 * f.net.arrival(home, w, f.control(), 0));
+    EXPECT_EQ(f.lines.stats()->invalidations, 4u);
+}
+
+TEST(LineTiming, WhatAnOwnerHasWrittenGoesHomeBeforeTheNextRequest)
+{
+    for (bool dirty : {true, false}) {
+        Fixture f(rig::topology(1, 16));
+        const uint32_t home = f.line.home, owner = (home + 5) % 16, a = (home + 1) % 16,
+                       b = (home + 10) % 16;
+        ts_time one = 0, two = 0;
+
+        f.lines.access(&f.line, owner, dirty ? TS_LINE_WRITE : TS_LINE_READ);
+        ts_time begin = f.net.now();
+        ts_time taken =
+            f.lines.after_core(f.net.arrival(home, owner, f.control(), f.looked_up(a, begin)),
+                               f.lines.params.snoop_cycles);
+        f.lines.start(&f.line, a, TS_LINE_READ, [&] { one = f.net.now(); });
+        f.lines.start(&f.line, b, TS_LINE_READ, [&] { two = f.net.now(); });
+        f.net.run();
+        EXPECT_EQ(one, f.net.arrival(owner, a, f.data(), taken));
+        ts_time settled = f.net.arrival(a, home, f.control(), one);
+        /* Behind the data for the requester, on the owner's way into the network. */
+        ts_time behind =
+            ts_clock_cycle_time(f.net.clock(), ts_clock_cycle_at(f.net.clock(), taken) + f.data());
+        if (dirty)
+            settled = std::max(settled, f.net.arrival(owner, home, f.data(), behind));
+        EXPECT_EQ(two, f.net.arrival(home, b, f.data(),
+                                     f.lines.after_mesh(settled, f.lines.params.home_cycles)));
+        EXPECT_EQ(f.lines.stats()->writebacks, dirty ? 1u : 0u);
+    }
+}
+
+TEST(LineTiming, ASnoopWaitsForTheLockedOperation)
+{
+    for (ts_line_op op : {TS_LINE_RMW, TS_LINE_WRITE}) {
+        Fixture f;
+        const uint64_t cycles = f.lines.params.hit_cycles + f.lines.params.rmw_cycles;
+
+        f.lines.access(&f.line, 4, TS_LINE_WRITE);
+        ts_time snooped = f.net.arrival(f.line.home, 4, f.control(), f.looked_up(9, f.net.now()));
+        ts_time locked = snooped - TS_NS;
+        rig::At hit(f.net.engine, locked, [&] { f.lines.start(&f.line, 4, op, [] {}); });
+        ts_time from = op == TS_LINE_RMW ? f.lines.after_core(locked, cycles) : snooped;
+        ts_time taken = f.lines.after_core(from, f.lines.params.snoop_cycles);
+
+        f.expect_at(9, TS_LINE_READ, f.net.arrival(4, 9, f.data(), taken));
+        EXPECT_EQ(f.lines.stats()->held_ps, from - snooped);
+    }
+}
+
+TEST(LineTiming, LockedOperationsOfTheThreadsOfACoreFollowEachOther)
+{
+    Fixture f;
+    const uint64_t cycles = f.lines.params.hit_cycles + f.lines.params.rmw_cycles;
+    ts_line_req req{};
+    uint64_t charged = 0;
+
+    f.lines.access(&f.line, 4, TS_LINE_WRITE);
+    ts_time edge = f.lines.after_core(f.net.now(), 10);
+    f.net.run(edge);
+    for (uint64_t n = 1; n <= 3; n++) {
+        ASSERT_TRUE(ts_line_access(f.lines.system, &f.line, 4, TS_LINE_RMW, &req, nullptr, nullptr,
+                                   &charged));
+        EXPECT_EQ(charged, n * cycles);
+    }
+}
+
+TEST(LineTiming, WithoutForwardingDataGoesOverTheHome)
+{
+    auto p = rig::defaults<ts_line_params>(ts_line_param_table);
+
+    p.forwarding = 0;
+    for (ts_line_op op : {TS_LINE_READ, TS_LINE_WRITE}) {
+        Fixture f(rig::topology(2, 16), 0, 1, p);
+
+        f.lines.access(&f.line, 4, TS_LINE_WRITE);
+        ts_time snooped = f.net.arrival(f.line.home, 4, f.control(), f.looked_up(30, f.net.now()));
+        ts_time taken = f.lines.after_core(snooped, p.snoop_cycles);
+        ts_time at_home = f.net.arrival(4, f.line.home, f.data(), taken);
+
+        f.expect_at(30, op, f.net.arrival(f.line.home, 30, f.data(), at_home));
+        /* The home has seen the data: no other copy of it goes there. */
+        EXPECT_EQ(f.lines.stats()->writebacks, 0u);
+    }
+}
+
+namespace
+{
+
+/* Two sockets of four clusters of four. */
+struct Clustered : Fixture {
+    Clustered() : Fixture(rig::topology(2, 16), 0, 1, params())
+    {
+    }
+    static ts_line_params params()
+    {
+        auto p = rig::defaults<ts_line_params>(ts_line_param_table);
+
+        p.cluster_cores = 4;
+        return p;
+    }
+    ts_time l3(ts_time from) const
+    {
+        return lines.after_core(from, lines.params.cluster_cycles);
+    }
+};
+
+} // namespace
+
+TEST(LineTiming, AClusterServesItsOwnCores)
+{
+    Clustered f;
+
+    f.lines.access(&f.line, 4, TS_LINE_WRITE);
+    const uint64_t messages = ts_interconnect_stats(f.net.ic)->messages;
+    /* From the owner, to a reader and to a writer. */
+    f.expect_at(6, TS_LINE_READ,
+                f.lines.after_core(f.l3(f.net.now()), f.lines.params.snoop_cycles));
+    EXPECT_TRUE(ts_line_readable(&f.line, 4));
+    /* A line that the cluster shares is in its L3. */
+    f.expect_at(7, TS_LINE_READ, f.l3(f.net.now()));
+    /* The cluster still owns it. */
+    f.expect_at(7, TS_LINE_RMW, f.lines.after_core(f.l3(f.net.now()), f.lines.params.snoop_cycles));
+    EXPECT_FALSE(ts_line_readable(&f.line, 4));
+    f.net.run(f.net.now() + TS_US);
+    f.expect_at(5, TS_LINE_RMW, f.lines.after_core(f.l3(f.net.now()), f.lines.params.snoop_cycles));
+    EXPECT_EQ(f.lines.stats()->in_cluster, 4u);
+    EXPECT_EQ(ts_interconnect_stats(f.net.ic)->messages, messages);
+}
+
+TEST(LineTiming, AnotherClusterAsksTheHome)
+{
+    Clustered f;
+
+    f.lines.access(&f.line, 6, TS_LINE_WRITE);
+    f.lines.access(&f.line, 7, TS_LINE_READ);
+    /* The home asks the cluster, which is at its first core, and that sends from a core's copy. */
+    ts_time home = f.looked_up(13, f.l3(f.net.now()));
+    ts_time taken = f.lines.after_core(f.net.arrival(f.line.home, 4, f.control(), home),
+                                       f.lines.params.snoop_cycles);
+
+    f.expect_at(13, TS_LINE_READ, f.net.arrival(6, 13, f.data(), taken));
+    /* One invalidation for the cluster, none for the writer's own. */
+    ts_time sent = f.looked_up(12, f.l3(f.net.now()));
+    ts_time dropped = f.lines.after_core(f.net.arrival(f.line.home, 4, f.control(), sent),
+                                         f.lines.params.snoop_cycles);
+    ts_time acknowledged = f.net.arrival(4, f.line.home, f.control(), dropped);
+    f.expect_at(12, TS_LINE_WRITE, f.net.arrival(f.line.home, 12, f.data(), acknowledged));
+    for (uint32_t core : {6u, 7u, 13u})
+        EXPECT_FALSE(ts_line_readable(&f.line, core));
+    EXPECT_EQ(f.lines.stats()->invalidations, 1u);
+}
+
+TEST(LineTiming, TheHomeWaitsForAServiceWithinTheClusterAndComesBeforeTheNext)
+{
+    Clustered f;
+    ts_time local = 0, after = 0, queued = 0;
+
+    f.lines.access(&f.line, 4, TS_LINE_WRITE);
+    ts_time begin = f.net.now();
+    ts_time snooped = f.net.arrival(f.line.home, 4, f.control(), f.looked_up(13, f.l3(begin)));
+    /* Looked up just before the snoop comes: 5 has the line first, then 13, and 6 after that. */
+    ts_time start = snooped - TS_NS - f.lines.after_core(0, f.lines.params.cluster_cycles);
+    rig::At one(f.net.engine, start, [&] {
+        f.lines.start(&f.line, 5, TS_LINE_WRITE, [&] { local = f.net.now(); });
+        f.lines.start(&f.line, 6, TS_LINE_WRITE, [&] { queued = f.net.now(); });
+    });
+    f.lines.start(&f.line, 13, TS_LINE_WRITE, [&] { after = f.net.now(); });
+    f.net.run();
+    EXPECT_EQ(local, f.lines.after_core(f.l3(start), f.lines.params.snoop_cycles));
+    ts_time taken = f.lines.after_core(local, f.lines.params.snoop_cycles);
+    EXPECT_EQ(after, f.net.arrival(5, 13, f.data(), taken));
+    EXPECT_GT(queued, after);
+    EXPECT_EQ(f.lines.stats()->in_cluster, 1u);
+    EXPECT_EQ(f.lines.stats()->transfers, 2u);
 }
 
 /* Published and remembered figures of reference machines; the windows are theirs. */

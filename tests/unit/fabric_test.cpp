@@ -58,10 +58,11 @@ uint32_t mesh_width(uint32_t n)
     return n;
 }
 
-/* Does the graph of "a message that holds channel a waits for channel b" have a cycle? */
-bool waits_in_a_circle(const ts_fabric_ops *f, uint32_t n)
+/* Does the graph of "a message that holds channel a waits for channel b" have a cycle? halves: the
+ * channels of each port are two, and the fabric says which a hop takes. */
+bool waits_in_a_circle(const ts_fabric_ops *f, uint32_t n, bool halves = false)
 {
-    uint32_t ports = f->ports(n);
+    uint32_t ports = f->ports(n) * (halves ? 2 : 1);
     std::vector<std::vector<bool>> waits(n * ports, std::vector<bool>(n * ports, false));
     std::vector<int> state(n * ports, 0);
 
@@ -71,8 +72,10 @@ bool waits_in_a_circle(const ts_fabric_ops *f, uint32_t n)
 
             while (at != dst) {
                 uint32_t next = 0;
-                uint32_t channel = at * ports + f->route(n, at, dst, &next);
+                uint32_t channel = at * ports + f->route(n, at, dst, &next) * (halves ? 2 : 1);
 
+                if (halves)
+                    channel += f->channel_half(n, at, dst) - 1;
                 if (held != UINT32_MAX)
                     waits[held][channel] = true;
                 held = channel;
@@ -179,6 +182,73 @@ TEST(Fabric, MeshCannotDeadlockEvenWithAnIncompleteLastRow)
         EXPECT_FALSE(waits_in_a_circle(fabric("mesh"), n)) << n;
     /* The check can fail: a ring without slots would deadlock. */
     EXPECT_TRUE(waits_in_a_circle(fabric("ring"), 8));
+}
+
+TEST(Fabric, HalvesOfTheChannelsBreakTheCyclesOfRingAndTorus)
+{
+    for (const char *name : {"ring", "torus"})
+        for (uint32_t n : {3u, 4u, 5u, 8u, 9u, 12u, 16u, 20u, 25u}) {
+            EXPECT_FALSE(waits_in_a_circle(fabric(name), n, true)) << name << " " << n;
+            for (uint32_t src = 0; src < n; src++)
+                for (uint32_t dst = 0; dst < n; dst++) {
+                    if (src == dst)
+                        continue;
+                    uint32_t half = fabric(name)->channel_half(n, src, dst);
+                    EXPECT_TRUE(half == 1 || half == 2);
+                }
+        }
+    EXPECT_TRUE(waits_in_a_circle(fabric("torus"), 16));
+}
+
+TEST(Fabric, TorusGoesTheShorterWayRoundBothRings)
+{
+    const ts_fabric_ops *f = fabric("torus");
+
+    for (uint32_t src = 0; src < 20; src++)
+        for (uint32_t dst = 0; dst < 20; dst++) {
+            uint32_t x = (dst % 5 + 5 - src % 5) % 5, y = (dst / 5 + 4 - src / 5) % 4;
+
+            ASSERT_EQ(hops(f, 20, src, dst), std::min(x, 5 - x) + std::min(y, 4 - y))
+                << src << " to " << dst;
+        }
+    /* A prime number of nodes is one ring. */
+    EXPECT_EQ(hops(f, 13, 0, 6), 6u);
+    EXPECT_EQ(hops(f, 13, 0, 7), 6u);
+}
+
+TEST(Fabric, ChipletsHaveAtMostEightCoresAndMeetInTheMiddle)
+{
+    const ts_fabric_ops *f = fabric("chiplet");
+
+    for (uint32_t n = 1; n <= 200; n++) {
+        uint32_t dies = (n + 7) / 8, most = 0;
+        std::vector<uint32_t> on(dies, 0);
+
+        EXPECT_EQ(f->routers(n), dies == 1 ? 1 : dies + 1);
+        for (uint32_t i = 0; i < n; i++) {
+            ASSERT_LT(f->router_of(n, i), dies);
+            most = std::max(most, ++on[f->router_of(n, i)]);
+        }
+        EXPECT_LE(most, 8u);
+        EXPECT_GT(*std::min_element(on.begin(), on.end()), 0u) << n;
+        if (dies == 1)
+            continue;
+        for (uint32_t dst = 0; dst < n; dst++)
+            for (uint32_t router = 0; router <= dies; router++) {
+                uint32_t next = 0;
+
+                if (router == f->router_of(n, dst))
+                    continue;
+                ASSERT_LT(f->router_route(n, router, dst, &next), f->router_ports(n));
+                ASSERT_EQ(next, router == dies ? f->router_of(n, dst) : dies);
+            }
+    }
+    /* Message by message: within a die, and by way of both dies' first nodes. */
+    EXPECT_EQ(path(f, 32, 1, 7), (std::vector<uint32_t>{1, 7}));
+    EXPECT_EQ(path(f, 32, 9, 31), (std::vector<uint32_t>{9, 8, 24, 31}));
+    EXPECT_EQ(path(f, 32, 8, 24), (std::vector<uint32_t>{8, 24}));
+    for (uint32_t n : {9u, 16u, 30u, 64u})
+        EXPECT_FALSE(waits_in_a_circle(f, n)) << n;
 }
 
 TEST(Fabric, RingGoesTheShorterWayRound)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of struct ts_interconnect; for interconnect*.c only. */
+#ifndef TS_MODELS_INTERCONNECT_PRIVATE_H
+#define TS_MODELS_INTERCONNECT_PRIVATE_H
+
+#include "models/interconnect/fabric.h"
+#include "models/interconnect/interconnect.h"
+
+/* One output of a node, or one node's port to or from its router; times in mesh cycles. carry
+ * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
+ * loses exactly its share. */
+struct ic_link {
+    uint64_t free;
+    uint64_t carry;
+};
+
+struct ic_route {
+    uint16_t neighbour;
+    uint16_t port;
+};
+
+struct ic_flit;
+
+struct ts_interconnect {
+    struct ts_engine *engine;
+    const struct ts_fabric_ops *fabric;
+    struct ts_interconnect_params params;
+    struct ts_clock clock;
+    uint64_t share; /* thousandths of a link that are ours */
+    uint32_t nodes;
+    uint32_t per_socket;
+    uint32_t sockets;
+    uint32_t ports;
+    uint32_t gateway;       /* within each socket */
+    struct ic_route *route; /* [at * per_socket + dst], the same for every socket */
+    uint16_t *socket;       /* of each node */
+    struct ic_link *inject;
+    struct ic_link *eject;
+    struct ic_link *out;  /* [node * ports + port] */
+    ts_time *serial_free; /* [from socket * sockets + to socket] */
+    struct ic_flit *flit; /* NULL: message by message */
+    struct ts_interconnect_stats stats;
+};
+
+/* interconnect.c */
+/* First cycle at or after ready at which the link takes the message. *slots: cycles that its flits
+ * need on it. */
+uint64_t ic_link_take(struct ts_interconnect *ic, struct ic_link *link, uint64_t ready,
+                      uint32_t flits, uint64_t *slots);
+void ic_schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn,
+                    uint64_t cycle);
+ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits);
+/* Hands the message over, at the time of the event. */
+void ic_on_delivered(struct ts_engine *engine, struct ts_event *event);
+/* From the gateway of msg->at's socket, where the message is at msg->cycle, to that of the
+ * destination's, where `then` is called. */
+void ic_cross(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *then);
+uint32_t ic_hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to);
+
+/* interconnect_flit.c */
+enum ts_status ic_flit_create(struct ts_interconnect *ic, struct ts_error *err);
+void ic_flit_destroy(struct ts_interconnect *ic);
+void ic_flit_send(struct ts_interconnect *ic, struct ts_msg *msg);
+ts_time ic_flit_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
+                        uint32_t flits, ts_time sent);
+enum ts_status ic_flit_check(const struct ts_interconnect *ic, struct ts_error *err);
+
+#endif

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes what this folder shows into out/ipi: E3, E4, broadcasts at 16 to 1024 vCPUs and hypercall
+# against hardware at 4 to 64, and the figures. Minutes on two CPUs. An earlier out/ipi is replaced.
+# usage: results/ipi/run.sh [OUT]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tlbstorm=${TLBSTORM:-build/release/tlbstorm}
+out=${1:-out/ipi}
+jobs=$(nproc)
+
+run() {
+    "$tlbstorm" run "$@" -q --force --jobs "$jobs" >/dev/null
+}
+
+"$tlbstorm" reproduce all -o "$out/reproduce" --force --jobs "$jobs"
+
+run configs/experiments/ipi-scaling.yaml -o "$out/scaling/idle"
+for n in 16 32 64 128 256 512 1024; do
+    run configs/experiments/ipi-scaling.yaml -o "$out/scaling/running/$n" --set run.vcpus=$n \
+        --set workload.kind=ipi_spin --set workload.spinners=$((n - 1))
+done
+
+# Logical flat mode reaches 8 CPUs.
+others=vmx_native,vmx_pv,vmx_ipiv,svm_native,svm_pv,avic_phys,x2avic_cluster,x2avic_phys,x2avic_pv
+# What injecting an interrupt costs decides much: as fitted to E3, and the default of the tables.
+for inject in fitted default; do
+    for n in 4 8 16 32 64; do
+        platforms=$others
+        [ $n -gt 8 ] || platforms+=,avic_flat
+        common=(--set platforms=$platforms --set run.vcpus=$n)
+        [ $inject = fitted ] || common+=(--set hypervisor.inject=250cycles)
+        folder=$out/accel/$inject
+        run configs/experiments/ipi-accel.yaml -o "$folder/running/$n" "${common[@]}" \
+            --set workload.spinners=$((n - 1))
+        run configs/experiments/ipi-accel.yaml -o "$folder/polled/$n" "${common[@]}" \
+            --set workload.spinners=0
+        run configs/experiments/ipi-accel.yaml -o "$folder/blocked/$n" "${common[@]}" \
+            --set workload.spinners=0 --set hypervisor.halt_poll=0
+    done
+done
+
+/usr/bin/python3 scripts/plot_ipi.py "$out"

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/cmd_reproduce.hpp"
+
+#include "sim/front/cli.hpp"
+#include "sim/front/folder.hpp"
+#include "sim/front/jobs.hpp"
+#include "sim/front/output.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+namespace ts
+{
+namespace
+{
+
+struct Stat {
+    double value;
+    std::string unit;
+};
+using Stats = std::map<std::string, Stat>; // "group.name"
+
+// stats.csv as StatsFiles writes it.
+Stats stats_read(const std::string &path)
+{
+    Stats stats;
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    while (std::getline(file, line)) {
+        const size_t name = line.find(','), unit = line.find(',', name + 1),
+                     value = line.find(',', unit + 1);
+        double number = 0;
+        if (value == std::string::npos ||
+            std::from_chars(line.data() + value + 1, line.data() + line.size(), number).ec !=
+                std::errc())
+            environment_error(path + ": cannot be read: " + line);
+        stats[line.substr(0, name) + "." + line.substr(name + 1, unit - name - 1)] =
+            Stat{number, line.substr(unit + 1, value - unit - 1)};
+    }
+    if (stats.empty())
+        environment_error(path + " cannot be read");
+    return stats;
+}
+
+const Stat &stat_of(const Stats &stats, const std::string &name, const Place &place)
+{
+    const auto found = stats.find(name);
+    if (found != stats.end())
+        return found->second;
+    std::vector<std::string> names;
+    for (const auto &item : stats)
+        names.push_back(item.first);
+    user_error(place, "the run has no statistic '" + name + "'" + did_you_mean(name, names));
+}
+
+// One experiment of a reproduction: the points that its rows name, and where they were run.
+class Runs
+{
+  public:
+    Runs(const std::string &name, const std::string &path, const std::vector<std::string> &sets)
+        : name_(name)
+    {
+        command_.experiment = path;
+        command_.sets = sets;
+        std::vector<Override> overrides;
+        for (const std::string &set : sets)
+            overrides.push_back(override_parse(set));
+        experiment_ = experiment_load(path, overrides);
+        all_ = experiment_points(experiment_);
+        wanted_.assign(all_.size(), false);
+        experiment_check(experiment_);
+    }
+    Runs(const Runs &) = delete;
+    Runs &operator=(const Runs &) = delete;
+
+    // Index of the first seed of the point that ref names.
+    size_t find(const SimulatedRef &ref) const
+    {
+        const size_t n = points_per_group(experiment_);
+        size_t found = all_.size(), count = 0;
+        for (size_t i = 0; i < all_.size(); i += n) {
+            if (!matches(all_[i], ref))
+                continue;
+            if (count++ == 0)
+                found = i;
+        }
+        if (count != 1)
+            user_error(ref.place, std::string(count == 0 ? "no point" : "more than one point") +
+                                      " of " + experiment_.path + " is " + describe(ref));
+        return found;
+    }
+
+    void want(const SimulatedRef &ref)
+    {
+        const size_t first = find(ref);
+        for (size_t i = 0; i < points_per_group(experiment_); i++)
+            wanted_[first + i] = true;
+    }
+
+    void run(const std::string &folder, const ReproduceCommand &command)
+    {
+        std::vector<Point> points;
+        for (size_t i = 0; i < all_.size(); i++)
+            if (wanted_[i])
+                points.push_back(all_[i]);
+        if (points.empty())
+            return;
+        folder_ = folder + "/" + name_;
+        JobsOptions options;
+        options.jobs = command.jobs;
+        options.quiet = command.quiet;
+        options.run.command_line = command.command_line;
+        options.reproduce = [&](const Point &point) {
+            return point_command(command_, experiment_, point);
+        };
+        write_summaries(experiment_, points, run_all(experiment_, points, options, folder_),
+                        folder_);
+    }
+
+    // In `unit`, a value a seed.
+    std::vector<double> samples(const SimulatedRef &ref, const std::string &unit)
+    {
+        const size_t first = find(ref);
+        std::vector<double> values;
+        for (size_t i = first; i < first + points_per_group(experiment_); i++) {
+            const Stats &stats = stats_of(i);
+            const Stat &stat = stat_of(stats, ref.stat, ref.place);
+            double value = stat.value;
+            if (!ref.per.empty()) {
+                const Stat &per = stat_of(stats, ref.per, ref.place);
+                if (per.value == 0)
+                    user_error(ref.place, ref.per + " is 0, so there is nothing to divide by");
+                value /= per.value;
+            }
+            const uint64_t hz = resolve(experiment_, all_[i]).config.topology.core_hz;
+            values.push_back(unit.empty() ? value
+                                          : convert_unit(value, stat.unit, unit, hz, ref.place));
+        }
+        return values;
+    }
+
+  private:
+    static bool matches(const Point &point, const SimulatedRef &ref)
+    {
+        if ((!ref.platform.empty() && point.platform->name != ref.platform) ||
+            (!ref.mechanism.empty() && point.subject.name != ref.mechanism))
+            return false;
+        return std::all_of(ref.swept.begin(), ref.swept.end(), [&](const auto &want) {
+            return std::any_of(point.swept.begin(), point.swept.end(), [&](const Setting *s) {
+                return s->key->name == want.first &&
+                       s->value == s->key->parse(want.second, ref.place);
+            });
+        });
+    }
+
+    static std::string describe(const SimulatedRef &ref)
+    {
+        std::string text = ref.platform.empty() ? "of any platform" : "of platform " + ref.platform;
+        if (!ref.mechanism.empty())
+            text += ", " + ref.mechanism;
+        for (const auto &want : ref.swept)
+            text += ", " + want.first + "=" + want.second;
+        return text;
+    }
+
+    const Stats &stats_of(size_t index)
+    {
+        auto found = stats_.find(index);
+        if (found == stats_.end())
+            found =
+                stats_.emplace(index, stats_read(folder_ + "/" + all_[index].folder + "/stats.csv"))
+                    .first;
+        return found->second;
+    }
+
+    std::string name_, folder_;
+    RunCommand command_;
+    Experiment experiment_;
+    std::vector<Point> all_;
+    std::vector<bool> wanted_;
+    std::map<size_t, Stats> stats_;
+};
+
+using RunsByName = std::map<std::string, Runs>;
+
+Estimate value_of(const ReproduceRow &row, RunsByName *runs)
+{
+    Runs &own = runs->at(row.simulated.experiment);
+    if (!row.has_base)
+        return estimate(own.samples(row.simulated, row.unit));
+    std::vector<double> values = own.samples(row.simulated, "");
+    const std::vector<double> base = runs->at(row.base.experiment).samples(row.base, "");
+    if (base.size() != values.size())
+        user_error(row.place, "the two sides of 'over' have different numbers of seeds");
+    for (size_t i = 0; i < values.size(); i++) {
+        if (base[i] == 0)
+            user_error(row.base.place, row.base.stat + " is 0, so there is nothing to divide by");
+        values[i] = convert_unit(values[i] / base[i], "ratio", row.unit, 0, row.place);
+    }
+    return estimate(values);
+}
+
+// A reproduction whose experiments are loaded. Whatever can be wrong with it is found here, before
+// anything runs or is written.
+struct Prepared {
+    Reproduction reproduction;
+    RunsByName runs;
+    std::unique_ptr<OutputFolder> folder;
+
+    Prepared(Reproduction what, const ReproduceCommand &command) : reproduction(std::move(what))
+    {
+        for (const auto &item : reproduction.experiments)
+            runs.try_emplace(item.first, item.first, item.second, command.sets);
+        for (const ReproduceRow &row : reproduction.rows) {
+            runs.at(row.simulated.experiment).want(row.simulated);
+            if (row.has_base)
+                runs.at(row.base.experiment).want(row.base);
+        }
+        folder =
+            std::make_unique<OutputFolder>(command.output + "/" + reproduction.id, command.force);
+    }
+};
+
+// Returns how many rows are outside of their tolerance.
+size_t reproduce_one(Prepared *prepared, const ReproduceCommand &command)
+{
+    const Reproduction &reproduction = prepared->reproduction;
+    OutputFolder &folder = *prepared->folder;
+    folder.open();
+    for (auto &item : prepared->runs)
+        item.second.run(folder.partial(), command);
+    std::vector<ReproduceResult> results;
+    for (const ReproduceRow &row : reproduction.rows)
+        results.push_back(ReproduceResult{&row, value_of(row, &prepared->runs)});
+    write_file(folder.partial() + "/reproduce.csv", reproduce_csv(reproduction, results));
+    folder.commit();
+    std::fputs(reproduce_table(reproduction, results).c_str(), stdout);
+    if (!command.quiet)
+        std::printf("Published: %s\nResults: %s\n", reproduction.source.c_str(),
+                    folder.path().c_str());
+    return static_cast<size_t>(
+        std::count_if(results.begin(), results.end(),
+                      [](const ReproduceResult &result) { return result.outside(); }));
+}
+
+std::string significant(double value)
+{
+    const double size = std::fabs(value);
+    if (value == std::floor(value) && size < 1000)
+        return fixed(value, 0);
+    return fixed(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4);
+}
+
+} // namespace
+
+bool ReproduceResult::has_error() const
+{
+    return row->has_published && row->published != 0;
+}
+
+double ReproduceResult::error() const
+{
+    return simulated.mean / row->published - 1;
+}
+
+bool ReproduceResult::outside() const
+{
+    return row->has_tolerance && has_error() && std::fabs(error()) > row->tolerance;
+}
+
+std::string reproduce_csv(const Reproduction &reproduction,
+                          const std::vector<ReproduceResult> &results)
+{
+    std::string text =
+        "experiment,row,role,unit,published,simulated,ci95,n,error_pct,tolerance_pct\n";
+    for (const ReproduceResult &result : results) {
+        const ReproduceRow &row = *result.row;
+        const Estimate &simulated = result.simulated;
+        const std::string fields[] = {
+            csv_field(row.name),
+            row_role_name(row.role),
+            row.unit,
+            row.has_published ? number(row.published) : "",
+            number(simulated.mean),
+            simulated.has_half_width ? number(simulated.half_width) : "",
+            std::to_string(simulated.n),
+            result.has_error() ? number(result.error() * 100) : "",
+            row.has_tolerance ? number(row.tolerance * 100) : "",
+        };
+        text += reproduction.id;
+        for (const std::string &field : fields)
+            text += "," + field;
+        text += "\n";
+    }
+    return text;
+}
+
+std::string reproduce_table(const Reproduction &reproduction,
+                            const std::vector<ReproduceResult> &results)
+{
+    TableRows rows{{"row", "role", "unit", "published", "simulated", "error"}};
+    for (const ReproduceResult &result : results) {
+        const ReproduceRow &row = *result.row;
+        const Estimate &simulated = result.simulated;
+        std::string value = significant(simulated.mean);
+        if (simulated.has_half_width)
+            value += " \u00b1" + significant(simulated.half_width);
+        std::string error = "-";
+        if (result.has_error())
+            error = fixed(result.error() * 100, 1) + " %" +
+                    (result.outside() ? ", not within " + number(row.tolerance * 100) + " %" : "");
+        rows.push_back({row.name, row_role_name(row.role), row.unit,
+                        row.has_published ? significant(row.published) : "-", value, error});
+    }
+    return reproduction.id + ": " + reproduction.title + "\n" + table_text(rows, 3);
+}
+
+void command_reproduce(const ReproduceCommand &command)
+{
+    const Paths paths("");
+    std::vector<std::string> ids{command.id};
+    if (command.id == "all") {
+        ids = paths.names("reproduce");
+        if (ids.empty())
+            user_error(Place(), "there is no configs/reproduce; TLBSTORM_CONFIGS names the folder");
+    }
+    std::vector<std::unique_ptr<Prepared>> all;
+    for (const std::string &id : ids)
+        all.push_back(std::make_unique<Prepared>(reproduction_load(id, paths), command));
+    size_t outside = 0;
+    for (const std::unique_ptr<Prepared> &prepared : all)
+        outside += reproduce_one(prepared.get(), command);
+    if (command.check && outside > 0)
+        throw Error(TS_ERR_FINDING, Place(),
+                    std::to_string(outside) + (outside == 1 ? " row is" : " rows are") +
+                        " outside of the tolerance");
+}
+
+} // namespace ts
