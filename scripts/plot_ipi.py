@@ -8,12 +8,13 @@ DIR/ipi_accel.csv; without runs these files are drawn as they are. Makes ipi_sca
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
-import argparse
 import csv
 import os
 import re
 import shutil
 import sys
+
+import plotting
 
 COLUMNS = ("case", "inject_cycles", "platform", "vcpus", "calls", "mean_us", "max_us",
            "exits_per_call", "icr_exits_per_call", "hypercalls_per_call", "wakeups_per_call")
@@ -35,10 +36,6 @@ CASES = {"running": "all targets run", "polled": "targets halted, host polls",
          "blocked": "targets halted, blocked", "idle": "targets halted"}
 
 
-class InputError(Exception):
-    pass
-
-
 def statistics(path):
     """stats.csv as {"group.name": value}."""
     with open(path, newline="", encoding="utf-8") as file:
@@ -57,14 +54,14 @@ def configured(folder, section, key):
             value = re.match(rf" +{key}: (?:\{{value: )?(\d+)", line)
             if value and now == section:
                 return int(value[1])
-    raise InputError(f"{folder}: config.resolved.yaml does not say {section}.{key}")
+    raise plotting.InputError(f"{folder}: config.resolved.yaml does not say {section}.{key}")
 
 
 def row_of(folder, case, platform):
     stats = statistics(os.path.join(folder, "stats.csv"))
     calls = stats["guest.calls"]
     if calls == 0:
-        raise InputError(f"{folder}: no calls")
+        raise plotting.InputError(f"{folder}: no calls")
     return {"case": case, "inject_cycles": configured(folder, "hypervisor", "inject"),
             "platform": platform, "vcpus": configured(folder, "run", "vcpus"),
             "calls": int(calls),
@@ -87,21 +84,17 @@ def gather(root, what):
         platform = next((part for part in parts if part in LABELS), None)
         case = next((part for part in parts if part in CASES), None)
         if platform is None or case is None:
-            raise InputError(f"{folder}: a platform or case that this figure does not know")
+            raise plotting.InputError(
+                f"{folder}: a platform or case that this figure does not know")
         rows.append(row_of(folder, case, platform))
     rows.sort(key=lambda r: (r["inject_cycles"], r["case"], r["platform"], r["vcpus"]))
     return rows
 
 
 def write(path, rows):
-    with open(path + ".tmp", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([f"{row[c]:.6g}" if isinstance(row[c], float) else row[c]
-                             for c in COLUMNS])
-    os.replace(path + ".tmp", path)
-    print(path)
+    plotting.write_csv(path, COLUMNS,
+                       [[f"{row[c]:.6g}" if isinstance(row[c], float) else row[c] for c in COLUMNS]
+                        for row in rows])
 
 
 def read(path):
@@ -109,15 +102,15 @@ def read(path):
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError as error:
-        raise InputError(f"{path} is not there, and neither are the runs: results/ipi/run.sh "
-                         "makes them") from error
+        raise plotting.InputError(f"{path} is not there, and neither are the runs: "
+                                  "results/ipi/run.sh makes them") from error
     for row in rows:
         if None in row.values() or set(row) != set(COLUMNS):
-            raise InputError(f"{path}: its columns are not {', '.join(COLUMNS)}")
+            raise plotting.InputError(f"{path}: its columns are not {', '.join(COLUMNS)}")
         for key in ("vcpus", "mean_us"):
             row[key] = float(row[key])
     if not rows:
-        raise InputError(f"{path} has no rows")
+        raise plotting.InputError(f"{path} has no rows")
     return rows
 
 
@@ -126,7 +119,7 @@ def table(root, what):
     if os.path.isdir(os.path.join(root, what)):
         rows = gather(root, what)
         if not rows:
-            raise InputError(f"{os.path.join(root, what)} holds no run")
+            raise plotting.InputError(f"{os.path.join(root, what)} holds no run")
         write(path, rows)
     return read(path)
 
@@ -148,7 +141,7 @@ def draw_panel(axes, rows, base):
     if not base:
         axes.set_yscale("log")
     axes.set_xlabel("vCPUs")
-    axes.grid(True, linewidth=0.4, alpha=0.6)
+    axes.grid(True, **plotting.GRID)
 
 
 def draw(pyplot, rows, title, base):
@@ -158,7 +151,7 @@ def draw(pyplot, rows, title, base):
     cases = [c for c in CASES if any(r["case"] == c for r in rows)]
     unknown = {r["case"] for r in rows} - set(cases)
     if unknown:
-        raise InputError(f"unknown case {', '.join(sorted(unknown))}")
+        raise plotting.InputError(f"unknown case {', '.join(sorted(unknown))}")
     lines = [(injects[0], None)] + [(inject, base) for inject in injects]
     figure, grid = pyplot.subplots(len(lines), len(cases), squeeze=False, sharey="row",
                                    layout="constrained",
@@ -181,44 +174,29 @@ def draw(pyplot, rows, title, base):
     return figure
 
 
-def save(figure, folder, name):
-    """Each file appears whole or not at all; the same input gives the same bytes."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        path = os.path.join(folder, f"{name}.{suffix}")
-        figure.savefig(path + ".tmp", format=suffix, dpi=110, metadata=metadata)
-        os.replace(path + ".tmp", path)
-        print(path)
+def draw_all(pyplot, folder):
+    for what, base, title in (
+            ("scaling", "pv_sliding", "Broadcast call in one VM: x2APIC and KVM PV IPIs"),
+            ("accel", "vmx_pv", "Broadcast call in one VM: the hypercall and the hardware")):
+        plotting.save(draw(pyplot, table(folder, what), title, base), folder, f"ipi_{what}",
+                      salt=what, dpi=110)
+    for name in ("E3", "E4"):
+        made = os.path.join(folder, "reproduce", name, "reproduce.csv")
+        if os.path.exists(made):
+            shutil.copyfile(made, os.path.join(folder, f"{name.lower()}.csv"))
+
+
+def work(folder):
+    (pyplot,) = plotting.load()
+    try:
+        draw_all(pyplot, folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise plotting.InputError(f"{folder}: cannot be read or written: {error!r}") from error
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("folder", metavar="DIR", help="folder that results/ipi/run.sh has made")
-    folder = parser.parse_args().folder
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as pyplot
-    except ImportError as error:
-        print(f"plot_ipi.py: {error}. Install python3-matplotlib (scripts/setup does) and use "
-              "/usr/bin/python3.", file=sys.stderr)
-        return 3
-    try:
-        for what, base, title in (
-                ("scaling", "pv_sliding", "Broadcast call in one VM: x2APIC and KVM PV IPIs"),
-                ("accel", "vmx_pv", "Broadcast call in one VM: the hypercall and the hardware")):
-            matplotlib.rcParams["svg.hashsalt"] = what
-            save(draw(pyplot, table(folder, what), title, base), folder, f"ipi_{what}")
-        for name in ("E3", "E4"):
-            made = os.path.join(folder, "reproduce", name, "reproduce.csv")
-            if os.path.exists(made):
-                shutil.copyfile(made, os.path.join(folder, f"{name.lower()}.csv"))
-    except InputError as error:
-        print(f"plot_ipi.py: {error}", file=sys.stderr)
-        return 2
-    except (OSError, ValueError, KeyError) as error:
-        print(f"plot_ipi.py: {folder}: cannot be read or written: {error!r}", file=sys.stderr)
-        return 2
-    return 0
+    parser = plotting.parser(__doc__, "folder that results/ipi/run.sh has made")
+    return plotting.run(__file__, work, parser.parse_args().folder)
 
 
 if __name__ == "__main__":

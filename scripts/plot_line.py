@@ -7,10 +7,11 @@ errors DIR/published.csv), or the cost of contention against the number of CPUs
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
-import argparse
 import csv
 import os
 import sys
+
+import plotting
 
 PATTERN, CPUS = "line_sharing.pattern", "line_sharing.cpus"
 PLACES = (("smt_ns", "threads of a core"), ("cluster_ns", "same cluster"),
@@ -28,38 +29,15 @@ COLUMNS = ("machine", "metric", "model_ns", "published_low_ns", "published_high_
            "kind", "confidence", "source")
 
 
-class InputError(Exception):
-    pass
-
-
-def lines_of(path):
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [line for line in file if not line.startswith("#")]
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there: run the experiment first") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-
-
 def rows_of(path, keys):
-    reader = csv.DictReader(lines_of(path))
-    for key in keys:
-        if key not in (reader.fieldnames or ()):
-            raise InputError(f"{path}: no column {key}")
+    with plotting.reading(path), open(path, encoding="utf-8", newline="") as file:
+        lines = [line for line in file if not line.startswith("#")]
+    reader = csv.DictReader(lines)
+    plotting.check_columns(path, reader.fieldnames or (), keys)
     rows = list(reader)
     if not rows:
-        raise InputError(f"{path}: no rows")
+        raise plotting.InputError(f"{path}: no rows")
     return rows
-
-
-def number(path, text, empty=None):
-    if text == "" and empty is not None:
-        return empty
-    try:
-        return float(text)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {text!r} is not a number") from error
 
 
 def read(path):
@@ -67,12 +45,14 @@ def read(path):
     values = {}
     for row in rows_of(path, ("study", "platform", "metric", "mean", "ci95")):
         if row["study"] != "line_sharing":
-            raise InputError(f"{path}: results of the study {row['study']}, not of line_sharing")
+            raise plotting.InputError(
+                f"{path}: results of the study {row['study']}, not of line_sharing")
         # Cpus beyond those that a table of transfers has are not swept.
         key = (row["platform"], row.get(PATTERN) or "", row.get(CPUS) or "", row["metric"])
         if key in values:
-            raise InputError(f"{path}: a point appears twice")
-        values[key] = (number(path, row["mean"]), number(path, row["ci95"], 0.0))
+            raise plotting.InputError(f"{path}: a point appears twice")
+        values[key] = (plotting.number(path, row["mean"]),
+                       plotting.number(path, row["ci95"], 0.0))
     return values
 
 
@@ -92,8 +72,8 @@ def compare(values, path):
         model = values.get((row["machine"], "", "", row["metric"]))
         if model is None or model[0] == 0: # not run, or no such pair of CPUs
             continue
-        low = number(path, row["low_ns"]) if row["low_ns"] else None
-        high = number(path, row["high_ns"]) if row["high_ns"] else None
+        low = plotting.number(path, row["low_ns"]) if row["low_ns"] else None
+        high = plotting.number(path, row["high_ns"]) if row["high_ns"] else None
         table.append((row["machine"], row["metric"], f"{model[0]:.1f}", row["low_ns"],
                       row["high_ns"], f"{error_of(model[0], low, high):.1f}", row["kind"],
                       row["confidence"], row["source"]))
@@ -101,13 +81,7 @@ def compare(values, path):
 
 
 def write_table(folder, table):
-    path = os.path.join(folder, "published.csv")
-    with open(path + ".tmp", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(table)
-    os.replace(path + ".tmp", path)
-    print(path)
+    plotting.write_csv(os.path.join(folder, "published.csv"), COLUMNS, table)
     for row in table:
         published = row[3] if row[3] == row[4] else f"{row[3]}-{row[4]}"
         print(f"  {row[0]:24} {row[1]:17} model {row[2]:>6} ns, published {published:>11} ns "
@@ -137,16 +111,11 @@ def draw_transfer(pyplot, values, table):
                   marker="|" if high else ">", markersize=8, label=named,
                   fillstyle="full" if row[7] == "verbatim" else "none")
         named = None
-    for place in range(0, len(machines), 2):
-        axes.axhspan(place - 0.5, place + 0.5, color="#000000", alpha=0.045, linewidth=0, zorder=0)
-    axes.set_ylim(len(machines) - 0.5, -0.5)
-    axes.set_yticks(range(len(machines)), machines)
-    axes.tick_params(axis="y", length=0)
+    plotting.list_down(axes, machines)
     axes.set_xlabel("ns, half a round trip of compare-and-swap")
-    axes.grid(True, axis="x", linewidth=0.4, alpha=0.6)
+    axes.grid(True, axis="x", **plotting.GRID)
     figure.legend(*axes.get_legend_handles_labels(), loc="lower center", ncols=4, frameon=False)
-    foot = 0.6 / height # the legend's
-    figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
+    plotting.leave_foot(figure, 0.6 / height)
     axes.set_title("A line from core to core (mean, bars: 95% confidence interval)")
     return figure
 
@@ -156,7 +125,7 @@ def draw_contention(pyplot, values):
     figure, grid = pyplot.subplots(2, 3, layout="constrained", figsize=(14, 8))
     for (pattern, metric, title, label), axes in zip(PANELS, grid.flat):
         for machine in machines:
-            points = sorted((int(number("summary.csv", key[2])), value)
+            points = sorted((int(plotting.number("summary.csv", key[2])), value)
                             for key, value in values.items()
                             if (key[0], key[1], key[3]) == (machine, pattern, metric))
             points = [(cpus, value) for cpus, value in points if value[0] > 0]
@@ -167,61 +136,38 @@ def draw_contention(pyplot, values):
         axes.set_ylabel(label)
         axes.set_xlabel(f"{pattern}")
         axes.set_ylim(bottom=0)
-        axes.grid(True, linewidth=0.4, alpha=0.6)
+        axes.grid(True, **plotting.GRID)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=len(machines), frameon=False)
-    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95)) # the legend's place
+    plotting.leave_foot(figure, 0.05)
     figure.suptitle("One contended line (mean, bars: 95% confidence interval)")
     return figure
 
 
-def save(figure, folder, name):
-    """Each file appears whole or not at all; the same input gives the same bytes."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        path = os.path.join(folder, f"{name}.{suffix}")
-        figure.savefig(path + ".tmp", format=suffix, dpi=130, metadata=metadata)
-        os.replace(path + ".tmp", path)
-        print(path)
-
-
-def run(folder, published):
+def work(folder, published):
     values = read(os.path.join(folder, "summary.csv"))
     transfer = {key: value for key, value in values.items() if key[1:3] == ("", "")
                 and key[3] in [metric for metric, _ in PLACES]}
     contention = {key: value for key, value in values.items() if key[1] and key[2]}
     if not any(value[0] > 0 for value in (transfer or contention).values()):
-        raise InputError(f"{folder}: no transfers and no contention in summary.csv")
+        raise plotting.InputError(f"{folder}: no transfers and no contention in summary.csv")
     table = compare(transfer, published) if transfer else []
     if transfer:
         write_table(folder, table)
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as pyplot
-    except ImportError as error:
-        print(f"plot_line.py: {error}. Install python3-matplotlib (scripts/setup does) and use "
-              "/usr/bin/python3.", file=sys.stderr)
-        return 3
-    matplotlib.rcParams["svg.hashsalt"] = "line"
+    (pyplot,) = plotting.load()
     if transfer:
-        save(draw_transfer(pyplot, transfer, table), folder, "line_transfer")
+        plotting.save(draw_transfer(pyplot, transfer, table), folder, "line_transfer", salt="line")
     else:
-        save(draw_contention(pyplot, contention), folder, "line_contention")
-    return 0
+        plotting.save(draw_contention(pyplot, contention), folder, "line_contention", salt="line")
 
 
 def main():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("folder", metavar="DIR", help="result folder with summary.csv")
+    parser = plotting.parser(__doc__)
     parser.add_argument("--published", metavar="FILE", help="table of published latencies",
                         default=os.path.join(root, "tests", "data", "line", "transfer.csv"))
     arguments = parser.parse_args()
-    try:
-        return run(arguments.folder, arguments.published)
-    except InputError as error:
-        print(f"plot_line.py: {error}", file=sys.stderr)
-        return 2
+    return plotting.run(__file__, work, arguments.folder, arguments.published)
 
 
 if __name__ == "__main__":

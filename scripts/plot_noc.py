@@ -6,10 +6,11 @@ the relative errors, and writes them to DIR/noc_mesh.csv.
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
-import argparse
 import csv
 import os
 import sys
+
+import plotting
 
 NAME = "noc_mesh"
 ROUTER, FLITS, LOAD = ("noc_traffic.router", "noc_traffic.packet_flits", "noc_traffic.load_ppm")
@@ -27,29 +28,11 @@ COLUMNS = ("router", "packet_flits", "offered", "accepted", "accepted_reference"
            "network_latency_error_percent", "saturated", "saturated_reference")
 
 
-class InputError(Exception):
-    pass
-
-
 def rows_of(path, keys):
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            table = csv.DictReader(file)
-            missing = [key for key in keys if key not in (table.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path}: no column {missing[0]}")
-            return list(table)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there: run the experiment first") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-
-
-def number(path, text):
-    try:
-        return float(text)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {text!r} is not a number") from error
+    with plotting.reading(path), open(path, encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        plotting.check_columns(path, table.fieldnames or (), keys)
+        return list(table)
 
 
 def measured(path):
@@ -58,18 +41,19 @@ def measured(path):
     for row in rows_of(path, KEYS):
         if row["metric"] not in METRICS:
             continue
-        key = (row[ROUTER], int(number(path, row[FLITS])), int(number(path, row[LOAD])))
+        key = (row[ROUTER], int(plotting.number(path, row[FLITS])),
+               int(plotting.number(path, row[LOAD])))
         if (key[0], key[1]) not in COLOURS:
-            raise InputError(f"{path}: router {key[0]} with packets of {key[1]} flits is not in "
-                             "this figure")
+            raise plotting.InputError(f"{path}: router {key[0]} with packets of {key[1]} flits is "
+                                      "not in this figure")
         point = points.setdefault(key, {})
         if row["metric"] in point:
-            raise InputError(f"{path}: a point appears twice; this figure shows one platform and "
-                             "one network")
-        point[row["metric"]] = number(path, row["mean"])
+            raise plotting.InputError(f"{path}: a point appears twice; this figure shows one "
+                                      "platform and one network")
+        point[row["metric"]] = plotting.number(path, row["mean"])
     for metric in METRICS:
         if not points or any(metric not in point for point in points.values()):
-            raise InputError(f"{path}: no rows of the metric {metric}")
+            raise plotting.InputError(f"{path}: no rows of the metric {metric}")
     return points
 
 
@@ -152,58 +136,32 @@ def draw(pyplot, ours, theirs):
         axes.set_ylabel("packet latency (cycles)")
         axes.set_xlim(0, 0.45)
         axes.set_ylim(0, 120)
-        axes.grid(True, linewidth=0.4, alpha=0.6)
+        axes.grid(True, **plotting.GRID)
         axes.legend(loc="upper left", frameon=False)
     figure.suptitle("8×8 mesh, uniform random traffic, 4 virtual channels of 8 flits: mean latency, "
                     "wait at the source included")
     return figure
 
 
-def write(path, save):
-    """The file appears whole or not at all."""
-    save(path + ".tmp")
-    os.replace(path + ".tmp", path)
-    print(path)
-
-
 def write_table(path, table):
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with plotting.whole(path) as name, open(name, "w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
         out.writeheader()
         out.writerows(table)
 
 
+def work(folder):
+    (pyplot,) = plotting.load()
+    ours, theirs = measured(os.path.join(folder, "summary.csv")), reference()
+    table, latency, throughput = compare(ours, theirs)
+    figure = draw(pyplot, ours, theirs)
+    show(table, latency, throughput)
+    write_table(os.path.join(folder, NAME + ".csv"), table)
+    plotting.save(figure, folder, NAME)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("folder", metavar="DIR", help="result folder with summary.csv")
-    folder = parser.parse_args().folder
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as pyplot
-    except ImportError as error:
-        print(f"plot_noc.py: {error}. Install python3-matplotlib (scripts/setup does) and use "
-              "/usr/bin/python3.", file=sys.stderr)
-        return 3
-    matplotlib.rcParams["svg.hashsalt"] = NAME
-    try:
-        ours, theirs = measured(os.path.join(folder, "summary.csv")), reference()
-        table, latency, throughput = compare(ours, theirs)
-        figure = draw(pyplot, ours, theirs)
-        show(table, latency, throughput)
-        base = os.path.join(folder, NAME)
-        write(base + ".csv", lambda path: write_table(path, table))
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            # The same input gives the same bytes.
-            write(f"{base}.{suffix}", lambda path, s=suffix, m=metadata: figure.savefig(
-                path, format=s, dpi=130, metadata=m))
-    except InputError as error:
-        print(f"plot_noc.py: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"plot_noc.py: {error}", file=sys.stderr)
-        return 3
-    return 0
+    return plotting.run(__file__, work, plotting.parser(__doc__).parse_args().folder)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ a row of panels for each platform, from DIR/summary.csv into DIR/overcommit_spee
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
-import argparse
 import os
 import sys
 import zlib
+
+import plotting
 
 # Times that are drawn where the table has them, in this order.
 TIME_PANELS = (("completion_time", "completion time"),
@@ -30,10 +31,6 @@ KNOWN = ("native_concurrent", "kvm_pv", "hyperv", "kvm_pv_ipi", "hyperv_2017", "
 TIME_UNITS = {"ps": 1e-12, "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
-class InputError(Exception):
-    pass
-
-
 def style(mechanism):
     """The ideal bound is black and dashed; the others differ in colour, or in marker and dashes."""
     if mechanism == "ideal":
@@ -48,31 +45,14 @@ def style(mechanism):
 
 
 def read(pandas, path):
-    try:
-        table = pandas.read_csv(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there: run the experiment first") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    for key in KEYS + SWEPT:
-        if key not in table.columns:
-            raise InputError(f"{path}: no column {key}")
+    table = plotting.read_table(pandas, path, KEYS + SWEPT)
     drawn = ["speedup"] + [metric for metric, _ in TIME_PANELS]
     table = table[table["metric"].isin(drawn)].copy()
-    for key in ("mean", "ci95", "run.vms"):
-        table[key] = pandas.to_numeric(table[key], errors="coerce")
-    table["ci95"] = table["ci95"].fillna(0) # a single repetition has none
+    plotting.to_numbers(pandas, table, ("mean", "ci95", "run.vms"))
     if table[["mean", "run.vms"]].isna().any(axis=None):
-        raise InputError(f"{path}: a mean or run.vms is not a number")
-    others = [c for c in table.columns if c not in KEYS + SWEPT and table[c].nunique() > 1]
-    if others:
-        raise InputError(f"{path}: also sweeps {', '.join(others)}; this figure shows one value")
-    for metric in ("completion_time", "speedup"):
-        if metric not in set(table["metric"]):
-            raise InputError(f"{path}: no rows of the metric {metric}")
-    points = ["platform", "run.vms", "mechanism", "metric"]
-    if table.duplicated(points).any():
-        raise InputError(f"{path}: a point appears twice")
+        raise plotting.InputError(f"{path}: a mean or run.vms is not a number")
+    plotting.check_points(path, table, KEYS + SWEPT, ("completion_time", "speedup"),
+                          SWEPT + ("mechanism", "metric"))
     return table
 
 
@@ -114,7 +94,7 @@ def draw_panel(axes, ticker, rows, order):
     axes.set_xticks(counts, [f"{c:g}×" for c in counts])
     axes.minorticks_off()
     axes.set_xlabel("overcommit (vCPUs per physical CPU)")
-    axes.grid(True, which="both", linewidth=0.4, alpha=0.6)
+    axes.grid(True, which="both", **plotting.GRID)
     lowest, highest = rows["mean"].min(), rows["mean"].max()
     if lowest > 0 and highest / lowest > 10:
         axes.set_yscale("log")
@@ -158,40 +138,14 @@ def draw(pyplot, ticker, table):
     return figure
 
 
-def save(figure, folder):
-    """Each file appears whole or not at all; the same input gives the same bytes."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        path = os.path.join(folder, f"{NAME}.{suffix}")
-        figure.savefig(path + ".tmp", format=suffix, dpi=130, metadata=metadata)
-        os.replace(path + ".tmp", path)
-        print(path)
+def work(folder):
+    pyplot, pandas, ticker = plotting.load("pandas", "matplotlib.ticker")
+    table = read(pandas, os.path.join(folder, "summary.csv"))
+    plotting.save(draw(pyplot, ticker, table), folder, NAME)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("folder", metavar="DIR", help="result folder with summary.csv")
-    folder = parser.parse_args().folder
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as pyplot
-        import pandas
-        from matplotlib import ticker
-    except ImportError as error:
-        print(f"plot_overcommit.py: {error}. Install python3-matplotlib and python3-pandas "
-              "(scripts/setup does) and use /usr/bin/python3.", file=sys.stderr)
-        return 3
-    matplotlib.rcParams["svg.hashsalt"] = NAME
-    try:
-        table = read(pandas, os.path.join(folder, "summary.csv"))
-        save(draw(pyplot, ticker, table), folder)
-    except InputError as error:
-        print(f"plot_overcommit.py: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"plot_overcommit.py: {error}", file=sys.stderr)
-        return 3
-    return 0
+    return plotting.run(__file__, work, plotting.parser(__doc__).parse_args().folder)
 
 
 if __name__ == "__main__":

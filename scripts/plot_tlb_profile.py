@@ -6,9 +6,10 @@ DIR/tlb_profile.png and .svg.
 
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
-import argparse
 import os
 import sys
+
+import plotting
 
 NAME = "tlb_profile"
 REGIME, PAGE, PATTERN = "tlb_profile.regime", "tlb_profile.page", "workload.pattern"
@@ -24,41 +25,22 @@ MARKS = {"native": {"marker": "o", "markersize": 5.5},
          "nested": {"marker": "D", "markersize": 8.5, "markerfacecolor": "none"}}
 
 
-class InputError(Exception):
-    pass
-
-
 def read(pandas, path):
-    try:
-        table = pandas.read_csv(path, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there: run the experiment first") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    for key in KEYS + SWEPT:
-        if key not in table.columns:
-            raise InputError(f"{path}: no column {key}")
+    table = plotting.read_table(pandas, path, KEYS + SWEPT, keep_default_na=False)
     if PATTERN not in table.columns:
         table[PATTERN] = ""
-    table = table[table["metric"].isin([panel[0] for panel in PANELS])].copy()
-    for key in ("mean", "ci95"):
-        table[key] = pandas.to_numeric(table[key], errors="coerce")
-    table["ci95"] = table["ci95"].fillna(0) # a single repetition has none
+    metrics = [panel[0] for panel in PANELS]
+    table = table[table["metric"].isin(metrics)].copy()
+    plotting.to_numbers(pandas, table, ("mean", "ci95"))
     if table["mean"].isna().any():
-        raise InputError(f"{path}: a mean is not a number")
+        raise plotting.InputError(f"{path}: a mean is not a number")
     for key, known in ((REGIME, MARKS), (PAGE, COLOURS)):
         unknown = sorted(set(table[key]) - set(known))
         if unknown:
-            raise InputError(f"{path}: {key} is {unknown[0]!r}, which this figure does not know")
-    others = [c for c in table.columns
-              if c not in KEYS + SWEPT + (PATTERN,) and table[c].nunique() > 1]
-    if others:
-        raise InputError(f"{path}: also sweeps {', '.join(others)}; this figure shows one value")
-    for metric, *_ in PANELS:
-        if metric not in set(table["metric"]):
-            raise InputError(f"{path}: no rows of the metric {metric}")
-    if table.duplicated(list(SWEPT) + [PATTERN, "metric"]).any():
-        raise InputError(f"{path}: a point appears twice")
+            raise plotting.InputError(
+                f"{path}: {key} is {unknown[0]!r}, which this figure does not know")
+    plotting.check_points(path, table, KEYS + SWEPT + (PATTERN,), metrics,
+                          SWEPT + (PATTERN, "metric"))
     return table
 
 
@@ -76,14 +58,10 @@ def draw_panel(axes, rows, platforms, pages):
             places = [platforms.index(p) + shift for p in points["platform"]]
             axes.errorbar(points["mean"], places, xerr=points["ci95"], linestyle="none",
                           color=COLOURS[page], capsize=2, elinewidth=1, markeredgewidth=1.4, **mark)
-    for place in range(0, len(platforms), 2):
-        axes.axhspan(place - 0.5, place + 0.5, color="#000000", alpha=0.045, linewidth=0, zorder=0)
-    axes.set_ylim(len(platforms) - 0.5, -0.5)
-    axes.set_yticks(range(len(platforms)), platforms)
-    axes.tick_params(axis="y", length=0)
+    plotting.list_down(axes, platforms)
     most = (rows["mean"] + rows["ci95"]).max()
     axes.set_xlim((-0.03 * most, 1.04 * most) if most > 0 else (-0.03, 1)) # whole marks at 0
-    axes.grid(True, axis="x", linewidth=0.4, alpha=0.6)
+    axes.grid(True, axis="x", **plotting.GRID)
 
 
 def legend_of(figure, lines, pages, regimes):
@@ -110,48 +88,21 @@ def draw(pyplot, lines, table):
             axes.set_title(f"{pattern}: {title}" if pattern else title)
             axes.set_xlabel(label)
     legend_of(figure, lines, pages, regimes)
-    foot = 0.35 / height # the legend's
-    figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
+    plotting.leave_foot(figure, 0.35 / height)
     runs = table["n"].unique()
     repeats = f", n = {runs[0]}" if len(runs) == 1 else ""
     figure.suptitle(f"Translation on one core (mean, bars: 95% confidence interval{repeats})")
     return figure
 
 
-def save(figure, folder):
-    """Each file appears whole or not at all; the same input gives the same bytes."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        path = os.path.join(folder, f"{NAME}.{suffix}")
-        figure.savefig(path + ".tmp", format=suffix, dpi=130, metadata=metadata)
-        os.replace(path + ".tmp", path)
-        print(path)
+def work(folder):
+    pyplot, pandas, lines = plotting.load("pandas", "matplotlib.lines")
+    table = read(pandas, os.path.join(folder, "summary.csv"))
+    plotting.save(draw(pyplot, lines, table), folder, NAME)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("folder", metavar="DIR", help="result folder with summary.csv")
-    folder = parser.parse_args().folder
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as pyplot
-        import pandas
-        from matplotlib import lines
-    except ImportError as error:
-        print(f"plot_tlb_profile.py: {error}. Install python3-matplotlib and python3-pandas "
-              "(scripts/setup does) and use /usr/bin/python3.", file=sys.stderr)
-        return 3
-    matplotlib.rcParams["svg.hashsalt"] = NAME
-    try:
-        table = read(pandas, os.path.join(folder, "summary.csv"))
-        save(draw(pyplot, lines, table), folder)
-    except InputError as error:
-        print(f"plot_tlb_profile.py: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"plot_tlb_profile.py: {error}", file=sys.stderr)
-        return 3
-    return 0
+    return plotting.run(__file__, work, plotting.parser(__doc__).parse_args().folder)
 
 
 if __name__ == "__main__":

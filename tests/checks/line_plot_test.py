@@ -3,11 +3,9 @@
 
 import csv
 import os
-import subprocess
-import sys
 import unittest
 
-import tree
+import plotting
 
 HEAD = "study,platform,metric,unit,mean,ci95,n\n"
 TRANSFER = HEAD + "".join(
@@ -29,38 +27,24 @@ none,socket_ns,1,1,average,verbatim,not run
 """
 
 
-class PlotLine(tree.TreeTest):
-    def plot(self, table):
-        if table is not None:
-            self.write("summary.csv", table)
-        self.write("published/transfer.csv", PUBLISHED)
-        script = os.path.join(tree.ROOT, "scripts", "plot_line.py")
-        done = subprocess.run(
-            [sys.executable, script, self.root, "--published",
-             os.path.join(self.root, "published", "transfer.csv")],
-            capture_output=True, text=True, check=False)
-        if done.returncode == 3:
-            self.skipTest(done.stderr)
-        return done
+class PlotLine(plotting.PlotTest):
+    SCRIPT = "plot_line.py"
 
-    def bytes_of(self, name):
-        result = []
-        for suffix in ("png", "svg"):
-            with open(os.path.join(self.root, f"{name}.{suffix}"), "rb") as file:
-                result.append(file.read())
-        return result
+    def published(self):
+        """The arguments that name the table."""
+        self.write("published/transfer.csv", PUBLISHED)
+        return "--published", os.path.join(self.root, "published", "transfer.csv")
 
     def test_drawn_and_deterministic(self):
-        for name, table in (("line_transfer", TRANSFER), ("line_contention", CONTENTION)):
+        for name, table, more in (("line_transfer", TRANSFER, ("published.csv",)),
+                                  ("line_contention", CONTENTION, ())):
             with self.subTest(name):
                 self.setUp()
-                self.assertEqual(self.plot(table).returncode, 0)
-                first = self.bytes_of(name)
-                self.assertEqual(self.plot(table).returncode, 0)
-                self.assertEqual(first, self.bytes_of(name))
+                self.check_drawn({"summary.csv": table}, (f"{name}.png", f"{name}.svg", *more),
+                                 *self.published())
 
     def test_error_is_the_distance_from_what_was_published(self):
-        self.assertEqual(self.plot(TRANSFER).returncode, 0)
+        self.assertEqual(self.plot({"summary.csv": TRANSFER}, *self.published()).returncode, 0)
         with open(os.path.join(self.root, "published.csv"), encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         self.assertEqual([(row["machine"], row["metric"], float(row["error_percent"]))
@@ -69,6 +53,7 @@ class PlotLine(tree.TreeTest):
                           ("far", "socket_ns", 0), ("far", "other_socket_ns", -20)])
 
     def test_refused(self):
+        published = self.published()
         for what, table in (
                 ("missing", None), ("empty", ""), ("no rows", HEAD),
                 ("column", TRANSFER.replace("platform", "place")),
@@ -76,12 +61,8 @@ class PlotLine(tree.TreeTest):
                 ("study", TRANSFER.replace("line_sharing", "tlb_profile")),
                 ("nothing", TRANSFER.replace("_ns", "_ps")),
                 ("twice", TRANSFER + TRANSFER.splitlines()[1] + "\n")):
-            with self.subTest(what):
-                self.setUp()
-                done = self.plot(table)
-                self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-                self.assertFalse(os.path.exists(os.path.join(self.root, "line_transfer.png")))
+            self.check_refused(what, {} if table is None else {"summary.csv": table},
+                               "line_transfer.png", *published)
 
 
 if __name__ == "__main__":

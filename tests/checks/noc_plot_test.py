@@ -3,10 +3,9 @@
 
 import csv
 import os
-import subprocess
-import sys
 import unittest
 
+import plotting
 import tree
 
 HEAD = ("study,platform,noc_traffic.router,noc_traffic.packet_flits,noc_traffic.load_ppm,metric,"
@@ -31,33 +30,13 @@ def summary(factor):
     return "".join(lines)
 
 
-class NocPlot(tree.TreeTest):
-    def plot(self, table):
-        if table is not None:
-            self.write("summary.csv", table)
-        script = os.path.join(tree.ROOT, "scripts", "plot_noc.py")
-        done = subprocess.run([sys.executable, script, self.root],
-                              capture_output=True, text=True, check=False)
-        if done.returncode == 3:
-            self.skipTest(done.stderr)
-        return done
-
-    def outputs(self):
-        result = []
-        for name in OUTPUTS:
-            with open(os.path.join(self.root, name), "rb") as file:
-                result.append(file.read())
-        return result
+class NocPlot(plotting.PlotTest):
+    SCRIPT = "plot_noc.py"
 
     def test_drawn_compared_and_deterministic(self):
-        done = self.plot(summary(1.01))
-        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.check_drawn({"summary.csv": summary(1.01)}, OUTPUTS)
         self.assertEqual(done.stdout.count("latency within 1.00 % up to 80 %"), 4, done.stdout)
         self.assertEqual(done.stdout.count("throughput +0.00 %"), 4, done.stdout)
-        first = self.outputs()
-        self.plot(summary(1.01))
-        self.assertEqual(first, self.outputs())
-        self.assertEqual(sorted(os.listdir(self.root)), sorted(OUTPUTS + ("summary.csv",)))
         with open(os.path.join(self.root, "noc_mesh.csv"), encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         with open(REFERENCE, encoding="utf-8") as file:
@@ -73,12 +52,7 @@ class NocPlot(tree.TreeTest):
                 ("metric", good.replace("packet_latency", "latency")),
                 ("curve", good.replace(",p4,5,", ",p4,6,")),
                 ("twice", good + good.splitlines()[1] + "\n")):
-            with self.subTest(what):
-                self.setUp()
-                done = self.plot(table)
-                self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-                self.assertFalse(os.path.exists(os.path.join(self.root, OUTPUTS[0])))
+            self.check_refused(what, {} if table is None else {"summary.csv": table}, OUTPUTS[0])
 
 
 if __name__ == "__main__":

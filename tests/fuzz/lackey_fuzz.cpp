@@ -2,6 +2,7 @@
 /* Any text through the lackey workload: it is refused with a reason and a place, or becomes
  * operations that make sense, as many touches as the lines say, whatever the pieces it is read in.
  */
+#include "tests/fuzz/byte_source.hpp"
 #include "workloads/lackey.h"
 
 #include <algorithm>
@@ -18,23 +19,6 @@ namespace
 
 constexpr size_t most_operations = 1u << 16;
 
-struct Text {
-    const uint8_t *data;
-    size_t size;
-    size_t piece;
-    size_t at;
-};
-
-int64_t read_text(void *user, char *buf, size_t size, ts_error *)
-{
-    auto *t = static_cast<Text *>(user);
-    size_t n = std::min({size, t->piece, t->size - t->at});
-    if (n > 0)
-        std::memcpy(buf, t->data + t->at, n);
-    t->at += n;
-    return static_cast<int64_t>(n);
-}
-
 struct Outcome {
     std::vector<ts_op> ops;
     bool failed = false;
@@ -44,8 +28,8 @@ struct Outcome {
 
 Outcome run(const uint8_t *data, size_t size, size_t piece, const ts_lackey_params &params)
 {
-    Text text{data, size, piece, 0};
-    ts_byte_source source{read_text, nullptr, &text, "fuzz"};
+    FuzzText text(data, size, piece);
+    ts_byte_source source = text.source();
     ts_workload_config config{&params, 1, 0, &source};
     Outcome out;
     ts_workload *w = nullptr;

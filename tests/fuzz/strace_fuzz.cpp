@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any text through the whole strace workload: it is refused with a reason, or becomes operations
  * that make sense and that do not depend on the order in which threads are asked. */
+#include "tests/fuzz/byte_source.hpp"
 #include "workloads/regions.h"
 #include "workloads/strace.h"
 
@@ -14,23 +15,6 @@ namespace
 {
 
 #define CHECK(cond) TS_ASSERT(cond)
-
-struct Text {
-    const uint8_t *data;
-    size_t size;
-    size_t piece;
-    size_t at;
-};
-
-int64_t read_text(void *user, char *buf, size_t size, ts_error *)
-{
-    auto *t = static_cast<Text *>(user);
-    size_t n = std::min({size, t->piece, t->size - t->at});
-    if (n > 0)
-        std::memcpy(buf, t->data + t->at, n);
-    t->at += n;
-    return static_cast<int64_t>(n);
-}
 
 struct Outcome {
     std::map<uint32_t, std::vector<ts_op>> ops;
@@ -48,8 +32,8 @@ Outcome run(const uint8_t *data, size_t size, size_t piece, bool depth_first)
     params.touch_pages = 2;
     params.touch_placement = size % 2 ? TS_PLACEMENT_RANDOM : TS_PLACEMENT_STRIDED;
     params.think = size / 2 % 3;
-    Text text{data, size, piece, 0};
-    ts_byte_source source{read_text, nullptr, &text, "fuzz"};
+    FuzzText text(data, size, piece);
+    ts_byte_source source = text.source();
     ts_workload_config config{&params, 1, 0, &source};
     Outcome out;
     ts_workload *w = nullptr;
