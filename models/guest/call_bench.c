@@ -125,9 +125,13 @@ void ts_call_bench(struct ts_task *self, const struct ts_op *op)
     struct call_bench b = {.g = g, .locked = (op->flags & TS_OPF_LOCK) != 0};
     struct call_lock lock = {0};
     if (b.locked) {
+        struct ts_guest_thread *thread = self->user;
+        if (!thread->call_waiting)
+            thread->call_waiting = calloc(g->ncpus, sizeof(struct ts_task *));
+        if (!thread->call_waiting)
+            ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for %u waiting CPUs", g->ncpus);
         lock.room = g->ncpus;
-        lock.waiting = calloc(g->ncpus, sizeof(struct ts_task *));
-        TS_ASSERT(lock.waiting);
+        lock.waiting = thread->call_waiting;
         ts_guest_line_init(g, &lock.line, ts_guest_cpu_of(self)->id);
         b.lock = &lock;
     }
@@ -138,5 +142,4 @@ void ts_call_bench(struct ts_task *self, const struct ts_op *op)
         ts_task_cond_resched(self);
     }
     ts_kernel_exit(self);
-    free(lock.waiting);
 }

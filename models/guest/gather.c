@@ -44,6 +44,10 @@ static struct ts_gather *new_gather(struct ts_task *self, struct ts_mm *mm)
         g->room = (uint32_t)ts_gather_capacity(&mm->guest->params);
         g->frames = malloc(g->room * sizeof(*g->frames));
     }
+    if (g) {
+        g->next_made = ts_mm_private_of(mm)->made;
+        ts_mm_private_of(mm)->made = g;
+    }
     if (!g || !g->frames)
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     return g;
@@ -251,9 +255,9 @@ void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
 
 void ts_gather_pool_free(struct ts_mm_private *pm)
 {
-    while (pm->gathers) {
-        struct ts_gather *g = pm->gathers;
-        pm->gathers = g->next;
+    while (pm->made) {
+        struct ts_gather *g = pm->made;
+        pm->made = g->next_made;
         free(g->frames);
         free(g->tables);
         free(g);

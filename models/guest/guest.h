@@ -259,6 +259,7 @@ struct ts_guest_thread {
     bool started, done;
     struct ts_task *region_waiter_next;
     struct ts_op op;
+    struct ts_task **call_waiting; /* [ncpus], of TS_OP_CALL's lock; NULL until there is one */
     ts_time started_at, ended_at;
 };
 

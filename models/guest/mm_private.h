@@ -27,6 +27,8 @@ struct ts_region {
 /* mmu_gather. Frames and tables wait here until the flush has returned. */
 struct ts_gather {
     struct ts_gather *next; /* in the address space's pool */
+    struct ts_gather
+        *next_made; /* of all that were made: a run may end in the middle of an unmap */
     struct ts_mm *mm;
     bool fullmm;
     bool freed_tables;
@@ -52,7 +54,8 @@ struct ts_mm_private {
     struct ts_pgtable *none;
     uint64_t none_tables;
     struct ts_gather *gathers; /* pool */
-    struct ts_gather *sink;    /* takes the tables that are being freed */
+    struct ts_gather *made;
+    struct ts_gather *sink; /* takes the tables that are being freed */
     struct ts_task *region_waiters, **region_waiters_tail;
     struct ts_pte moved[TS_TABLE_PTES]; /* mremap, mprotect: leaves between two places */
     uint64_t moved_va[TS_TABLE_PTES];

@@ -399,8 +399,10 @@ void ts_guest_threads_fini(struct ts_guest *g)
     struct ts_guest_sync *sync = g->sync;
 
     for (uint32_t i = 0; i < g->nthreads; i++) {
-        if (g->threads[i])
+        if (g->threads[i]) {
             ts_task_fini(&g->threads[i]->task);
+            free(g->threads[i]->call_waiting);
+        }
         free(g->threads[i]);
     }
     free(g->threads);

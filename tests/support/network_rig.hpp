@@ -88,22 +88,32 @@ class Network
         ts_engine_config config{};
 
         config.queue = queue;
-        check(ts_engine_create(&engine, &config, &err));
-        check(ts_topology_init(&topo, &t, &err));
-        check(ts_interconnect_create(&ic, engine, &topo, &n, &err));
+        try {
+            check(ts_engine_create(&engine, &config, &err));
+            check(ts_topology_init(&topo, &t, &err));
+            check(ts_interconnect_create(&ic, engine, &topo, &n, &err));
+        } catch (...) {
+            destroy();
+            throw;
+        }
     }
     Network(const Network &) = delete;
     Network &operator=(const Network &) = delete;
     ~Network()
     {
-        ts_interconnect_destroy(ic);
-        ts_topology_fini(&topo);
-        ts_engine_destroy(engine);
+        destroy();
     }
     void check(ts_status status)
     {
         if (status != TS_OK)
             throw std::runtime_error(err.message);
+    }
+    void destroy()
+    {
+        ts_interconnect_destroy(ic);
+        ts_topology_fini(&topo);
+        if (engine)
+            ts_engine_destroy(engine);
     }
     ts_time now() const
     {
