@@ -23,9 +23,9 @@ struct Table {
         frames.alloc_table = [](void *user) { return *static_cast<uint64_t *>(user) += kPage; };
         frames.free_table = [](void *, uint64_t) {};
         frames.alloc_run = [](void *user, uint64_t count) {
-            auto *next = static_cast<uint64_t *>(user);
-            uint64_t first = *next + kPage;
-            *next += count * kPage;
+            auto *last = static_cast<uint64_t *>(user);
+            uint64_t first = *last + kPage;
+            *last += count * kPage;
             return first;
         };
         frames.free_run = [](void *, uint64_t, uint64_t) {};
