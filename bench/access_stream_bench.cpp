@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accesses per second of the generator and of the Lackey reader. */
+#include "bench/text_source.hpp"
 #include "workloads/access_stream.h"
 #include "workloads/lackey.h"
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cstring>
 #include <string>
 
 namespace
@@ -89,15 +88,6 @@ const std::string &loop()
     return text;
 }
 
-int64_t read_text(void *user, char *buf, size_t size, ts_error *)
-{
-    auto *at = static_cast<size_t *>(user);
-    size_t n = std::min(size, loop().size() - *at);
-    std::memcpy(buf, loop().data() + *at, n);
-    *at += n;
-    return static_cast<int64_t>(n);
-}
-
 void lackey(benchmark::State &state)
 {
     const ts_workload_kind *kind = ts_workload_kind_find("lackey");
@@ -106,9 +96,8 @@ void lackey(benchmark::State &state)
     params.repeat = static_cast<uint64_t>(state.range(0));
     uint64_t operations = 0, accesses = 0;
     for (auto _ : state) {
-        size_t at = 0;
-        ts_byte_source source{read_text, nullptr, &at, "loop"};
-        ts_workload_config config{&params, 1, 0, &source};
+        TextSource text(loop(), "loop");
+        ts_workload_config config{&params, 1, 0, &text.source};
         ts_workload *w = nullptr;
         ts_error err{};
         if (kind->create(&w, &config, &err) != TS_OK) {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of strace text per second: the parser alone, and the whole workload. */
+#include "bench/text_source.hpp"
 #include "workloads/strace.h"
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cstring>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -71,15 +70,6 @@ void parse(benchmark::State &state)
 }
 BENCHMARK(parse)->Unit(benchmark::kMillisecond);
 
-int64_t read_text(void *user, char *buf, size_t size, ts_error *)
-{
-    auto *at = static_cast<size_t *>(user);
-    size_t n = std::min(size, storm().size() - *at);
-    std::memcpy(buf, storm().data() + *at, n);
-    *at += n;
-    return static_cast<int64_t>(n);
-}
-
 void workload(benchmark::State &state)
 {
     const ts_workload_kind *kind = ts_workload_kind_find("strace");
@@ -87,9 +77,8 @@ void workload(benchmark::State &state)
     ts_param_defaults(kind->ops.params, &params);
     uint64_t lines = 0;
     for (auto _ : state) {
-        size_t at = 0;
-        ts_byte_source source{read_text, nullptr, &at, "storm"};
-        ts_workload_config config{&params, 1, 0, &source};
+        TextSource text(storm(), "storm");
+        ts_workload_config config{&params, 1, 0, &text.source};
         ts_workload *w = nullptr;
         ts_error err{};
         if (kind->create(&w, &config, &err) != TS_OK) {

@@ -4,9 +4,8 @@
  * add up. TS_SWARM_SEED=N repeats one; TS_SWARM_RUNS=N runs more. */
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "models/interconnect/fabric.h"
+#include "tests/support/environment.hpp"
 #include "tests/support/machine_rig.hpp"
 
 using namespace ts_test;
@@ -113,12 +112,6 @@ Scenario scenario(uint64_t seed)
     for (const auto &[key, value] : s.storm)
         s.text += " workload." + key + "=" + value;
     return s;
-}
-
-uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = std::getenv(name);
-    return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
 } // namespace
