@@ -53,6 +53,9 @@ enum ts_call_target {
 #define TS_OPF_WRITE 4u     /* TOUCH writes */
 #define TS_OPF_SAME_CALL 8u /* goes on with the system call of the operation before it */
 #define TS_OPF_NEW_MM 16u   /* SPAWN without CLONE_VM */
+#define TS_OPF_COPY_MM                                                                             \
+    256u /* SPAWN, with NEW_MM: the child begins with a copy-on-write copy of the parent's address \
+            space at that instant; both name what they share by the same region numbers (fork) */
 #define TS_OPF_AT                                                                                  \
     32u /* MMAP: offset is the recorded address, 4K-aligned. Whoever places memory                 \
            may follow it; a guest chooses its own */
