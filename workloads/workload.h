@@ -36,6 +36,7 @@ enum ts_op_kind {
     TS_OP_CALL  /* count cross-CPU function calls with wait, from the CPU that executes the thread,
                    in the kernel; target: enum ts_call_target */
 };
+enum { TS_OP_KINDS = TS_OP_CALL + 1 };
 
 enum ts_call_target {
     TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */

@@ -46,6 +46,9 @@ enum ts_vector {
 };
 /* The vector numbers that Linux gives them on x86. */
 extern const uint8_t ts_vector_numbers[TS_VECTORS];
+/* The vector that a guest means by a number in an ICR (of those that share one, the call's).
+ * TS_VECTORS: none has it. */
+enum ts_vector ts_vector_of_number(uint32_t number);
 
 /* Where a CPU's time goes; every picosecond of a CPU that exists is in one of them. */
 enum ts_cpu_mode {
@@ -63,6 +66,7 @@ enum ts_cpu_mode {
 struct ts_cpu;
 struct ts_task;
 struct ts_cpu_domain;
+struct ts_vm;
 
 typedef void ts_task_fn(struct ts_task *self);
 
@@ -184,8 +188,9 @@ struct ts_cpu {
 /* All CPUs that share tasks: the host's pCPUs, or one VM's vCPUs. */
 struct ts_cpu_domain {
     const char *name;
-    void *owner;    /* the hypervisor or the guest */
-    uint32_t group; /* timeline group: 0 host, v+1 VM v */
+    void *owner;      /* the hypervisor or the guest */
+    struct ts_vm *vm; /* the VM whose CPUs these are; NULL: a host's, or a test's */
+    uint32_t group;   /* timeline group: 0 host, v+1 VM v */
     struct ts_engine *engine;
     const struct ts_clock *clock;
     const struct ts_topology *topology; /* of the pCPUs underneath */

@@ -75,6 +75,17 @@ const uint8_t ts_vector_numbers[TS_VECTORS] = {
     [TS_VEC_TIMER] = TS_LINUX_LOCAL_TIMER,  [TS_VEC_TICK] = TS_LINUX_LOCAL_TIMER,
     [TS_VEC_POSTED] = TS_LINUX_POSTED_INTR};
 
+enum ts_vector ts_vector_of_number(uint32_t number)
+{
+    if (number == ts_vector_numbers[TS_VEC_CALL])
+        return TS_VEC_CALL;
+    for (uint32_t i = 0; i < TS_VECTORS; i++) {
+        if (ts_vector_numbers[i] == number)
+            return (enum ts_vector)i;
+    }
+    return TS_VECTORS;
+}
+
 /* A vector has been accepted: the handler runs nested on the interrupted task's fiber. */
 static void take_interrupt(struct ts_task *self)
 {

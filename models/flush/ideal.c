@@ -3,11 +3,12 @@
  * the one place where something acts at a distance. */
 #include "models/flush/flush.h"
 
-static void flush(struct ts_task *self, struct ts_flush_info *info,
-                  struct ts_shootdown_record *record)
+static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                        struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     bool all = info->end == UINT64_MAX;
+    (void)mask;
     (void)record;
     /* Every tag the address space may have: on x86 a slot of any vCPU, on arm64 its ASID. */
     struct ts_tlb_inval inval = {
@@ -21,13 +22,13 @@ static void flush(struct ts_task *self, struct ts_flush_info *info,
     };
     uint64_t now = ts_task_cycle(self);
     for (uint32_t p = 0; p < g->topology->ncpus; p++) {
-        if (g->arch == TS_ARCH_ARM64 || g->bare_metal) {
-            inval.vmid = g->vmid_base;
+        if (g->arch == TS_ARCH_ARM64 || g->vm->bare_metal) {
+            inval.vmid = ts_vm_vmid(g->vm, 0);
             (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
             continue;
         }
         for (uint32_t v = 0; v < g->ncpus; v++) {
-            inval.vmid = (uint16_t)(g->vmid_base + v);
+            inval.vmid = ts_vm_vmid(g->vm, v);
             (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
         }
     }
@@ -44,5 +45,5 @@ const struct ts_flush_ops ts_flush_ideal = {
     .name = "ideal",
     .summary = "free and instant: the bound",
     .reference = "none; no hardware does it",
-    .flush = flush,
+    .flush_multi = flush_multi,
 };

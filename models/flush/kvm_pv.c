@@ -2,47 +2,43 @@
 /* KVM's paravirtual TLB flush: a target that the host has preempted gets a flag in its steal-time
  * record instead of an IPI, and flushes when it is next entered. */
 #include "models/flush/flush.h"
-#include "models/hypervisor/hypervisor.h"
-
-enum { PREEMPTED = 1u, FLUSH_TLB = 2u };
 
 struct kvm_pv_state {
     uint64_t examined, deferred, cmpxchg_failed, interrupted; /* examined = the other three */
 };
 
-static void flush(struct ts_task *self, struct ts_flush_info *info,
-                  struct ts_shootdown_record *record)
+static void flush_multi(struct ts_task *self, const struct ts_cpumask *cpus,
+                        struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct kvm_pv_state *state = g->flush_state;
     struct ts_cpumask *mask = &gc->flush_mask;
 
-    ts_cpumask_copy(mask, &info->mm->cpumask);
+    ts_cpumask_copy(mask, cpus);
     TS_CPUMASK_FOR_EACH(cpu, mask)
     {
-        struct ts_guest_cpu *target = &g->cpus[cpu];
-        if (target == gc)
+        struct ts_steal_area *area = ts_guest_cpu_steal(&g->cpus[cpu]);
+        if (cpu == gc->id)
             continue; /* the executing vCPU is not preempted */
         state->examined++;
-        ts_task_line(self, &target->steal_line, TS_LINE_READ);
-        uint32_t seen = target->preempted;
-        if (!(seen & PREEMPTED)) {
+        ts_task_line(self, &area->line, TS_LINE_READ);
+        uint32_t seen = area->preempted;
+        if (!(seen & TS_STEAL_PREEMPTED)) {
             state->interrupted++;
             continue;
         }
         /* One attempt: whoever changed the byte in between makes this an IPI. */
-        ts_task_line(self, &target->steal_line, TS_LINE_RMW);
-        if (target->preempted != seen) {
+        ts_task_line(self, &area->line, TS_LINE_RMW);
+        if (area->preempted != seen) {
             state->cmpxchg_failed++;
             continue;
         }
-        target->preempted = seen | FLUSH_TLB;
+        area->preempted = seen | TS_STEAL_FLUSH_TLB;
         ts_cpumask_clear(mask, cpu);
         state->deferred++;
-        g->hypervisor->stats.pv_flush_deferred++;
     }
-    ts_native_flush_tlb_multi(self, mask, info, true, record);
+    ts_native_flush_tlb_multi(self, mask, info, record);
 }
 
 #define ROW(f, h)                                                                                  \
@@ -71,5 +67,5 @@ const struct ts_flush_ops ts_flush_kvm_pv = {
     .remote_by_mask = true,
     .stats = &stats,
     .state_size = sizeof(struct kvm_pv_state),
-    .flush = flush,
+    .flush_multi = flush_multi,
 };

@@ -2,16 +2,11 @@
 /* IPI shootdown that flushes locally first, then asks the others (Linux up to 5.12). */
 #include "models/flush/flush.h"
 
-static void flush(struct ts_task *self, struct ts_flush_info *info,
-                  struct ts_shootdown_record *record)
-{
-    ts_native_flush_tlb_multi(self, &info->mm->cpumask, info, false, record);
-}
-
 const struct ts_flush_ops ts_flush_native_sequential = {
     .name = "native_sequential",
     .summary = "IPIs to mm_cpumask after the local flush",
     .reference = "arch/x86/mm/tlb.c flush_tlb_others, up to 5.12; on arm64: SGIs and local TLBI",
+    .order = TS_ORDER_SEQUENTIAL,
     .remote_by_mask = true,
-    .flush = flush,
+    .flush_multi = ts_native_flush_tlb_multi,
 };

@@ -2,14 +2,16 @@
 /* arm64 without range operations: one broadcast TLBI a page, or one for the ASID above MAX_DVM_OPS,
  * then DSB ISH. No CPU is interrupted, and no vCPU has to run. */
 #include "models/flush/flush.h"
+#include "models/guest/coherence/arm64.h"
 
-static void flush(struct ts_task *self, struct ts_flush_info *info,
-                  struct ts_shootdown_record *record)
+static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                        struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     uint16_t vmid = ts_arm64_vmid(g);
     uint16_t asid = info->mm->asid;
     ts_time mark = record->started;
+    (void)mask; /* hardware reaches every CPU */
 
     ts_task_work(self, g->params.dsb_ishst_cycles);
     if (info->end == UINT64_MAX ||
@@ -36,5 +38,5 @@ const struct ts_flush_ops ts_flush_tlbi_broadcast = {
     .summary = "broadcast TLBI, one a page or one an ASID",
     .reference = "arch/arm64/include/asm/tlbflush.h __flush_tlb_range without FEAT_TLBIRANGE, 6.12",
     .needs = TS_NEEDS_ARM64,
-    .flush = flush,
+    .flush_multi = flush_multi,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arm64 with FEAT_TLBIRANGE: any range up to 2^21 pages in at most five broadcast operations. */
 #include "models/flush/flush.h"
+#include "models/guest/coherence/arm64.h"
 #include "models/tlb/range.h"
 
 enum { RANGE_OPS_MAX = 8 };
@@ -40,11 +41,12 @@ static bool too_many(const struct ts_guest *g, const struct ts_flush_info *info)
                                                           : pages > TS_RANGE_MAX_PAGES;
 }
 
-static void flush(struct ts_task *self, struct ts_flush_info *info,
-                  struct ts_shootdown_record *record)
+static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                        struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     ts_time mark = record->started;
+    (void)mask; /* hardware reaches every CPU */
 
     ts_task_work(self, g->params.dsb_ishst_cycles);
     if (too_many(g, info)) {
@@ -64,5 +66,5 @@ const struct ts_flush_ops ts_flush_tlbi_range = {
     .reference = "arch/arm64/include/asm/tlbflush.h __flush_tlb_range_op, 6.12; thread "
                  "range-tlbi-kvm-arm64",
     .needs = TS_NEEDS_ARM64 | TS_NEEDS_TLBIRANGE,
-    .flush = flush,
+    .flush_multi = flush_multi,
 };

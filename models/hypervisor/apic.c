@@ -2,7 +2,6 @@
 /* Virtual interrupt controllers: what a guest's ICR write costs and who exits for it, and how an
  * interrupt reaches a vCPU (x86.md 2.6; arch/x86/kvm lapic.c, vmx/posted_intr.c, svm/avic.c;
  * arch/arm64/kvm/vgic). The table is in hypervisor.h, enum ts_accel. */
-#include "models/guest/pv_ipi.h"
 #include "models/hypervisor/hyp_private.h"
 
 static uint32_t bit_of(enum ts_vector vector)
@@ -20,9 +19,9 @@ void ts_hyp_ipi(struct ts_task *from, uint32_t target, enum ts_vector vector, ui
     bool xapic = ts_intr_is_xapic(mode);
     if (xapic)
         ts_irq_disable(from);
-    ts_icr_work(from, h->interrupt, ip, mode, TS_ICR_PHYSICAL);
-    ts_interrupt_count_write(h->interrupt);
-    ts_interrupt_send(h->interrupt, from->cpu->id, target, vector, cookie);
+    ts_icr_work(from, h->w.interrupt, ip, mode, TS_ICR_PHYSICAL);
+    ts_interrupt_count_write(h->w.interrupt);
+    ts_interrupt_send(h->w.interrupt, from->cpu->id, target, vector, cookie);
     if (xapic)
         ts_irq_enable(from);
 }
@@ -34,8 +33,8 @@ static void ring_doorbell(struct ts_task *from, struct ts_vcpu *v)
     struct ts_hypervisor *h = v->hyp;
     h->stats.doorbells++;
     ts_task_work(from, h->interrupt_params.icr_write_cycles);
-    ts_interrupt_count_write(h->interrupt);
-    ts_interrupt_send(h->interrupt, from->cpu->id, v->task.cpu->id, TS_VEC_POSTED, v->number);
+    ts_interrupt_count_write(h->w.interrupt);
+    ts_interrupt_send(h->w.interrupt, from->cpu->id, v->task.cpu->id, TS_VEC_POSTED, v->number);
 }
 
 /* --- delivery by the host's software --- */
@@ -107,7 +106,7 @@ static void notification(struct ts_vcpu *v, struct ts_cpu *p)
 void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
 {
     struct ts_hypervisor *h = user;
-    struct ts_cpu *p = &h->host->cpus[target];
+    struct ts_cpu *p = &h->w.host->cpus[target];
     if (vector == TS_VEC_POSTED)
         notification(&h->vcpus[cookie], p);
     else
@@ -127,7 +126,7 @@ static void post(struct ts_task *self, struct ts_vcpu *t, enum ts_vector vector)
     t->notified = true;
     h->stats.notify_sent++;
     h->stats.posted += !t->nv_wakeup;
-    ts_interrupt_send(h->interrupt, ts_cpu_physical(self->cpu)->id, t->ndst,
+    ts_interrupt_send(h->w.interrupt, ts_cpu_physical(self->cpu)->id, t->ndst,
                       t->nv_wakeup ? TS_VEC_WAKEUP : TS_VEC_POSTED, t->number);
 }
 
@@ -173,7 +172,7 @@ void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable)
     v->nv_wakeup = true;
     /* Posted while the other vector still stood there, which wakes nobody: a self-IPI. */
     if (v->notified || v->pir)
-        ts_interrupt_send(h->interrupt, v->ndst, v->ndst, TS_VEC_WAKEUP, v->number);
+        ts_interrupt_send(h->w.interrupt, v->ndst, v->ndst, TS_VEC_WAKEUP, v->number);
 }
 
 /* pi_wakeup_handler: whoever blocked on this pCPU and has ON set. */
@@ -197,11 +196,10 @@ static void to_self(struct ts_vcpu *v, enum ts_vector vector)
     ts_vcpu_sync_pir(v);
 }
 
-static uint64_t write_cycles(const struct ts_hypervisor *h)
+static uint64_t write_cycles(const struct ts_vcpu *v)
 {
-    const struct ts_interrupt_params *ip = &h->interrupt_params;
-    return ts_intr_is_xapic((enum ts_intr_mode)ip->guest_mode) ? ip->mmio_write_cycles
-                                                               : ip->icr_write_cycles;
+    const struct ts_interrupt_params *ip = &v->hyp->interrupt_params;
+    return ts_intr_is_xapic(v->vm->intr_mode) ? ip->mmio_write_cycles : ip->icr_write_cycles;
 }
 
 /* is_running in the physical APIC ID table: from vcpu_load to vcpu_put, or to blocking
@@ -211,18 +209,25 @@ static bool avic_is_running(const struct ts_vcpu *v)
     return v->loaded && !v->blocked;
 }
 
+/* The targets of one register write. */
+#define FOR_EACH_TARGET(t, v, it, wr)                                                              \
+    for (uint32_t at_ = (wr)->first; at_ < (wr)->end; at_++)                                       \
+        for (struct ts_vcpu *t =                                                                   \
+                 ts_icr_reaches((it), (wr), at_) ? ts_vm_vcpu((v)->vm, (it)->targets[at_]) : NULL; \
+             t; t = NULL)
+
 /* AVIC hardware: sets every target's IRR bit and rings the doorbells of those that run. False: some
  * do not. No time passes between look and ring, so none can block in between. Of a shorthand's
  * targets in the table, invalid entries are taken to be skipped (remembered; APM vol. 2,
  * 15.29). */
-static bool avic_send(struct ts_task *self, struct ts_guest *g, const uint32_t *targets, uint32_t n,
+static bool avic_send(struct ts_vcpu *v, const struct ts_icr_iter *it, const struct ts_icr_write *w,
                       enum ts_vector vector)
 {
-    struct ts_hypervisor *h = g->hypervisor;
-    uint32_t from = ts_cpu_physical(self->cpu)->id;
+    struct ts_hypervisor *h = v->hyp;
+    uint32_t from = ts_cpu_physical(v->cpu)->id;
     bool all = true;
-    for (uint32_t i = 0; i < n; i++) {
-        struct ts_vcpu *t = ts_vcpu_of(&g->cpus[targets[i]]);
+    FOR_EACH_TARGET(t, v, it, w)
+    {
         t->pir |= bit_of(vector);
         if (!avic_is_running(t)) {
             all = false;
@@ -230,21 +235,21 @@ static bool avic_send(struct ts_task *self, struct ts_guest *g, const uint32_t *
         }
         h->stats.posted++;
         h->stats.doorbells++;
-        ts_interrupt_send(h->interrupt, from, t->task.cpu->id, TS_VEC_POSTED, t->number);
+        ts_interrupt_send(h->w.interrupt, from, t->task.cpu->id, TS_VEC_POSTED, t->number);
     }
     return all;
 }
 
 /* avic_incomplete_ipi_interception, TARGET_NOT_RUNNING: the bits are set; svm_complete_interrupt_
  * delivery for every target, running ones included, whose doorbell rings again. */
-static void avic_incomplete(struct ts_vcpu *v, struct ts_guest *g, const uint32_t *targets,
-                            uint32_t n)
+static void avic_incomplete(struct ts_vcpu *v, const struct ts_icr_iter *it,
+                            const struct ts_icr_write *w)
 {
     const struct ts_hypervisor_params *p = &v->hyp->params;
     ts_vm_exit(v, TS_EXIT_AVIC);
     ts_task_work(&v->task, p->icr_fastpath_cycles + p->icr_slowpath_cycles);
-    for (uint32_t i = 0; i < n; i++) {
-        struct ts_vcpu *t = ts_vcpu_of(&g->cpus[targets[i]]);
+    FOR_EACH_TARGET(t, v, it, w)
+    {
         ts_task_work(&v->task, p->kick_cycles);
         if (t->blocked)
             wake(t, &v->task);
@@ -257,24 +262,24 @@ static void avic_incomplete(struct ts_vcpu *v, struct ts_guest *g, const uint32_
 }
 
 /* True: done without the hypervisor's emulation of the ICR. */
-static bool write_accelerated(struct ts_task *self, struct ts_vcpu *v, const uint32_t *targets,
-                              uint32_t n, enum ts_icr_kind kind, enum ts_vector vector)
+static bool write_accelerated(struct ts_task *self, struct ts_vcpu *v, const struct ts_icr_iter *it,
+                              const struct ts_icr_write *w, enum ts_vector vector)
 {
     struct ts_hypervisor *h = v->hyp;
-    struct ts_guest *g = v->gc->guest;
-    bool self_ipi = kind == TS_ICR_SELF && (h->accel == TS_ACCEL_APICV ||
-                                            h->accel == TS_ACCEL_IPIV || h->accel == TS_ACCEL_AVIC);
-    bool unicast = kind == TS_ICR_PHYSICAL && h->accel == TS_ACCEL_IPIV;
+    bool self_ipi =
+        w->kind == TS_ICR_SELF &&
+        (h->accel == TS_ACCEL_APICV || h->accel == TS_ACCEL_IPIV || h->accel == TS_ACCEL_AVIC);
+    bool unicast = w->kind == TS_ICR_PHYSICAL && h->accel == TS_ACCEL_IPIV;
     if (!self_ipi && !unicast && h->accel != TS_ACCEL_AVIC)
         return false;
-    ts_task_work(self, write_cycles(h));
-    ts_interrupt_count_write(h->interrupt);
+    ts_task_work(self, write_cycles(v));
+    ts_interrupt_count_write(h->w.interrupt);
     if (self_ipi) {
         to_self(v, vector);
     } else if (unicast) {
-        post(self, ts_vcpu_of(&g->cpus[targets[0]]), vector);
-    } else if (!avic_send(self, g, targets, n, vector)) {
-        avic_incomplete(v, g, targets, n);
+        post(self, ts_vm_vcpu(v->vm, it->targets[w->first]), vector);
+    } else if (!avic_send(v, it, w, vector)) {
+        avic_incomplete(v, it, w);
     }
     return true;
 }
@@ -304,14 +309,15 @@ static void xapic_before(struct ts_task *self, struct ts_vcpu *v, enum ts_icr_ki
 }
 
 /* handle_fastpath_set_x2apic_icr_irqoff: fixed, physical, no shorthand, no broadcast, by MSR. */
-static uint64_t emulation_cycles(struct ts_hypervisor *h, enum ts_icr_kind kind)
+static uint64_t emulation_cycles(const struct ts_vcpu *v, enum ts_icr_kind kind)
 {
+    struct ts_hypervisor *h = v->hyp;
     const struct ts_hypervisor_params *p = &h->params;
-    if (h->arch != TS_ARCH_X86) {
+    if (h->w.arch != TS_ARCH_X86) {
         h->stats.sgi_traps++;
         return p->sgi_trap_cycles;
     }
-    if (h->interrupt_params.guest_mode == TS_INTR_X2APIC_PHYS && kind == TS_ICR_PHYSICAL) {
+    if (v->vm->intr_mode == TS_INTR_X2APIC_PHYS && kind == TS_ICR_PHYSICAL) {
         h->stats.icr_fast++;
         return p->icr_fastpath_cycles;
     }
@@ -319,20 +325,20 @@ static uint64_t emulation_cycles(struct ts_hypervisor *h, enum ts_icr_kind kind)
     return p->icr_fastpath_cycles + p->icr_slowpath_cycles;
 }
 
-void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
-                             enum ts_icr_kind kind, enum ts_vector vector)
+void ts_vcpu_icr_write(struct ts_task *self, const struct ts_icr_iter *it,
+                       const struct ts_icr_write *w, enum ts_vector vector)
 {
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     struct ts_hypervisor *h = v->hyp;
-    if (ts_intr_is_xapic((enum ts_intr_mode)h->interrupt_params.guest_mode))
-        xapic_before(self, v, kind);
-    if (write_accelerated(self, v, targets, n, kind, vector))
+    TS_ASSERT(v->cpu->in_guest && w->first < w->end);
+    if (ts_intr_is_xapic(v->vm->intr_mode))
+        xapic_before(self, v, w->kind);
+    if (write_accelerated(self, v, it, w, vector))
         return;
     ts_vm_exit(v, TS_EXIT_ICR);
-    ts_task_work(&v->task, emulation_cycles(h, kind));
-    for (uint32_t i = 0; i < n; i++) {
-        struct ts_vcpu *t = ts_vcpu_of(&g->cpus[targets[i]]);
+    ts_task_work(&v->task, emulation_cycles(v, w->kind));
+    FOR_EACH_TARGET(t, v, it, w)
+    {
         ts_task_work(&v->task, h->params.inject_cycles);
         /* GICv4.1: ICC_SGI1R traps all the same (vgic_v3_queue_sgi); the GIC injects. */
         if (h->accel == TS_ACCEL_GICV4)
@@ -343,27 +349,42 @@ void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint
     ts_vm_entry(v);
 }
 
-int64_t ts_hypervisor_pv_ipi(struct ts_task *self, const struct ts_pv_ipi_window *window,
-                             uint32_t icr, enum ts_vector vector)
+/* --- KVM's hypercalls --- */
+
+/* kvm_pv_send_ipi: the number of vCPUs that it was delivered to, or a negative error. */
+static void send_ipi(struct ts_vcpu *v, struct ts_hypercall *call)
 {
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
     struct ts_hypervisor *h = v->hyp;
+    struct ts_pv_ipi_window window = ts_pv_ipi_window_of(call->args);
+    uint32_t icr = (uint32_t)call->args[TS_PV_IPI_ARG_ICR];
+    enum ts_vector vector = ts_vector_of_number(icr & TS_ICR_VECTOR_MASK);
     uint32_t bit = 0, id = 0;
-    ts_vm_exit(v, TS_EXIT_HYPERCALL);
-    h->stats.hypercalls++;
-    h->stats.hypercalls_ipi++;
-    ts_task_work(&v->task, h->params.hypercall_cycles);
     int64_t result = ts_pv_ipi_check(icr, !h->params.pv_ipi_no_map);
+    h->stats.hypercalls_ipi++;
     h->stats.pv_ipi_failed += result < 0;
-    while (result >= 0 && ts_pv_ipi_target(window, g->ncpus - 1, &bit, &id)) {
+    while (result >= 0 && ts_pv_ipi_target(&window, v->vm->nvcpus - 1, &bit, &id)) {
         ts_task_work(&v->task, h->params.inject_cycles);
-        ts_vcpu_deliver(ts_vcpu_of(&g->cpus[id]), vector, &v->task);
+        ts_vcpu_deliver(ts_vm_vcpu(v->vm, id), vector, &v->task);
         result++;
     }
-    ts_vm_entry(v);
-    return result;
+    call->result = (uint64_t)result;
 }
+
+static uint64_t kvm_key(uint64_t number)
+{
+    return number;
+}
+
+static bool kvm_offered(const struct ts_hypervisor_params *params)
+{
+    return params->kind == TS_HYP_KVM;
+}
+
+static const struct ts_hypercall_row kvm_rows[] = {
+    {TS_KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", send_ipi},
+};
+const struct ts_hypercall_table ts_kvm_hypercalls = {kvm_rows, TS_ARRAY_LEN(kvm_rows), kvm_key,
+                                                     (uint64_t)TS_KVM_ENOSYS, kvm_offered};
 
 /* --- EOI --- */
 
@@ -377,11 +398,13 @@ void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v)
 }
 
 /* A GIC's virtual CPU interface deactivates without an exit, and so do virtual APIC pages. */
-void ts_vcpu_eoi(struct ts_vcpu *v)
+void ts_vcpu_eoi(struct ts_task *self)
 {
+    struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     const struct ts_hypervisor *h = v->hyp;
+    TS_ASSERT(v->in_service);
     v->in_service = false;
-    if (h->arch != TS_ARCH_X86 || (h->accel != TS_ACCEL_NONE && h->accel != TS_ACCEL_AVIC_HYBRID))
+    if (h->w.arch != TS_ARCH_X86 || (h->accel != TS_ACCEL_NONE && h->accel != TS_ACCEL_AVIC_HYBRID))
         return;
     if (v->pv_eoi) {
         v->pv_eoi = false;

@@ -43,10 +43,10 @@ static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason
 static void transition_without_vpid(struct ts_vcpu *v)
 {
     const struct ts_hypervisor *h = v->hyp;
-    if (h->params.vpid || h->arch != TS_ARCH_X86)
+    if (h->params.vpid || h->w.arch != TS_ARCH_X86)
         return;
-    struct ts_tlb_inval inval = ts_inval_invvpid_single(ts_guest_vmid(v->gc));
-    (void)ts_mmu_invalidate(h->mmus[v->task.cpu->id], &inval, ts_task_cycle(&v->task));
+    struct ts_tlb_inval inval = ts_inval_invvpid_single(ts_vcpu_vmid(v));
+    ts_vcpu_invalidate(v, &inval);
 }
 
 void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
@@ -121,20 +121,19 @@ void ts_vm_entry(struct ts_vcpu *v)
 
 static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
 {
-    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     v->in_service = true;
     /* The guest's tick is its timer's interrupt: VMX preemption timer or host hrtimer. */
     if (vector == TS_VEC_TICK) {
         ts_vm_exit(v, TS_EXIT_TIMER);
         ts_vm_entry(v);
     }
-    ts_guest_interrupt(self, vector, raised);
-    ts_vcpu_eoi(v);
+    v->vm->os->interrupt(self, vector, raised);
 }
 
 static void vcpu_timer_program(struct ts_task *self)
 {
-    struct ts_vcpu *v = ts_vcpu_of(ts_guest_cpu_of(self));
+    struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     ts_vm_exit(v, TS_EXIT_TIMER);
     ts_task_work(&v->task, v->hyp->params.icr_fastpath_cycles);
     ts_vm_entry(v);
@@ -143,7 +142,7 @@ static void vcpu_timer_program(struct ts_task *self)
 /* The host's timer for the vCPU fires on the pCPU where the vCPU is or last was. */
 static void vcpu_timer_fired(struct ts_cpu *cpu)
 {
-    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
     struct ts_cpu *p = v->task.cpu;
     struct ts_hyp_pcpu *hp = &v->hyp->pcpus[p->id];
     if (!v->timer_queued) {
@@ -159,24 +158,59 @@ static void vcpu_timer_fired(struct ts_cpu *cpu)
 
 static void vcpu_host_exit(struct ts_cpu *cpu)
 {
-    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
     ts_vm_exit(v, TS_EXIT_INTERRUPT);
     ts_vm_entry(v);
 }
 
 static void vcpu_first_entry(struct ts_cpu *cpu)
 {
-    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
     cpu->host_since = ts_task_now(&v->task);
     v->guest_mode = TS_MODE_SYSTEM;
     ts_vm_entry(v);
 }
 
+static void vcpu_switch_out(struct ts_task *self, struct ts_task *next)
+{
+    ts_vcpu_of(self->cpu)->vm->os->switch_out(self, next);
+}
+
+static void vcpu_send_resched(struct ts_task *self, struct ts_cpu *target)
+{
+    ts_vcpu_of(self->cpu)->vm->os->send_resched(self, target);
+}
+
+/* Guest memory is populated beforehand: the host's mapping is there without a fault. */
+static void populate(struct ts_vm *vm, uint64_t gpa)
+{
+    const struct ts_hypervisor *h = vm->host;
+    uint32_t shift = 12 + 9 * (uint32_t)h->params.backing;
+    struct ts_pte pte = {.target = ((uint64_t)(vm->number + 1) << TS_VM_MEMORY_SHIFT) + gpa,
+                         .size_shift = (uint8_t)shift,
+                         .level = (uint8_t)((shift - 12) / 9),
+                         .writable = true,
+                         .accessed = true,
+                         .dirty = true};
+    if (gpa % (UINT64_C(1) << shift) == 0)
+        (void)ts_pgtable_map(vm->stage2, gpa, &pte);
+}
+
+const struct ts_pv_ops ts_kvm_pv_ops = {
+    .name = "kvm",
+    .icr_write = ts_vcpu_icr_write,
+    .eoi = ts_vcpu_eoi,
+    .halt = ts_vcpu_halt,
+    .timer_program = vcpu_timer_program,
+    .hypercall = ts_vcpu_hypercall,
+    .populate = populate,
+};
+
 const struct ts_cpu_ops ts_vcpu_ops = {
     .interrupt = vcpu_interrupt,
-    .switch_out = ts_guest_switch_out,
-    .idle = ts_hypervisor_halt,
-    .send_resched = ts_guest_send_resched,
+    .switch_out = vcpu_switch_out,
+    .idle = ts_vcpu_halt,
+    .send_resched = vcpu_send_resched,
     .timer_program = vcpu_timer_program,
     .timer_fired = vcpu_timer_fired,
     .host_exit = vcpu_host_exit,
@@ -215,13 +249,13 @@ static void host_switch_out(struct ts_task *self, struct ts_task *next)
 {
     (void)next;
     if (self->vcpu)
-        ts_vcpu_put(ts_vcpu_of(self->vcpu->user), self->state == TS_TASK_RUNNABLE);
+        ts_vcpu_put(ts_vcpu_of(self->vcpu), self->state == TS_TASK_RUNNABLE);
 }
 
 static void host_switch_in(struct ts_task *self)
 {
     if (self->vcpu)
-        ts_vcpu_load(ts_vcpu_of(self->vcpu->user));
+        ts_vcpu_load(ts_vcpu_of(self->vcpu));
 }
 
 static void host_idle(struct ts_task *self)

@@ -17,7 +17,7 @@ static bool poll_ended(void *arg)
 /* Returns true if an interrupt came while polling. */
 static bool halt_poll(struct ts_vcpu *v)
 {
-    struct ts_engine *engine = v->hyp->engine;
+    struct ts_engine *engine = v->hyp->w.engine;
     if (v->poll_ps == 0 || v->task.cpu->rq.nr)
         return false;
     v->poll_over = false;
@@ -50,10 +50,10 @@ static void adapt_polling(struct ts_vcpu *v, ts_time blocked_ps)
         v->poll_ps = p->halt_poll_ps;
 }
 
-void ts_hypervisor_halt(struct ts_task *self)
+void ts_vcpu_halt(struct ts_task *self)
 {
     struct ts_cpu *cpu = self->cpu;
-    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
     if (cpu->pending || cpu->need_resched || cpu->rq.nr)
         return;
     ts_vm_exit(v, TS_EXIT_HALT);
@@ -78,29 +78,29 @@ static bool may_boost(const struct ts_vcpu *me, const struct ts_vcpu *t)
 {
     if (t == me || t->task.state != TS_TASK_RUNNABLE || !t->task.se.queued)
         return false;
-    return !t->cpu->current->user_mode || (me->hyp->params.apicv && t->pir);
+    return t->guest_mode != TS_MODE_USER || (me->hyp->params.apicv && t->pir);
 }
 
 void ts_vcpu_pause_exit(struct ts_cpu *cpu)
 {
-    struct ts_vcpu *v = ts_vcpu_of(cpu->user);
-    const struct ts_guest *g = v->gc->guest;
-    struct ts_vcpu *first = &v->hyp->vcpus[g->number * g->ncpus];
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
+    const struct ts_vm *vm = v->vm;
+    struct ts_vcpu *first = ts_vm_vcpu(vm, 0);
     uint32_t tries = 3;
     ts_vm_exit(v, TS_EXIT_PAUSE);
     /* grow_ple_window: doubles until the vCPU is next scheduled in (shrink 0 = reset). */
-    if (v->hyp->arch == TS_ARCH_X86)
+    if (v->hyp->w.arch == TS_ARCH_X86)
         cpu->pause_window_cycles *= 2;
     if (cpu->pause_window_cycles > UINT32_MAX)
         cpu->pause_window_cycles = UINT32_MAX;
     ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
     uint32_t from = first->last_boosted;
-    for (uint32_t i = 1; i <= g->ncpus && tries; i++) {
-        struct ts_vcpu *t = &first[(from + i) % g->ncpus];
+    for (uint32_t i = 1; i <= vm->nvcpus && tries; i++) {
+        struct ts_vcpu *t = &first[(from + i) % vm->nvcpus];
         if (!may_boost(v, t))
             continue;
         v->hyp->stats.directed_yield_attempted++;
-        first->last_boosted = t->gc->id;
+        first->last_boosted = t->id;
         if (ts_task_yield_to(&v->task, &t->task)) {
             v->hyp->stats.directed_yield_successful++;
             break;

@@ -182,7 +182,7 @@ static const struct ts_stat stats[] = {
     CNT(directed_yield_successful, "directed_yield_successful"),
     CNT(preemption_reported, "preemption_reported"),
     CNT(preemption_other, "preemption_other"),
-    CNT(pv_flush_deferred, "KVM_VCPU_FLUSH_TLB bits set by guests"),
+    CNT(pv_flush_performed, "entries that found KVM_VCPU_FLUSH_TLB set, and flushed"),
     CNT(tlb_flush, "flushes of a guest's translations before entry"),
     CNT(hv_requests, "vCPUs named in Hyper-V flush hypercalls"),
     CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),

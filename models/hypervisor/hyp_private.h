@@ -22,7 +22,8 @@ enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.
 
 struct ts_vcpu {
     struct ts_hypervisor *hyp;
-    struct ts_guest_cpu *gc;
+    struct ts_vm *vm;
+    uint32_t id;         /* within the VM */
     struct ts_cpu *cpu;  /* the guest's view */
     struct ts_task task; /* the host's view */
     char name[24];
@@ -54,8 +55,8 @@ struct ts_vcpu {
     /* Hyper-V flush requests */
     bool hv_request, hv_full;
     uint32_t hv_count;
-    uint64_t hv_start[TS_HV_FIFO_SIZE], hv_pages[TS_HV_FIFO_SIZE];
-    struct ts_line hv_line; /* the fifo and its lock */
+    uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries; one place stays free */
+    struct ts_line hv_line;               /* the fifo and its lock */
     /* as an initiator that waits for kicked vCPUs to leave guest mode */
     uint32_t kicks_left;
     bool kick_waiting;
@@ -67,16 +68,33 @@ struct ts_hyp_pcpu {
     struct ts_vcpu *wakeups; /* blocked here, to be woken by notifications */
 };
 
-static inline struct ts_vcpu *ts_vcpu_of(const struct ts_guest_cpu *gc)
+/* The vCPU that is this CPU of a guest. */
+static inline struct ts_vcpu *ts_vcpu_of(const struct ts_cpu *cpu)
 {
-    const struct ts_guest *g = gc->guest;
-    return &g->hypervisor->vcpus[g->number * g->ncpus + gc->id];
+    TS_ASSERT(cpu->is_virtual && cpu->host_task);
+    return TS_CONTAINER_OF(cpu->host_task, struct ts_vcpu, task);
+}
+static inline struct ts_vcpu *ts_vm_vcpu(const struct ts_vm *vm, uint32_t id)
+{
+    const struct ts_hypervisor *h = vm->host;
+    TS_ASSERT(id < vm->nvcpus);
+    return &h->vcpus[vm->first_vcpu + id];
+}
+static inline struct ts_steal_area *ts_vcpu_steal(const struct ts_vcpu *v)
+{
+    return &v->vm->steal[v->id];
+}
+static inline uint16_t ts_vcpu_vmid(const struct ts_vcpu *v)
+{
+    return ts_vm_vmid(v->vm, v->id);
 }
 
 /* exit.c */
 void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason);
 void ts_vm_entry(struct ts_vcpu *v);
 void ts_vcpu_sync_pir(struct ts_vcpu *v);
+/* The operations that every VM gets. */
+extern const struct ts_pv_ops ts_kvm_pv_ops;
 /* apic.c */
 /* Makes `vector` pending for the vCPU; from: the host task that does it, on its pCPU. */
 void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from);
@@ -86,15 +104,43 @@ void ts_hyp_wakeups(struct ts_task *self);
 void ts_vcpu_pi_load(struct ts_vcpu *v);
 void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable);
 void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v);
-/* The guest writes EOI; self is in guest mode. */
-void ts_vcpu_eoi(struct ts_vcpu *v);
+/* ts_pv_ops.icr_write and .eoi; self is in guest mode. */
+void ts_vcpu_icr_write(struct ts_task *self, const struct ts_icr_iter *it,
+                       const struct ts_icr_write *w, enum ts_vector vector);
+void ts_vcpu_eoi(struct ts_task *self);
 /* requests.c: what vcpu_enter_guest does before entry. */
 void ts_vcpu_requests(struct ts_vcpu *v);
 void ts_vcpu_put(struct ts_vcpu *v, bool runnable);
 void ts_vcpu_load(struct ts_vcpu *v);
 /* Acknowledges kicks on this pCPU. */
 void ts_hyp_ack_kicks(struct ts_hypervisor *h, uint32_t pcpu);
+/* hyperv.c: the flush fifo of a vCPU, drained before entry. */
+void ts_vcpu_hv_drain(struct ts_vcpu *v);
+/* kvm_vcpu_flush_tlb_guest: all that the vCPU's context holds, globals included. */
+void ts_vcpu_flush_guest(struct ts_vcpu *v);
+/* Applies inval to the TLB of the pCPU that the vCPU's host task executes on. */
+void ts_vcpu_invalidate(struct ts_vcpu *v, const struct ts_tlb_inval *inval);
+/* hypercall.c: ts_pv_ops.hypercall. */
+void ts_vcpu_hypercall(struct ts_task *self, struct ts_hypercall *call);
+/* One hypercall of a table: v is in the host, its exit has been charged. Fills in call->result and
+ * adds to call->times.wait_ps what it waited for others. */
+typedef void ts_hypercall_fn(struct ts_vcpu *v, struct ts_hypercall *call);
+struct ts_hypercall_row {
+    uint64_t number; /* KVM: the number; Hyper-V: the code of the control word */
+    const char *name;
+    ts_hypercall_fn *fn;
+};
+struct ts_hypercall_table {
+    const struct ts_hypercall_row *rows;
+    size_t nrows;
+    uint64_t (*key)(uint64_t number); /* of a row, from call->number */
+    uint64_t unknown;                 /* result of a call that no row has */
+    bool (*offered)(const struct ts_hypervisor_params *params);
+};
+extern const struct ts_hypercall_table ts_kvm_hypercalls;    /* apic.c */
+extern const struct ts_hypercall_table ts_hyperv_hypercalls; /* hyperv.c */
 /* halt.c */
+void ts_vcpu_halt(struct ts_task *self);
 void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
 
 #endif

@@ -16,23 +16,24 @@ static void on_poll_over(struct ts_engine *engine, struct ts_event *event)
     ts_task_spin_signal(&v->task);
 }
 
-static void init_vcpu(struct ts_hypervisor *h, struct ts_guest *g, uint32_t i)
+static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
 {
-    struct ts_vcpu *v = &h->vcpus[g->number * g->ncpus + i];
+    struct ts_vcpu *v = ts_vm_vcpu(vm, i);
     v->hyp = h;
-    v->number = g->number * g->ncpus + i;
-    v->gc = &g->cpus[i];
-    v->cpu = &g->domain->cpus[i];
+    v->number = vm->first_vcpu + i;
+    v->vm = vm;
+    v->id = i;
+    v->cpu = &vm->domain->cpus[i];
     v->last_pcpu = UINT32_MAX;
-    v->ndst = v->number % h->host->ncpus;
-    (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", g->number, i);
-    ts_task_init_vcpu(&v->task, h->host, v->cpu, v->name);
-    v->task.cpu = &h->host->cpus[v->number % h->host->ncpus];
+    v->ndst = v->number % h->w.host->ncpus;
+    (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", vm->number, i);
+    ts_task_init_vcpu(&v->task, h->w.host, v->cpu, v->name);
+    v->task.cpu = &h->w.host->cpus[v->number % h->w.host->ncpus];
     if (h->params.pin)
         v->task.pinned = v->task.cpu;
     ts_event_init(&v->poll_event, on_poll_over);
-    ts_line_init(h->lines, &v->hv_line, (UINT64_C(1) << 60) + h->line_ids++,
-                 h->topology->core[v->task.cpu->id]);
+    ts_line_init(h->w.lines, &v->hv_line, (UINT64_C(1) << 60) + h->line_ids++,
+                 h->w.topology->core[v->task.cpu->id]);
 }
 
 enum ts_accel ts_hypervisor_accel(const struct ts_hypervisor_params *params, enum ts_arch arch,
@@ -72,22 +73,30 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
     return ts_interrupt_check_mode(guest_mode, vcpus, vcpus - 1, "interrupt.guest_mode", err);
 }
 
-enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err)
+enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
+                                  struct ts_error *err)
 {
-    uint32_t npcpus = h->host->ncpus;
+    uint32_t npcpus = w->host->ncpus;
+    enum ts_status s = TS_OK;
+    h->w = *w;
+    h->params = *w->params;
+    h->interrupt_params = *w->interrupt_params;
     h->nvcpus = 0;
-    for (uint32_t i = 0; i < h->nguests; i++)
-        h->nvcpus += h->guests[i]->ncpus;
-    enum ts_intr_mode guest_mode = (enum ts_intr_mode)h->interrupt_params.guest_mode;
-    enum ts_status s =
-        ts_hypervisor_check(&h->params, h->arch, guest_mode, h->guests[0]->ncpus, err);
+    for (uint32_t i = 0; i < w->nvms && s == TS_OK; i++) {
+        struct ts_vm *vm = w->vms[i];
+        TS_ASSERT(!vm->bare_metal && vm->os && vm->first_vcpu == h->nvcpus);
+        h->nvcpus += vm->nvcpus;
+        vm->pv = &ts_kvm_pv_ops;
+        vm->host = h;
+        s = ts_hypervisor_check(&h->params, w->arch, vm->intr_mode, vm->nvcpus, err);
+    }
     if (s != TS_OK)
         return s;
-    h->accel = ts_hypervisor_accel(&h->params, h->arch, guest_mode, h->guests[0]->ncpus);
+    h->accel = ts_hypervisor_accel(&h->params, w->arch, w->vms[0]->intr_mode, w->vms[0]->nvcpus);
     size_t words = (h->nvcpus + 63) / 64;
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
     h->pcpus = calloc(npcpus, sizeof(*h->pcpus));
-    h->last_vcpu_ran = malloc(sizeof(*h->last_vcpu_ran) * h->nguests * npcpus);
+    h->last_vcpu_ran = malloc(sizeof(*h->last_vcpu_ran) * h->w.nvms * npcpus);
     uint64_t *kicked = calloc(words * npcpus, sizeof(*kicked));
     if (!h->vcpus || !h->pcpus || !h->last_vcpu_ran || !kicked) {
         free(kicked);
@@ -95,11 +104,11 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err)
     }
     for (uint32_t i = 0; i < npcpus; i++)
         h->pcpus[i].kicked_by = kicked + i * words;
-    for (uint32_t i = 0; i < h->nguests * npcpus; i++)
+    for (uint32_t i = 0; i < h->w.nvms * npcpus; i++)
         h->last_vcpu_ran[i] = UINT32_MAX;
-    for (uint32_t i = 0; i < h->nguests; i++) {
-        for (uint32_t k = 0; k < h->guests[i]->ncpus; k++)
-            init_vcpu(h, h->guests[i], k);
+    for (uint32_t i = 0; i < h->w.nvms; i++) {
+        for (uint32_t k = 0; k < w->vms[i]->nvcpus; k++)
+            init_vcpu(h, w->vms[i], k);
     }
     return TS_OK;
 }
@@ -113,7 +122,7 @@ void ts_hypervisor_start(struct ts_hypervisor *h)
 void ts_hypervisor_fini(struct ts_hypervisor *h)
 {
     for (uint32_t i = 0; h->vcpus && i < h->nvcpus; i++) {
-        ts_engine_cancel(h->engine, &h->vcpus[i].poll_event);
+        ts_engine_cancel(h->w.engine, &h->vcpus[i].poll_event);
         ts_task_fini(&h->vcpus[i].task);
     }
     if (h->pcpus)

@@ -6,8 +6,10 @@
 #ifndef TS_MODELS_HYPERVISOR_H
 #define TS_MODELS_HYPERVISOR_H
 
-#include "models/guest/guest.h"
-#include "models/guest/pv_ipi.h"
+#include "models/abi/vm.h"
+#include "models/cpu/icr_port.h"
+#include "models/dvm/dvm.h"
+#include "models/mmu/mmu.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -110,36 +112,41 @@ struct ts_hypervisor_stats {
     uint64_t halt_poll_success, halt_poll_fail;
     uint64_t directed_yield_attempted, directed_yield_successful;
     uint64_t preemption_reported, preemption_other;
-    uint64_t pv_flush_deferred; /* FLUSH_TLB bits set by guests */
-    uint64_t tlb_flush;         /* guest-context flushes at entry */
-    uint64_t hv_requests;       /* vCPUs named in Hyper-V flush hypercalls */
+    uint64_t pv_flush_performed; /* entries that found FLUSH_TLB set */
+    uint64_t tlb_flush;          /* guest-context flushes at entry */
+    uint64_t hv_requests;        /* vCPUs named in Hyper-V flush hypercalls */
     uint64_t migrations_flush;
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
 };
 extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor" */
 
-struct ts_hyp_pcpu; /* per pCPU, private */
-struct ts_vcpu; /* per vCPU, private: cpu->user is the guest CPU, hypervisor keeps its own array */
+/* What the machine gives the hypervisor; all of it outlives it. */
+struct ts_hypervisor_wiring {
+    const struct ts_hypervisor_params *params; /* copied */
+    enum ts_arch arch;
+    struct ts_engine *engine;
+    const struct ts_topology *topology;
+    struct ts_cpu_domain *host; /* the pCPUs, under ts_host_cpu_ops */
+    struct ts_line_system *lines;
+    struct ts_interrupt *interrupt;
+    const struct ts_interrupt_params *interrupt_params; /* copied */
+    struct ts_dvm *dvm;                                 /* arm64, else NULL */
+    struct ts_mmu **mmus;                               /* by pCPU */
+    struct ts_vm *const *vms;                           /* their guests have been created */
+    uint32_t nvms;
+};
 
 struct ts_hypervisor {
     struct ts_hypervisor_params params;
     struct ts_hypervisor_stats stats;
-    struct ts_cpu_domain *host;
-    struct ts_engine *engine;
-    const struct ts_topology *topology;
-    struct ts_line_system *lines;
-    struct ts_interrupt *interrupt;
-    struct ts_mmu **mmus;
-    struct ts_guest **guests;
-    uint32_t nguests;
+    /* --- private: the hypervisor's files --- */
+    struct ts_hypervisor_wiring w;
+    struct ts_interrupt_params interrupt_params;
+    enum ts_accel accel;
     struct ts_vcpu *vcpus; /* all VMs', by global number */
     uint32_t nvcpus;
     struct ts_hyp_pcpu *pcpus; /* by pCPU */
-    struct ts_interrupt_params interrupt_params;
-    struct ts_dvm *dvm; /* arm64, else NULL */
-    enum ts_arch arch;
-    enum ts_accel accel;
-    uint32_t *last_vcpu_ran; /* [nguests * npcpus] global vCPU number, UINT32_MAX */
+    uint32_t *last_vcpu_ran;   /* [nvms * npcpus] global vCPU number, UINT32_MAX */
     uint64_t line_ids;
 };
 
@@ -153,24 +160,14 @@ enum ts_accel ts_hypervisor_accel(const struct ts_hypervisor_params *params, enu
 enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, enum ts_arch arch,
                                    enum ts_intr_mode guest_mode, uint32_t vcpus,
                                    struct ts_error *err);
-enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, struct ts_error *err);
+/* h is zeroed. Sets each VM's pv and host. On an error nothing needs to be undone but
+ * ts_hypervisor_fini. */
+enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
+                                  struct ts_error *err);
 void ts_hypervisor_fini(struct ts_hypervisor *h);
 /* Makes every vCPU's host task runnable, spread over the pCPUs. */
 void ts_hypervisor_start(struct ts_hypervisor *h);
 
-/* --- called by guest code (self is the guest task; handles the exit and the entry) --- */
-/* The guest writes its ICR (or SGI register) once, for these target CPUs; xAPIC: with the accesses
- * that come before. */
-void ts_hypervisor_icr_write(struct ts_task *self, const uint32_t *targets, uint32_t n,
-                             enum ts_icr_kind kind, enum ts_vector vector);
-/* KVM_HC_SEND_IPI: the number of vCPUs that it was delivered to, or a negative error. */
-int64_t ts_hypervisor_pv_ipi(struct ts_task *self, const struct ts_pv_ipi_window *window,
-                             uint32_t icr, enum ts_vector vector);
-void ts_hypervisor_halt(struct ts_task *self);
-/* HvFlushVirtualAddressSpace/List(_Ex) over the guest CPUs of mask (self allowed); npages as the
- * GVA list names them, 0: whole address space. False: not offered. */
-bool ts_hypervisor_hv_flush(struct ts_task *self, const struct ts_cpumask *mask, uint64_t start,
-                            uint64_t npages, struct ts_shootdown_record *record);
 /* Interrupt transport delivers at a pCPU (ts_intr_sink_fn; user: the hypervisor). */
 void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie);
 

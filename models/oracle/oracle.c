@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct window {
-    const struct ts_mm *mm; /* NULL: this slot is free */
+    uint64_t space; /* 0: this slot is free */
     uint64_t start, end;
 };
 
@@ -73,18 +73,18 @@ static void grow(struct ts_oracle *o)
     o->room *= 2;
 }
 
-uint32_t ts_oracle_window_open(struct ts_oracle *o, const struct ts_mm *mm, uint64_t start,
-                               uint64_t end)
+uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
 {
     uint32_t i = 0;
 
-    while (i < o->used && o->windows[i].mm)
+    TS_ASSERT(space != 0 && start < end);
+    while (i < o->used && o->windows[i].space)
         i++;
     if (i == o->room)
         grow(o);
     if (i == o->used)
         o->used++;
-    o->windows[i].mm = mm;
+    o->windows[i].space = space;
     o->windows[i].start = start;
     o->windows[i].end = end;
     return i;
@@ -92,17 +92,17 @@ uint32_t ts_oracle_window_open(struct ts_oracle *o, const struct ts_mm *mm, uint
 
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
 {
-    TS_ASSERT(handle < o->used && o->windows[handle].mm);
-    o->windows[handle].mm = NULL;
-    while (o->used && !o->windows[o->used - 1].mm)
+    TS_ASSERT(handle < o->used && o->windows[handle].space);
+    o->windows[handle].space = 0;
+    while (o->used && !o->windows[o->used - 1].space)
         o->used--;
 }
 
-static bool in_window(const struct ts_oracle *o, const struct ts_mm *mm, uint64_t va)
+static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
 {
     for (uint32_t i = 0; i < o->used; i++) {
         const struct window *w = &o->windows[i];
-        if (w->mm == mm && va >= w->start && va < w->end)
+        if (w->space == space && va >= w->start && va < w->end)
             return true;
     }
     return false;
@@ -114,27 +114,24 @@ static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
 }
 
 /* What the tables say now: true if they let the access through, then *pa is where to. */
-static bool translate(const struct ts_mm *mm, uint64_t va, bool write, uint64_t *pa)
+static bool translate(const struct ts_oracle_use *use, uint64_t *pa)
 {
-    const struct ts_guest *g = mm->guest;
     struct ts_pte pte;
 
-    if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || (write && !pte.writable))
+    if (!ts_pgtable_lookup(use->stage1, use->va, &pte) || (use->write && !pte.writable))
         return false;
-    *pa = leaf_address(&pte, va);
-    if (!g->stage2)
+    *pa = leaf_address(&pte, use->va);
+    if (!use->stage2)
         return true;
-    if (!ts_pgtable_lookup(g->stage2, *pa, &pte) || (write && !pte.writable))
+    if (!ts_pgtable_lookup(use->stage2, *pa, &pte) || (use->write && !pte.writable))
         return false;
     *pa = leaf_address(&pte, *pa);
     return true;
 }
 
-static void keep_finding(struct ts_oracle *o, const struct ts_task *self, const struct ts_mm *mm,
-                         uint64_t va, bool write, const struct ts_mmu_access *access, bool mapped,
+static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use, bool mapped,
                          uint64_t pa)
 {
-    const struct ts_guest_thread *thread = self->user;
     char expected[64] = "nothing";
 
     if (o->finding.status != TS_OK)
@@ -145,25 +142,23 @@ static void keep_finding(struct ts_oracle *o, const struct ts_task *self, const 
                        "stale translation used: VM %u CPU %u thread %u at %" PRIu64
                        " ps: %s of 0x%" PRIx64 " in address space %" PRIu64
                        " went to physical address 0x%" PRIx64 ", the page tables say %s",
-                       mm->guest->number, self->cpu->id, thread ? thread->number : 0,
-                       ts_task_now(self), write ? "write" : "read", va, mm->ctx_id, access->pa,
-                       expected);
+                       use->vm, use->cpu, use->thread, use->now, use->write ? "write" : "read",
+                       use->va, use->space, use->pa, expected);
 }
 
-void ts_oracle_hit(struct ts_oracle *o, struct ts_task *self, struct ts_mm *mm, uint64_t va,
-                   bool write, const struct ts_mmu_access *access)
+void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
 {
     uint64_t pa = 0;
-    bool mapped = translate(mm, va, write, &pa);
+    bool mapped = translate(use, &pa);
 
     o->stats.hits_checked++;
-    if (mapped && pa == access->pa) {
+    if (mapped && pa == use->pa) {
         o->stats.hits_current++;
-    } else if (in_window(o, mm, va)) {
+    } else if (in_window(o, use->space, use->va)) {
         o->stats.hits_in_window++;
     } else {
         o->stats.hits_stale++;
-        keep_finding(o, self, mm, va, write, access, mapped, pa);
+        keep_finding(o, use, mapped, pa);
     }
 }
 

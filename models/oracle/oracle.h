@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables.
  * A hit on a translation that the page table no longer holds is legal only while the unmap that
- * removed it has not finished its flush; afterwards it is a stale use: the flush was lost. */
+ * removed it has not finished its flush; afterwards it is a stale use: the flush was lost.
+ *
+ * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
+ * mechanisms it knows nothing. One oracle a VM. */
 #ifndef TS_MODELS_ORACLE_H
 #define TS_MODELS_ORACLE_H
 
-#include "models/guest/guest.h"
+#include "models/mmu/mmu.h"
+#include "sim/error.h"
+#include "sim/stats.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct ts_oracle;
 
 struct ts_oracle_stats {
     uint64_t hits_checked;
@@ -21,14 +28,25 @@ extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
 
 enum ts_status ts_oracle_create(struct ts_oracle **out, struct ts_error *err);
 void ts_oracle_destroy(struct ts_oracle *o);
-/* An unmap or permission demotion of [start, end) begins (before the first PTE is cleared); the
- * handle goes to ts_oracle_window_close when its flush has returned. */
-uint32_t ts_oracle_window_open(struct ts_oracle *o, const struct ts_mm *mm, uint64_t start,
-                               uint64_t end);
+/* An unmap or permission demotion of [start, end) in an address space begins (before the first PTE
+ * changes); the handle goes to ts_oracle_window_close when its flush has returned. space: from 1.
+ */
+uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
-/* A hit of self's CPU at va on entry access. The first finding is kept. */
-void ts_oracle_hit(struct ts_oracle *o, struct ts_task *self, struct ts_mm *mm, uint64_t va,
-                   bool write, const struct ts_mmu_access *access);
+
+/* A hit in a TLB: who used what, and the tables that should have said so. */
+struct ts_oracle_use {
+    ts_time now;
+    uint32_t vm, cpu, thread; /* for the report */
+    uint64_t space;
+    uint64_t va;
+    bool write;
+    uint64_t pa; /* where the access went */
+    const struct ts_pgtable *stage1;
+    const struct ts_pgtable *stage2; /* NULL: none */
+};
+/* The first finding is kept. */
+void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use);
 /* TS_OK, or TS_ERR_FINDING with the first finding's description. */
 enum ts_status ts_oracle_verdict(const struct ts_oracle *o, struct ts_error *err);
 const struct ts_oracle_stats *ts_oracle_stats(const struct ts_oracle *o);

@@ -9,7 +9,7 @@
 #ifndef TS_MODELS_STUDY_H
 #define TS_MODELS_STUDY_H
 
-#include "models/machine.h"
+#include "models/machine/machine.h"
 #include "sim/param.h"
 #include "sim/stats.h"
 #include "workloads/workload.h"

@@ -5,7 +5,7 @@
 #ifndef TS_SIM_FRONT_KEYS_HPP
 #define TS_SIM_FRONT_KEYS_HPP
 
-#include "models/machine.h"
+#include "models/machine/machine.h"
 #include "models/study/study.h"
 #include "sim/front/error.hpp"
 

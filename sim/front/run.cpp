@@ -145,7 +145,6 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
 struct Simulation {
     // Destroyed in reverse: the machine before what it uses.
     std::vector<Workload> workloads;
-    std::vector<ts_workload *> pointers;
     std::unique_ptr<ts_machine, MachineDelete> machine;
 };
 
@@ -160,13 +159,13 @@ void create(Simulation *simulation, const Experiment &experiment, const Point &p
 {
     ts_error error;
     ts_machine *machine = nullptr;
+    std::vector<ts_machine_vm> vms;
     for (uint64_t i = 0; i < resolved.guests(); i++) {
         simulation->workloads.push_back(workload_make(experiment, resolved, point.seed, i));
-        simulation->pointers.push_back(simulation->workloads.back().workload.get());
+        vms.push_back({simulation->workloads.back().workload.get(), point.mechanism,
+                       resolved.subject_struct()});
     }
-    check(ts_machine_create(&machine, &resolved.config, point.mechanism, resolved.subject_struct(),
-                            simulation->pointers.data(), point.seed, &error),
-          error);
+    check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
     simulation->machine.reset(machine);
 }
 

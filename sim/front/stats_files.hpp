@@ -4,7 +4,7 @@
 #ifndef TS_SIM_FRONT_STATS_FILES_HPP
 #define TS_SIM_FRONT_STATS_FILES_HPP
 
-#include "models/machine.h"
+#include "models/machine/machine.h"
 
 #include <nlohmann/json.hpp>
 #include <string>

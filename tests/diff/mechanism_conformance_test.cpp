@@ -128,7 +128,8 @@ TEST(Oracle, FindsAMechanismThatFlushesNothing)
     static const ts_flush_ops nothing = [] {
         ts_flush_ops ops{};
         ops.name = "nothing";
-        ops.flush = [](ts_task *, ts_flush_info *, ts_shootdown_record *) {};
+        ops.flush_multi = [](ts_task *, const ts_cpumask *, ts_flush_info *,
+                             ts_shootdown_record *) {};
         return ops;
     }();
     for (bool arm : {false, true}) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/machine.h"
+#include "models/machine/machine.h"
 
 namespace ts_test
 {
@@ -111,7 +111,10 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
     Outcome out;
     ts_error err{};
     ts_machine *m = nullptr;
-    out.status = ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
+    std::vector<ts_machine_vm> vms;
+    for (ts_workload *w : workloads)
+        vms.push_back({w, mechanism, nullptr});
+    out.status = ts_machine_create(&m, &c, vms.data(), seed, &err);
     if (out.status == TS_OK) {
         ts_machine_set_shootdowns(
             m,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The register protocol of each driver, to the picosecond: what one CPU's sends take, and when each
  * interrupt leaves. */
-#include "models/guest/guest.h"
+#include "models/cpu/icr_port.h"
 #include "tests/support/cpu_rig.hpp"
 
 #include <gtest/gtest.h>

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "models/guest/mm_private.h"
+#include "models/guest/mm/mm_private.h"
 #include "tests/support/script_workload.hpp"
 
 using namespace ts_test;
@@ -296,13 +296,10 @@ TEST(Threads, ASleepLastsItsTimeAndTheSlack)
         Script script{{op_ns(TS_OP_SLEEP, ns + i * ns), op_mmap(0, page), op_touch(0, 0, 1),
                        op_range(TS_OP_MUNMAP, 0, 0, page)}};
         ScriptWorkload w(script, 1);
-        ts_workload *list[] = {w.get()};
+        ts_machine_vm vm{w.get(), ts_flush_find("native_concurrent"), nullptr};
         ts_error err{};
         ts_machine *m = nullptr;
-        ASSERT_EQ(
-            ts_machine_create(&m, &c, ts_flush_find("native_concurrent"), nullptr, list, 1, &err),
-            TS_OK)
-            << err.message;
+        ASSERT_EQ(ts_machine_create(&m, &c, &vm, 1, &err), TS_OK) << err.message;
         ASSERT_EQ(ts_machine_start(m, &err), TS_OK);
         ts_machine_run(m);
         ASSERT_EQ(ts_machine_finish(m, &err), TS_OK) << err.message;

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "models/guest/guest.h"
+#include "models/guest/coherence/record.h"
 #include "models/tlb/range.h"
 
 namespace

@@ -262,11 +262,8 @@ TEST(IpiBench, TheLockIsTakenInOrderOfArrivalByOneAtATime)
 
     set(m, "guest.clock_read", std::to_string(held) + "cycles");
     WorkloadPtr w = make("ipi_bench", {{"mode", "broadcast_lock"}, {"iterations", "2"}});
-    ts_workload *workload = w.get();
-    ASSERT_EQ(ts_machine_create(&made, &m, ts_flush_find("native_sequential"), nullptr, &workload,
-                                1, &err),
-              TS_OK)
-        << err.message;
+    ts_machine_vm vm{w.get(), ts_flush_find("native_sequential"), nullptr};
+    ASSERT_EQ(ts_machine_create(&made, &m, &vm, 1, &err), TS_OK) << err.message;
     ts_machine_set_timeline(made, Order::record, &order);
     ASSERT_EQ(ts_machine_start(made, &err), TS_OK);
     ts_machine_run(made);

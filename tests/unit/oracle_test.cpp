@@ -25,22 +25,15 @@ class Oracle : public testing::Test
     {
         ts_error err{};
         ts_pt_frames f{next_table, drop_table, &tables, nullptr, nullptr};
-        EXPECT_EQ(ts_engine_create(&engine, nullptr, &err), TS_OK);
-        EXPECT_EQ(ts_pgtable_create(&mm.pgtable, TS_GRANULE_4K, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&stage1, TS_GRANULE_4K, 4, &f, &err), TS_OK);
         EXPECT_EQ(ts_pgtable_create(&stage2, TS_GRANULE_4K, 4, &f, &err), TS_OK);
         EXPECT_EQ(ts_oracle_create(&o, &err), TS_OK);
-        mm.guest = &guest;
-        domain.engine = engine;
-        cpu.domain = &domain;
-        task.domain = &domain;
-        task.cpu = &cpu;
     }
     ~Oracle() override
     {
         ts_oracle_destroy(o);
-        ts_pgtable_destroy(mm.pgtable);
+        ts_pgtable_destroy(stage1);
         ts_pgtable_destroy(stage2);
-        ts_engine_destroy(engine);
     }
     static void map(ts_pgtable *pt, uint64_t va, uint64_t target, bool writable = true)
     {
@@ -52,29 +45,27 @@ class Oracle : public testing::Test
     }
     void hit(uint64_t va, uint64_t pa, bool write = false)
     {
-        struct ts_mmu_access a {
-        };
-        a.result = TS_MMU_OK;
-        a.from_tlb = true;
-        a.pa = pa;
-        ts_oracle_hit(o, &task, &mm, va, write, &a);
+        ts_oracle_use use{};
+        use.space = space;
+        use.va = va;
+        use.write = write;
+        use.pa = pa;
+        use.stage1 = stage1;
+        use.stage2 = nested ? stage2 : nullptr;
+        ts_oracle_hit(o, &use);
     }
     const struct ts_oracle_stats &stats()
     {
         return *ts_oracle_stats(o);
     }
     uint64_t tables = UINT64_C(1) << 40;
-    ts_engine *engine = nullptr;
-    ts_guest guest{};
-    ts_mm mm{}, other{};
-    ts_pgtable *stage2 = nullptr;
-    ts_cpu_domain domain{};
-    ts_cpu cpu{};
-    ts_task task{};
+    static constexpr uint64_t space = 7, other = 8;
+    ts_pgtable *stage1 = nullptr, *stage2 = nullptr;
+    bool nested = false;
     ts_oracle *o = nullptr;
 };
 
-void flush_nothing(ts_task *, ts_flush_info *, ts_shootdown_record *)
+void flush_nothing(ts_task *, const ts_cpumask *, ts_flush_info *, ts_shootdown_record *)
 {
 }
 
@@ -82,7 +73,7 @@ void flush_nothing(ts_task *, ts_flush_info *, ts_shootdown_record *)
 
 TEST_F(Oracle, AgreesWithThePageTable)
 {
-    map(mm.pgtable, 5 * page, 9 * page);
+    map(stage1, 5 * page, 9 * page);
     hit(5 * page + 17, 9 * page + 17);
     EXPECT_EQ(stats().hits_current, 1u);
     hit(5 * page + 17, 9 * page + 18);
@@ -91,7 +82,7 @@ TEST_F(Oracle, AgreesWithThePageTable)
 
 TEST_F(Oracle, ReadsMayUseAWritableEntryButWritesNeedPermission)
 {
-    map(mm.pgtable, 5 * page, 9 * page, false);
+    map(stage1, 5 * page, 9 * page, false);
     hit(5 * page, 9 * page, false);
     EXPECT_EQ(stats().hits_current, 1u);
     hit(5 * page, 9 * page, true);
@@ -100,8 +91,8 @@ TEST_F(Oracle, ReadsMayUseAWritableEntryButWritesNeedPermission)
 
 TEST_F(Oracle, FollowsStage2)
 {
-    guest.stage2 = stage2;
-    map(mm.pgtable, 5 * page, 9 * page);
+    nested = true;
+    map(stage1, 5 * page, 9 * page);
     hit(5 * page, 9 * page);
     EXPECT_EQ(stats().hits_stale, 1u); /* nothing behind it */
     map(stage2, 9 * page, 20 * page);
@@ -111,7 +102,7 @@ TEST_F(Oracle, FollowsStage2)
 
 TEST_F(Oracle, AWindowCoversItsRangeOfItsAddressSpaceWhileItIsOpen)
 {
-    uint32_t w = ts_oracle_window_open(o, &mm, 10 * page, 12 * page);
+    uint32_t w = ts_oracle_window_open(o, space, 10 * page, 12 * page);
     hit(10 * page, page);
     hit(12 * page - 1, page);
     EXPECT_EQ(stats().hits_in_window, 2u);
@@ -121,7 +112,7 @@ TEST_F(Oracle, AWindowCoversItsRangeOfItsAddressSpaceWhileItIsOpen)
     ts_oracle_window_close(o, w);
     hit(10 * page, page);
     EXPECT_EQ(stats().hits_stale, 3u);
-    w = ts_oracle_window_open(o, &other, 10 * page, 12 * page);
+    w = ts_oracle_window_open(o, other, 10 * page, 12 * page);
     hit(10 * page, page);
     EXPECT_EQ(stats().hits_stale, 4u);
     ts_oracle_window_close(o, w);
@@ -132,7 +123,7 @@ TEST_F(Oracle, ManyWindowsMayBeOpen)
     const uint32_t n = 300;
     std::vector<uint32_t> handles;
     for (uint32_t i = 0; i < n; i++)
-        handles.push_back(ts_oracle_window_open(o, &mm, 2 * i * page, (2 * i + 1) * page));
+        handles.push_back(ts_oracle_window_open(o, space, 2 * i * page, (2 * i + 1) * page));
     for (uint32_t i = 0; i < n; i += 2)
         ts_oracle_window_close(o, handles[i]);
     for (uint32_t i = 0; i < n; i++)
@@ -145,7 +136,7 @@ TEST_F(Oracle, KeepsTheFirstFindingAndItsSumRule)
 {
     ts_error err{};
     EXPECT_EQ(ts_oracle_verdict(o, &err), TS_OK);
-    map(mm.pgtable, 5 * page, 9 * page);
+    map(stage1, 5 * page, 9 * page);
     hit(5 * page, 9 * page);
     hit(0x7000, 0x8000);
     hit(0x9000, 0xa000);
@@ -162,7 +153,7 @@ TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
     broken.name = "broken";
     broken.summary = "does nothing";
     broken.reference = "none";
-    broken.flush = flush_nothing;
+    broken.flush_multi = flush_nothing;
     const uint64_t n = 4;
     Script round{{op_barrier(0, 2), op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(1, 2),
                   op_barrier(2, 2), op_range(TS_OP_MUNMAP, 0, 0, n * page), op_mmap(1, n * page),
@@ -173,10 +164,10 @@ TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
         ts_error err{};
         ts_machine_config c = bare_machine(2);
         ScriptWorkload w(round, 2);
-        ts_workload *list[] = {w.get()};
         ts_machine *m = nullptr;
         const ts_flush_ops *ops = correct ? ts_flush_find("native_concurrent") : &broken;
-        ASSERT_EQ(ts_machine_create(&m, &c, ops, nullptr, list, 1, &err), TS_OK) << err.message;
+        ts_machine_vm vm{w.get(), ops, nullptr};
+        ASSERT_EQ(ts_machine_create(&m, &c, &vm, 1, &err), TS_OK) << err.message;
         ASSERT_EQ(ts_machine_start(m, &err), TS_OK) << err.message;
         ts_machine_run(m);
         EXPECT_EQ(ts_machine_finish(m, &err), correct ? TS_OK : TS_ERR_FINDING) << err.message;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/guest/pv_ipi.h"
+#include "models/abi/pv_ipi.h"
 #include "sim/rng.h"
 
 #include <gtest/gtest.h>

@@ -4,7 +4,7 @@
 #include <deque>
 #include <vector>
 
-#include "models/guest/rwsem.h"
+#include "models/guest/lock/rwsem.h"
 #include "sim/rng.h"
 #include "tests/support/cpu_rig.hpp"
 

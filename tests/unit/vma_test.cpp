@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <map>
 
-#include "models/guest/mm_private.h"
+#include "models/guest/mm/mm_private.h"
 #include "sim/rng.h"
 
 namespace

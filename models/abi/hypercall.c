@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "models/abi/hypercall.h"
+
+uint64_t ts_hv_fill_gva_list(uint64_t *list, uint64_t room, uint64_t start, uint64_t end)
+{
+    uint64_t n = 0;
+
+    TS_ASSERT(start < end && ((start | end) & 0xfffu) == 0);
+    for (uint64_t at = start; at < end; n++) {
+        uint64_t bytes = end - at < TS_HV_GVA_UNIT ? end - at : TS_HV_GVA_UNIT;
+
+        if (n < room)
+            list[n] = at | ((bytes >> 12) - 1);
+        at += bytes;
+    }
+    return n;
+}

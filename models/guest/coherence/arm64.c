@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the arm64 mechanisms share: broadcast TLBI and DSB ISH as instructions of the executing
+ * pCPU (arm.md 3.9). */
+#include "models/guest/coherence/arm64.h"
+
+static void stall_done(void *user, uint32_t cpu)
+{
+    (void)cpu;
+    ts_task_stall_done(user);
+}
+
+uint16_t ts_arm64_vmid(const struct ts_guest *g)
+{
+    return ts_vm_vmid(g->vm, 0);
+}
+
+void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_task_work(self, g->params.tlbi_issue_cycles);
+    while (!ts_dvm_can_issue(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
+        ts_task_stall(self);
+    ts_dvm_issue(g->dvm, ts_cpu_physical(self->cpu)->id, inval);
+    g->stats.tlbi_issued++;
+}
+
+void ts_arm64_dsb_ish(struct ts_task *self)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    g->stats.dsb++;
+    if (!ts_dvm_dsb(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
+        ts_task_stall(self);
+    if (!g->params.repeat_tlbi)
+        return;
+    /* ARM64_WORKAROUND_REPEAT_TLBI: one more VALE1IS of address 0 and its DSB (arm.md 1.6). */
+    struct ts_tlb_inval again = ts_inval_tlbi_vae1(ts_arm64_vmid(g), 0, 0, true, 0);
+    ts_arm64_tlbi(self, &again);
+    if (!ts_dvm_dsb(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
+        ts_task_stall(self);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which address space a CPU has loaded: switch_mm_irqs_off, ASID choice, lazy TLB (x86.md 1.2-1.4,
+ * arch/x86/mm/tlb.c), and the arm64 counterpart. */
+#include "models/guest/coherence/mechanism.h"
+
+/* choose_new_asid: the slot that holds next, or the next one round-robin, which is then flushed. */
+static uint32_t choose_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
+                            bool *need_flush)
+{
+    uint32_t n = (uint32_t)gc->guest->params.nr_dyn_asids;
+    for (uint32_t a = 0; a < n; a++) {
+        if (gc->ctxs[a].ctx_id == next->ctx_id) {
+            *need_flush = gc->ctxs[a].tlb_gen < next_gen;
+            return a;
+        }
+    }
+    *need_flush = true;
+    if (gc->next_asid >= n)
+        gc->next_asid = 0;
+    return gc->next_asid++;
+}
+
+static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asid, bool need_flush)
+{
+    const struct ts_guest_params *p = &gc->guest->params;
+    ts_task_work(self, need_flush ? p->mov_cr3_flush_cycles : p->mov_cr3_noflush_cycles);
+    gc->loaded_asid = asid;
+    if (need_flush) {
+        struct ts_tlb_inval inval = ts_inval_mov_cr3(ts_guest_vmid(gc), (uint16_t)(asid + 1));
+        ts_guest_invalidate(self, &inval);
+        gc->guest->stats.flush_on_switch++;
+    }
+}
+
+static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+{
+    struct ts_mm *init = gc->guest->init_mm;
+    bool was_lazy = gc->is_lazy;
+    bool need_flush;
+    uint32_t asid = gc->loaded_asid;
+    uint64_t next_gen;
+
+    if (was_lazy) {
+        ts_task_line(self, &gc->lazy_line, TS_LINE_WRITE);
+        gc->is_lazy = false;
+    }
+    if (gc->loaded_mm == next) {
+        if (!was_lazy)
+            return;
+        /* The CPU was left out of flushes while lazy: only the generation tells. */
+        ts_task_line(self, &next->gen_line, TS_LINE_READ);
+        next_gen = next->tlb_gen;
+        if (gc->ctxs[asid].tlb_gen == next_gen)
+            return;
+        need_flush = true;
+    } else {
+        gc->switching = true;
+        if (gc->loaded_mm != init) {
+            ts_task_line(self, &gc->loaded_mm->mask_line, TS_LINE_RMW);
+            ts_cpumask_clear(&gc->loaded_mm->cpumask, gc->id);
+        }
+        if (next != init) {
+            ts_task_line(self, &next->mask_line, TS_LINE_RMW);
+            ts_cpumask_set(&next->cpumask, gc->id);
+        }
+        /* Read after the bit is set: whoever raises it later sees the bit and sends an IPI. */
+        ts_task_line(self, &next->gen_line, TS_LINE_READ);
+        next_gen = next->tlb_gen;
+        asid = gc->guest->flush->choose_asid
+                   ? gc->guest->flush->choose_asid(gc, next, next_gen, &need_flush)
+                   : choose_asid(gc, next, next_gen, &need_flush);
+    }
+    if (need_flush) {
+        gc->ctxs[asid].ctx_id = next->ctx_id;
+        gc->ctxs[asid].tlb_gen = next_gen;
+    }
+    load_cr3(self, gc, asid, need_flush);
+    gc->loaded_mm = next;
+    gc->switching = false;
+}
+
+/* arm64: no generation, no lazy state, no flush at a switch. The mask exists only for the
+ * out-of-tree flushes by IPI; entries survive a switch under their ASID, so a bit, once set, stays
+ * for the address space's life. */
+static void switch_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+{
+    if (gc->guest->flush->remote_by_mask && next != gc->guest->init_mm &&
+        !ts_cpumask_test(&next->cpumask, gc->id)) {
+        ts_task_line(self, &next->mask_line, TS_LINE_RMW);
+        ts_cpumask_set(&next->cpumask, gc->id);
+    }
+    gc->loaded_mm = next;
+}
+
+void ts_switch_mm(struct ts_task *self, struct ts_mm *next)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    TS_ASSERT(gc->cpu->irq_off);
+    ts_task_work(self, gc->guest->params.switch_mm_cycles);
+    if (gc->guest->flush->switch_mm)
+        gc->guest->flush->switch_mm(self, gc->loaded_mm, next);
+    if (gc->guest->arch == TS_ARCH_X86)
+        switch_x86(self, gc, next);
+    else
+        switch_arm64(self, gc, next);
+}
+
+void ts_enter_lazy_tlb(struct ts_task *self)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    if (gc->guest->arch != TS_ARCH_X86 || gc->loaded_mm == gc->guest->init_mm)
+        return;
+    if (!gc->guest->params.lazy_tlb) {
+        ts_switch_mm(self, gc->guest->init_mm);
+        return;
+    }
+    if (!gc->is_lazy) {
+        ts_task_line(self, &gc->lazy_line, TS_LINE_WRITE);
+        gc->is_lazy = true;
+    }
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flush path that all mechanisms share: flush_tlb_mm_range and flush_tlb_func
+ * (arch/x86/mm/tlb.c; x86.md 1.5, 1.6), and their local forms on arm64. */
+#include "models/guest/coherence/flush_mm.h"
+
+#include "models/guest/coherence/arm64.h"
+
+/* --- the target's side --- */
+
+static uint64_t info_strides(const struct ts_flush_info *info)
+{
+    return (info->end - info->start) >> info->stride_shift;
+}
+
+static void flush_one_user(struct ts_task *self, struct ts_guest_cpu *gc, uint64_t va)
+{
+    struct ts_tlb_inval inval =
+        ts_inval_invlpg(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm), va);
+    ts_task_work(self, gc->guest->params.invlpg_cycles);
+    ts_guest_invalidate(self, &inval);
+}
+
+static void flush_all_user(struct ts_task *self, struct ts_guest_cpu *gc)
+{
+    struct ts_tlb_inval inval =
+        ts_inval_mov_cr3(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm));
+    ts_task_work(self, gc->guest->params.mov_cr3_flush_cycles);
+    ts_guest_invalidate(self, &inval);
+}
+
+/* Rows 5 to 8 of the decision table: what the generation says is still to be done. */
+static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
+                                struct ts_flush_info *info, bool local)
+{
+    struct ts_guest_stats *s = &gc->guest->stats;
+    struct ts_tlb_context *ctx = &gc->ctxs[gc->loaded_asid];
+    if (info->new_tlb_gen && info->new_tlb_gen <= ctx->tlb_gen) {
+        s->flush_skipped++;
+        return;
+    }
+    ts_task_line(self, &gc->loaded_mm->gen_line, TS_LINE_READ);
+    uint64_t mm_gen = gc->loaded_mm->tlb_gen;
+    if (ctx->tlb_gen == mm_gen) {
+        s->flush_skipped++;
+        return;
+    }
+    if (info->end != UINT64_MAX && info->new_tlb_gen == ctx->tlb_gen + 1 &&
+        info->new_tlb_gen == mm_gen) {
+        uint64_t n = info_strides(info);
+        for (uint64_t i = 0; i < n; i++)
+            flush_one_user(self, gc, info->start + (i << info->stride_shift));
+        s->flush_partial++;
+        s->flush_pages += n;
+        if (local)
+            s->nr_tlb_local_flush_one += n;
+    } else {
+        flush_all_user(self, gc);
+        s->flush_full++;
+        if (local)
+            s->nr_tlb_local_flush_all++;
+    }
+    ctx->tlb_gen = mm_gen;
+}
+
+/* arm64, by IPI: a local TLBI for each page, or for the whole ASID above MAX_DVM_OPS. Under
+ * HCR_EL2.FB, which KVM sets for every guest, local operations act inner-shareable (arm.md 1.3). */
+static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_flush_info *info)
+{
+    const struct ts_guest *g = gc->guest;
+    const struct ts_guest_params *p = &g->params;
+    uint16_t vmid = ts_arm64_vmid(g);
+    bool all = info->end == UINT64_MAX || info_strides(info) >= p->max_dvm_ops;
+    uint64_t n = all ? 1 : info_strides(info);
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t va = info->start + (i << info->stride_shift);
+        struct ts_tlb_inval inval =
+            all ? ts_inval_tlbi_aside1(vmid, info->mm->asid)
+                : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, !info->freed_tables, 0);
+        if (g->vm->local_tlbi_broadcasts) {
+            ts_arm64_tlbi(self, &inval);
+        } else {
+            ts_task_work(self, p->tlbi_issue_cycles);
+            ts_guest_invalidate(self, &inval);
+        }
+    }
+    if (g->vm->local_tlbi_broadcasts)
+        ts_arm64_dsb_ish(self);
+    else
+        ts_task_work(self, p->tlbi_local_cycles);
+    if (all)
+        gc->guest->stats.flush_full++;
+    else
+        gc->guest->stats.flush_partial++;
+}
+
+void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    bool local = info->initiator == gc->id;
+    TS_ASSERT(gc->cpu->irq_off);
+    ts_task_line(self, &info->line, TS_LINE_READ);
+    ts_task_work(self, g->params.flush_func_cycles);
+    if (g->flush->flush_func && g->flush->flush_func(self, info))
+        return;
+    if (!local)
+        g->stats.nr_tlb_remote_flush_received++;
+    if (g->arch != TS_ARCH_X86) {
+        flush_arm64(self, gc, info);
+        return;
+    }
+    if (info->mm && info->mm != gc->loaded_mm) {
+        g->stats.flush_skipped++;
+        return;
+    }
+    if (gc->loaded_mm == g->init_mm) {
+        g->stats.flush_skipped++;
+        return;
+    }
+    if (gc->is_lazy) {
+        /* Speculation may walk tables that are about to be freed: leave them. */
+        ts_switch_mm(self, g->init_mm);
+        return;
+    }
+    flush_by_generation(self, gc, info, local);
+}
+
+static void call_flush_func(struct ts_task *self, void *arg)
+{
+    ts_flush_tlb_func(self, arg);
+}
+
+void ts_flush_local(struct ts_task *self, struct ts_flush_info *info)
+{
+    ts_irq_disable(self);
+    ts_flush_tlb_func(self, info);
+    ts_irq_enable(self);
+}
+
+static void call_flush_local(struct ts_task *self, void *arg)
+{
+    ts_flush_local(self, arg);
+}
+
+/* --- the initiator's side --- */
+
+bool ts_flush_should(struct ts_guest_cpu *cpu, void *arg)
+{
+    const struct ts_flush_info *info = arg;
+    (void)info;
+    return !cpu->is_lazy;
+}
+
+static bool is_concurrent(const struct ts_guest *g)
+{
+    if (g->flush->order != TS_ORDER_KERNEL)
+        return g->flush->order == TS_ORDER_CONCURRENT;
+    return g->params.flush_concurrent != 0;
+}
+
+void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                               struct ts_flush_info *info, struct ts_shootdown_record *record)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    /* Lazy CPUs may be left out only while no table is freed; arm64 has no lazy state. */
+    bool all = info->freed_tables || gc->guest->arch != TS_ARCH_X86;
+    ts_call_fn *local = ts_cpumask_test(mask, gc->id) ? call_flush_local : NULL;
+    TS_ASSERT(gc->cpu->preempt_off && info->initiator == gc->id);
+    gc->guest->stats.nr_tlb_remote_flush++;
+    if (local && !is_concurrent(gc->guest)) {
+        ts_time mark = ts_task_now(self);
+        local(self, info);
+        ts_path_add(self, record, TS_PATH_LOCAL, &mark);
+        local = NULL;
+    }
+    ts_smp_call_many(self, mask, all ? NULL : ts_flush_should, call_flush_func, info, local,
+                     record);
+}
+
+static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct ts_mm *mm,
+                      uint64_t start, uint64_t end, uint32_t stride_shift, bool freed_tables)
+{
+    const struct ts_guest *g = mm->guest;
+    if (g->arch == TS_ARCH_X86 && end != UINT64_MAX &&
+        (end - start) >> stride_shift > g->params.flush_ceiling) {
+        start = 0;
+        end = UINT64_MAX;
+    }
+    info->mm = mm;
+    info->start = start;
+    info->end = end;
+    info->stride_shift = stride_shift;
+    info->freed_tables = freed_tables;
+    info->initiator = ts_guest_cpu_of(self)->id;
+    if (g->arch == TS_ARCH_X86) {
+        /* The atomic increment also orders the PTE writes before the mask is read. */
+        ts_task_line(self, &mm->gen_line, TS_LINE_RMW);
+        info->new_tlb_gen = ++mm->tlb_gen;
+    }
+    ts_task_line(self, &info->line, TS_LINE_WRITE);
+}
+
+static void finish_record(struct ts_task *self, struct ts_guest *g, struct ts_shootdown_record *r,
+                          bool remote)
+{
+    ts_time sum = 0;
+    r->total_ps = ts_task_now(self) - r->started;
+    for (uint32_t i = 0; i < TS_PATH_PARTS; i++)
+        sum += r->part_ps[i];
+    TS_ASSERT(sum <= r->total_ps);
+    r->part_ps[TS_PATH_SEND] += r->total_ps - sum;
+    g->stats.shootdown_all++;
+    if (!remote) {
+        g->stats.shootdown_local++;
+        return;
+    }
+    g->stats.shootdowns++;
+    g->stats.shootdown_freed_tables += r->freed_tables;
+    g->stats.shootdown_full += r->end == UINT64_MAX;
+    ts_hist_add(&g->stats.shootdown_ps, r->total_ps);
+    if (g->shootdown_fn)
+        g->shootdown_fn(g->shootdown_user, r);
+}
+
+void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                           uint32_t stride_shift, bool freed_tables)
+{
+    ts_preempt_disable(self);
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    struct ts_flush_info *info = &gc->info;
+    struct ts_shootdown_record *r = &gc->record;
+    *r = (struct ts_shootdown_record){.guest = g->number,
+                                      .initiator = gc->id,
+                                      .last_target = UINT32_MAX,
+                                      .freed_tables = freed_tables,
+                                      .started = ts_task_now(self)};
+    info->record = r;
+    gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
+    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
+                     0);
+    fill_info(self, info, mm, start, end, stride_shift, freed_tables);
+    r->start = info->start;
+    r->end = info->end;
+    bool remote = true;
+    if (g->flush->remote_by_mask) {
+        ts_task_line(self, &mm->mask_line, TS_LINE_READ);
+        uint32_t n = ts_cpumask_count(&mm->cpumask);
+        remote = n > (ts_cpumask_test(&mm->cpumask, gc->id) ? 1u : 0u);
+    }
+    r->number = g->shootdown_number++;
+    if (remote)
+        g->flush->flush_multi(self, &mm->cpumask, info, r);
+    else if (gc->loaded_mm == mm)
+        ts_flush_local(self, info);
+    finish_record(self, g, r, remote);
+    ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->domain->group, gc->id,
+                     "shootdown", r->number);
+    ts_preempt_enable(self);
+}

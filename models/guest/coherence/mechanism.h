@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A flush mechanism as the guest's kernel calls it: how an address space's translations are made
+ * to die on every CPU. The mechanisms are in models/flush, one file each.
+ *
+ * Required is flush_multi. The other hooks are optional (NULL: the kernel's own behaviour) and
+ * stand where patches that change more than the flush have touched the kernel. A hook that lets
+ * time pass says so. */
+#ifndef TS_MODELS_GUEST_MECHANISM_H
+#define TS_MODELS_GUEST_MECHANISM_H
+
+#include "models/guest/coherence/tlb_state.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a mechanism cannot do without; checked before a run (a user error otherwise). */
+enum ts_flush_needs {
+    TS_NEEDS_X86 = 1u << 0,
+    TS_NEEDS_ARM64 = 1u << 1,
+    TS_NEEDS_VM = 1u << 2,
+    TS_NEEDS_PV_TLB_FLUSH = 1u << 3, /* hypervisor.pv_tlb_flush (KVM_FEATURE_PV_TLB_FLUSH) */
+    TS_NEEDS_HV_FLUSH = 1u << 4,     /* hypervisor.hv_flush (HV_X64_REMOTE_TLB_FLUSH_RECOMMENDED) */
+    TS_NEEDS_TLBIRANGE = 1u << 5     /* guest.tlbirange (FEAT_TLBIRANGE) */
+};
+
+/* When an initiator flushes its own TLB. The kernel's version decides (guest.flush_concurrent) but
+ * for mechanisms that are about this difference. */
+enum ts_flush_order { TS_ORDER_KERNEL = 0, TS_ORDER_SEQUENTIAL = 1, TS_ORDER_CONCURRENT = 2 };
+
+struct ts_flush_ops {
+    const char *name;      /* = file name = name in the configuration */
+    const char *summary;   /* one line */
+    const char *reference; /* kernel file and version, thread, paper */
+    uint32_t needs;        /* enum ts_flush_needs */
+    enum ts_flush_order order;
+    bool remote_by_mask; /* uses mm_cpumask (the kernel keeps it and the lazy state for it) */
+    const struct ts_param_table *params; /* prefix "flush.<name>", or NULL */
+    size_t params_size;
+    const struct ts_stat_table *stats; /* group "flush.<name>", or NULL; base: guest->flush_state */
+    size_t state_size;                 /* of guest->flush_state, zeroed at start */
+    enum ts_status (*init)(struct ts_guest *g, struct ts_error *err);
+    void (*fini)(struct ts_guest *g);
+
+    /* pv_ops.mmu.flush_tlb_multi: makes what info names die on the CPUs of mask, self's own
+     * included if it is there. info->mm is NULL for flushes that are of no one address space:
+     * kernel ranges, reclaim batches. Preemption is off; time passes. On return no CPU of mask may
+     * use a translation that info names (or before it can run again). The record wants its parts
+     * filled in (record.h); what is not accounted for becomes SEND. mask may be self's own scratch
+     * (ts_guest_cpu.flush_mask): a mechanism that changes it copies it there first. */
+    void (*flush_multi)(struct ts_task *self, const struct ts_cpumask *mask,
+                        struct ts_flush_info *info, struct ts_shootdown_record *record);
+
+    /* switch_mm_irqs_off is about to load next (interrupts off; time may pass). */
+    void (*switch_mm)(struct ts_task *self, struct ts_mm *prev, struct ts_mm *next);
+    /* choose_new_asid: the slot for next, and whether it must be flushed. */
+    uint32_t (*choose_asid)(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
+                            bool *need_flush);
+    /* Entry of flush_tlb_func on a target or locally. True: it has been dealt with. Time may
+     * pass; interrupts are off. */
+    bool (*flush_func)(struct ts_task *self, struct ts_flush_info *info);
+    /* An address space begins, or has been taken down (no time passes). */
+    void (*mm_create)(struct ts_mm *mm);
+    void (*mm_exit)(struct ts_mm *mm);
+    /* The scheduler's tick on self's CPU; in the handler. Time may pass. */
+    void (*tick)(struct ts_task *self);
+    /* Pages are about to go back to the allocator after their flush. True: the mechanism keeps the
+     * frame and frees it later by ts_guest_frame_free. */
+    bool (*frame_release)(struct ts_guest *g, uint64_t frame);
+};
+
+/* Targets other than self by the rules of flush_tlb_multi: mm_cpumask without lazy CPUs unless
+ * tables are freed. info: struct ts_flush_info. */
+bool ts_flush_should(struct ts_guest_cpu *cpu, void *info);
+/* native_flush_tlb_multi over mask (which may hold self): IPIs, the local flush at the same time or
+ * before, as the order says; wait. */
+void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                               struct ts_flush_info *info, struct ts_shootdown_record *record);
+/* Local part: flush_tlb_func on this CPU, with interrupts off. */
+void ts_flush_local(struct ts_task *self, struct ts_flush_info *info);
+/* flush_tlb_func: the decision table of x86.md 1.6; interrupts off. */
+void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cross-CPU function calls: smp_call_function_many_cond and its handler (kernel/smp.c; x86.md 2.3),
+ * with the stamps from which a shootdown's critical path is read. */
+#include "models/guest/coherence/smp_call.h"
+
+#include "models/guest/coherence/ipi.h"
+#include "models/guest/coherence/tlb_state.h"
+
+struct call {
+    struct ts_task *self;
+    struct ts_guest_cpu *gc;
+    struct ts_guest *g;
+    uint32_t ntargets; /* csds enqueued */
+    uint32_t nipi;
+};
+
+static void enqueue(struct call *c, struct ts_guest_cpu *target, ts_call_fn *fn, void *arg)
+{
+    struct ts_csd *csd = &c->gc->csds[target->id];
+    TS_ASSERT(!csd->locked);
+    ts_task_line(c->self, &csd->line, TS_LINE_WRITE);
+    csd->fn = fn;
+    csd->arg = arg;
+    csd->locked = true;
+    csd->sync = true;
+    csd->waiter = NULL;
+    ts_task_line(c->self, &target->queue_line, TS_LINE_RMW);
+    bool was_empty = target->queue == NULL;
+    csd->next = target->queue;
+    target->queue = csd;
+    /* Until the IPI leaves, a handler that is already on its way may take it. */
+    csd->sent = ts_task_now(c->self);
+    csd->not_running_mark = ts_vcpu_not_running_ps(target->cpu);
+    csd->host_mark = ts_vcpu_host_ps(target->cpu);
+    csd->initiator = c->gc->cpu;
+    csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
+    ts_cpumask_set(&c->gc->scratch, target->id);
+    c->ntargets++;
+    csd->flow = ((uint64_t)c->g->number << 48) + c->g->stats.csd_queued++;
+    ts_timeline_emit(c->g->timeline, csd->sent, TS_TL_FLOW, c->g->domain->group, c->gc->id, "call",
+                     csd->flow);
+    if (was_empty) {
+        ts_cpumask_set(&c->gc->ipi_mask, target->id);
+        c->nipi++;
+    } else {
+        c->g->stats.csd_piggyback++;
+    }
+}
+
+static void send_ipis(struct call *c)
+{
+    struct ts_guest_cpu *gc = c->gc;
+    uint32_t n = 0;
+    TS_CPUMASK_FOR_EACH(cpu, &gc->ipi_mask)
+    {
+        gc->ids[n++] = cpu;
+    }
+    /* send_call_function_single_ipi: a single target that polls in its idle loop finds the queue by
+     * itself. It is charged as an interrupt's handler all the same. */
+    if (n == 1 && ts_guest_wake_polling(c->self, &c->g->cpus[gc->ids[0]])) {
+        c->g->stats.ipis_polling++;
+        ts_cpu_raise(c->g->cpus[gc->ids[0]].cpu, TS_VEC_CALL);
+        return;
+    }
+    c->g->stats.ipis += n;
+    ts_guest_send_ipi(c->self, gc->ids, n, n == c->g->ncpus - 1, TS_VEC_CALL);
+}
+
+static bool csd_unlocked(void *arg)
+{
+    return !((const struct ts_csd *)arg)->locked;
+}
+
+/* csd_lock_wait: spins with interrupts on, so mutual shootdowns do not deadlock. */
+static void wait_for(struct ts_task *self, struct ts_csd *csd)
+{
+    ts_task_line(self, &csd->line, TS_LINE_READ);
+    if (!csd->locked)
+        return;
+    csd->waiter = self;
+    ts_task_spin(self, csd_unlocked, csd, &csd->line);
+    csd->waiter = NULL;
+}
+
+static ts_time minus(ts_time a, ts_time b)
+{
+    return a > b ? a - b : 0;
+}
+
+static ts_time take(ts_time *left, ts_time want)
+{
+    ts_time got = want < *left ? want : *left;
+    *left -= got;
+    return got;
+}
+
+/* The path of the acknowledgement that came last, from the call's start to now. Each part is cut
+ * from what is left of its span, so the parts of a span add up to it. */
+static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time started,
+                       ts_time off_mark, ts_time local_start, ts_time local_end)
+{
+    ts_time now = ts_task_now(c->self);
+    ts_time off_now = ts_vcpu_not_running_ps(c->gc->cpu);
+    const struct ts_csd *last = NULL;
+    TS_CPUMASK_FOR_EACH(cpu, &c->gc->scratch)
+    {
+        const struct ts_csd *csd = &c->gc->csds[cpu];
+        if (!last || csd->released > last->released) {
+            last = csd;
+            r->last_target = cpu;
+        }
+    }
+    ts_time left = now - started;
+    if (!last || last->released <= local_end) {
+        r->last_target = UINT32_MAX;
+        r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, off_now - off_mark);
+        r->part_ps[TS_PATH_LOCAL] += take(&left, local_end - local_start);
+        r->part_ps[TS_PATH_SEND] += left;
+        return;
+    }
+    left = last->sent - started;
+    r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, last->initiator_mark - off_mark);
+    r->part_ps[TS_PATH_SEND] += left;
+
+    left = last->entered - last->sent;
+    ts_time flight = minus(minus(last->raised, last->sent), last->not_running_ps + last->host_ps);
+    r->part_ps[TS_PATH_NOT_RUNNING] += take(&left, last->not_running_ps);
+    r->part_ps[TS_PATH_EXIT] += take(&left, last->host_ps);
+    r->part_ps[TS_PATH_TRANSPORT] += take(&left, flight);
+    r->part_ps[TS_PATH_IRQ_OFF] += left;
+
+    r->part_ps[TS_PATH_HANDLER] += last->started - last->entered;
+    r->part_ps[TS_PATH_FLUSH] += last->finished - last->started;
+    left = now - last->finished;
+    r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, off_now - last->initiator_done);
+    r->part_ps[TS_PATH_ACK] += left;
+}
+
+/* IPIs leave after all csds are queued: the path's send part ends when the write has left. */
+static void stamp_sent(struct call *c)
+{
+    ts_time now = ts_task_now(c->self);
+    TS_CPUMASK_FOR_EACH(cpu, &c->gc->ipi_mask)
+    {
+        struct ts_csd *csd = &c->gc->csds[cpu];
+        struct ts_cpu *t = c->g->cpus[cpu].cpu;
+        if (!csd->locked || csd->entered > csd->sent)
+            continue;
+        csd->sent = now;
+        csd->not_running_mark = ts_vcpu_not_running_ps(t);
+        csd->host_mark = ts_vcpu_host_ps(t);
+        csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
+    }
+}
+
+void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
+                      bool (*cond)(struct ts_guest_cpu *cpu, void *arg), ts_call_fn *fn, void *arg,
+                      ts_call_fn *local_fn, struct ts_shootdown_record *record)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct call c = {.self = self, .gc = gc, .g = gc->guest};
+    ts_time started = ts_task_now(self);
+    ts_time off_mark = ts_vcpu_not_running_ps(gc->cpu);
+    TS_ASSERT(gc->cpu->preempt_off);
+    ts_cpumask_clear_all(&gc->scratch);
+    ts_cpumask_clear_all(&gc->ipi_mask);
+    ts_task_work(self, c.g->params.smp_call_setup_cycles);
+    TS_CPUMASK_FOR_EACH(cpu, mask)
+    {
+        struct ts_guest_cpu *target = &c.g->cpus[cpu];
+        if (cpu == gc->id)
+            continue;
+        ts_task_work(self, c.g->params.smp_call_target_cycles);
+        if (cond) {
+            ts_task_line(self, &target->lazy_line, TS_LINE_READ);
+            if (!cond(target, arg)) {
+                c.g->stats.targets_lazy_skipped++;
+                continue;
+            }
+        }
+        enqueue(&c, target, fn, arg);
+    }
+    if (record)
+        record->targets += c.ntargets;
+    c.g->stats.targets += c.ntargets;
+    if (c.nipi)
+        send_ipis(&c);
+    stamp_sent(&c);
+    ts_time local_start = ts_task_now(self);
+    if (local_fn)
+        local_fn(self, arg);
+    ts_time local_end = ts_task_now(self);
+    TS_CPUMASK_FOR_EACH(cpu, &gc->scratch)
+    {
+        wait_for(self, &gc->csds[cpu]);
+    }
+    if (record)
+        trace_path(&c, record, started, off_mark, local_start, local_end);
+}
+
+/* flush_smp_call_function_queue: oldest first; the release of the csd is the acknowledgement. */
+void ts_smp_call_handle(struct ts_task *self, ts_time raised)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    const struct ts_guest_params *p = &gc->guest->params;
+    ts_time entered = ts_task_now(self);
+    ts_time not_running = ts_vcpu_not_running_ps(gc->cpu);
+    ts_time host = ts_vcpu_host_ps(gc->cpu);
+    ts_task_work(self, p->irq_entry_cycles);
+    gc->guest->vm->pv->eoi(self); /* sysvec_call_function: apic_eoi comes first */
+    ts_task_line(self, &gc->queue_line, TS_LINE_RMW);
+    struct ts_csd *list = NULL;
+    while (gc->queue) {
+        struct ts_csd *csd = gc->queue;
+        gc->queue = csd->next;
+        csd->next = list;
+        list = csd;
+    }
+    while (list) {
+        struct ts_csd *csd = list;
+        list = csd->next;
+        ts_task_line(self, &csd->line, TS_LINE_READ);
+        ts_task_work(self, p->smp_call_handler_cycles);
+        csd->raised = raised;
+        /* Queued while the handler was already running: nothing was waited for. */
+        csd->entered = entered > csd->sent ? entered : csd->sent;
+        csd->not_running_ps = minus(not_running, csd->not_running_mark);
+        csd->host_ps = minus(host, csd->host_mark);
+        csd->started = ts_task_now(self);
+        ts_timeline_emit(gc->guest->timeline, csd->started, TS_TL_FLOW_END,
+                         gc->guest->domain->group, gc->id, "call", csd->flow);
+        csd->fn(self, csd->arg);
+        csd->finished = ts_task_now(self);
+        csd->initiator_done = ts_vcpu_not_running_ps(csd->initiator);
+        ts_task_line(self, &csd->line, TS_LINE_WRITE);
+        csd->released = ts_task_now(self);
+        csd->locked = false;
+        if (csd->waiter)
+            ts_task_spin_signal(csd->waiter);
+    }
+    ts_task_work(self, p->irq_exit_cycles);
+}

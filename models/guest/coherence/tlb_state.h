@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The TLB state of a CPU (cpu_tlbstate, arch/x86/mm/tlb.c; x86.md 1.1 to 1.4) and which address
+ * space it has loaded; the per-CPU part of the guest. */
+#ifndef TS_MODELS_GUEST_TLB_STATE_H
+#define TS_MODELS_GUEST_TLB_STATE_H
+
+#include "models/guest/coherence/smp_call.h"
+#include "models/guest/core/mm_struct.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_tlb_context {
+    uint64_t ctx_id, tlb_gen;
+};
+
+/* flush_tlb_info: one outstanding a CPU. */
+struct ts_flush_info {
+    struct ts_mm *mm;    /* NULL: every address space */
+    uint64_t start, end; /* end UINT64_MAX: TLB_FLUSH_ALL */
+    uint64_t new_tlb_gen;
+    uint32_t stride_shift;
+    bool freed_tables;
+    uint32_t initiator; /* guest CPU number */
+    struct ts_line line;
+    struct ts_shootdown_record *record; /* being filled in; belongs to the initiator's CPU */
+};
+
+struct ts_guest_cpu {
+    struct ts_guest *guest;
+    struct ts_cpu *cpu;
+    uint32_t id;
+    /* cpu_tlbstate */
+    struct ts_mm *loaded_mm; /* &guest->init_mm when none */
+    bool switching;          /* LOADED_MM_SWITCHING */
+    uint32_t loaded_asid;
+    uint32_t next_asid;
+    struct ts_tlb_context ctxs[TS_ASIDS_MAX];
+    struct ts_line private_line;
+    bool is_lazy;
+    struct ts_line lazy_line; /* shared line read by shooters */
+    struct ts_flush_info info;
+    struct ts_shootdown_record record;
+    /* call function */
+    struct ts_csd *csds;  /* [ncpus], one a target */
+    struct ts_csd *queue; /* call_single_queue, newest first */
+    struct ts_line queue_line;
+    struct ts_line resched_line; /* thread_info.flags of the idle task */
+    struct ts_cpumask scratch, ipi_mask,
+        flush_mask;   /* flush_mask: a mechanism's own working copy */
+    uint32_t *ids;    /* [ncpus] scratch: targets of one register write */
+    ts_time off_mark; /* not-running clock at the last ts_path_add */
+};
+
+static inline struct ts_guest_cpu *ts_guest_cpu_of(const struct ts_task *self)
+{
+    return (struct ts_guest_cpu *)self->cpu->user;
+}
+static inline struct ts_steal_area *ts_guest_cpu_steal(const struct ts_guest_cpu *gc)
+{
+    return &gc->guest->vm->steal[gc->id];
+}
+
+/* --- the CPUs (coherence/tlb_state.c) --- */
+/* Every CPU's state, and init_mm. */
+enum ts_status ts_guest_cpus_init(struct ts_guest *g, struct ts_error *err);
+void ts_guest_cpus_fini(struct ts_guest *g);
+
+/* --- translation regime (coherence/tlb_state.c) --- */
+/* The tags that this CPU's translations of its loaded address space carry. */
+uint16_t ts_guest_vmid(const struct ts_guest_cpu *gc);
+uint16_t ts_guest_asid(const struct ts_guest_cpu *gc, const struct ts_mm *mm);
+/* The MMU of the pCPU that executes self now, and the regime it is in. */
+struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx);
+/* Applies inval to the TLB of the pCPU that executes self. */
+void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval);
+
+/* --- switching (coherence/context.c) --- */
+void ts_switch_mm(struct ts_task *self, struct ts_mm *next); /* interrupts off */
+void ts_enter_lazy_tlb(struct ts_task *self);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A Linux-like operating system: one VM's, or the host's own on bare metal. Here is what all its
+ * modules share: parameters, statistics, physical frames, and the struct that holds it together.
+ *
+ * Its modules, each on those before it: core, lock (spinlocks, rwsem), coherence (TLB state,
+ * cross-CPU calls, flushes), mm (address spaces), os (threads, and the operating system as a table
+ * of functions). Kernel names are kept so that results map back (x86.md 1 and 2).
+ *
+ * Context rules: every function that takes `self` runs on self's fiber and may let time pass. */
+#ifndef TS_MODELS_GUEST_GUEST_H
+#define TS_MODELS_GUEST_GUEST_H
+
+#include "models/abi/vm.h"
+#include "models/cpu/cpu.h"
+#include "models/dvm/dvm.h"
+#include "models/interrupt/interrupt.h"
+#include "models/mmu/mmu.h"
+#include "models/oracle/oracle.h"
+#include "sim/rng.h"
+#include "workloads/workload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_guest;
+struct ts_guest_cpu;
+struct ts_mm;
+struct ts_flush_ops;
+struct ts_guest_os;
+
+enum { TS_ASIDS_MAX = 16 };
+
+/* Costs are core cycles unless the name says otherwise. */
+struct ts_guest_params {
+    /* x86 TLB bookkeeping (x86.md 1.1, 1.5, 1.7) */
+    uint64_t nr_dyn_asids;       /* TLB_NR_DYN_ASIDS */
+    uint64_t flush_ceiling;      /* tlb_single_page_flush_ceiling, strides */
+    uint64_t lazy_tlb;           /* bool */
+    uint64_t flush_concurrent;   /* bool: local and remote flush at the same time */
+    uint64_t idle_polling;       /* bool: bare-metal x86 idles in MWAIT and watches need_resched */
+    uint64_t gather_inline;      /* 8 */
+    uint64_t gather_batch;       /* 510 */
+    uint64_t gather_max_batches; /* 19 */
+    /* arm64 (arm.md 1.6, 2.3) */
+    uint64_t max_dvm_ops; /* 512: above, without range ops, the whole ASID goes */
+    uint64_t range_split; /* enum ts_range_split */
+    uint64_t tlbirange;   /* bool: FEAT_TLBIRANGE */
+    uint64_t ttl;         /* bool: FEAT_TTL level hints */
+    uint64_t repeat_tlbi; /* bool: errata workaround */
+    /* instructions */
+    uint64_t invlpg_cycles;
+    uint64_t mov_cr3_flush_cycles;
+    uint64_t mov_cr3_noflush_cycles;
+    uint64_t tlbi_local_cycles; /* local TLBI + DSB NSH + ISB */
+    uint64_t tlbi_issue_cycles; /* issue of one broadcast TLBI */
+    uint64_t dsb_ishst_cycles;
+    /* kernel paths, without what is charged by itself (lines, faults' walks, flushes, locks) */
+    uint64_t syscall_cycles; /* entry and exit */
+    uint64_t mmap_cycles;
+    uint64_t munmap_cycles;
+    uint64_t mprotect_cycles;
+    uint64_t vma_split_cycles;   /* each extra VMA touched or made */
+    uint64_t fault_entry_cycles; /* exception entry and exit */
+    uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */
+    uint64_t fault_file_cycles;
+    uint64_t alloc_table_cycles;     /* one page-table page */
+    uint64_t zap_page_cycles;        /* clear, rmap, queue one page */
+    uint64_t zap_empty_table_cycles; /* skip over one empty 2M span */
+    uint64_t free_page_cycles;       /* free one page at the end of a gather */
+    uint64_t free_table_cycles;
+    uint64_t irq_entry_cycles; /* interrupt entry to handler */
+    uint64_t irq_exit_cycles;
+    uint64_t smp_call_setup_cycles;   /* smp_call_function_many_cond, fixed part */
+    uint64_t smp_call_target_cycles;  /* each target: mask walk, csd fill */
+    uint64_t smp_call_handler_cycles; /* dispatch of one csd on the target */
+    uint64_t clock_read_cycles;       /* ktime_get */
+    uint64_t flush_func_cycles;       /* flush_tlb_func's decisions */
+    uint64_t switch_mm_cycles;        /* switch_mm_irqs_off without CR3 writes and lines */
+    uint64_t nanosleep_cycles;        /* hrtimer set-up and return */
+    uint64_t timer_slack_ps;          /* 50 us for ordinary tasks (man prctl, PR_SET_TIMERSLACK) */
+    uint64_t timer_program_cycles;
+    uint64_t spawn_cycles;     /* clone of a thread */
+    uint64_t rwsem_spin;       /* bool: RWSEM_SPIN_ON_OWNER */
+    uint64_t rwsem_handoff_ps; /* RWSEM_WAIT_TIMEOUT, 4 ms */
+    uint64_t per_vma_lock;     /* bool: faults do not take mmap_lock (6.4+) */
+    uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */
+    uint64_t touch_cycles;     /* the user's own work for one touched page */
+    uint64_t page_by_page;     /* bool: never join touches of one run into one advance */
+};
+extern const struct ts_param_table ts_guest_param_table; /* prefix "guest" */
+
+struct ts_guest_stats {
+    uint64_t nr_tlb_remote_flush; /* as /proc/vmstat counts, per guest */
+    uint64_t nr_tlb_remote_flush_received;
+    uint64_t nr_tlb_local_flush_all;
+    uint64_t nr_tlb_local_flush_one;
+    uint64_t shootdowns;      /* flushes with at least one other CPU to reach */
+    uint64_t shootdown_local; /* flushes that no other CPU was concerned by */
+    uint64_t shootdown_all;   /* == shootdowns + shootdown_local */
+    uint64_t shootdown_freed_tables;
+    uint64_t shootdown_full; /* whole address space */
+    uint64_t targets;        /* CPUs named, summed over shootdowns */
+    uint64_t targets_lazy_skipped;
+    uint64_t csd_queued;
+    uint64_t csd_piggyback; /* queue was not empty: no IPI */
+    uint64_t ipis;          /* IPIs sent for calls */
+    uint64_t ipis_polling;  /* elided: idle target was polling */
+    uint64_t icr_writes;    /* register writes made for calls */
+    uint64_t resched_ipis;
+    uint64_t flush_full, flush_partial, flush_skipped; /* outcomes on targets, self included */
+    uint64_t flush_pages;
+    uint64_t flush_on_switch;
+    uint64_t mmaps, munmaps, mprotects, madvises, faults, faults_spurious, touches;
+    uint64_t pages_freed, tables_freed;
+    uint64_t mmap_lock_waits;
+    uint64_t mmap_lock_wait_ps;
+    uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
+    uint64_t call_functions; /* that they ran; each has one call_delay_ps */
+    uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb;
+    struct ts_hist shootdown_ps;       /* latency at the initiator, shootdowns only */
+    struct ts_hist mmap_ps, munmap_ps; /* of the system calls */
+    struct ts_hist fault_ps;
+    struct ts_hist call_delay_ps; /* send to the start of the function */
+    struct ts_hist call_total_ps; /* of the whole call, at the caller */
+};
+extern const struct ts_stat_table ts_guest_stat_table; /* group "guest" */
+
+struct ts_guest_thread {
+    struct ts_guest *guest;
+    struct ts_task task;
+    struct ts_mm *mm;
+    uint32_t number; /* in the workload */
+    bool started, done;
+    struct ts_task *region_waiter_next;
+    struct ts_op op;
+    struct ts_task **call_waiting; /* [ncpus], of TS_OP_CALL's lock; NULL until there is one */
+    ts_time started_at, ended_at;
+};
+
+struct ts_shootdown_record;
+typedef void ts_shootdown_fn(void *user, const struct ts_shootdown_record *record);
+
+/* What the machine gives a guest; all of it outlives the guest. */
+struct ts_guest_wiring {
+    struct ts_vm *vm;                                   /* os and guest are set by the guest */
+    const struct ts_guest_params *params;               /* copied */
+    const struct ts_interrupt_params *interrupt_params; /* copied */
+    struct ts_engine *engine;
+    const struct ts_topology *topology;
+    struct ts_line_system *lines;
+    struct ts_interrupt *interrupt;
+    struct ts_dvm *dvm;   /* arm64, else NULL */
+    struct ts_mmu **mmus; /* by pCPU */
+    const struct ts_timeline *timeline;
+    uint32_t pt_levels;       /* of stage-1 tables */
+    ts_time idle_wakeup_ps;   /* bare metal: idle CPU, interrupt to running */
+    struct ts_oracle *oracle; /* NULL: off */
+    const struct ts_guest_os *os;
+    const struct ts_flush_ops *flush; /* the VM's mechanism */
+    const void *flush_params;         /* its parameters; NULL only if it has none */
+    struct ts_workload *workload;
+    uint64_t seed;
+    void (*on_finished)(struct ts_guest *g, void *user); /* its last thread has ended */
+    void *on_finished_user;
+};
+
+struct ts_guest {
+    uint32_t number;
+    uint32_t ncpus;
+    enum ts_arch arch;
+    struct ts_vm *vm;
+    struct ts_cpu_domain *domain; /* the CPUs its kernel sees */
+    struct ts_guest_params params;
+    struct ts_guest_stats stats;
+    struct ts_error *failure; /* first error of the workload; stops the run */
+    ts_time finished_at;      /* when its last thread ended */
+
+    /* --- private: the guest's own modules and mechanisms --- */
+    struct ts_engine *engine;
+    const struct ts_topology *topology;
+    struct ts_line_system *lines;
+    struct ts_interrupt *interrupt;
+    struct ts_interrupt_params interrupt_params;
+    struct ts_dvm *dvm;
+    struct ts_mmu **mmus;
+    const struct ts_timeline *timeline;
+    struct ts_oracle *oracle;
+    uint64_t seed;
+    ts_time idle_wakeup_ps;
+    uint32_t pt_levels;
+    uint64_t line_ids;     /* next id for ts_guest_line_init */
+    uint64_t next_frame;   /* guest-physical frames never used yet */
+    uint64_t *free_frames; /* stack of freed ones */
+    uint64_t nfree_frames, free_frames_room;
+    /* coherence */
+    struct ts_guest_cpu *cpus; /* [ncpus] */
+    struct ts_mm *init_mm;
+    uint64_t last_ctx_id;
+    const struct ts_flush_ops *flush;
+    const void *flush_params;
+    void *flush_state;
+    ts_shootdown_fn *shootdown_fn; /* may be NULL */
+    void *shootdown_user;
+    uint64_t shootdown_number;
+    /* mm */
+    struct ts_mm **mms;
+    uint32_t nmms, mms_room;
+    /* os */
+    const struct ts_guest_os *os;
+    struct ts_workload *workload;
+    struct ts_guest_thread **threads; /* by number; grows */
+    uint32_t nthreads, threads_room;
+    uint32_t threads_alive;
+    uint32_t threads_waiting; /* that only another thread can wake */
+    void *sync;               /* barriers */
+    void (*on_finished)(struct ts_guest *g, void *user);
+    void *on_finished_user;
+};
+
+/* --- failure and waiting (core/waiting.c); self is a thread's task --- */
+/* Keeps the first error and stops the run. */
+void ts_guest_report(struct ts_guest *g, const struct ts_error *err);
+/* The workload cannot go on: the first message is kept, the run stops. Does not return. */
+#if defined(__GNUC__)
+__attribute__((noreturn, format(printf, 3, 4)))
+#endif
+void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...);
+/* One thread more is waiting for others of the guest; fails the run when nobody is left to wake it.
+ * Whoever wakes one calls it off. */
+void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number);
+void ts_guest_not_waiting(struct ts_guest *g);
+
+/* --- frames and lines (core/guest.c); no time passes --- */
+/* A fresh or recycled guest-physical 4K frame. */
+uint64_t ts_guest_frame_alloc(struct ts_guest *g);
+void ts_guest_frame_free(struct ts_guest *g, uint64_t frame);
+/* A contended line of the kernel's, homed near a CPU's memory. */
+void ts_guest_line_init(struct ts_guest *g, struct ts_line *line, uint32_t near_cpu);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameters and statistics of a guest: tables only. Cycles are of a 2.6 GHz Skylake-SP core unless
+ * the source says otherwise. */
+#include "models/guest/core/guest.h"
+#include "models/tlb/range.h"
+
+/* --- parameters --- */
+
+#define FIELD(f) offsetof(struct ts_guest_params, f)
+#define COUNT(key, f, def, min, max, help, source, conf)                                           \
+    {                                                                                              \
+        key, TS_PARAM_COUNT, FIELD(f), def, min, max, NULL, help, source, conf                     \
+    }
+#define BOOL(key, f, def, help, source, conf)                                                      \
+    {                                                                                              \
+        key, TS_PARAM_BOOL, FIELD(f), def, 0, 1, NULL, help, source, conf                          \
+    }
+#define CYCLES(key, f, def, help, source, conf)                                                    \
+    {                                                                                              \
+        key, TS_PARAM_CYCLES, FIELD(f), def, 0, CYCLES_MAX, NULL, help, source, conf               \
+    }
+#define TIME(key, f, def, help, source, conf)                                                      \
+    {                                                                                              \
+        key, TS_PARAM_TIME, FIELD(f), def, 0, 10 * TS_S, NULL, help, source, conf                  \
+    }
+#define CYCLES_MAX 100000000u
+#define V TS_CONF_VERBATIM
+#define D TS_CONF_DERIVED
+#define R TS_CONF_REMEMBERED
+#define G TS_CONF_GUESS
+#define CHOICE TS_CONF_CHOICE
+
+static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
+
+static const struct ts_param param_rows[] = {
+    COUNT("nr_dyn_asids", nr_dyn_asids, 6, 1, TS_ASIDS_MAX,
+          "x86: address spaces a CPU keeps translations of", "Linux TLB_NR_DYN_ASIDS", V),
+    COUNT("flush_ceiling", flush_ceiling, 33, 0, 1000000,
+          "x86: pages above which a flush takes the whole address space",
+          "Linux arch/x86/mm/tlb.c tlb_single_page_flush_ceiling", V),
+    BOOL("lazy_tlb", lazy_tlb, 1, "x86: idle CPUs keep the last address space lazily",
+         "Linux 4.20 and later, arch/x86/mm/tlb.c enter_lazy_tlb", V),
+    BOOL("flush_concurrent", flush_concurrent, 1,
+         "x86: an initiator flushes its own TLB while the others flush theirs, not before",
+         "Linux 5.13 and later, arch/x86/mm/tlb.c flush_tlb_mm_range, kernel/smp.c "
+         "on_each_cpu_cond_mask; up to 5.12 flush_tlb_others came after the local flush",
+         V),
+    BOOL("idle_polling", idle_polling, 1,
+         "x86 on bare metal: the idle loop watches its flags in MWAIT, so that a single target "
+         "needs "
+         "no IPI; guests without MWAIT halt",
+         "Linux kernel/smp.c send_call_function_single_ipi, kernel/sched/core.c set_nr_if_polling",
+         V),
+    COUNT("gather_inline", gather_inline, 8, 2, 65536, "pages in an mmu_gather's own list",
+          "Linux 6.12 include/asm-generic/tlb.h MMU_GATHER_BUNDLE", V),
+    COUNT("gather_batch", gather_batch, 510, 2, 65536,
+          "pages in each further list of an mmu_gather",
+          "Linux 6.12 include/asm-generic/tlb.h MAX_GATHER_BATCH: (4096 - 16) / 8", V),
+    COUNT("gather_max_batches", gather_max_batches, 19, 0, 1024,
+          "further lists of an mmu_gather before it must flush",
+          "Linux 6.12 include/asm-generic/tlb.h MAX_GATHER_BATCH_COUNT: 10000 / 510", V),
+    COUNT("max_dvm_ops", max_dvm_ops, 512, 1, UINT32_MAX,
+          "arm64: page operations above which the whole ASID is flushed",
+          "Linux arch/arm64/include/asm/tlbflush.h MAX_DVM_OPS", V),
+    {"range_split", TS_PARAM_ENUM, FIELD(range_split), TS_RANGE_SPLIT_MODERN, 0,
+     TS_RANGE_SPLIT_PAGES, range_split_names, "arm64: how a range is cut into range operations",
+     "Linux arch/arm64/include/asm/tlbflush.h, before and since 6.9", CHOICE},
+    BOOL("tlbirange", tlbirange, 0, "arm64: FEAT_TLBIRANGE is there", "machine's choice", CHOICE),
+    BOOL("ttl", ttl, 1, "arm64: FEAT_TTL level hints are given",
+         "Linux arch/arm64/include/asm/tlbflush.h __tlbi_level", CHOICE),
+    BOOL("repeat_tlbi", repeat_tlbi, 0, "arm64: every TLBI is done twice (erratum workaround)",
+         "Linux ARM64_WORKAROUND_REPEAT_TLBI", CHOICE),
+    CYCLES("invlpg", invlpg_cycles, 180, "INVLPG", "Haswell and Skylake host, 120 to 200 cycles",
+           R),
+    CYCLES("mov_cr3_flush", mov_cr3_flush_cycles, 300, "MOV to CR3 that flushes the PCID",
+           "Skylake, 250 to 400 cycles", R),
+    CYCLES("mov_cr3_noflush", mov_cr3_noflush_cycles, 190, "MOV to CR3 with bit 63 set",
+           "Skylake, 180 to 200 cycles", R),
+    CYCLES("tlbi_local", tlbi_local_cycles, 910, "arm64: local TLBI, DSB NSH, ISB",
+           "Linux commit c320dbb7c80d: mprotect 0.35 us shorter without it, taken at 2.6 GHz", D),
+    CYCLES("tlbi_issue", tlbi_issue_cycles, 20, "arm64: issue of one broadcast TLBI", "estimate",
+           G),
+    CYCLES("dsb_ishst", dsb_ishst_cycles, 30, "arm64: DSB ISHST before the first TLBI", "estimate",
+           G),
+    CYCLES("syscall", syscall_cycles, 250, "system call entry and exit",
+           "Skylake-SP without PTI, 70 to 100 ns", R),
+    CYCLES("mmap", mmap_cycles, 1500, "mmap or mremap, fixed part", "estimate", G),
+    CYCLES("munmap", munmap_cycles, 1800, "munmap, fixed part", "estimate", G),
+    CYCLES("mprotect", mprotect_cycles, 1200, "mprotect, fixed part", "estimate", G),
+    CYCLES("vma_split", vma_split_cycles, 400, "each further VMA that is split, made or removed",
+           "estimate", G),
+    CYCLES("fault_entry", fault_entry_cycles, 350, "page fault, exception entry and exit",
+           "estimate", G),
+    CYCLES("fault_anon", fault_anon_cycles, 1470,
+           "page fault, rest: allocate, clear and map one 4K page",
+           "x86 server, 0.7 us in all (0.4 to 1.2), less the entry", R),
+    CYCLES("fault_file", fault_file_cycles, 900, "page fault, rest: map one page-cache page",
+           "estimate", G),
+    CYCLES("alloc_table", alloc_table_cycles, 500, "allocate and clear one page-table page",
+           "estimate", G),
+    CYCLES("zap_page", zap_page_cycles, 250, "unmap, first half: clear, rmap, queue one page",
+           "munmap at 215 ns a page (Yang Shi 2018, linux-kernel 1808.1/04967: 320 GB in 18 s at "
+           "2.7 GHz), 250 of 580 cycles",
+           D),
+    CYCLES("zap_empty_table", zap_empty_table_cycles, 20,
+           "unmap: step over an empty table or a span without one", "estimate", G),
+    CYCLES("free_page", free_page_cycles, 330, "unmap, second half: free one page",
+           "munmap at 215 ns a page (Yang Shi 2018, linux-kernel 1808.1/04967), 330 of 580 cycles",
+           D),
+    CYCLES("free_table", free_table_cycles, 300, "free one page-table page", "estimate", G),
+    CYCLES("irq_entry", irq_entry_cycles, 500, "interrupt entry up to the handler",
+           "entry and exit 350 ns on Skylake-SP, 500 of 910 cycles", R),
+    CYCLES("irq_exit", irq_exit_cycles, 410, "interrupt exit",
+           "entry and exit 350 ns on Skylake-SP, 410 of 910 cycles", R),
+    CYCLES("smp_call_setup", smp_call_setup_cycles, 300, "smp_call_function_many, fixed part",
+           "estimate", G),
+    CYCLES("smp_call_target", smp_call_target_cycles, 60,
+           "smp_call_function_many, each target, without its lines", "estimate", G),
+    CYCLES("smp_call_handler", smp_call_handler_cycles, 390, "dispatch of one call on its target",
+           "150 ns (80 to 300)", G),
+    CYCLES("clock_read", clock_read_cycles, 30, "reading the clock (ktime_get by TSC)",
+           "RDTSC and arithmetic on Skylake, 25 to 40 cycles", R),
+    CYCLES("flush_func", flush_func_cycles, 60, "flush_tlb_func without flushes and lines",
+           "estimate", G),
+    CYCLES("switch_mm", switch_mm_cycles, 150, "switch_mm without CR3 writes and lines", "estimate",
+           G),
+    CYCLES("nanosleep", nanosleep_cycles, 1500, "nanosleep: set a timer up and return", "estimate",
+           G),
+    TIME("timer_slack", timer_slack_ps, 50 * TS_US, "how much later a sleep may end",
+         "Linux 6.12 init/init_task.c timer_slack_ns", V),
+    CYCLES("timer_program", timer_program_cycles, 100, "write of the timer's deadline", "estimate",
+           G),
+    CYCLES("spawn", spawn_cycles, 30000, "clone of a thread", "estimate", G),
+    BOOL("rwsem_spin", rwsem_spin, 1, "writers spin for mmap_lock while its owner runs",
+         "Linux 6.12 kernel/locking/rwsem.c CONFIG_RWSEM_SPIN_ON_OWNER", V),
+    TIME("rwsem_handoff", rwsem_handoff_ps, 4 * TS_MS,
+         "wait after which a sleeper asks for mmap_lock to be handed to it",
+         "Linux 6.12 kernel/locking/rwsem.c RWSEM_WAIT_TIMEOUT", V),
+    BOOL("per_vma_lock", per_vma_lock, 1, "page faults do not take mmap_lock",
+         "Linux 6.4 and later on x86 and arm64", V),
+    BOOL("munmap_downgrade", munmap_downgrade, 1,
+         "munmap holds mmap_lock for reading while it clears, flushes and frees",
+         "Linux 4.20 and later, mm/vma.c vms_complete_munmap_vmas", V),
+    CYCLES("touch", touch_cycles, 10, "the program's own work for each page it touches", "estimate",
+           G),
+    BOOL("page_by_page", page_by_page, 0,
+         "simulate every touch on its own instead of joining runs; the results are the same",
+         "debugging aid", CHOICE),
+};
+const struct ts_param_table ts_guest_param_table = {"guest", param_rows, TS_ARRAY_LEN(param_rows)};
+
+/* --- statistics --- */
+
+#define STAT(f, kind, unit, help)                                                                  \
+    {                                                                                              \
+#f, kind, offsetof(struct ts_guest_stats, f), unit, help                                   \
+    }
+#define N(f, help) STAT(f, TS_STAT_COUNTER, "1", help)
+#define PAGES(f, help) STAT(f, TS_STAT_COUNTER, "pages", help)
+#define HIST(f, help) STAT(f, TS_STAT_HIST, "ps", help)
+
+static const struct ts_stat stat_rows[] = {
+    N(nr_tlb_remote_flush, "flushes that named other CPUs, as /proc/vmstat counts them"),
+    N(nr_tlb_remote_flush_received, "flush requests taken, as /proc/vmstat counts them"),
+    N(nr_tlb_local_flush_all, "own flushes of everything, as /proc/vmstat counts them"),
+    PAGES(nr_tlb_local_flush_one, "pages flushed one by one, as /proc/vmstat counts them"),
+    N(shootdowns, "flushes with at least one other CPU to reach"),
+    N(shootdown_local, "flushes that concerned no other CPU"),
+    N(shootdown_all, "all flushes of address spaces"),
+    N(shootdown_freed_tables, "shootdowns after which page tables are freed"),
+    N(shootdown_full, "shootdowns of a whole address space"),
+    N(targets, "CPUs named, summed over the shootdowns"),
+    N(targets_lazy_skipped, "CPUs left out because they were lazy"),
+    N(csd_queued, "calls queued for other CPUs"),
+    N(csd_piggyback, "calls that found the queue in use: no IPI"),
+    N(ipis, "IPIs sent for calls"),
+    N(ipis_polling, "IPIs spared because the idle target was polling"),
+    N(icr_writes, "interrupt command register writes"),
+    N(resched_ipis, "IPIs sent for rescheduling"),
+    N(flush_full, "flush functions that flushed everything, on any CPU"),
+    N(flush_partial, "flush functions that flushed page by page, on any CPU"),
+    N(flush_skipped, "flush functions that found nothing to do, on any CPU"),
+    PAGES(flush_pages, "pages flushed one by one, on any CPU"),
+    N(flush_on_switch, "flushes at a switch of the address space"),
+    N(mmaps, "mmap calls done"),
+    N(munmaps, "munmap calls done"),
+    N(mprotects, "mprotect calls done"),
+    N(madvises, "madvise calls done"),
+    N(faults, "page faults"),
+    N(faults_spurious, "page faults that found the page in order"),
+    PAGES(touches, "pages touched"),
+    PAGES(pages_freed, "pages freed by unmaps"),
+    N(tables_freed, "page-table pages freed by unmaps"),
+    N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
+    STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
+    N(calls, "cross-CPU calls of the call benchmark"),
+    N(call_functions, "functions that they ran"),
+    N(tlbi_issued, "arm64: TLBI instructions"),
+    N(tlbi_range_ops, "arm64: range TLBI among them"),
+    PAGES(tlbi_range_pages, "arm64: pages that range TLBI covered"),
+    N(dsb, "arm64: DSB that waited for TLBI"),
+    HIST(shootdown_ps, "latency of shootdowns at the initiator"),
+    HIST(mmap_ps, "latency of mmap, entry to exit"),
+    HIST(munmap_ps, "latency of munmap, entry to exit"),
+    HIST(fault_ps, "latency of page faults"),
+    HIST(call_delay_ps, "call benchmark: sending to the function's start"),
+    HIST(call_total_ps, "call benchmark: the whole call"),
+};
+
+static const struct ts_stat_rule stat_rules[] = {
+    {"a flush is a shootdown or local", {"+shootdown_all", "-shootdowns", "-shootdown_local"}},
+    {"every shootdown has a latency", {"+shootdowns", "-shootdown_ps"}},
+    {"every mmap has a latency", {"+mmaps", "-mmap_ps"}},
+    {"every munmap has a latency", {"+munmaps", "-munmap_ps"}},
+    {"every fault has a latency", {"+faults", "-fault_ps"}},
+    {"every call of the benchmark has a latency", {"+calls", "-call_total_ps"}},
+    {"every function that it ran has a delay", {"+call_functions", "-call_delay_ps"}},
+};
+const struct ts_stat_table ts_guest_stat_table = {"guest", stat_rows, TS_ARRAY_LEN(stat_rows),
+                                                  stat_rules, TS_ARRAY_LEN(stat_rules)};

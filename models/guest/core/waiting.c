@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "models/guest/core/guest.h"
+
+void ts_guest_report(struct ts_guest *g, const struct ts_error *err)
+{
+    if (g->failure->status == TS_OK)
+        *g->failure = *err;
+    ts_engine_stop(g->engine);
+}
+
+__attribute__((noreturn)) static void stop_here(struct ts_task *self)
+{
+    for (;;)
+        ts_task_block(self);
+}
+
+void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...)
+{
+    struct ts_error err = {0};
+    char text[sizeof(err.message)];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    (void)ts_error_set(&err, status, "%s", text);
+    ts_guest_report(((const struct ts_guest_thread *)self->user)->guest, &err);
+    stop_here(self);
+}
+
+void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number)
+{
+    const struct ts_guest_thread *thread = self->user;
+
+    if (++thread->guest->threads_waiting == thread->guest->threads_alive)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "workload: thread %u waits for %s %u, and no other thread is left that could "
+                      "end the wait",
+                      thread->number, what, number);
+}
+
+void ts_guest_not_waiting(struct ts_guest *g)
+{
+    TS_ASSERT(g->threads_waiting > 0);
+    g->threads_waiting--;
+}

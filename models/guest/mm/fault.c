@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Page faults and touches. Left out: the shared zero page, write notification of shared file pages
+ * and copy-on-write, so a page is mapped once with all that its VMA allows. */
+#include "models/guest/mm/mm_private.h"
+
+/* --- faults --- */
+
+static bool allowed(const struct ts_vma *v, bool write)
+{
+    /* x86 and arm64 have no write-only and no execute-only user pages by default. */
+    return v && (write ? (v->prot & TS_PROT_WRITE) : v->prot) != 0;
+}
+
+static bool is_anonymous(const struct ts_vma *v)
+{
+    return (v->flags & TS_OPF_ANONYMOUS) != 0;
+}
+
+/* do_anonymous_page or filemap_map_pages for one page. The VMA may have gone or changed while time
+ * passed: under a per-VMA lock the kernel's unmap would have waited for us, here the fault gives
+ * way, so both are decided by the state at the instant the PTE is written. */
+static bool map_page(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    struct ts_guest *g = mm->guest;
+    const struct ts_vma *v = ts_vma_at(mm, va);
+    uint64_t frame, page = ts_page_floor(va);
+    struct ts_pte pte = {0}, present;
+    uint32_t tables;
+
+    ts_task_work(self, is_anonymous(v) ? g->params.fault_anon_cycles : g->params.fault_file_cycles);
+    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
+    v = ts_vma_at(mm, va);
+    if (!allowed(v, write))
+        return false;
+    if (ts_pgtable_lookup(mm->pgtable, va, &present)) {
+        g->stats.faults_spurious++; /* another thread was quicker */
+        return true;
+    }
+    frame = ts_guest_frame_alloc(g);
+    pte.target = frame;
+    pte.size_shift = TS_PAGE_SHIFT;
+    pte.writable = (v->prot & TS_PROT_WRITE) != 0;
+    pte.accessed = true;
+    pte.dirty = write;
+    tables = ts_pgtable_map(mm->pgtable, page, &pte);
+    ts_task_work(self, tables * g->params.alloc_table_cycles);
+    return true;
+}
+
+static bool handle_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    const struct ts_vma *v = ts_vma_at(mm, va);
+    struct ts_pte pte;
+
+    if (!allowed(v, write))
+        return false;
+    if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
+        return map_page(self, mm, va, write);
+    if (!write || pte.writable) {
+        mm->guest->stats.faults_spurious++;
+        return true;
+    }
+    /* The protection was raised after the page had been made read-only. */
+    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
+    v = ts_vma_at(mm, va);
+    if (!allowed(v, write))
+        return false;
+    (void)ts_pgtable_protect(mm->pgtable, ts_page_floor(va), ts_page_floor(va) + TS_PAGE_BYTES,
+                             true, NULL, NULL);
+    return true;
+}
+
+bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    struct ts_guest *g = mm->guest;
+    ts_time start = ts_task_now(self);
+    bool ok;
+
+    ts_kernel_enter(self);
+    ts_task_work(self, g->params.fault_entry_cycles);
+    if (!g->params.per_vma_lock)
+        ts_mm_read_lock(self, mm);
+    ok = handle_mm_fault(self, mm, va, write);
+    if (!g->params.per_vma_lock)
+        ts_up_read(self, &mm->mmap_lock);
+    ts_kernel_exit(self);
+    g->stats.faults++;
+    ts_hist_add(&g->stats.fault_ps, ts_task_now(self) - start);
+    if (!ok)
+        ts_mm_private_of(mm)->touches_unmapped++;
+    return ok;
+}
+
+/* --- touches --- */
+
+struct touch_run {
+    struct ts_mm *mm;
+    uint64_t va, stride, left;
+    enum ts_mmu_kind kind;
+    /* Nothing has happened since the last work of self ended: its MMU and regime are the same, and
+     * no interrupt can be pending. */
+    bool quiet;
+    bool timed; /* the MMU wants to know when */
+    struct ts_mmu *mmu;
+    struct ts_mmu_context ctx;
+};
+
+/* Charges one access. While nothing else is due before its end the clock advances in place, and the
+ * next access follows without looking for interrupts, since only an event could have raised one. */
+static void charge_touch(struct ts_task *self, struct touch_run *r, uint64_t cycles)
+{
+    struct ts_engine *engine = self->domain->engine;
+    uint64_t events;
+    ts_time end = ts_clock_after(self->domain->clock, ts_engine_now(engine), cycles);
+
+    if (r->quiet && ts_engine_try_advance(engine, end))
+        return;
+    events = ts_engine_events_run(engine);
+    ts_task_work(self, cycles);
+    r->quiet = !r->mm->guest->params.page_by_page && ts_engine_events_run(engine) == events;
+}
+
+static void tell_oracle(struct ts_task *self, const struct touch_run *r, uint64_t pa)
+{
+    const struct ts_guest *g = r->mm->guest;
+    const struct ts_guest_thread *thread = self->user;
+    struct ts_oracle_use use = {
+        .now = ts_task_now(self),
+        .vm = g->number,
+        .cpu = self->cpu->id,
+        .thread = thread->number,
+        .space = r->mm->ctx_id,
+        .va = r->va,
+        .write = r->kind == TS_MMU_WRITE,
+        .pa = pa,
+        .stage1 = r->mm->pgtable,
+        .stage2 = g->vm->stage2,
+    };
+    ts_oracle_hit(g->oracle, &use);
+}
+
+static void touch_one(struct ts_task *self, struct touch_run *r)
+{
+    struct ts_guest *g = r->mm->guest;
+    struct ts_mmu_access access;
+
+    for (;;) {
+        if (!r->quiet) {
+            r->mmu = ts_guest_mmu(self, &r->ctx);
+            r->timed = ts_mmu_needs_time(r->mmu);
+            TS_ASSERT(r->ctx.stage1 == r->mm->pgtable);
+        }
+        ts_mmu_access(r->mmu, &r->ctx, r->va, r->kind, r->timed ? ts_task_cycle(self) : 0, &access);
+        if (access.result == TS_MMU_OK)
+            break;
+        /* Guest memory is backed from the start. */
+        TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
+        r->quiet = false;
+        ts_task_work(self, access.cycles);
+        if (!ts_mm_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
+            return;
+    }
+    if (access.from_tlb && g->oracle)
+        tell_oracle(self, r, access.pa);
+    g->stats.touches++;
+    charge_touch(self, r, access.cycles + g->params.touch_cycles);
+}
+
+void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct touch_run r = {0};
+    const struct ts_region *region;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    region = ts_region_find(mm, op->region);
+    r.mm = mm;
+    r.va = region->base + op->offset;
+    r.stride = op->stride;
+    r.kind = op->flags & TS_OPF_FETCH   ? TS_MMU_FETCH
+             : op->flags & TS_OPF_WRITE ? TS_MMU_WRITE
+                                        : TS_MMU_READ;
+    for (r.left = op->count; r.left; r.left--) {
+        touch_one(self, &r);
+        r.va += r.stride;
+    }
+}

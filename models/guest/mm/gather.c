@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mmu_gather: clear, flush, then free (Linux 6.12 mm/mmu_gather.c, mm/memory.c; x86.md 1.7).
+ *
+ * All pages are of order 0. A page goes back to the allocator only after the flush that covers it
+ * has returned; that order is what the oracle checks. */
+#include <stdlib.h>
+
+#include "models/guest/mm/mm_private.h"
+
+/* free_pages_and_swap_cache works in chunks of this many and may reschedule in between. */
+enum { FREE_CHUNK = 512 };
+
+bool ts_mm_has_table(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to)
+{
+    uint64_t fetch[TS_PT_LEVELS_MAX];
+    uint8_t level[TS_PT_LEVELS_MAX];
+    struct ts_pte pte;
+    bool found;
+    uint32_t n = ts_pgtable_walk(mm->pgtable, va, ts_pgtable_levels(mm->pgtable) - 1,
+                                 ts_pgtable_root(mm->pgtable), fetch, level, &found, &pte);
+    uint64_t span;
+
+    TS_ASSERT(n > 0);
+    if (level[n - 1] == 0)
+        return true;
+    TS_ASSERT(!found); /* only last-level leaves are ever mapped */
+    span = UINT64_C(1) << (TS_PAGE_SHIFT + TS_TABLE_BITS * level[n - 1]);
+    *skip_to = (va | (span - 1)) + 1;
+    return false;
+}
+
+/* Each list holds one entry less than its room, so that a run of pages would still fit (6.9+). */
+uint64_t ts_gather_capacity(const struct ts_guest_params *p)
+{
+    return p->gather_inline - 1 + p->gather_max_batches * (p->gather_batch - 1);
+}
+
+static struct ts_gather *new_gather(struct ts_task *self, struct ts_mm *mm)
+{
+    struct ts_gather *g = calloc(1, sizeof(*g));
+
+    if (g) {
+        g->room = (uint32_t)ts_gather_capacity(&mm->guest->params);
+        g->frames = malloc(g->room * sizeof(*g->frames));
+    }
+    if (g) {
+        g->next_made = ts_mm_private_of(mm)->made;
+        ts_mm_private_of(mm)->made = g;
+    }
+    if (!g || !g->frames)
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
+    return g;
+}
+
+static void reset_range(struct ts_gather *g)
+{
+    g->start = UINT64_MAX;
+    g->end = 0;
+    g->cleared_ptes = false;
+    g->freed_tables = false;
+}
+
+struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool fullmm)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_gather *g = pm->gathers;
+
+    if (g)
+        pm->gathers = g->next;
+    else
+        g = new_gather(self, mm);
+    g->mm = mm;
+    g->fullmm = fullmm;
+    reset_range(g);
+    mm->flush_pending++;
+    return g;
+}
+
+void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
+{
+    struct ts_oracle *o = g->mm->guest->oracle;
+
+    if (!o || start >= end)
+        return;
+    TS_ASSERT(!g->window_open);
+    g->window = ts_oracle_window_open(o, g->mm->ctx_id, start, end);
+    g->window_open = true;
+    g->window_end = end;
+}
+
+static void close_window(struct ts_gather *g)
+{
+    if (g->window_open)
+        ts_oracle_window_close(g->mm->guest->oracle, g->window);
+    g->window_open = false;
+}
+
+void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
+{
+    g->cleared_ptes = true;
+    if (start < g->start)
+        g->start = start;
+    if (end > g->end)
+        g->end = end;
+}
+
+/* tlb_flush_mmu_tlbonly */
+static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
+{
+    uint32_t stride = g->cleared_ptes ? TS_PAGE_SHIFT : TS_TABLE_SPAN_SHIFT;
+
+    if (!g->cleared_ptes && !g->freed_tables)
+        return;
+    if (g->fullmm)
+        ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
+    else
+        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables);
+    reset_range(g);
+}
+
+static void free_gathered(struct ts_task *self, struct ts_gather *g)
+{
+    struct ts_guest *guest = g->mm->guest;
+    uint32_t done = 0;
+
+    for (uint32_t i = 0; i < g->ntables; i++)
+        ts_guest_frame_free(guest, g->tables[i]);
+    g->ntables = 0;
+    while (done < g->nframes) {
+        uint32_t n = g->nframes - done < FREE_CHUNK ? g->nframes - done : FREE_CHUNK;
+        ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
+        ts_task_work(self, n * guest->params.free_page_cycles);
+        for (uint32_t i = 0; i < n; i++)
+            ts_guest_frame_free(guest, g->frames[done + i]);
+        guest->stats.pages_freed += n;
+        done += n;
+        ts_task_cond_resched(self);
+    }
+    g->nframes = 0;
+}
+
+/* tlb_flush_mmu */
+static void flush_and_free(struct ts_task *self, struct ts_gather *g)
+{
+    flush_tlb_only(self, g);
+    close_window(g);
+    free_gathered(self, g);
+}
+
+struct zap {
+    struct ts_gather *gather;
+    bool shared_file;
+    bool present;
+    bool force_flush;
+};
+
+static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
+{
+    struct zap *z = user;
+    struct ts_gather *g = z->gather;
+
+    TS_ASSERT(pte->size_shift == TS_PAGE_SHIFT && g->nframes < g->room);
+    g->frames[g->nframes++] = pte->target;
+    if (!z->present)
+        return;
+    ts_gather_changed(g, va, va + TS_PAGE_BYTES);
+    if (pte->dirty && z->shared_file)
+        z->force_flush = true;
+}
+
+/* zap_pte_range: one table's part, as far as the gather has room. Returns where to go on. */
+static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, uint64_t end)
+{
+    struct ts_gather *g = z->gather;
+    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
+    const struct ts_guest_params *p = &g->mm->guest->params;
+    uint64_t n = 0, resume = start;
+
+    ts_task_line(self, &g->mm->ptl_line, TS_LINE_RMW);
+    /* First what the hardware cannot see, so that both are done up to where the other stops. */
+    if (ts_pgtable_leaves(pm->none)) {
+        z->present = false;
+        n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
+    }
+    if (g->nframes < g->room) {
+        z->present = true;
+        n += ts_pgtable_clear(g->mm->pgtable, start, end, g->room - g->nframes, on_zapped, z,
+                              &resume);
+    }
+    ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
+    return resume;
+}
+
+void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
+                   bool shared_file)
+{
+    const struct ts_guest_params *p = &g->mm->guest->params;
+    struct zap z = {g, shared_file, true, false};
+    uint64_t va = start, skip_to;
+
+    while (va < end) {
+        if (!ts_mm_has_table(g->mm, va, &skip_to)) {
+            ts_task_work(self, p->zap_empty_table_cycles);
+            va = skip_to;
+            continue;
+        }
+        z.force_flush = false;
+        va = zap_table(self, &z, va, ts_table_span_end(va, end));
+        if (z.force_flush || g->nframes == g->room) {
+            flush_and_free(self, g);
+            ts_gather_window(g, va, g->window_end);
+        }
+        ts_task_cond_resched(self);
+    }
+}
+
+void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
+                           uint64_t floor, uint64_t ceiling)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
+    uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
+
+    pm->sink = g;
+    n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
+    pm->sink = NULL;
+    if (!n)
+        return;
+    g->freed_tables = true;
+    if (start < g->start)
+        g->start = start;
+    if (end > g->end)
+        g->end = end;
+    g->mm->guest->stats.tables_freed += n;
+    ts_task_work(self, n * g->mm->guest->params.free_table_cycles);
+}
+
+/* tlb_finish_mmu */
+void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
+
+    /* mm_tlb_flush_nested: the other gather may have cleared PTEs that this one found empty, so
+     * nothing is known of what TLBs hold. */
+    if (g->mm->flush_pending > 1) {
+        g->fullmm = true;
+        g->freed_tables = true;
+    }
+    flush_and_free(self, g);
+    TS_ASSERT(g->mm->flush_pending > 0);
+    g->mm->flush_pending--;
+    g->next = pm->gathers;
+    pm->gathers = g;
+}
+
+void ts_gather_pool_free(struct ts_mm_private *pm)
+{
+    while (pm->made) {
+        struct ts_gather *g = pm->made;
+        pm->made = g->next_made;
+        free(g->frames);
+        free(g->tables);
+        free(g);
+    }
+}

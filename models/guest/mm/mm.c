@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Address spaces and the system calls that change them (Linux 6.12 mm/mmap.c, mm/vma.c,
+ * mm/madvise.c); protections and moves are in protect.c. */
+#include <stdlib.h>
+
+#include "models/guest/mm/mm_private.h"
+
+/* --- creation --- */
+
+static uint64_t alloc_table(void *user)
+{
+    const struct ts_mm *mm = user;
+
+    return ts_guest_frame_alloc(mm->guest);
+}
+
+/* A table may still be walked by a CPU that has not flushed: it waits in the gather. */
+static void free_table(void *user, uint64_t address)
+{
+    const struct ts_mm *mm = user;
+    struct ts_gather *g = ts_mm_private_of(mm)->sink;
+
+    if (!g) {
+        ts_guest_frame_free(mm->guest, address);
+        return;
+    }
+    if (g->ntables == g->tables_room) {
+        uint32_t room = g->tables_room ? 2 * g->tables_room : 64;
+        uint64_t *tables = realloc(g->tables, room * sizeof(*tables));
+        if (!tables)
+            return; /* the frame is lost to reuse, nothing else */
+        g->tables = tables;
+        g->tables_room = room;
+    }
+    g->tables[g->ntables++] = address;
+}
+
+/* Tables of pages that the hardware cannot see need no place in memory. */
+static uint64_t alloc_none_table(void *user)
+{
+    struct ts_mm_private *pm = user;
+
+    return pm->none_tables++ << TS_PAGE_SHIFT;
+}
+
+static void free_none_table(void *user, uint64_t address)
+{
+    (void)user;
+    (void)address;
+}
+
+static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint32_t levels = mm->guest->pt_levels;
+    struct ts_pt_frames frames = {.alloc_table = alloc_table, .free_table = free_table, .user = mm};
+    struct ts_pt_frames none = {
+        .alloc_table = alloc_none_table, .free_table = free_none_table, .user = pm};
+    enum ts_status s = ts_pgtable_create(&mm->pgtable, TS_GRANULE_4K, levels, &frames, err);
+
+    return s == TS_OK ? ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err) : s;
+}
+
+static void init_lines(struct ts_mm *mm)
+{
+    struct ts_line *lines[] = {&mm->gen_line,           &mm->mask_line, &mm->mmap_lock.line,
+                               &mm->mmap_lock.osq_line, &mm->ptl_line,  &mm->lru_line};
+
+    for (size_t i = 0; i < TS_ARRAY_LEN(lines); i++)
+        ts_guest_line_init(mm->guest, lines[i], 0);
+}
+
+static bool add_to_guest(struct ts_guest *g, struct ts_mm *mm)
+{
+    if (g->nmms == g->mms_room) {
+        uint32_t room = g->mms_room ? 2 * g->mms_room : 4;
+        struct ts_mm **mms = realloc(g->mms, room * sizeof(struct ts_mm *));
+        if (!mms)
+            return false;
+        g->mms = mms;
+        g->mms_room = room;
+    }
+    g->mms[g->nmms++] = mm;
+    return true;
+}
+
+enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_error *err)
+{
+    struct ts_mm *mm = calloc(1, sizeof(*mm));
+    struct ts_mm_private *pm = calloc(1, sizeof(*pm));
+    enum ts_status s;
+
+    if (!mm || !pm) {
+        free(mm);
+        free(pm);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for an address space");
+    }
+    mm->guest = g;
+    mm->private_mm = pm;
+    pm->region_waiters_tail = &pm->region_waiters;
+    mm->ctx_id = ++g->last_ctx_id;
+    mm->tlb_gen = 1;
+    /* ASIDs are never reused while there are fewer than 2^16 address spaces; roll-over is not
+     * modelled. ASID 0 is the kernel's. */
+    mm->asid = (uint16_t)((mm->ctx_id - 1) % UINT16_MAX + 1);
+    mm->mmap_base = TS_MMAP_BASE;
+    ts_cpumask_init(&mm->cpumask, g->ncpus);
+    ts_rwsem_init(&mm->mmap_lock, g->params.rwsem_spin != 0, g->params.rwsem_handoff_ps);
+    init_lines(mm);
+    s = create_tables(mm, err);
+    if (s == TS_OK && !add_to_guest(g, mm))
+        s = ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for an address space");
+    if (s != TS_OK) {
+        ts_mm_destroy(mm);
+        return s;
+    }
+    *out = mm;
+    return TS_OK;
+}
+
+void ts_mm_destroy(struct ts_mm *mm)
+{
+    struct ts_mm_private *pm;
+
+    if (!mm)
+        return;
+    pm = ts_mm_private_of(mm);
+    if (mm->pgtable)
+        ts_pgtable_destroy(mm->pgtable);
+    if (pm->none)
+        ts_pgtable_destroy(pm->none);
+    ts_gather_pool_free(pm);
+    free(pm->regions);
+    free(pm->ever);
+    free(pm->detached);
+    free(pm);
+    free(mm->vmas);
+    free(mm);
+}
+
+/* --- what every path shares --- */
+
+void ts_kernel_enter(struct ts_task *self)
+{
+    self->user_mode = false;
+    (void)ts_cpu_set_mode(self->cpu, TS_MODE_SYSTEM);
+}
+
+/* Return to user mode reschedules if need be (exit_to_user_mode_loop). */
+void ts_kernel_exit(struct ts_task *self)
+{
+    ts_task_cond_resched(self);
+    self->user_mode = true;
+    (void)ts_cpu_set_mode(self->cpu, TS_MODE_USER);
+}
+
+void ts_syscall_enter(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    ts_kernel_enter(self);
+    if (!(op->flags & TS_OPF_SAME_CALL))
+        ts_task_work(self, mm->guest->params.syscall_cycles);
+}
+
+static void account_waits(struct ts_mm *mm)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    const struct ts_rwsem *sem = &mm->mmap_lock;
+
+    mm->guest->stats.mmap_lock_waits += sem->waits - pm->waits_seen;
+    mm->guest->stats.mmap_lock_wait_ps += sem->wait_ps - pm->wait_ps_seen;
+    pm->waits_seen = sem->waits;
+    pm->wait_ps_seen = sem->wait_ps;
+}
+
+void ts_mm_read_lock(struct ts_task *self, struct ts_mm *mm)
+{
+    ts_down_read(self, &mm->mmap_lock);
+    account_waits(mm);
+}
+
+void ts_mm_write_lock(struct ts_task *self, struct ts_mm *mm)
+{
+    ts_down_write(self, &mm->mmap_lock);
+    account_waits(mm);
+}
+
+static void add_region_waiter(struct ts_task *self, struct ts_mm_private *pm)
+{
+    struct ts_guest_thread *thread = self->user;
+
+    thread->region_waiter_next = NULL;
+    *pm->region_waiters_tail = self;
+    pm->region_waiters_tail = &thread->region_waiter_next;
+}
+
+static bool is_region_waiter(const struct ts_task *self, const struct ts_mm_private *pm)
+{
+    const struct ts_task *t = pm->region_waiters;
+
+    while (t && t != self)
+        t = ((const struct ts_guest_thread *)t->user)->region_waiter_next;
+    return t != NULL;
+}
+
+bool ts_mm_wait_region(struct ts_task *self, struct ts_mm *mm, uint32_t region)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+
+    if (ts_region_find(mm, region))
+        return true;
+    if (!ts_region_was_mapped(mm, region)) {
+        ts_kernel_enter(self);
+        while (!ts_region_was_mapped(mm, region)) {
+            add_region_waiter(self, pm);
+            ts_guest_waiting(self, "region", region);
+            while (is_region_waiter(self, pm))
+                ts_task_block(self);
+        }
+        ts_kernel_exit(self);
+    }
+    if (ts_region_find(mm, region))
+        return true;
+    pm->ops_on_gone++;
+    return false;
+}
+
+/* Takes the first waiter whose region is there now off the list. */
+static struct ts_task *take_served_waiter(struct ts_mm *mm)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_task **link = &pm->region_waiters;
+
+    while (*link) {
+        struct ts_task *t = *link;
+        struct ts_guest_thread *thread = t->user;
+        if (ts_region_was_mapped(mm, thread->op.region)) {
+            *link = thread->region_waiter_next;
+            if (!*link)
+                pm->region_waiters_tail = link;
+            return t;
+        }
+        link = &thread->region_waiter_next;
+    }
+    return NULL;
+}
+
+void ts_mm_wake_regions(struct ts_task *self, struct ts_mm *mm)
+{
+    struct ts_task *t;
+
+    /* Waking takes time, in which others come and go: each is looked for from the start. */
+    while ((t = take_served_waiter(mm)) != NULL) {
+        ts_guest_not_waiting(mm->guest);
+        ts_task_wake(self, t);
+    }
+}
+
+bool ts_mm_op_range(const struct ts_mm *mm, const struct ts_op *op, uint64_t *start, uint64_t *end)
+{
+    const struct ts_region *r = ts_region_find(mm, op->region);
+
+    if (!r)
+        return false;
+    *start = r->base + ts_page_floor(op->offset);
+    *end = r->base + ts_page_ceil(op->offset + op->length);
+    return *start < *end;
+}
+
+/* --- mmap --- */
+
+static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_vma vma = {0};
+    uint64_t length = ts_page_ceil(op->length);
+
+    if (length == 0 || length > TS_USER_END)
+        ts_guest_fail(self, TS_ERR_USER, "mmap of region %u: length %llu is out of bounds",
+                      op->region, (unsigned long long)op->length);
+    if (ts_region_find(mm, op->region))
+        ts_guest_fail(self, TS_ERR_USER, "mmap of region %u, which is still mapped", op->region);
+    vma.start = ts_vma_find_gap(mm, length);
+    if (!vma.start)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "mmap of region %u: no address range of %llu bytes is free", op->region,
+                      (unsigned long long)length);
+    vma.end = vma.start + length;
+    vma.region = op->region;
+    vma.prot = op->prot;
+    vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
+    if (!ts_vma_reserve(mm, 1) || !ts_region_add(mm, op->region, vma.start))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
+    ts_vma_insert(mm, &vma);
+    ts_region_grow(mm, op->region, length);
+}
+
+void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_guest *g = mm->guest;
+    ts_time start = ts_task_now(self);
+
+    ts_syscall_enter(self, mm, op);
+    ts_mm_write_lock(self, mm);
+    ts_task_work(self, g->params.mmap_cycles);
+    insert_mapping(self, mm, op);
+    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_wake_regions(self, mm);
+    ts_kernel_exit(self);
+    g->stats.mmaps++;
+    ts_hist_add(&g->stats.mmap_ps, ts_task_now(self) - start);
+}
+
+/* --- munmap --- */
+
+static bool is_shared_file(const struct ts_vma *v)
+{
+    return (v->flags & TS_OPF_SHARED) && !(v->flags & TS_OPF_ANONYMOUS);
+}
+
+/* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
+static void drain_lru(struct ts_task *self, struct ts_mm *mm)
+{
+    ts_task_line(self, &mm->lru_line, TS_LINE_RMW);
+}
+
+/* vms_clear_ptes over the detached VMAs. */
+static void clear_detached(struct ts_task *self, struct ts_mm *mm, bool fullmm)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint64_t start = pm->detached[0].start, end = pm->detached[pm->ndetached - 1].end;
+    struct ts_gather *g;
+
+    drain_lru(self, mm);
+    g = ts_gather_begin(self, mm, fullmm);
+    ts_gather_window(g, start, end);
+    for (uint32_t i = 0; i < pm->ndetached; i++)
+        ts_gather_zap(self, g, pm->detached[i].start, pm->detached[i].end,
+                      is_shared_file(&pm->detached[i]));
+    ts_gather_free_tables(self, g, start, end, ts_vma_floor(mm, start), ts_vma_ceiling(mm, end));
+    ts_gather_finish(self, g);
+}
+
+static void forget_detached_regions(struct ts_mm *mm)
+{
+    const struct ts_mm_private *pm = ts_mm_private_of(mm);
+
+    for (uint32_t i = 0; i < pm->ndetached; i++)
+        ts_region_shrink(mm, pm->detached[i].region, pm->detached[i].end - pm->detached[i].start);
+}
+
+bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                 bool downgrade)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    const struct ts_guest_params *p = &mm->guest->params;
+    uint32_t extra;
+
+    if (!ts_vma_reserve(mm, 2))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
+    extra = ts_vma_detach(mm, start, end);
+    if (pm->ndetached == 0)
+        return false;
+    forget_detached_regions(mm);
+    extra += pm->ndetached - 1;
+    ts_task_work(self, extra * p->vma_split_cycles);
+    downgrade = downgrade && p->munmap_downgrade;
+    if (downgrade)
+        ts_downgrade_write(self, &mm->mmap_lock);
+    clear_detached(self, mm, false);
+    return downgrade;
+}
+
+void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_guest *g = mm->guest;
+    uint64_t start, end;
+    bool downgraded = false;
+    ts_time entered;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    entered = ts_task_now(self);
+    ts_syscall_enter(self, mm, op);
+    ts_mm_write_lock(self, mm);
+    ts_task_work(self, g->params.munmap_cycles);
+    if (ts_mm_op_range(mm, op, &start, &end))
+        downgraded = ts_mm_unmap(self, mm, start, end, true);
+    if (downgraded)
+        ts_up_read(self, &mm->mmap_lock);
+    else
+        ts_up_write(self, &mm->mmap_lock);
+    ts_kernel_exit(self);
+    g->stats.munmaps++;
+    ts_hist_add(&g->stats.munmap_ps, ts_task_now(self) - entered);
+}
+
+void ts_mm_exit(struct ts_task *self, struct ts_mm *mm)
+{
+    const struct ts_mm_private *pm = ts_mm_private_of(mm);
+
+    ts_mm_write_lock(self, mm);
+    if (!ts_vma_reserve(mm, 2))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
+    (void)ts_vma_detach(mm, 0, TS_USER_END);
+    forget_detached_regions(mm);
+    if (pm->ndetached)
+        clear_detached(self, mm, true);
+    ts_up_write(self, &mm->mmap_lock);
+}
+
+/* --- madvise(MADV_DONTNEED) --- */
+
+/* zap_page_range_single: a gather of its own for each VMA. The table pages stay. */
+static void dontneed_vma(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                         bool shared_file)
+{
+    struct ts_gather *g;
+
+    drain_lru(self, mm);
+    g = ts_gather_begin(self, mm, false);
+    ts_gather_window(g, start, end);
+    ts_gather_zap(self, g, start, end, shared_file);
+    ts_gather_finish(self, g);
+}
+
+void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    uint64_t start, end;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    ts_syscall_enter(self, mm, op);
+    ts_mm_read_lock(self, mm);
+    if (ts_mm_op_range(mm, op, &start, &end)) {
+        uint64_t va = start;
+        /* VMAs do not change under the read lock. */
+        for (uint32_t i = ts_vma_index(mm, va); i < mm->nvmas && mm->vmas[i].start < end; i++) {
+            struct ts_vma v = mm->vmas[i];
+            dontneed_vma(self, mm, v.start > start ? v.start : start, v.end < end ? v.end : end,
+                         is_shared_file(&v));
+        }
+    }
+    ts_up_read(self, &mm->mmap_lock);
+    ts_kernel_exit(self);
+    mm->guest->stats.madvises++;
+}

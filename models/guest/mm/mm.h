@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Address spaces and the operations on them. self is a guest thread's task. */
+#ifndef TS_MODELS_GUEST_MM_H
+#define TS_MODELS_GUEST_MM_H
+
+#include "models/guest/coherence/flush_mm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_vma {
+    uint64_t start, end;
+    uint32_t region;
+    uint32_t prot;
+    uint32_t flags; /* TS_OPF_ANONYMOUS, TS_OPF_SHARED */
+};
+enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_error *err);
+void ts_mm_destroy(struct ts_mm *mm);
+void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+/* exit_mmap: by the last thread. */
+void ts_mm_exit(struct ts_task *self, struct ts_mm *mm);
+/* Address of a region's byte, or false while it is not mapped (yet or any more). */
+bool ts_mm_region_address(const struct ts_mm *mm, uint32_t region, uint64_t offset, uint64_t *va);
+
+/* The mode the CPU was in; code in between is kernel code of self. */
+void ts_kernel_enter(struct ts_task *self);
+void ts_kernel_exit(struct ts_task *self);
+/* ts_kernel_enter, with what a system call costs unless op goes on with the one before. */
+void ts_syscall_enter(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

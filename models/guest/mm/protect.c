@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mprotect and mremap (Linux 6.12 mm/mprotect.c, mm/mremap.c). */
+#include "models/guest/mm/mm_private.h"
+
+/* --- leaves between two tables or places --- */
+
+static void on_moved(void *user, uint64_t va, const struct ts_pte *pte)
+{
+    struct ts_mm_private *pm = user;
+
+    TS_ASSERT(pm->nmoved < TS_TABLE_PTES);
+    pm->moved[pm->nmoved] = *pte;
+    pm->moved_va[pm->nmoved++] = va;
+}
+
+/* Takes the leaves of one table's part out of pt. */
+static void take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t start,
+                        uint64_t end)
+{
+    uint64_t resume;
+
+    pm->nmoved = 0;
+    (void)ts_pgtable_clear(pt, start, end, TS_TABLE_PTES, on_moved, pm, &resume);
+    TS_ASSERT(resume >= end);
+}
+
+/* --- mprotect --- */
+
+struct protect {
+    struct ts_gather *gather;
+    uint32_t old_prot, new_prot;
+    uint64_t changed;
+    bool demotes;
+};
+
+static void on_protected(void *user, uint64_t va, const struct ts_pte *pte)
+{
+    const struct protect *p = user;
+
+    (void)pte;
+    if (p->demotes)
+        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+}
+
+/* Access goes or comes back as a whole: the page leaves the hardware's sight, not memory. */
+static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
+{
+    struct ts_mm *mm = p->gather->mm;
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    bool hide = p->new_prot == 0;
+
+    take_leaves(pm, hide ? mm->pgtable : pm->none, start, end);
+    for (uint32_t i = 0; i < pm->nmoved; i++) {
+        struct ts_pte *pte = &pm->moved[i];
+        pte->writable = (p->new_prot & TS_PROT_WRITE) != 0;
+        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, pm->moved_va[i], pte);
+        if (hide)
+            ts_gather_changed(p->gather, pm->moved_va[i], pm->moved_va[i] + TS_PAGE_BYTES);
+    }
+    p->changed += pm->nmoved;
+}
+
+/* Execution is not in the modelled PTE; taking it away demotes every present page. */
+static void forbid_execution(struct protect *p, uint64_t start, uint64_t end)
+{
+    struct ts_pte pte;
+
+    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
+        if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte)) {
+            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+            p->changed++;
+        }
+    }
+}
+
+static void protect_table(struct protect *p, uint64_t start, uint64_t end)
+{
+    uint32_t lost = p->old_prot & ~p->new_prot, gained = p->new_prot & ~p->old_prot;
+    struct ts_pgtable *pt = p->gather->mm->pgtable;
+
+    if (!p->old_prot != !p->new_prot) {
+        hide_or_show(p, start, end);
+        return;
+    }
+    if ((lost | gained) & TS_PROT_WRITE) {
+        p->demotes = (lost & TS_PROT_WRITE) != 0;
+        p->changed += ts_pgtable_protect(pt, start, end, !p->demotes, on_protected, p);
+    }
+    if (lost & TS_PROT_EXEC)
+        forbid_execution(p, start, end);
+}
+
+/* change_protection: a PTE change, without the rmap and queueing of a zap, is taken as half of one
+ * (assumed). */
+static void change_protection(struct ts_task *self, struct protect *p, uint64_t start, uint64_t end)
+{
+    struct ts_mm *mm = p->gather->mm;
+    const struct ts_guest_params *params = &mm->guest->params;
+    uint64_t va = start, skip_to;
+
+    while (va < end) {
+        uint64_t span_end = ts_table_span_end(va, end);
+        if (!ts_mm_has_table(mm, va, &skip_to)) {
+            ts_task_work(self, params->zap_empty_table_cycles);
+            va = skip_to;
+            continue;
+        }
+        ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
+        p->changed = 0;
+        protect_table(p, va, span_end);
+        ts_task_work(self, p->changed ? p->changed * params->zap_page_cycles / 2
+                                      : params->zap_empty_table_cycles);
+        va = span_end;
+        ts_task_cond_resched(self);
+    }
+}
+
+static void protect_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                          uint32_t prot)
+{
+    uint32_t extra;
+    struct protect p = {0};
+
+    if (!ts_vma_reserve(mm, 2))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mprotect");
+    extra = (uint32_t)ts_vma_split(mm, start) + (uint32_t)ts_vma_split(mm, end);
+    p.gather = ts_gather_begin(self, mm, false);
+    ts_gather_window(p.gather, start, end);
+    for (uint32_t i = ts_vma_index(mm, start); i < mm->nvmas && mm->vmas[i].start < end; i++) {
+        struct ts_vma *v = &mm->vmas[i];
+        p.old_prot = v->prot;
+        p.new_prot = prot;
+        /* First the VMA: a fault that is under way decides by it when it writes its PTE. */
+        v->prot = prot;
+        ts_task_work(self, extra * mm->guest->params.vma_split_cycles);
+        extra = 1;
+        change_protection(self, &p, v->start, v->end);
+    }
+    ts_gather_finish(self, p.gather);
+}
+
+void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    uint64_t start, end;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    ts_syscall_enter(self, mm, op);
+    ts_mm_write_lock(self, mm);
+    ts_task_work(self, mm->guest->params.mprotect_cycles);
+    if (ts_mm_op_range(mm, op, &start, &end))
+        protect_range(self, mm, start, end, op->prot);
+    ts_up_write(self, &mm->mmap_lock);
+    ts_kernel_exit(self);
+    mm->guest->stats.mprotects++;
+}
+
+/* --- mremap --- */
+
+struct move {
+    uint64_t start, end; /* what stays of the old range */
+    uint64_t new_start, new_length;
+    uint32_t target;
+};
+
+/* move_ptes, for one table's part: the old place is flushed under the table lock, and
+ * flush_tlb_range does not know that no table is freed. */
+static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move *m, uint64_t start,
+                       uint64_t end)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    const struct ts_guest_params *p = &mm->guest->params;
+    uint32_t present, tables = 0;
+
+    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
+    take_leaves(pm, pm->none, start, end);
+    for (uint32_t i = 0; i < pm->nmoved; i++)
+        (void)ts_pgtable_map(pm->none, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
+    present = pm->nmoved;
+    take_leaves(pm, mm->pgtable, start, end);
+    for (uint32_t i = 0; i < pm->nmoved; i++)
+        tables +=
+            ts_pgtable_map(mm->pgtable, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
+    ts_task_work(self,
+                 (present + pm->nmoved) * p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
+    if (pm->nmoved)
+        ts_flush_tlb_mm_range(self, mm, start, end, TS_PAGE_SHIFT, true);
+}
+
+static void move_page_tables(struct ts_task *self, struct ts_mm *mm, const struct move *m)
+{
+    uint64_t va = m->start, skip_to;
+
+    while (va < m->end) {
+        uint64_t span_end = ts_table_span_end(va, m->end);
+        if (!ts_mm_has_table(mm, va, &skip_to)) {
+            ts_task_work(self, mm->guest->params.zap_empty_table_cycles);
+            va = skip_to;
+            continue;
+        }
+        move_table(self, mm, m, va, span_end);
+        va = span_end;
+        ts_task_cond_resched(self);
+    }
+}
+
+/* The detached VMAs come back at the new place, under the new region's name. */
+static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct move *m)
+{
+    const struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_vma v = {0};
+
+    if (!ts_vma_reserve(mm, pm->ndetached + 1) || !ts_region_add(mm, m->target, m->new_start))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", m->target);
+    for (uint32_t i = 0; i < pm->ndetached; i++) {
+        v = pm->detached[i];
+        v.region = m->target;
+        v.start += m->new_start - m->start;
+        v.end += m->new_start - m->start;
+        ts_vma_insert(mm, &v);
+        ts_region_grow(mm, m->target, v.end - v.start);
+    }
+    if (m->new_start + m->new_length > v.end) {
+        v.start = v.end;
+        v.end = m->new_start + m->new_length;
+        ts_vma_insert(mm, &v);
+        ts_region_grow(mm, m->target, v.end - v.start);
+    }
+}
+
+/* Stays if it shrinks or can grow where it is (vma_expandable). */
+static void choose_place(struct ts_task *self, const struct ts_mm *mm, struct move *m)
+{
+    uint64_t ceiling = ts_vma_ceiling(mm, m->end);
+
+    if (ceiling > mm->mmap_base)
+        ceiling = mm->mmap_base;
+    m->new_start = m->start;
+    if (m->start + m->new_length <= m->end || m->start + m->new_length <= ceiling)
+        return;
+    m->new_start = ts_vma_find_gap(mm, m->new_length);
+    if (!m->new_start)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "mremap to region %u: no address range of %llu bytes is free", m->target,
+                      (unsigned long long)m->new_length);
+}
+
+static void remap(struct ts_task *self, struct ts_mm *mm, struct move *m)
+{
+    const struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_gather *g;
+
+    if (m->start + m->new_length < m->end) {
+        (void)ts_mm_unmap(self, mm, m->start + m->new_length, m->end, false);
+        m->end = m->start + m->new_length;
+    }
+    choose_place(self, mm, m);
+    if (!ts_vma_reserve(mm, 2))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mremap");
+    (void)ts_vma_detach(mm, m->start, m->end);
+    if (pm->ndetached == 0)
+        return;
+    for (uint32_t i = 0; i < pm->ndetached; i++)
+        ts_region_shrink(mm, pm->detached[i].region, pm->detached[i].end - pm->detached[i].start);
+    if (ts_region_find(mm, m->target))
+        ts_guest_fail(self, TS_ERR_USER, "mremap to region %u, which is still mapped", m->target);
+    if (m->new_start == m->start) {
+        insert_moved(self, mm, m);
+        return;
+    }
+    g = ts_gather_begin(self, mm, false);
+    ts_gather_window(g, m->start, m->end);
+    move_page_tables(self, mm, m);
+    insert_moved(self, mm, m);
+    ts_gather_free_tables(self, g, m->start, m->end, ts_vma_floor(mm, m->start),
+                          ts_vma_ceiling(mm, m->end));
+    ts_gather_finish(self, g);
+}
+
+void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct move m = {0};
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    ts_syscall_enter(self, mm, op);
+    ts_mm_write_lock(self, mm);
+    ts_task_work(self, mm->guest->params.mmap_cycles);
+    if (ts_mm_op_range(mm, op, &m.start, &m.end)) {
+        m.target = op->target;
+        m.new_length = ts_page_ceil(op->length2);
+        if (m.new_length == 0 || m.new_length > TS_USER_END)
+            ts_guest_fail(self, TS_ERR_USER, "mremap of region %u: length %llu is out of bounds",
+                          op->region, (unsigned long long)op->length2);
+        remap(self, mm, &m);
+    }
+    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_wake_regions(self, mm);
+    ts_kernel_exit(self);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest is put together, and taken apart. */
+#include <stdlib.h>
+
+#include "models/guest/os/thread.h"
+
+static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
+{
+    struct ts_vm *vm = w->vm;
+    g->number = vm->number;
+    g->ncpus = vm->nvcpus;
+    g->arch = vm->arch;
+    g->vm = vm;
+    g->domain = vm->domain;
+    g->params = *w->params;
+    g->engine = w->engine;
+    g->topology = w->topology;
+    g->lines = w->lines;
+    g->interrupt = w->interrupt;
+    g->interrupt_params = *w->interrupt_params;
+    g->dvm = w->dvm;
+    g->mmus = w->mmus;
+    g->timeline = w->timeline;
+    g->oracle = w->oracle;
+    g->seed = w->seed;
+    g->idle_wakeup_ps = w->idle_wakeup_ps;
+    g->pt_levels = w->pt_levels;
+    g->flush = w->flush;
+    g->flush_params = w->flush_params;
+    g->os = w->os;
+    g->workload = w->workload;
+    g->on_finished = w->on_finished;
+    g->on_finished_user = w->on_finished_user;
+    g->domain->vm = vm;
+    vm->guest = g;
+    vm->os = &g->os->cpu;
+    if (vm->bare_metal)
+        vm->pv = &ts_bare_metal_pv_ops;
+}
+
+enum ts_status ts_guest_init(struct ts_guest *g, const struct ts_guest_wiring *w,
+                             struct ts_error *err)
+{
+    TS_ASSERT(w->vm->domain && w->vm->domain->ncpus == w->vm->nvcpus && w->vm->steal);
+    wire(g, w);
+    g->failure = calloc(1, sizeof(*g->failure));
+    if (!g->failure)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a guest");
+    ts_hist_init(&g->stats.shootdown_ps);
+    ts_hist_init(&g->stats.mmap_ps);
+    ts_hist_init(&g->stats.munmap_ps);
+    ts_hist_init(&g->stats.fault_ps);
+    ts_hist_init(&g->stats.call_delay_ps);
+    ts_hist_init(&g->stats.call_total_ps);
+    return ts_guest_cpus_init(g, err);
+}
+
+void ts_guest_fini(struct ts_guest *g)
+{
+    ts_guest_cpus_fini(g);
+    free(g->free_frames);
+    free(g->failure);
+    g->failure = NULL;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linux as a table of functions. */
+#include <stdlib.h>
+
+#include "models/guest/coherence/ipi.h"
+#include "models/guest/mm/mm_private.h"
+#include "models/guest/os/thread.h"
+
+/* --- what CPUs and hosts call --- */
+
+static void tick(struct ts_task *self, const struct ts_guest *g)
+{
+    ts_cpu_handle_tick(self);
+    if (g->flush->tick)
+        g->flush->tick(self);
+}
+
+static void linux_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
+{
+    const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    if (vector == TS_VEC_CALL) {
+        ts_smp_call_handle(self, raised);
+        return;
+    }
+    ts_task_work(self, g->params.irq_entry_cycles);
+    g->vm->pv->eoi(self); /* apic_eoi, before the handler (sysvec_*, arch/x86) */
+    if (vector == TS_VEC_TICK)
+        tick(self, g);
+    else if (vector == TS_VEC_TIMER)
+        ts_cpu_handle_timer(self);
+    ts_task_work(self, g->params.irq_exit_cycles);
+}
+
+static void linux_switch_out(struct ts_task *self, struct ts_task *next)
+{
+    const struct ts_guest_thread *thread = next->user;
+    const struct ts_guest_thread *prev = self->user;
+    /* Whoever spins because self was executing must look again. */
+    if (prev)
+        ts_rwsem_recheck(&prev->mm->mmap_lock);
+    if (thread)
+        ts_switch_mm(self, thread->mm);
+    else
+        ts_enter_lazy_tlb(self);
+}
+
+/* Optimistic spinners watch vcpu_is_preempted of the lock's owner. */
+static void linux_steal_changed(struct ts_vm *vm, uint32_t vcpu)
+{
+    const struct ts_guest *g = vm->guest;
+    (void)vcpu;
+    for (uint32_t i = 0; i < g->nmms; i++)
+        ts_rwsem_recheck(&g->mms[i]->mmap_lock);
+}
+
+const struct ts_guest_os ts_guest_os_linux = {
+    .name = "linux",
+    .summary = "Linux on x86 or arm64",
+    .cpu =
+        {
+            .name = "linux",
+            .interrupt = linux_interrupt,
+            .switch_out = linux_switch_out,
+            .send_resched = ts_guest_send_resched,
+            .steal_changed = linux_steal_changed,
+        },
+    .mm_create = ts_mm_create,
+    .mm_destroy = ts_mm_destroy,
+    .mm_exit = ts_mm_exit,
+    .mm_switch = ts_switch_mm,
+    .enter = ts_syscall_enter,
+    .leave = ts_kernel_exit,
+    .op =
+        {
+            [TS_OP_MMAP] = ts_mm_mmap,
+            [TS_OP_MUNMAP] = ts_mm_munmap,
+            [TS_OP_MPROTECT] = ts_mm_mprotect,
+            [TS_OP_MADVISE_DONTNEED] = ts_mm_madvise_dontneed,
+            [TS_OP_MREMAP] = ts_mm_mremap,
+            [TS_OP_TOUCH] = ts_mm_touch,
+            [TS_OP_CALL] = ts_call_bench,
+        },
+};

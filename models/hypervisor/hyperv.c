@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* KVM's emulation of the Hyper-V flush hypercalls (arch/x86/kvm/hyperv.c kvm_hv_flush_tlb; x86.md
+ * 4.3): the call's processors get a request each, and those in guest mode are made to leave it. Who
+ * is not in guest mode flushes at its next entry.
+ *
+ * hv_flush 4.18, as posted in the thread pv-tlb-flush-windows-guests-kvm: the request is a flush of
+ * all, whatever the call names. fifo16 (6.2 and later): a queue of 16 entries a vCPU. */
+#include <string.h>
+
+#include "models/hypervisor/hyp_private.h"
+
+/* --- the target's side --- */
+
+static void flush_entries(struct ts_vcpu *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t start = ts_hv_gva_start(v->hv_entries[i]);
+        for (uint64_t k = 0; k < ts_hv_gva_pages(v->hv_entries[i]); k++) {
+            struct ts_tlb_inval inval =
+                ts_inval_invvpid_address(ts_vcpu_vmid(v), start + (k << 12));
+            ts_task_work(&v->task, v->hyp->params.invvpid_addr_cycles);
+            ts_vcpu_invalidate(v, &inval);
+        }
+        v->hyp->stats.tlb_flush++;
+    }
+}
+
+/* kvm_hv_vcpu_flush_tlb, and what falls back to kvm_vcpu_flush_tlb_guest. Interrupts are off, so
+ * nothing of this vCPU comes between; others may queue more while the line is on its way. */
+void ts_vcpu_hv_drain(struct ts_vcpu *v)
+{
+    TS_ASSERT(v->task.cpu->irq_off && v->hv_request);
+    ts_task_line(&v->task, &v->hv_line, TS_LINE_RMW);
+    v->hv_request = false;
+    uint32_t n = v->hv_count;
+    bool full = v->hv_full;
+    TS_ASSERT(full || (n > 0 && n < TS_HV_FIFO_SIZE));
+    v->hv_count = 0;
+    v->hv_full = false;
+    if (full)
+        ts_vcpu_flush_guest(v);
+    else
+        flush_entries(v, n);
+}
+
+/* --- the initiator's side --- */
+
+/* hv_tlb_flush_enqueue: all entries, or "flush all" in the place that is kept free for it. */
+static void enqueue(struct ts_vcpu *from, struct ts_vcpu *t, const uint64_t *entries, uint32_t n)
+{
+    ts_task_line(&from->task, &t->hv_line, TS_LINE_RMW);
+    uint32_t room = TS_HV_FIFO_SIZE - t->hv_count - t->hv_full;
+    if (n && n < room) {
+        memcpy(&t->hv_entries[t->hv_count], entries, n * sizeof(*entries));
+        t->hv_count += n;
+    } else {
+        t->hv_full = true;
+    }
+    TS_ASSERT(t->hv_count < TS_HV_FIFO_SIZE);
+    from->hyp->stats.hv_requests++;
+}
+
+static bool kicks_done(void *arg)
+{
+    return ((const struct ts_vcpu *)arg)->kicks_left == 0;
+}
+
+void ts_hyp_ack_kicks(struct ts_hypervisor *h, uint32_t pcpu)
+{
+    uint64_t *bits = h->pcpus[pcpu].kicked_by;
+    for (uint32_t w = 0; w < (h->nvcpus + 63) / 64; w++) {
+        while (bits[w]) {
+            struct ts_vcpu *from = &h->vcpus[w * 64 + (uint32_t)__builtin_ctzll(bits[w])];
+            bits[w] &= bits[w] - 1;
+            TS_ASSERT(from->kicks_left > 0);
+            if (--from->kicks_left == 0 && from->kick_waiting)
+                ts_task_spin_signal(&from->task);
+        }
+    }
+}
+
+/* smp_call_function_many(ack, wait=1) on the pCPUs of those that are in guest mode: returns when
+ * each has left it, not when the flush has run, which its next entry does. */
+static void kick(struct ts_vcpu *v, struct ts_vcpu *t)
+{
+    struct ts_hypervisor *h = v->hyp;
+    uint32_t pcpu = t->task.cpu->id;
+    uint64_t *word = &h->pcpus[pcpu].kicked_by[v->number / 64];
+    uint64_t bit = UINT64_C(1) << (v->number % 64);
+    if (*word & bit)
+        return;
+    *word |= bit;
+    v->kicks_left++;
+    h->stats.kicks++;
+    ts_hyp_ipi(&v->task, pcpu, TS_VEC_KICK, 0);
+}
+
+static void wait_for_kicks(struct ts_vcpu *v, struct ts_hypercall *call)
+{
+    ts_time start = ts_task_now(&v->task);
+    ts_time off = ts_vcpu_not_running_ps(v->cpu);
+    v->kick_waiting = true;
+    ts_task_spin(&v->task, kicks_done, v, NULL);
+    v->kick_waiting = false;
+    ts_time span = ts_task_now(&v->task) - start;
+    ts_time lost = ts_vcpu_not_running_ps(v->cpu) - off;
+    call->times.wait_ps += span - (lost < span ? lost : span);
+}
+
+/* --- the call --- */
+
+/* What a flush hypercall asks for, read from its input block. */
+struct request {
+    bool all_processors;
+    uint64_t valid_banks;
+    uint64_t banks[64];
+    uint32_t nentries; /* 0: the whole space */
+    uint64_t entries[TS_HV_FIFO_SIZE - 1];
+};
+
+static bool is_ex(uint32_t code)
+{
+    return code == TS_HVCALL_FLUSH_SPACE_EX || code == TS_HVCALL_FLUSH_LIST_EX;
+}
+
+static bool is_list(uint32_t code)
+{
+    return code == TS_HVCALL_FLUSH_LIST || code == TS_HVCALL_FLUSH_LIST_EX;
+}
+
+static bool take(const struct ts_hypercall *call, size_t *at, void *out, size_t bytes)
+{
+    if (*at + bytes > call->input_bytes)
+        return false;
+    memcpy(out, call->input + *at, bytes);
+    *at += bytes;
+    return true;
+}
+
+static bool read_set(const struct ts_hypercall *call, size_t *at, struct request *r)
+{
+    struct ts_hv_flush_ex_input in;
+    uint32_t var = ts_hv_control_var_header(call->number);
+    if (!take(call, at, &in, sizeof(in)) ||
+        var != (uint32_t)__builtin_popcountll(in.valid_bank_mask))
+        return false;
+    r->all_processors = in.set_format != TS_HV_SET_SPARSE_4K;
+    r->valid_banks = in.valid_bank_mask;
+    for (uint32_t b = 0; b < 64; b++) {
+        if ((r->valid_banks >> b & 1u) && !take(call, at, &r->banks[b], sizeof(r->banks[b])))
+            return false;
+    }
+    return true;
+}
+
+/* An empty mask names everybody, as some guests expect (kvm_hv_flush_tlb's note on WS2012). */
+static bool read_mask(const struct ts_hypercall *call, size_t *at, struct request *r)
+{
+    struct ts_hv_flush_input in;
+    if (!take(call, at, &in, sizeof(in)))
+        return false;
+    r->all_processors = (in.flags & TS_HV_FLUSH_ALL_PROCESSORS) || in.processor_mask == 0;
+    r->valid_banks = 1;
+    r->banks[0] = in.processor_mask;
+    return true;
+}
+
+/* False: invalid input. */
+static bool read_request(const struct ts_vcpu *v, const struct ts_hypercall *call,
+                         struct request *r)
+{
+    uint32_t code = ts_hv_control_code(call->number);
+    uint32_t reps = ts_hv_control_rep_count(call->number);
+    size_t at = 0;
+    *r = (struct request){0};
+    if (ts_hv_control_fast(call->number) || !call->input ||
+        ts_hv_control_rep_start(call->number) != 0 || is_list(code) != (reps != 0))
+        return false;
+    if (is_ex(code) ? !read_set(call, &at, r) : !read_mask(call, &at, r))
+        return false;
+    if (at + reps * sizeof(uint64_t) > call->input_bytes)
+        return false;
+    if (v->hyp->params.hv_flush == TS_HV_4_18 || reps > TS_ARRAY_LEN(r->entries))
+        return true;
+    r->nentries = reps;
+    return take(call, &at, r->entries, reps * sizeof(uint64_t));
+}
+
+static bool names(const struct request *r, uint32_t vp)
+{
+    return r->all_processors || (vp / 64 < 64 && (r->valid_banks >> (vp / 64) & 1u) &&
+                                 (r->banks[vp / 64] >> (vp % 64) & 1u));
+}
+
+static void flush(struct ts_vcpu *v, struct ts_hypercall *call)
+{
+    const struct ts_hypervisor_params *p = &v->hyp->params;
+    struct request r;
+    if (!read_request(v, call, &r)) {
+        call->result = ts_hv_result(TS_HV_STATUS_INVALID_HYPERCALL_INPUT, 0);
+        return;
+    }
+    TS_ASSERT(v->kicks_left == 0);
+    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
+        if (!names(&r, i))
+            continue;
+        struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
+        ts_task_work(&v->task, p->kick_cycles);
+        enqueue(v, t, r.entries, r.nentries);
+        t->hv_request = true;
+        if (t != v && t->entering)
+            kick(v, t);
+    }
+    wait_for_kicks(v, call);
+    call->result = ts_hv_result(TS_HV_STATUS_SUCCESS, ts_hv_control_rep_count(call->number));
+}
+
+static uint64_t hyperv_key(uint64_t number)
+{
+    return ts_hv_control_code(number);
+}
+
+static bool hyperv_offered(const struct ts_hypervisor_params *params)
+{
+    return params->hv_flush != TS_HV_OFF;
+}
+
+static const struct ts_hypercall_row rows[] = {
+    {TS_HVCALL_FLUSH_SPACE, "HvFlushVirtualAddressSpace", flush},
+    {TS_HVCALL_FLUSH_LIST, "HvFlushVirtualAddressList", flush},
+    {TS_HVCALL_FLUSH_SPACE_EX, "HvFlushVirtualAddressSpaceEx", flush},
+    {TS_HVCALL_FLUSH_LIST_EX, "HvFlushVirtualAddressListEx", flush},
+};
+const struct ts_hypercall_table ts_hyperv_hypercalls = {
+    rows, TS_ARRAY_LEN(rows), hyperv_key, (uint64_t)TS_HV_STATUS_INVALID_HYPERCALL_CODE,
+    hyperv_offered};

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting a machine together and taking it apart. */
+#include "models/machine/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/machine/machine_private.h"
+
+enum { EVENTS = 1 << 16 };
+
+/* --- construction, bottom up --- */
+
+static void on_interrupt_bare(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
+{
+    struct ts_machine *m = user;
+    (void)cookie;
+    ts_cpu_raise(&m->host.cpus[target], (enum ts_vector)vector);
+}
+
+static void on_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
+{
+    struct ts_machine *m = user;
+    ts_hypervisor_interrupt(&m->hypervisor, target, vector, cookie);
+}
+
+static uint64_t apply_dvm(void *user, uint32_t cpu, const struct ts_tlb_inval *inval)
+{
+    struct ts_machine *m = user;
+    return ts_mmu_invalidate(m->mmus[cpu], inval,
+                             ts_clock_cycle_at(&m->clock, ts_engine_now(m->engine)));
+}
+
+static uint64_t fetch_cached(void *user, uint32_t core, uint64_t pa)
+{
+    return ts_cache_fetch(user, core, pa);
+}
+
+/* Siblings find thread 0 of their core made: first threads come first in the order of pCPUs. */
+static enum ts_status create_mmus(struct ts_machine *m, struct ts_error *err)
+{
+    const struct ts_machine_config *c = &m->config;
+    const struct ts_topology *t = &m->topology;
+    enum ts_status s = TS_OK;
+    if (c->cache.walks)
+        s = ts_cache_create(&m->cache, t, 0, &c->cache, err);
+    m->mmus = calloc(t->ncpus, sizeof(struct ts_mmu *));
+    if (!m->mmus)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u MMUs", t->ncpus);
+    for (uint32_t i = 0; i < t->ncpus && s == TS_OK; i++) {
+        struct ts_mmu_memory memory = {fetch_cached, m->cache, t->core[i]};
+        struct ts_mmu_wiring wiring = {
+            .cpu = i,
+            .thread = t->thread[i],
+            .threads = (uint32_t)t->params.threads_per_core,
+            .first = t->thread[i] == 0 ? NULL : m->mmus[t->core[i]],
+            .memory = m->cache ? &memory : NULL,
+        };
+        TS_ASSERT(t->thread[t->core[i]] == 0 && t->core[t->core[i]] == t->core[i]);
+        s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, &wiring, err);
+    }
+    return s;
+}
+
+static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err)
+{
+    const struct ts_machine_config *c = &m->config;
+    struct ts_engine_config engine = {.queue = (enum ts_queue_kind)c->run.queue};
+    enum ts_status s = ts_engine_create(&m->engine, &engine, err);
+    if (s == TS_OK)
+        s = ts_engine_reserve(m->engine, EVENTS, err);
+    if (s == TS_OK)
+        s = ts_topology_init(&m->topology, &c->topology, err);
+    if (s != TS_OK)
+        return s;
+    ts_clock_init(&m->clock, c->topology.core_hz);
+    s = ts_interconnect_create(&m->interconnect, m->engine, &m->topology, &c->interconnect, err);
+    if (s == TS_OK)
+        s = ts_line_system_create(&m->lines, m->engine, &m->topology, m->interconnect, &c->line,
+                                  err);
+    if (s == TS_OK)
+        s = ts_interrupt_create(&m->interrupt, m->engine, &m->topology, m->interconnect,
+                                &c->interrupt,
+                                ts_machine_is_bare(c) ? on_interrupt_bare : on_interrupt, m, err);
+    if (s == TS_OK && c->topology.arch == TS_ARCH_ARM64)
+        s = ts_dvm_create(&m->dvm, m->engine, &m->topology, m->interconnect, &c->dvm, apply_dvm, m,
+                          err);
+    return s == TS_OK ? create_mmus(m, err) : s;
+}
+
+static void common_domain(struct ts_machine *m, struct ts_cpu_domain *d, const char *name,
+                          uint32_t group, const struct ts_sched_params *sched)
+{
+    d->name = name;
+    d->group = group;
+    d->engine = m->engine;
+    d->clock = &m->clock;
+    d->topology = &m->topology;
+    d->lines = m->lines;
+    d->timeline = &m->timeline;
+    d->sched_params = *sched;
+    d->sched = ts_sched_table[sched->policy];
+    d->balance = true;
+    d->stack_bytes = m->config.run.fiber_stack_bytes;
+}
+
+static uint64_t alloc_table(void *user)
+{
+    struct ts_machine *m = user;
+    return m->next_table_frame += 4096;
+}
+
+static void free_table(void *user, uint64_t address)
+{
+    (void)user;
+    (void)address;
+}
+
+/* --- VMs --- */
+
+/* What guest and host share. */
+static enum ts_status create_vm(struct ts_machine *m, uint32_t v, struct ts_error *err)
+{
+    struct ts_vm *vm = &m->vms[v];
+    const struct ts_machine_config *c = &m->config;
+    bool bare = ts_machine_is_bare(c);
+    enum ts_status s = TS_OK;
+    m->vm_list[v] = vm;
+    vm->number = v;
+    vm->bare_metal = bare;
+    vm->arch = (enum ts_arch)c->topology.arch;
+    vm->nvcpus = ts_machine_vcpus(c);
+    vm->first_vcpu = v * vm->nvcpus;
+    vm->domain = bare ? &m->host : &m->domains[v];
+    vm->intr_mode = (enum ts_intr_mode)(bare ? c->interrupt.mode : c->interrupt.guest_mode);
+    /* A vCPU's APIC ID is its number. */
+    vm->apic_ids = bare ? m->topology.apic_id : NULL;
+    vm->steal = calloc(vm->nvcpus, sizeof(*vm->steal));
+    if (!vm->steal)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u vCPUs", vm->nvcpus);
+    if (bare)
+        return TS_OK;
+    vm->vmid_base = (uint16_t)(1 + (vm->arch == TS_ARCH_X86 ? vm->first_vcpu : v));
+    if (vm->arch == TS_ARCH_X86 && c->hypervisor.tlb_tags == TS_TAGS_VPID_EPT)
+        vm->ep4ta = (uint16_t)(1 + v);
+    vm->local_tlbi_broadcasts = vm->arch == TS_ARCH_ARM64 && c->hypervisor.hcr_fb;
+    vm->pv_ipi = (enum ts_pv_ipi)c->hypervisor.pv_ipi;
+    vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
+    vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
+    if (c->hypervisor.hv_flush != TS_HV_OFF) {
+        vm->input = calloc(vm->nvcpus, sizeof(*vm->input));
+        if (!vm->input)
+            return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u input pages",
+                                vm->nvcpus);
+    }
+    struct ts_pt_frames frames = {.alloc_table = alloc_table, .free_table = free_table, .user = m};
+    s = ts_pgtable_create(&vm->stage2, TS_GRANULE_4K, (uint32_t)c->mmu.levels_stage2, &frames, err);
+    if (s != TS_OK)
+        return s;
+    common_domain(m, vm->domain, "guest", v + 1, &c->guest_sched);
+    vm->domain->owner = vm;
+    return ts_cpu_domain_init(vm->domain, vm->nvcpus, &ts_vcpu_ops, err);
+}
+
+static void destroy_vm(struct ts_vm *vm)
+{
+    if (!vm->bare_metal && vm->domain)
+        ts_cpu_domain_fini(vm->domain);
+    if (vm->stage2)
+        ts_pgtable_destroy(vm->stage2);
+    free(vm->steal);
+    free(vm->input);
+}
+
+static enum ts_status copy_mechanism_params(struct ts_machine *m, uint32_t v,
+                                            const struct ts_machine_vm *spec, struct ts_error *err)
+{
+    size_t size = spec->mechanism->params_size;
+    if (!size)
+        return TS_OK;
+    m->mechanism_params[v] = malloc(size);
+    if (!m->mechanism_params[v])
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a mechanism");
+    if (spec->mechanism_params)
+        memcpy(m->mechanism_params[v], spec->mechanism_params, size);
+    else
+        ts_param_defaults(spec->mechanism->params, m->mechanism_params[v]);
+    return TS_OK;
+}
+
+/* What is in flight when the last thread ends arrives before the books are closed. */
+static void on_guest_finished(struct ts_guest *g, void *user)
+{
+    struct ts_machine *m = user;
+    (void)g;
+    if (++m->finished == m->nguests)
+        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
+                           TS_PHASE_SAMPLE);
+}
+
+static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
+                                   const struct ts_machine_vm *spec, struct ts_error *err)
+{
+    const struct ts_machine_config *c = &m->config;
+    struct ts_guest_params params = c->guest;
+    struct ts_guest_wiring w = {
+        .vm = &m->vms[v],
+        .params = &params,
+        .interrupt_params = &c->interrupt,
+        .engine = m->engine,
+        .topology = &m->topology,
+        .lines = m->lines,
+        .interrupt = m->interrupt,
+        .dvm = m->dvm,
+        .mmus = m->mmus,
+        .timeline = &m->timeline,
+        .pt_levels = (uint32_t)c->mmu.levels,
+        .idle_wakeup_ps = c->hypervisor.wakeup_ps,
+        .os = &ts_guest_os_linux,
+        .flush = spec->mechanism,
+        .workload = spec->workload,
+        .seed = m->seed,
+        .on_finished = on_guest_finished,
+        .on_finished_user = m,
+    };
+    /* As the kernel finds the feature in the ID registers. */
+    params.ttl = c->guest.ttl && c->mmu.ttl;
+    enum ts_status s = copy_mechanism_params(m, v, spec, err);
+    w.flush_params = m->mechanism_params[v];
+    if (s == TS_OK && c->run.oracle)
+        s = ts_oracle_create(&w.oracle, err);
+    /* From here on the guest has it. */
+    m->guests[v].oracle = w.oracle;
+    return s == TS_OK ? ts_guest_init(&m->guests[v], &w, err) : s;
+}
+
+static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_vm *specs,
+                                 struct ts_error *err)
+{
+    enum ts_status s = TS_OK;
+    m->nguests = (uint32_t)m->config.run.vms;
+    m->guests = calloc(m->nguests, sizeof(*m->guests));
+    m->vms = calloc(m->nguests, sizeof(*m->vms));
+    m->vm_list = calloc(m->nguests, sizeof(struct ts_vm *));
+    m->domains = calloc(m->nguests, sizeof(*m->domains));
+    m->mechanism_params = calloc(m->nguests, sizeof(void *));
+    if (!m->guests || !m->vms || !m->vm_list || !m->domains || !m->mechanism_params)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", m->nguests);
+    for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
+        s = create_vm(m, v, err);
+        if (s == TS_OK)
+            s = create_guest(m, v, &specs[v], err);
+    }
+    return s;
+}
+
+static enum ts_status create_software(struct ts_machine *m, const struct ts_machine_vm *specs,
+                                      struct ts_error *err)
+{
+    const struct ts_machine_config *c = &m->config;
+    bool bare = ts_machine_is_bare(c);
+    common_domain(m, &m->host, "host", bare ? 1 : 0, bare ? &c->guest_sched : &c->host_sched);
+    m->host.owner = &m->hypervisor;
+    m->host.balance = bare || !c->hypervisor.pin;
+    enum ts_status s = ts_cpu_domain_init(&m->host, m->topology.ncpus,
+                                          bare ? &ts_bare_metal_cpu_ops : &ts_host_cpu_ops, err);
+    if (s == TS_OK)
+        s = create_vms(m, specs, err);
+    if (s != TS_OK || bare)
+        return s;
+    struct ts_hypervisor_wiring w = {
+        .params = &c->hypervisor,
+        .arch = (enum ts_arch)c->topology.arch,
+        .engine = m->engine,
+        .topology = &m->topology,
+        .host = &m->host,
+        .lines = m->lines,
+        .interrupt = m->interrupt,
+        .interrupt_params = &c->interrupt,
+        .dvm = m->dvm,
+        .mmus = m->mmus,
+        .vms = m->vm_list,
+        .nvms = m->nguests,
+    };
+    return ts_hypervisor_init(&m->hypervisor, &w, err);
+}
+
+static void on_drained(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, drain_event);
+    m->done = true;
+    ts_engine_stop(engine);
+}
+
+static void on_limit(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, limit_event);
+    m->timed_out = true;
+    m->done = true;
+    ts_engine_stop(engine);
+}
+
+static void on_progress(struct ts_engine *engine, struct ts_event *event)
+{
+    struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, progress_event);
+    uint64_t seen = ts_machine_operations(m);
+    if (seen == m->progress_seen && m->finished < m->nguests) {
+        m->stalled = true;
+        m->done = true;
+        ts_engine_stop(engine);
+        return;
+    }
+    m->progress_seen = seen;
+    ts_engine_schedule(engine, event, ts_engine_now(engine) + m->config.run.progress_ps,
+                       TS_PHASE_SAMPLE);
+}
+
+enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machine_config *config,
+                                 const struct ts_machine_vm *vms, uint64_t seed,
+                                 struct ts_error *err)
+{
+    enum ts_status s = TS_OK;
+    for (uint64_t v = 0; v < config->run.vms && s == TS_OK; v++)
+        s = ts_machine_check(config, vms[v].mechanism, err);
+    if (s != TS_OK)
+        return s;
+    struct ts_machine *m = calloc(1, sizeof(*m));
+    if (!m)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a machine");
+    m->config = *config;
+    m->seed = seed;
+    /* Stage-2 tables lie in host memory of their own. */
+    m->next_table_frame = UINT64_C(1) << 43;
+    ts_event_init(&m->drain_event, on_drained);
+    ts_event_init(&m->limit_event, on_limit);
+    ts_event_init(&m->progress_event, on_progress);
+    s = create_hardware(m, err);
+    if (s == TS_OK)
+        s = create_software(m, vms, err);
+    if (s != TS_OK) {
+        ts_machine_destroy(m);
+        return s;
+    }
+    *out = m;
+    return TS_OK;
+}
+
+void ts_machine_destroy(struct ts_machine *m)
+{
+    for (uint32_t v = 0; m->guests && v < m->nguests; v++) {
+        struct ts_guest *g = &m->guests[v];
+        if (g->engine)
+            ts_guest_threads_fini(g);
+    }
+    if (m->hypervisor.vcpus)
+        ts_hypervisor_fini(&m->hypervisor);
+    for (uint32_t v = 0; m->mechanism_params && v < m->nguests; v++) {
+        struct ts_guest *g = &m->guests[v];
+        if (g->engine)
+            ts_guest_fini(g);
+        if (g->oracle)
+            ts_oracle_destroy(g->oracle);
+        destroy_vm(&m->vms[v]);
+        free(m->mechanism_params[v]);
+    }
+    if (m->host.cpus)
+        ts_cpu_domain_fini(&m->host);
+    for (uint32_t i = m->topology.ncpus; m->mmus && i-- > 0;) {
+        if (m->mmus[i])
+            ts_mmu_destroy(m->mmus[i]);
+    }
+    if (m->cache)
+        ts_cache_destroy(m->cache);
+    free(m->mmus);
+    free(m->guests);
+    free(m->vms);
+    free(m->vm_list);
+    free(m->domains);
+    free(m->mechanism_params);
+    if (m->dvm)
+        ts_dvm_destroy(m->dvm);
+    if (m->interrupt)
+        ts_interrupt_destroy(m->interrupt);
+    if (m->lines)
+        ts_line_system_destroy(m->lines);
+    if (m->interconnect)
+        ts_interconnect_destroy(m->interconnect);
+    ts_topology_fini(&m->topology);
+    if (m->engine)
+        ts_engine_destroy(m->engine);
+    free(m);
+}
+
+/* --- running --- */
+
+void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user)
+{
+    m->timeline.fn = fn;
+    m->timeline.user = user;
+}
+
+void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user)
+{
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        m->guests[v].shootdown_fn = fn;
+        m->guests[v].shootdown_user = user;
+    }
+}
+
+enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err)
+{
+    bool bare = ts_machine_is_bare(&m->config);
+    enum ts_status s = ts_cpu_domain_start(&m->host, err);
+    for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
+        if (!bare)
+            s = ts_cpu_domain_start(m->guests[v].domain, err);
+    }
+    if (s != TS_OK)
+        return s;
+    if (!bare)
+        ts_hypervisor_start(&m->hypervisor);
+    for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
+        s = ts_guest_threads_start(&m->guests[v], err);
+    }
+    ts_engine_schedule(m->engine, &m->limit_event, m->config.run.limit_ps, TS_PHASE_SAMPLE);
+    if (m->config.run.progress_ps)
+        ts_engine_schedule(m->engine, &m->progress_event, m->config.run.progress_ps,
+                           TS_PHASE_SAMPLE);
+    return s;
+}
+
+struct ts_engine *ts_machine_engine(struct ts_machine *m)
+{
+    return m->engine;
+}
+
+bool ts_machine_done(const struct ts_machine *m)
+{
+    if (m->done)
+        return true;
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        if (m->guests[v].failure->status != TS_OK)
+            return true;
+    }
+    return false;
+}
+
+void ts_machine_run(struct ts_machine *m)
+{
+    while (!ts_machine_done(m) && ts_engine_next_time(m->engine) != TS_TIME_NEVER)
+        (void)ts_engine_run(m->engine, TS_TIME_NEVER - 1);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole machine: hardware, hypervisor or bare metal, guests with their workloads and mechanisms.
+ * This is what the front end and the SystemC host see of the models.
+ *
+ * Use: ts_machine_config_defaults, set parameters through ts_machine_param_tables, then
+ * ts_machine_check (user errors only), ts_machine_create, set sinks, ts_machine_start, run the
+ * engine (ts_machine_run, or by a foreign kernel until ts_machine_done), ts_machine_finish, read
+ * statistics, ts_machine_destroy. Many machines may live in one process.
+ */
+#ifndef TS_MODELS_MACHINE_H
+#define TS_MODELS_MACHINE_H
+
+#include "models/cache/cache.h"
+#include "models/flush/flush.h"
+#include "models/guest/os/thread.h"
+#include "models/hypervisor/hypervisor.h"
+#include "models/oracle/oracle.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_run_params {
+    uint64_t vms;         /* 1 on bare metal */
+    uint64_t vcpus;       /* a VM; 0: as many as pCPUs (bare metal: always) */
+    uint64_t oracle;      /* bool */
+    uint64_t queue;       /* enum ts_queue_kind */
+    uint64_t limit_ps;    /* simulated time after which the run is given up (finding) */
+    uint64_t progress_ps; /* watchdog: no operation finished for so long is a finding; 0: off */
+    uint64_t fiber_stack_bytes;
+};
+extern const struct ts_param_table ts_run_param_table; /* prefix "run" */
+
+struct ts_machine_config {
+    struct ts_topology_params topology;
+    struct ts_interconnect_params interconnect;
+    struct ts_line_params line;
+    struct ts_interrupt_params interrupt;
+    struct ts_dvm_params dvm;
+    struct ts_mmu_params mmu;
+    struct ts_cache_params cache;
+    struct ts_sched_params host_sched;
+    struct ts_sched_params guest_sched;
+    struct ts_hypervisor_params hypervisor;
+    struct ts_guest_params guest;
+    struct ts_run_params run;
+};
+
+/* One row a parameter table: where its struct lies in the configuration. */
+struct ts_machine_param_slot {
+    const struct ts_param_table *table;
+    size_t offset;
+};
+extern const struct ts_machine_param_slot ts_machine_params[];
+extern const size_t ts_machine_params_count;
+void ts_machine_config_defaults(struct ts_machine_config *config);
+
+/* Can this machine offer what the mechanism needs? TS_ERR_USER with a message that says what is
+ * missing and which parameter would give it; also checks the configuration as a whole. */
+enum ts_status ts_machine_check(const struct ts_machine_config *config,
+                                const struct ts_flush_ops *mechanism, struct ts_error *err);
+
+struct ts_machine;
+/* One VM of a machine (or its one operating system). */
+struct ts_machine_vm {
+    struct ts_workload *workload; /* owned by the caller, alive until ts_machine_destroy */
+    const struct ts_flush_ops *mechanism;
+    const void *mechanism_params; /* copied; NULL: the defaults */
+};
+
+/* vms: config->run.vms of them; mechanisms may differ. seed: of everything random. The
+ * configuration is checked against every mechanism first. */
+enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machine_config *config,
+                                 const struct ts_machine_vm *vms, uint64_t seed,
+                                 struct ts_error *err);
+void ts_machine_destroy(struct ts_machine *m);
+/* Before ts_machine_start. */
+void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user);
+void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user);
+enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err);
+struct ts_engine *ts_machine_engine(struct ts_machine *m);
+/* All guests have finished, or a failure has stopped the run. */
+bool ts_machine_done(const struct ts_machine *m);
+/* Runs to the end. One event after the machine is done the engine stops by itself. */
+void ts_machine_run(struct ts_machine *m);
+/* After the run: workload failure, time limit, watchdog, oracle, sum rules; TS_OK if all is well.
+ */
+enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err);
+
+/* Results that every run has. Times in ps. */
+struct ts_machine_result {
+    ts_time completion_ps;      /* until the last guest finished */
+    ts_time mean_completion_ps; /* over guests */
+    ts_time user_ps,
+        system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
+    ts_time steal_ps, host_ps;
+    uint64_t operations; /* workload operations done */
+    uint64_t shootdowns, ipis, vm_exits;
+    uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
+    uint64_t page_touches;
+    uint64_t events; /* engine events */
+};
+void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out);
+
+/* All statistics of all models, in a fixed order: calls fn once a table, with the sum over the
+ * instances of the model (of a mechanism: over the VMs that use it). Group names are those of the
+ * tables. */
+typedef void ts_machine_stat_fn(void *user, const struct ts_stat_table *table, const void *base);
+void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

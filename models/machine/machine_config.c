@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of a machine as a whole: tables, defaults, and what can go with what. */
+#include "models/machine/machine_private.h"
+
+#define OFF(f) offsetof(struct ts_run_params, f)
+
+static const char *const queues[] = {"wheel", "heap", NULL};
+
+static const struct ts_param run_rows[] = {
+    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, 64, NULL,
+     "virtual machines, each with its own copy of "
+     "the workload; 1 on bare metal",
+     "setting", TS_CONF_CHOICE},
+    {"vcpus", TS_PARAM_COUNT, OFF(vcpus), 4, 1, TS_CPU_MAX, NULL,
+     "vCPUs of each VM; bare metal has the machine's pCPUs instead", "setting", TS_CONF_CHOICE},
+    {"oracle", TS_PARAM_BOOL, OFF(oracle), 0, 0, 1, NULL,
+     "check every TLB hit against the page tables", "setting", TS_CONF_CHOICE},
+    {"queue", TS_PARAM_ENUM, OFF(queue), TS_QUEUE_WHEEL, 0, 1, queues,
+     "event queue implementation; results do not depend on it", "setting", TS_CONF_CHOICE},
+    {"limit", TS_PARAM_TIME, OFF(limit_ps), 1000 * TS_S, TS_US, 1000000 * TS_S, NULL,
+     "simulated time after which the run is given up (exit 4)", "setting", TS_CONF_CHOICE},
+    {"progress", TS_PARAM_TIME, OFF(progress_ps), 20 * TS_S, 0, 1000000 * TS_S, NULL,
+     "watchdog: no operation finished for so long is a finding; 0: off",
+     "as the kernel's soft lockup detector, watchdog_thresh 10 s, doubled", TS_CONF_CHOICE},
+    {"fiber_stack", TS_PARAM_BYTES, OFF(fiber_stack_bytes), 65536, 16384, 1u << 24, NULL,
+     "stack of each simulated task", "setting", TS_CONF_CHOICE},
+};
+const struct ts_param_table ts_run_param_table = {"run", run_rows, TS_ARRAY_LEN(run_rows)};
+
+#define SLOT(t, f)                                                                                 \
+    {                                                                                              \
+        &(t), offsetof(struct ts_machine_config, f)                                                \
+    }
+const struct ts_machine_param_slot ts_machine_params[] = {
+    SLOT(ts_topology_param_table, topology),
+    SLOT(ts_interconnect_param_table, interconnect),
+    SLOT(ts_line_param_table, line),
+    SLOT(ts_interrupt_param_table, interrupt),
+    SLOT(ts_dvm_param_table, dvm),
+    SLOT(ts_mmu_param_table, mmu),
+    SLOT(ts_cache_param_table, cache),
+    SLOT(ts_host_sched_param_table, host_sched),
+    SLOT(ts_guest_sched_param_table, guest_sched),
+    SLOT(ts_hypervisor_param_table, hypervisor),
+    SLOT(ts_guest_param_table, guest),
+    SLOT(ts_run_param_table, run),
+};
+const size_t ts_machine_params_count = TS_ARRAY_LEN(ts_machine_params);
+
+void ts_machine_config_defaults(struct ts_machine_config *config)
+{
+    *config = (struct ts_machine_config){0};
+    for (size_t i = 0; i < ts_machine_params_count; i++)
+        ts_param_defaults(ts_machine_params[i].table, (char *)config + ts_machine_params[i].offset);
+}
+
+uint32_t ts_machine_vcpus(const struct ts_machine_config *c)
+{
+    const struct ts_topology_params *t = &c->topology;
+    if (ts_machine_is_bare(c))
+        return (uint32_t)(t->sockets * t->cores_per_socket * t->threads_per_core);
+    return (uint32_t)c->run.vcpus;
+}
+
+static enum ts_status cannot(struct ts_error *err, const char *mechanism, const char *why)
+{
+    return ts_error_set(err, TS_ERR_USER, "mechanism '%s' cannot run here: %s", mechanism, why);
+}
+
+static enum ts_status check_needs(const struct ts_machine_config *c, const struct ts_flush_ops *m,
+                                  struct ts_error *err)
+{
+    uint32_t needs = m->needs;
+    if ((needs & TS_NEEDS_X86) && c->topology.arch != TS_ARCH_X86)
+        return cannot(err, m->name, "it is an x86 mechanism (topology.arch is arm64)");
+    if ((needs & TS_NEEDS_ARM64) && c->topology.arch != TS_ARCH_ARM64)
+        return cannot(err, m->name, "it is an arm64 mechanism (topology.arch is x86)");
+    if ((needs & TS_NEEDS_VM) && ts_machine_is_bare(c))
+        return cannot(err, m->name, "it needs a hypervisor (hypervisor.kind is none: bare metal)");
+    if ((needs & TS_NEEDS_PV_TLB_FLUSH) && !c->hypervisor.pv_tlb_flush)
+        return cannot(err, m->name, "the hypervisor does not offer hypervisor.pv_tlb_flush");
+    if ((needs & TS_NEEDS_HV_FLUSH) && c->hypervisor.hv_flush == TS_HV_OFF)
+        return cannot(err, m->name,
+                      "the hypervisor does not offer hypervisor.hv_flush (it is off)");
+    if ((needs & TS_NEEDS_TLBIRANGE) && !c->guest.tlbirange)
+        return cannot(err, m->name, "the CPUs have no FEAT_TLBIRANGE (guest.tlbirange is off)");
+    return TS_OK;
+}
+
+/* What the interrupt controllers of host and guests can address and do. */
+static enum ts_status check_interrupts(const struct ts_machine_config *c, struct ts_error *err)
+{
+    const struct ts_interrupt_params *ip = &c->interrupt;
+    struct ts_topology t;
+    uint32_t highest = 0;
+    enum ts_status s = ts_topology_init(&t, &c->topology, err);
+    if (s != TS_OK)
+        return s;
+    for (uint32_t i = 0; i < t.ncpus; i++)
+        highest = t.apic_id[i] > highest ? t.apic_id[i] : highest;
+    s = ts_interrupt_check_mode((enum ts_intr_mode)ip->mode, t.ncpus, highest, "interrupt.mode",
+                                err);
+    ts_topology_fini(&t);
+    if (s != TS_OK || ts_machine_is_bare(c))
+        return s;
+    return ts_hypervisor_check(&c->hypervisor, (enum ts_arch)c->topology.arch,
+                               (enum ts_intr_mode)ip->guest_mode, ts_machine_vcpus(c), err);
+}
+
+enum ts_status ts_machine_check(const struct ts_machine_config *config,
+                                const struct ts_flush_ops *mechanism, struct ts_error *err)
+{
+    const struct ts_topology_params *t = &config->topology;
+    bool gic = config->interrupt.mode == TS_INTR_GIC_SGI;
+    uint64_t pcpus = t->sockets * t->cores_per_socket * t->threads_per_core;
+    uint64_t vcpus = ts_machine_vcpus(config);
+    if (pcpus > TS_CPU_MAX)
+        return ts_error_set(err, TS_ERR_USER, "topology has %llu CPUs, more than %u",
+                            (unsigned long long)pcpus, TS_CPU_MAX);
+    if (ts_machine_is_bare(config) && config->run.vms != 1)
+        return ts_error_set(err, TS_ERR_USER,
+                            "run.vms is %llu, but bare metal (hypervisor.kind: none) runs one "
+                            "operating system",
+                            (unsigned long long)config->run.vms);
+    if (vcpus * vcpus * config->run.vms > (UINT64_C(1) << 24))
+        return ts_error_set(err, TS_ERR_USER,
+                            "run.vms x run.vcpus^2 call records are more than 2^24: %llu VMs of "
+                            "%llu vCPUs",
+                            (unsigned long long)config->run.vms, (unsigned long long)vcpus);
+    if (vcpus * config->run.vms > 65535)
+        return ts_error_set(err, TS_ERR_USER,
+                            "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits");
+    if (gic != (t->arch == TS_ARCH_ARM64) ||
+        (config->interrupt.guest_mode == TS_INTR_GIC_SGI) != (t->arch == TS_ARCH_ARM64))
+        return ts_error_set(err, TS_ERR_USER,
+                            "interrupt.mode and interrupt.guest_mode must be gic_sgi on arm64 and "
+                            "an x2apic mode on x86 (topology.arch)");
+    if (config->guest.nr_dyn_asids > TS_ASIDS_MAX)
+        return ts_error_set(err, TS_ERR_USER, "guest.nr_dyn_asids is more than %d", TS_ASIDS_MAX);
+    enum ts_status s = check_interrupts(config, err);
+    return s == TS_OK ? check_needs(config, mechanism, err) : s;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run has to say: verdict, figures, statistics. */
+#include <stdlib.h>
+
+#include "models/machine/machine_private.h"
+
+uint64_t ts_machine_operations(const struct ts_machine *m)
+{
+    uint64_t n = 0;
+    for (uint32_t v = 0; v < m->nguests; v++)
+        n += ts_guest_operations(&m->guests[v]);
+    return n;
+}
+
+/* --- statistics --- */
+
+static struct ts_stat_table renamed(const struct ts_stat_table *t, const char *group)
+{
+    struct ts_stat_table r = *t;
+    r.group = group;
+    return r;
+}
+
+static void visit_cpus(const struct ts_cpu_domain *d, uint32_t ndomains, const char *group,
+                       ts_machine_stat_fn *fn, void *user)
+{
+    struct ts_cpu_stats sum = {0};
+    struct ts_stat_table table = renamed(&ts_cpu_stat_table, group);
+    for (uint32_t k = 0; k < ndomains; k++) {
+        for (uint32_t i = 0; i < d[k].ncpus; i++) {
+            ts_cpu_account(&d[k].cpus[i]);
+            ts_stat_accumulate(&table, &sum, &d[k].cpus[i].stats);
+        }
+    }
+    fn(user, &table, &sum);
+}
+
+static void visit_mmus(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
+{
+    struct ts_mmu_stats sum = {0};
+    for (uint32_t i = 0; i < m->topology.ncpus; i++)
+        ts_stat_accumulate(&ts_mmu_stat_table, &sum, ts_mmu_stats(m->mmus[i]));
+    fn(user, &ts_mmu_stat_table, &sum);
+}
+
+static void visit_guests(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
+{
+    struct ts_guest_stats *sum = malloc(sizeof(*sum));
+    TS_ASSERT(sum);
+    *sum = m->guests[0].stats;
+    for (uint32_t v = 1; v < m->nguests; v++)
+        ts_stat_accumulate(&ts_guest_stat_table, sum, &m->guests[v].stats);
+    fn(user, &ts_guest_stat_table, sum);
+    free(sum);
+}
+
+/* Each mechanism once, at the first VM that uses it. */
+static void visit_mechanisms(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
+{
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        const struct ts_flush_ops *f = m->guests[v].flush;
+        bool seen = false;
+        for (uint32_t k = 0; k < v; k++)
+            seen = seen || m->guests[k].flush == f;
+        if (seen || !f->stats)
+            continue;
+        void *sum = calloc(1, f->state_size);
+        TS_ASSERT(sum);
+        for (uint32_t k = v; k < m->nguests; k++) {
+            if (m->guests[k].flush == f)
+                ts_stat_accumulate(f->stats, sum, m->guests[k].flush_state);
+        }
+        fn(user, f->stats, sum);
+        free(sum);
+    }
+}
+
+void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
+{
+    fn(user, &ts_interconnect_stat_table, ts_interconnect_stats(m->interconnect));
+    fn(user, &ts_line_stat_table, ts_line_system_stats(m->lines));
+    fn(user, &ts_interrupt_stat_table, ts_interrupt_stats(m->interrupt));
+    if (m->dvm)
+        fn(user, &ts_dvm_stat_table, ts_dvm_stats(m->dvm));
+    visit_mmus(m, fn, user);
+    if (m->cache)
+        fn(user, &ts_cache_stat_table, ts_cache_stats(m->cache));
+    visit_cpus(&m->host, 1, "pcpu", fn, user);
+    if (!ts_machine_is_bare(&m->config)) {
+        visit_cpus(m->domains, m->nguests, "vcpu", fn, user);
+        fn(user, &ts_hypervisor_stat_table, &m->hypervisor.stats);
+    }
+    visit_guests(m, fn, user);
+    visit_mechanisms(m, fn, user);
+    if (m->guests[0].oracle) {
+        struct ts_oracle_stats sum = {0};
+        for (uint32_t v = 0; v < m->nguests; v++)
+            ts_stat_accumulate(&ts_oracle_stat_table, &sum, ts_oracle_stats(m->guests[v].oracle));
+        fn(user, &ts_oracle_stat_table, &sum);
+    }
+}
+
+/* --- verdict --- */
+
+struct verdict {
+    enum ts_status status;
+    struct ts_error *err;
+};
+
+static void check_table(void *user, const struct ts_stat_table *table, const void *base)
+{
+    struct verdict *v = user;
+    if (v->status == TS_OK)
+        v->status = ts_stat_check(table, base, v->err);
+}
+
+/* Every picosecond of a CPU is in one mode. */
+static enum ts_status check_time(const struct ts_machine *m, struct ts_error *err)
+{
+    ts_time now = ts_engine_now(m->engine);
+    uint32_t ndomains = ts_machine_is_bare(&m->config) ? 0 : m->nguests;
+    for (uint32_t k = 0; k <= ndomains; k++) {
+        const struct ts_cpu_domain *d = k == ndomains ? &m->host : &m->domains[k];
+        for (uint32_t i = 0; i < d->ncpus; i++) {
+            ts_time sum = 0;
+            ts_cpu_account(&d->cpus[i]);
+            for (uint32_t mode = 0; mode < TS_MODES; mode++)
+                sum += d->cpus[i].stats.mode_ps[mode];
+            if (sum != now)
+                return ts_error_set(err, TS_ERR_FINDING,
+                                    "sum rule: the modes of CPU %u of %s add up to %llu ps of %llu",
+                                    i, d->name, (unsigned long long)sum, (unsigned long long)now);
+        }
+    }
+    return TS_OK;
+}
+
+enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
+{
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        if (m->guests[v].failure->status != TS_OK) {
+            *err = *m->guests[v].failure;
+            return err->status;
+        }
+        if (m->guests[v].oracle) {
+            enum ts_status s = ts_oracle_verdict(m->guests[v].oracle, err);
+            if (s != TS_OK)
+                return s;
+        }
+    }
+    if (m->timed_out)
+        return ts_error_set(err, TS_ERR_FINDING,
+                            "not finished after run.limit: %u of %u guests were still running",
+                            m->nguests - m->finished, m->nguests);
+    if (m->stalled || m->finished < m->nguests)
+        return ts_error_set(err, TS_ERR_FINDING,
+                            "no progress: at %llu ps no operation had finished for run.progress; "
+                            "%u of %u guests were still running",
+                            (unsigned long long)ts_engine_now(m->engine), m->nguests - m->finished,
+                            m->nguests);
+    struct verdict v = {TS_OK, err};
+    ts_machine_visit_stats(m, check_table, &v);
+    if (v.status == TS_OK)
+        v.status = ts_interconnect_check(m->interconnect, err);
+    return v.status == TS_OK ? check_time(m, err) : v.status;
+}
+
+/* --- figures --- */
+
+static void add_cpu_times(const struct ts_machine *m, struct ts_machine_result *out)
+{
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        const struct ts_cpu_domain *d = m->guests[v].domain;
+        for (uint32_t i = 0; i < d->ncpus; i++) {
+            ts_cpu_account(&d->cpus[i]);
+            const uint64_t *ps = d->cpus[i].stats.mode_ps;
+            out->user_ps += ps[TS_MODE_USER];
+            out->system_ps += ps[TS_MODE_SYSTEM] + ps[TS_MODE_SPIN] + ps[TS_MODE_IRQ];
+            out->steal_ps += ps[TS_MODE_STEAL];
+            out->host_ps += ps[TS_MODE_HOST];
+        }
+    }
+}
+
+void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out)
+{
+    struct ts_hist *latency = malloc(sizeof(*latency));
+    TS_ASSERT(latency);
+    ts_hist_init(latency);
+    *out = (struct ts_machine_result){0};
+    ts_time sum = 0;
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        const struct ts_guest *g = &m->guests[v];
+        sum += g->finished_at;
+        if (g->finished_at > out->completion_ps)
+            out->completion_ps = g->finished_at;
+        ts_hist_merge(latency, &g->stats.shootdown_ps);
+        out->shootdowns += g->stats.shootdowns;
+        out->ipis += g->stats.ipis;
+        out->page_touches += g->stats.touches;
+    }
+    out->mean_completion_ps = sum / m->nguests;
+    add_cpu_times(m, out);
+    out->operations = ts_machine_operations(m);
+    out->vm_exits = m->hypervisor.stats.exits;
+    out->shootdown_p50_ps = ts_hist_quantile(latency, 500);
+    out->shootdown_p99_ps = ts_hist_quantile(latency, 990);
+    out->shootdown_max_ps = latency->count ? latency->max : 0;
+    out->shootdown_mean_ps = latency->count ? latency->sum / latency->count : 0;
+    out->events = ts_engine_events_run(m->engine);
+    free(latency);
+}
