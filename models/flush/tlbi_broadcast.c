@@ -4,29 +4,36 @@
 #include "models/flush/flush.h"
 #include "models/guest/coherence/arm64.h"
 
+static void flush_pages(struct ts_task *self, const struct ts_guest *g,
+                        const struct ts_flush_info *info, const struct ts_arm64_range *r)
+{
+    uint64_t step = UINT64_C(1) << info->stride_shift;
+    for (uint64_t va = r->start; va < r->end; va += step) {
+        struct ts_tlb_inval one =
+            ts_inval_tlbi_vae1(ts_arm64_vmid(g), info->mm->asid, va, r->last_level, 0);
+        if (r->ttl != 0)
+            one = ts_inval_with_hint(one, 1 + TS_GRANULE_4K, r->ttl);
+        ts_arm64_tlbi(self, &one);
+    }
+}
+
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    uint16_t vmid = ts_arm64_vmid(g);
-    uint16_t asid = info->mm->asid;
     ts_time mark = record->started;
+    struct ts_arm64_range r = {0};
+    bool all = info->end == UINT64_MAX;
     (void)mask; /* hardware reaches every CPU */
 
     ts_task_work(self, g->params.dsb_ishst_cycles);
-    if (info->end == UINT64_MAX ||
-        (info->end - info->start) >> info->stride_shift >= g->params.max_dvm_ops) {
-        struct ts_tlb_inval all = ts_inval_tlbi_aside1(vmid, asid);
-        ts_arm64_tlbi(self, &all);
+    if (!all)
+        r = ts_arm64_range_of(g, info);
+    if (all || (r.end - r.start) >> info->stride_shift >= g->params.max_dvm_ops) {
+        struct ts_tlb_inval inval = ts_inval_tlbi_aside1(ts_arm64_vmid(g), info->mm->asid);
+        ts_arm64_tlbi(self, &inval);
     } else {
-        uint64_t step = UINT64_C(1) << info->stride_shift;
-        uint8_t ttl = (uint8_t)(g->params.ttl ? 1 + (info->stride_shift - 12) / 9 : 0);
-        for (uint64_t va = info->start; va < info->end; va += step) {
-            struct ts_tlb_inval one = ts_inval_tlbi_vae1(vmid, asid, va, !info->freed_tables, 0);
-            if (ttl != 0)
-                one = ts_inval_with_hint(one, 1 + TS_GRANULE_4K, ttl);
-            ts_arm64_tlbi(self, &one);
-        }
+        flush_pages(self, g, info, &r);
     }
     ts_path_add(self, record, TS_PATH_SEND, &mark);
     ts_arm64_dsb_ish(self);

@@ -4,39 +4,52 @@
 #include "models/guest/coherence/arm64.h"
 #include "models/tlb/range.h"
 
-enum { RANGE_OPS_MAX = 8 };
+enum { OPS_AT_ONCE = 8 };
 
-static void range_ops(struct ts_task *self, struct ts_guest *g, struct ts_flush_info *info)
+static void issue(struct ts_task *self, struct ts_guest *g, const struct ts_flush_info *info,
+                  const struct ts_arm64_range *r, const struct ts_range_op *op)
 {
-    struct ts_range_op ops[RANGE_OPS_MAX];
     uint16_t vmid = ts_arm64_vmid(g);
     uint16_t asid = info->mm->asid;
-    bool last_level = !info->freed_tables;
-    bool fault = false;
-    uint32_t n = ts_range_split((enum ts_range_split)g->params.range_split, info->start,
-                                (info->end - info->start) >> 12, ops, RANGE_OPS_MAX, &fault);
-    for (uint32_t i = 0; i < n; i++) {
-        struct ts_tlb_inval inval =
-            ops[i].range
-                ? ts_inval_tlbi_rvae1(vmid, asid, ops[i].start, ops[i].pages << 12, last_level)
-                : ts_inval_tlbi_vae1(vmid, asid, ops[i].start, last_level, 0);
-        ts_arm64_tlbi(self, &inval);
-        if (ops[i].range) {
-            g->stats.tlbi_range_ops++;
-            g->stats.tlbi_range_pages += ops[i].pages;
-        }
+    struct ts_tlb_inval inval =
+        op->range ? ts_inval_tlbi_rvae1(vmid, asid, op->start, op->pages << 12, r->last_level)
+                  : ts_inval_tlbi_vae1(vmid, asid, op->start, r->last_level, 0);
+    ts_arm64_tlbi(self, &inval);
+    if (op->range) {
+        g->stats.tlbi_range_ops++;
+        g->stats.tlbi_range_pages += op->pages;
     }
 }
 
-/* Linux up to 6.8 flushes all from 2^21 pages on, since 6.9 beyond them (arm.md 2.2): the splitter
- * of each generation gets what it can say, but for KVM's, which asked the old one for 2^21. */
-static bool too_many(const struct ts_guest *g, const struct ts_flush_info *info)
+/* The splitter by pages stops when its output is full and is asked again behind it; those by range
+ * never fill it. */
+static void range_ops(struct ts_task *self, struct ts_guest *g, const struct ts_flush_info *info,
+                      const struct ts_arm64_range *r)
 {
-    uint64_t pages;
+    enum ts_range_split split = (enum ts_range_split)g->params.range_split;
+    uint64_t start = r->start, left = r->pages;
+    struct ts_range_op ops[OPS_AT_ONCE];
+    bool fault = false;
+    uint32_t n;
 
-    if (info->end == UINT64_MAX)
-        return true;
-    pages = (info->end - info->start) >> 12;
+    do {
+        n = ts_range_split(split, start, left, ops, OPS_AT_ONCE, &fault);
+        for (uint32_t i = 0; i < n; i++)
+            issue(self, g, info, r, &ops[i]);
+        if (split != TS_RANGE_SPLIT_PAGES)
+            return;
+        start += (uint64_t)n << 12;
+        left -= n;
+    } while (left > 0);
+}
+
+/* Linux up to 6.8 flushes all from 2^21 pages on, since 6.9 beyond them (arm.md 2.2): the splitter
+ * of each generation gets what it can say, but for KVM's, which asked the old one for 2^21. Without
+ * FEAT_TLBIRANGE the limit is MAX_DVM_OPS operations. */
+static bool too_many(const struct ts_guest *g, uint64_t pages)
+{
+    if (g->params.range_split == TS_RANGE_SPLIT_PAGES)
+        return pages >= g->params.max_dvm_ops;
     return g->params.range_split == TS_RANGE_SPLIT_LEGACY ? pages >= TS_RANGE_MAX_PAGES
                                                           : pages > TS_RANGE_MAX_PAGES;
 }
@@ -46,14 +59,18 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     ts_time mark = record->started;
+    struct ts_arm64_range r = {0};
+    bool all = info->end == UINT64_MAX;
     (void)mask; /* hardware reaches every CPU */
 
     ts_task_work(self, g->params.dsb_ishst_cycles);
-    if (too_many(g, info)) {
-        struct ts_tlb_inval all = ts_inval_tlbi_aside1(ts_arm64_vmid(g), info->mm->asid);
-        ts_arm64_tlbi(self, &all);
+    if (!all)
+        r = ts_arm64_range_of(g, info);
+    if (all || too_many(g, r.pages)) {
+        struct ts_tlb_inval inval = ts_inval_tlbi_aside1(ts_arm64_vmid(g), info->mm->asid);
+        ts_arm64_tlbi(self, &inval);
     } else {
-        range_ops(self, g, info);
+        range_ops(self, g, info, &r);
     }
     ts_path_add(self, record, TS_PATH_SEND, &mark);
     ts_arm64_dsb_ish(self);

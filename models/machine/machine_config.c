@@ -122,11 +122,6 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
                             "run.vms is %llu, but bare metal (hypervisor.kind: none) runs one "
                             "operating system",
                             (unsigned long long)config->run.vms);
-    if (vcpus * vcpus * config->run.vms > (UINT64_C(1) << 24))
-        return ts_error_set(err, TS_ERR_USER,
-                            "run.vms x run.vcpus^2 call records are more than 2^24: %llu VMs of "
-                            "%llu vCPUs",
-                            (unsigned long long)config->run.vms, (unsigned long long)vcpus);
     if (vcpus * config->run.vms > 65535)
         return ts_error_set(err, TS_ERR_USER,
                             "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits");

@@ -14,6 +14,21 @@ uint16_t ts_arm64_vmid(const struct ts_guest *g)
     return ts_vm_vmid(g->vm, 0);
 }
 
+struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct ts_flush_info *info)
+{
+    uint64_t stride = UINT64_C(1) << info->stride_shift;
+    struct ts_arm64_range r = {
+        .start = info->start & ~(stride - 1),
+        .end = (info->end + stride - 1) & ~(stride - 1),
+        .last_level = !info->freed_tables,
+    };
+    TS_ASSERT(info->end != UINT64_MAX && info->start < info->end);
+    r.pages = (r.end - r.start) >> 12;
+    if (g->params.ttl && !info->freed_tables)
+        r.ttl = (uint8_t)(1 + (info->stride_shift - 12) / 9);
+    return r;
+}
+
 void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;

@@ -14,6 +14,16 @@ extern "C" {
 void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
 /* DSB ISH with its wait; once more under the repeat-TLBI workaround. */
 void ts_arm64_dsb_ish(struct ts_task *self);
+/* What __flush_tlb_range makes of info: whole strides around it (up to 6.17; asm/tlbflush.h). */
+struct ts_arm64_range {
+    uint64_t start, end;
+    uint64_t pages;  /* of 4K */
+    uint8_t ttl;     /* level hint + 1 as in inval.h; 0: none, as whenever tables go
+                        (tlb_get_level, asm/tlb.h) */
+    bool last_level; /* walk caches may keep what they have */
+};
+/* info->end is not UINT64_MAX. */
+struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct ts_flush_info *info);
 uint16_t ts_arm64_vmid(const struct ts_guest *g);
 
 #ifdef __cplusplus

@@ -54,6 +54,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
             return;
         need_flush = true;
     } else {
+        ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
         gc->switching = true;
         if (gc->loaded_mm != init) {
             ts_task_line(self, &gc->loaded_mm->mask_line, TS_LINE_RMW);
@@ -75,6 +76,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
         gc->ctxs[asid].tlb_gen = next_gen;
     }
     load_cr3(self, gc, asid, need_flush);
+    ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
     gc->loaded_mm = next;
     gc->switching = false;
 }

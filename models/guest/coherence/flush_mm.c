@@ -59,6 +59,7 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
         if (local)
             s->nr_tlb_local_flush_all++;
     }
+    ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
     ctx->tlb_gen = mm_gen;
 }
 
@@ -69,13 +70,19 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
     const struct ts_guest *g = gc->guest;
     const struct ts_guest_params *p = &g->params;
     uint16_t vmid = ts_arm64_vmid(g);
-    bool all = info->end == UINT64_MAX || info_strides(info) >= p->max_dvm_ops;
-    uint64_t n = all ? 1 : info_strides(info);
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t va = info->start + (i << info->stride_shift);
+    struct ts_arm64_range r = {0};
+    bool all = info->end == UINT64_MAX;
+    uint64_t n = 1;
+    if (!all) {
+        r = ts_arm64_range_of(g, info);
+        n = (r.end - r.start) >> info->stride_shift;
+        all = n >= p->max_dvm_ops;
+    }
+    for (uint64_t i = 0; i < (all ? 1 : n); i++) {
+        uint64_t va = r.start + (i << info->stride_shift);
         struct ts_tlb_inval inval =
             all ? ts_inval_tlbi_aside1(vmid, info->mm->asid)
-                : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, !info->freed_tables, 0);
+                : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, r.last_level, 0);
         if (g->vm->local_tlbi_broadcasts) {
             ts_arm64_tlbi(self, &inval);
         } else {
@@ -144,11 +151,19 @@ static void call_flush_local(struct ts_task *self, void *arg)
 
 /* --- the initiator's side --- */
 
-bool ts_flush_should(struct ts_guest_cpu *cpu, void *arg)
+bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *arg)
 {
+    const struct ts_guest *g = cpu->guest;
     const struct ts_flush_info *info = arg;
-    (void)info;
-    return !cpu->is_lazy;
+    const struct ts_mm *loaded;
+    if (g->params.should_flush_mm)
+        ts_task_line(self, &cpu->state_line, TS_LINE_READ);
+    loaded = cpu->switching ? NULL : cpu->loaded_mm;
+    ts_task_line(self, &cpu->lazy_line, TS_LINE_READ);
+    if (cpu->is_lazy)
+        return false;
+    /* Whoever is switching may hold translations of either. */
+    return !g->params.should_flush_mm || !info->mm || !loaded || loaded == info->mm;
 }
 
 static bool is_concurrent(const struct ts_guest *g)

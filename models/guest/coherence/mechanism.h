@@ -69,9 +69,9 @@ struct ts_flush_ops {
     bool (*frame_release)(struct ts_guest *g, uint64_t frame);
 };
 
-/* Targets other than self by the rules of flush_tlb_multi: mm_cpumask without lazy CPUs unless
- * tables are freed. info: struct ts_flush_info. */
-bool ts_flush_should(struct ts_guest_cpu *cpu, void *info);
+/* should_flush_tlb (6.1: tlb_is_not_lazy): is cpu to be told of a flush that frees no tables? Reads
+ * the lines that the kernel reads. info: struct ts_flush_info. */
+bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *info);
 /* native_flush_tlb_multi over mask (which may hold self): IPIs, the local flush at the same time or
  * before, as the order says; wait. */
 void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *mask,

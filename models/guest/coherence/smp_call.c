@@ -10,50 +10,65 @@ struct call {
     struct ts_task *self;
     struct ts_guest_cpu *gc;
     struct ts_guest *g;
-    uint32_t ntargets; /* csds enqueued */
+    struct ts_csd *csds, **tail; /* enqueued, by ascending target */
+    uint32_t ntargets;
     uint32_t nipi;
 };
 
+static struct ts_csd *get_csd(struct call *c, uint32_t target)
+{
+    struct ts_csd *csd = ts_csd_get(c->g->csds, c->gc->id, target);
+    struct ts_error err;
+
+    if (csd)
+        return csd;
+    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
+                       c->g->ncpus);
+    ts_guest_report(c->g, &err);
+    for (;;)
+        ts_task_stall(c->self); /* the run has been stopped */
+}
+
 static void enqueue(struct call *c, struct ts_guest_cpu *target, ts_call_fn *fn, void *arg)
 {
-    struct ts_csd *csd = &c->gc->csds[target->id];
-    TS_ASSERT(!csd->locked);
-    ts_task_line(c->self, &csd->line, TS_LINE_WRITE);
+    struct ts_csd *csd = get_csd(c, target->id);
+    TS_ASSERT(!csd->locked && target != c->gc);
+    csd->locked = true;
+    ts_task_line(c->self, csd->line, TS_LINE_WRITE);
     csd->fn = fn;
     csd->arg = arg;
-    csd->locked = true;
-    csd->sync = true;
     csd->waiter = NULL;
     ts_task_line(c->self, &target->queue_line, TS_LINE_RMW);
-    bool was_empty = target->queue == NULL;
+    csd->first = target->queue == NULL;
     csd->next = target->queue;
     target->queue = csd;
     /* Until the IPI leaves, a handler that is already on its way may take it. */
+    csd->entered = 0;
     csd->sent = ts_task_now(c->self);
     csd->not_running_mark = ts_vcpu_not_running_ps(target->cpu);
     csd->host_mark = ts_vcpu_host_ps(target->cpu);
     csd->initiator = c->gc->cpu;
     csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
-    ts_cpumask_set(&c->gc->scratch, target->id);
+    csd->call_next = NULL;
+    *c->tail = csd;
+    c->tail = &csd->call_next;
     c->ntargets++;
     csd->flow = ((uint64_t)c->g->number << 48) + c->g->stats.csd_queued++;
     ts_timeline_emit(c->g->timeline, csd->sent, TS_TL_FLOW, c->g->domain->group, c->gc->id, "call",
                      csd->flow);
-    if (was_empty) {
-        ts_cpumask_set(&c->gc->ipi_mask, target->id);
+    if (csd->first)
         c->nipi++;
-    } else {
+    else
         c->g->stats.csd_piggyback++;
-    }
 }
 
 static void send_ipis(struct call *c)
 {
     struct ts_guest_cpu *gc = c->gc;
     uint32_t n = 0;
-    TS_CPUMASK_FOR_EACH(cpu, &gc->ipi_mask)
-    {
-        gc->ids[n++] = cpu;
+    for (const struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
+        if (csd->first)
+            gc->ids[n++] = csd->target;
     }
     /* send_call_function_single_ipi: a single target that polls in its idle loop finds the queue by
      * itself. It is charged as an interrupt's handler all the same. */
@@ -74,11 +89,11 @@ static bool csd_unlocked(void *arg)
 /* csd_lock_wait: spins with interrupts on, so mutual shootdowns do not deadlock. */
 static void wait_for(struct ts_task *self, struct ts_csd *csd)
 {
-    ts_task_line(self, &csd->line, TS_LINE_READ);
+    ts_task_line(self, csd->line, TS_LINE_READ);
     if (!csd->locked)
         return;
     csd->waiter = self;
-    ts_task_spin(self, csd_unlocked, csd, &csd->line);
+    ts_task_spin(self, csd_unlocked, csd, csd->line);
     csd->waiter = NULL;
 }
 
@@ -102,12 +117,10 @@ static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time st
     ts_time now = ts_task_now(c->self);
     ts_time off_now = ts_vcpu_not_running_ps(c->gc->cpu);
     const struct ts_csd *last = NULL;
-    TS_CPUMASK_FOR_EACH(cpu, &c->gc->scratch)
-    {
-        const struct ts_csd *csd = &c->gc->csds[cpu];
+    for (const struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
         if (!last || csd->released > last->released) {
             last = csd;
-            r->last_target = cpu;
+            r->last_target = csd->target;
         }
     }
     ts_time left = now - started;
@@ -140,11 +153,9 @@ static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time st
 static void stamp_sent(struct call *c)
 {
     ts_time now = ts_task_now(c->self);
-    TS_CPUMASK_FOR_EACH(cpu, &c->gc->ipi_mask)
-    {
-        struct ts_csd *csd = &c->gc->csds[cpu];
-        struct ts_cpu *t = c->g->cpus[cpu].cpu;
-        if (!csd->locked || csd->entered > csd->sent)
+    for (struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
+        const struct ts_cpu *t = c->g->cpus[csd->target].cpu;
+        if (!csd->first || !csd->locked || csd->entered > csd->sent)
             continue;
         csd->sent = now;
         csd->not_running_mark = ts_vcpu_not_running_ps(t);
@@ -153,17 +164,16 @@ static void stamp_sent(struct call *c)
     }
 }
 
-void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
-                      bool (*cond)(struct ts_guest_cpu *cpu, void *arg), ts_call_fn *fn, void *arg,
-                      ts_call_fn *local_fn, struct ts_shootdown_record *record)
+void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_call_cond *cond,
+                      ts_call_fn *fn, void *arg, ts_call_fn *local_fn,
+                      struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct call c = {.self = self, .gc = gc, .g = gc->guest};
+    c.tail = &c.csds;
     ts_time started = ts_task_now(self);
     ts_time off_mark = ts_vcpu_not_running_ps(gc->cpu);
     TS_ASSERT(gc->cpu->preempt_off);
-    ts_cpumask_clear_all(&gc->scratch);
-    ts_cpumask_clear_all(&gc->ipi_mask);
     ts_task_work(self, c.g->params.smp_call_setup_cycles);
     TS_CPUMASK_FOR_EACH(cpu, mask)
     {
@@ -171,12 +181,9 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
         if (cpu == gc->id)
             continue;
         ts_task_work(self, c.g->params.smp_call_target_cycles);
-        if (cond) {
-            ts_task_line(self, &target->lazy_line, TS_LINE_READ);
-            if (!cond(target, arg)) {
-                c.g->stats.targets_lazy_skipped++;
-                continue;
-            }
+        if (cond && !cond(self, target, arg)) {
+            c.g->stats.targets_lazy_skipped++;
+            continue;
         }
         enqueue(&c, target, fn, arg);
     }
@@ -190,12 +197,14 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
     if (local_fn)
         local_fn(self, arg);
     ts_time local_end = ts_task_now(self);
-    TS_CPUMASK_FOR_EACH(cpu, &gc->scratch)
-    {
-        wait_for(self, &gc->csds[cpu]);
-    }
+    for (struct ts_csd *csd = c.csds; csd; csd = csd->call_next)
+        wait_for(self, csd);
     if (record)
         trace_path(&c, record, started, off_mark, local_start, local_end);
+    for (struct ts_csd *csd = c.csds, *next; csd; csd = next) {
+        next = csd->call_next;
+        ts_csd_put(c.g->csds, csd);
+    }
 }
 
 /* flush_smp_call_function_queue: oldest first; the release of the csd is the acknowledgement. */
@@ -219,7 +228,7 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
     while (list) {
         struct ts_csd *csd = list;
         list = csd->next;
-        ts_task_line(self, &csd->line, TS_LINE_READ);
+        ts_task_line(self, csd->line, TS_LINE_READ);
         ts_task_work(self, p->smp_call_handler_cycles);
         csd->raised = raised;
         /* Queued while the handler was already running: nothing was waited for. */
@@ -232,7 +241,7 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
         csd->fn(self, csd->arg);
         csd->finished = ts_task_now(self);
         csd->initiator_done = ts_vcpu_not_running_ps(csd->initiator);
-        ts_task_line(self, &csd->line, TS_LINE_WRITE);
+        ts_task_line(self, csd->line, TS_LINE_WRITE);
         csd->released = ts_task_now(self);
         csd->locked = false;
         if (csd->waiter)

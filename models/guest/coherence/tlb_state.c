@@ -46,11 +46,11 @@ static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *
     gc->cpu = &g->domain->cpus[i];
     gc->cpu->user = gc;
     gc->loaded_mm = g->init_mm;
-    gc->csds = calloc(g->ncpus, sizeof(*gc->csds));
     gc->ids = calloc(g->ncpus, sizeof(*gc->ids));
-    if (!gc->csds || !gc->ids)
+    if (!gc->ids)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", g->ncpus);
     ts_guest_line_init(g, &gc->private_line, i);
+    ts_guest_line_init(g, &gc->state_line, i);
     ts_guest_line_init(g, &gc->lazy_line, i);
     ts_guest_line_init(g, &gc->queue_line, i);
     ts_guest_line_init(g, &g->vm->steal[i].line, i);
@@ -59,8 +59,6 @@ static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *
     ts_line_init(g->lines, &gc->resched_line,
                  ((uint64_t)(g->number + 1) << 40) + (UINT64_C(1) << 39) + i,
                  g->topology->core[i % g->topology->ncpus]);
-    for (uint32_t t = 0; t < g->ncpus; t++)
-        ts_guest_line_init(g, &gc->csds[t].line, i);
     ts_cpumask_init(&gc->scratch, g->ncpus);
     ts_cpumask_init(&gc->ipi_mask, g->ncpus);
     ts_cpumask_init(&gc->flush_mask, g->ncpus);
@@ -101,6 +99,8 @@ enum ts_status ts_guest_cpus_init(struct ts_guest *g, struct ts_error *err)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", g->ncpus);
     for (uint32_t i = 0; i < g->ncpus && s == TS_OK; i++)
         s = init_cpu(g, i, err);
+    if (s == TS_OK)
+        s = ts_csd_pool_create(&g->csds, g, err);
     return s == TS_OK ? init_mechanism(g, err) : s;
 }
 
@@ -110,9 +110,9 @@ void ts_guest_cpus_fini(struct ts_guest *g)
         g->flush->fini(g);
     free(g->flush_state);
     for (uint32_t i = 0; g->cpus && i < g->ncpus; i++) {
-        free(g->cpus[i].csds);
         free(g->cpus[i].ids);
     }
+    ts_csd_pool_destroy(g->csds);
     free(g->cpus);
     free(g->init_mm);
     g->cpus = NULL;

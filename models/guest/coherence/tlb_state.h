@@ -37,13 +37,13 @@ struct ts_guest_cpu {
     uint32_t loaded_asid;
     uint32_t next_asid;
     struct ts_tlb_context ctxs[TS_ASIDS_MAX];
-    struct ts_line private_line;
+    struct ts_line state_line;   /* cpu_tlbstate; shooters may read loaded_mm there */
+    struct ts_line private_line; /* of the code that executes: a queued lock's node */
     bool is_lazy;
     struct ts_line lazy_line; /* shared line read by shooters */
     struct ts_flush_info info;
     struct ts_shootdown_record record;
     /* call function */
-    struct ts_csd *csds;  /* [ncpus], one a target */
     struct ts_csd *queue; /* call_single_queue, newest first */
     struct ts_line queue_line;
     struct ts_line resched_line; /* thread_info.flags of the idle task */

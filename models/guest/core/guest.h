@@ -25,6 +25,7 @@ extern "C" {
 
 struct ts_guest;
 struct ts_guest_cpu;
+struct ts_csd_pool;
 struct ts_mm;
 struct ts_flush_ops;
 struct ts_guest_os;
@@ -38,6 +39,7 @@ struct ts_guest_params {
     uint64_t flush_ceiling;      /* tlb_single_page_flush_ceiling, strides */
     uint64_t lazy_tlb;           /* bool */
     uint64_t flush_concurrent;   /* bool: local and remote flush at the same time */
+    uint64_t should_flush_mm;    /* bool: should_flush_tlb looks at what the CPU has loaded */
     uint64_t idle_polling;       /* bool: bare-metal x86 idles in MWAIT and watches need_resched */
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
@@ -195,6 +197,7 @@ struct ts_guest {
     uint64_t nfree_frames, free_frames_room;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
+    struct ts_csd_pool *csds;
     struct ts_mm *init_mm;
     uint64_t last_ctx_id;
     const struct ts_flush_ops *flush;

@@ -45,6 +45,13 @@ static const struct ts_param param_rows[] = {
          "Linux 5.13 and later, arch/x86/mm/tlb.c flush_tlb_mm_range, kernel/smp.c "
          "on_each_cpu_cond_mask; up to 5.12 flush_tlb_others came after the local flush",
          V),
+    BOOL(
+        "should_flush_mm", should_flush_mm, 1,
+        "x86: an initiator leaves out CPUs that have loaded another address space by now, for "
+        "which it reads their cpu_tlbstate; before, only lazy ones, by cpu_tlbstate_shared",
+        "Linux 6.12.117 arch/x86/mm/tlb.c should_flush_tlb (merged in 6.14, in the stable series); "
+        "6.1 tlb_is_not_lazy",
+        V),
     BOOL("idle_polling", idle_polling, 1,
          "x86 on bare metal: the idle loop watches its flags in MWAIT, so that a single target "
          "needs "
