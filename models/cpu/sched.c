@@ -7,7 +7,7 @@
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e)
 {
-    TS_ASSERT(!e->queued);
+    TS_ASSERT(!e->queued && (!pos || pos->queued));
     e->next = pos;
     e->prev = pos ? pos->prev : rq->tail;
     if (e->prev)
@@ -37,6 +37,33 @@ void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e)
     e->prev = NULL;
     e->queued = false;
     rq->nr--;
+    ts_rq_clear_marks(rq, e);
+}
+
+void ts_rq_clear_marks(struct ts_runqueue *rq, const struct ts_sched_entity *e)
+{
+    if (rq->next == e)
+        rq->next = NULL;
+    if (rq->last == e)
+        rq->last = NULL;
+    if (rq->skip == e)
+        rq->skip = NULL;
+}
+
+void ts_rq_set_next(struct ts_runqueue *rq, struct ts_sched_entity *e)
+{
+    TS_ASSERT(e->queued);
+    rq->next = e;
+}
+
+void ts_rq_shift(const struct ts_runqueue *from, const struct ts_runqueue *to,
+                 struct ts_sched_entity *e)
+{
+    uint64_t shift = to->min_vruntime - from->min_vruntime;
+
+    TS_ASSERT(!e->queued);
+    e->vruntime += shift;
+    e->deadline += shift;
 }
 
 const struct ts_sched_ops *ts_sched_find(const char *name)
