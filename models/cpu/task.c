@@ -291,6 +291,8 @@ void ts_task_block(struct ts_task *self)
         self->wake_pending = false;
         return;
     }
+    /* dequeue_entity charges whoever leaves (update_curr). */
+    charge_current(self->cpu);
     self->state = TS_TASK_BLOCKED;
     ts_task_schedule(self);
     self->wake_pending = false;
@@ -369,6 +371,7 @@ void ts_task_cond_resched(struct ts_task *self)
 
 void ts_task_exit(struct ts_task *self)
 {
+    charge_current(self->cpu);
     self->state = TS_TASK_DEAD;
     ts_task_schedule(self);
     ts_bug(__FILE__, __LINE__, "a dead task was scheduled");

@@ -443,6 +443,25 @@ TEST(CpuTiming, TimeWithInterruptsOffIsCountedOnce)
     EXPECT_EQ(off, rig.cycles(3000 + 300)); /* a handler runs with interrupts off */
 }
 
+/* Whoever blocks or ends has used the CPU up to then: no tick is needed to see it. */
+TEST(CpuTiming, WhoeverBlocksIsCharged)
+{
+    CpuRig rig(1);
+    ts_task *t = rig.spawn(0, [](ts_task *self) {
+        ts_task_work(self, 1000);
+        ts_task_sleep(self, TS_US);
+        ts_task_work(self, 3000);
+    });
+    /* The switch to it is on its account (rq_clock goes on during a switch). */
+    uint64_t to_it = first_cycle(rig);
+    rig.run(rig.cycles(to_it + 1000) + TS_NS);
+    EXPECT_EQ(t->state, TS_TASK_BLOCKED);
+    EXPECT_EQ(t->se.sum_exec_ps, rig.cycles(to_it + 1000));
+    rig.run();
+    EXPECT_EQ(t->state, TS_TASK_DEAD);
+    EXPECT_EQ(t->se.sum_exec_ps, rig.cycles(2 * to_it + 4000));
+}
+
 /* --- where a task runs --- */
 
 namespace
