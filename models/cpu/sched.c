@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "models/cpu/sched_table.h"
+
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e)
 {
@@ -77,19 +79,15 @@ const struct ts_sched_ops *ts_sched_find(const char *name)
 
 /* --- parameters --- */
 
-/* In the order of ts_sched_table, which is sorted by name. */
-static const char *const policy_names[] = {"cfs", "eevdf", "rr", NULL};
-enum { POLICY_EEVDF = 1, POLICY_LAST = 2 };
-
 /* The rows that host and guest share; the two differ in what a switch costs. */
 #define SCHED_ROWS(switch_default, switch_help, switch_source)                                     \
     {"policy",                                                                                     \
      TS_PARAM_ENUM,                                                                                \
      offsetof(struct ts_sched_params, policy),                                                     \
-     POLICY_EEVDF,                                                                                 \
+     TS_SCHED_TABLE_EEVDF,                                                                         \
      0,                                                                                            \
-     POLICY_LAST,                                                                                  \
-     policy_names,                                                                                 \
+     TS_SCHED_TABLE_LAST,                                                                          \
+     ts_sched_table_names,                                                                         \
      "scheduling policy",                                                                          \
      "Linux 6.6 replaced CFS by EEVDF; KVM PV TLB flush was measured under CFS (4.15)",            \
      TS_CONF_CHOICE},                                                                              \

@@ -34,7 +34,7 @@ struct ts_sched_entity {
 };
 
 struct ts_sched_params {
-    uint64_t policy;     /* index into ts_sched_table */
+    uint64_t policy;     /* index into ts_sched_table, by name in a configuration */
     uint64_t tick_ps;    /* preemption is decided at ticks (HZ) */
     uint64_t latency_ps; /* cfs: sched_latency after scaling by CPUs */
     uint64_t min_granularity_ps;
