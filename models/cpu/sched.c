@@ -2,9 +2,11 @@
 /* Run-queue lists, and the parameters of the host's and the guest's scheduler. */
 #include "models/cpu/sched.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "models/cpu/sched_table.h"
+#include "sim/clock.h"
 
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e)
@@ -75,6 +77,38 @@ const struct ts_sched_ops *ts_sched_find(const char *name)
             return ts_sched_table[i];
     }
     return NULL;
+}
+
+/* --- what ticks leave for work --- */
+
+enum { PPM = 1000000 };
+
+enum ts_status ts_sched_check(const struct ts_sched_params *params,
+                              const struct ts_param_table *table, uint64_t core_hz,
+                              struct ts_tick_cost cost, uint64_t *taken_ppm, struct ts_error *err)
+{
+    struct ts_clock clock;
+    char tick[32], hz[32];
+
+    if (params->policy >= ts_sched_table_count)
+        return ts_error_set(err, TS_ERR_USER, "%s.policy: there is no policy %llu", table->prefix,
+                            (unsigned long long)params->policy);
+    ts_clock_init(&clock, core_hz);
+    uint64_t quantum = ts_sched_table[params->policy]->quantum(params);
+    uint64_t ticks = quantum > params->tick_ps ? (quantum + params->tick_ps - 1) / params->tick_ps
+                                               : 1; /* from one preemption to the next */
+    uint64_t taken =
+        ts_clock_cycle_time(&clock, cost.tick_cycles) +
+        ts_clock_cycle_time(&clock, cost.switch_cycles + params->switch_cycles) / ticks;
+    *taken_ppm += taken * PPM / params->tick_ps;
+    if (*taken_ppm < PPM)
+        return TS_OK;
+    ts_param_format(ts_param_find(table, "tick"), params->tick_ps, tick, sizeof(tick));
+    (void)snprintf(hz, sizeof(hz), "%llu MHz", (unsigned long long)(core_hz / 1000000));
+    return ts_error_set(err, TS_ERR_USER,
+                        "%s.tick is %s, which can leave no time for work: at topology.core_hz of "
+                        "%s ticks and the context switches at them may take %llu %% of a CPU",
+                        table->prefix, tick, hz, (unsigned long long)(*taken_ppm / (PPM / 100)));
 }
 
 /* --- parameters --- */

@@ -78,6 +78,8 @@ struct ts_sched_ops {
     struct ts_sched_entity *(*pick)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
     /* The running entity has executed delta more, which sum_exec_ps holds already. */
     void (*charge)(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta);
+    /* A tick takes the CPU from nobody who has run for less, yields and new tasks apart. */
+    uint64_t (*quantum)(const struct ts_sched_params *params);
     /* At a tick: must the CPU pick anew? rq->nr > 0. */
     bool (*tick)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
     /* Must the CPU pick anew because of the woken entity (already in rq)? Not asked while it is
@@ -94,6 +96,18 @@ struct ts_sched_ops {
 extern const struct ts_sched_ops *const ts_sched_table[];
 extern const size_t ts_sched_table_count;
 const struct ts_sched_ops *ts_sched_find(const char *name);
+
+/* What a tick costs where it is taken, in core cycles. */
+struct ts_tick_cost {
+    uint64_t tick_cycles;   /* each tick: interrupt, and exit and entry of a vCPU */
+    uint64_t switch_cycles; /* each preemption, beside params->switch_cycles */
+};
+/* Refuses a policy that is none, and a tick that can leave no time for work: TS_ERR_USER. table is
+ * that of the params. taken_ppm: in millionths, what ticks and switches of the levels underneath
+ * take of a CPU whose tasks never block; those of this level are added. */
+enum ts_status ts_sched_check(const struct ts_sched_params *params,
+                              const struct ts_param_table *table, uint64_t core_hz,
+                              struct ts_tick_cost cost, uint64_t *taken_ppm, struct ts_error *err);
 
 /* Helpers for policies. */
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,

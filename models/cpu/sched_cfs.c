@@ -120,6 +120,11 @@ static void cfs_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uin
     update_min(rq, curr);
 }
 
+static uint64_t cfs_quantum(const struct ts_sched_params *params)
+{
+    return params->min_granularity_ps;
+}
+
 /* check_preempt_tick: who has used up its slice is not elected again by a mark. */
 static bool cfs_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
@@ -176,6 +181,7 @@ const struct ts_sched_ops ts_sched_cfs = {
     .migrate = ts_rq_shift,
     .pick = cfs_pick,
     .charge = cfs_charge,
+    .quantum = cfs_quantum,
     .tick = cfs_tick,
     .preempts = cfs_preempts,
     .yield = cfs_yield,

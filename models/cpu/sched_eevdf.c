@@ -185,6 +185,11 @@ static void eevdf_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, u
     update_min(rq, curr);
 }
 
+static uint64_t eevdf_quantum(const struct ts_sched_params *params)
+{
+    return params->slice_ps;
+}
+
 /* update_curr reschedules when the deadline moves, seen here at the next tick. */
 static bool eevdf_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
@@ -223,6 +228,7 @@ const struct ts_sched_ops ts_sched_eevdf = {
     .migrate = ts_rq_shift,
     .pick = eevdf_pick,
     .charge = eevdf_charge,
+    .quantum = eevdf_quantum,
     .tick = eevdf_tick,
     .preempts = eevdf_preempts,
     .yield = eevdf_yield,

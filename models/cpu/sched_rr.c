@@ -29,6 +29,11 @@ static void rr_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint
     curr->vruntime += delta;
 }
 
+static uint64_t rr_quantum(const struct ts_sched_params *params)
+{
+    return params->slice_ps;
+}
+
 static bool rr_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     return curr->sum_exec_ps - curr->slice_start_ps >= rq->params->slice_ps;
@@ -71,6 +76,7 @@ const struct ts_sched_ops ts_sched_rr = {
     .migrate = ts_rq_shift,
     .pick = rr_pick,
     .charge = rr_charge,
+    .quantum = rr_quantum,
     .tick = rr_tick,
     .preempts = rr_preempts,
     .yield = rr_yield,
