@@ -148,6 +148,7 @@ struct ts_cpu {
     struct ts_cpu_domain *domain;
     const struct ts_cpu_ops *ops;
     struct ts_task *current;
+    struct ts_task *incoming; /* picked, the switch to it is under way; else NULL */
     struct ts_task *idle;
     struct ts_runqueue rq;
     struct ts_event tick;
@@ -163,9 +164,7 @@ struct ts_cpu {
     enum ts_cpu_mode mode;
     ts_time mode_since;
     struct ts_cpu_stats stats;
-    bool polling;               /* idle, watching its flags: the owner may wake it without an IPI */
-    struct ts_task *next_buddy; /* yield_to's target: picked next if fairness allows */
-    bool yielding;              /* the current task gives way even if it would be picked again */
+    bool polling; /* idle, watching its flags: the owner may wake it without an IPI */
 
     /* vCPU */
     bool is_virtual;
@@ -266,9 +265,15 @@ void ts_cpu_handle_tick(struct ts_task *self);
 void ts_cpu_handle_timer(struct ts_task *self);
 /* Waits, as an idle CPU does, until something is pending; physical CPUs only. */
 void ts_task_idle_wait(struct ts_task *self);
-/* yield_to (kernel/sched/core.c): boosts t, which waits on a run queue, and gives way. False, with
- * nothing done, when t is not waiting, both queues hold nobody else, or t's CPU is switching. */
-bool ts_task_yield_to(struct ts_task *self, struct ts_task *t);
+/* What yield_to returns: 1, 0 or -ESRCH. */
+enum ts_yield {
+    TS_YIELD_DONE,    /* t is marked, self has given way as far as its policy makes it */
+    TS_YIELD_REFUSED, /* nothing done: t is not waiting in a run queue */
+    TS_YIELD_NOBODY   /* nothing done: both CPUs have one runnable task, no use to go on trying */
+};
+/* yield_to (Linux 6.12 kernel/sched/syscalls.c, 6.1 core.c): asks that t, of self's domain, run
+ * next on its CPU, and gives way. What either means is the policy's (struct ts_sched_ops). */
+enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t);
 /* Gives way if another task should run. */
 void ts_task_cond_resched(struct ts_task *self);
 /* Ends the task; does not return to fn. */

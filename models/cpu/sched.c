@@ -2,12 +2,16 @@
 /* Run-queue lists, and the parameters of the host's and the guest's scheduler. */
 #include "models/cpu/sched.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "models/cpu/sched_table.h"
+#include "sim/clock.h"
 
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e)
 {
-    TS_ASSERT(!e->queued);
+    TS_ASSERT(!e->queued && (!pos || pos->queued));
     e->next = pos;
     e->prev = pos ? pos->prev : rq->tail;
     if (e->prev)
@@ -37,6 +41,33 @@ void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e)
     e->prev = NULL;
     e->queued = false;
     rq->nr--;
+    ts_rq_clear_marks(rq, e);
+}
+
+void ts_rq_clear_marks(struct ts_runqueue *rq, const struct ts_sched_entity *e)
+{
+    if (rq->next == e)
+        rq->next = NULL;
+    if (rq->last == e)
+        rq->last = NULL;
+    if (rq->skip == e)
+        rq->skip = NULL;
+}
+
+void ts_rq_set_next(struct ts_runqueue *rq, struct ts_sched_entity *e)
+{
+    TS_ASSERT(e->queued);
+    rq->next = e;
+}
+
+void ts_rq_shift(const struct ts_runqueue *from, const struct ts_runqueue *to,
+                 struct ts_sched_entity *e)
+{
+    uint64_t shift = to->min_vruntime - from->min_vruntime;
+
+    TS_ASSERT(!e->queued);
+    e->vruntime += shift;
+    e->deadline += shift;
 }
 
 const struct ts_sched_ops *ts_sched_find(const char *name)
@@ -48,21 +79,49 @@ const struct ts_sched_ops *ts_sched_find(const char *name)
     return NULL;
 }
 
-/* --- parameters --- */
+/* --- what ticks leave for work --- */
 
-/* In the order of ts_sched_table, which is sorted by name. */
-static const char *const policy_names[] = {"cfs", "eevdf", "rr", NULL};
-enum { POLICY_EEVDF = 1, POLICY_LAST = 2 };
+enum { PPM = 1000000 };
+
+enum ts_status ts_sched_check(const struct ts_sched_params *params,
+                              const struct ts_param_table *table, uint64_t core_hz,
+                              struct ts_tick_cost cost, uint64_t *taken_ppm, struct ts_error *err)
+{
+    struct ts_clock clock;
+    char tick[32], hz[32];
+
+    if (params->policy >= ts_sched_table_count)
+        return ts_error_set(err, TS_ERR_USER, "%s.policy: there is no policy %llu", table->prefix,
+                            (unsigned long long)params->policy);
+    ts_clock_init(&clock, core_hz);
+    uint64_t quantum = ts_sched_table[params->policy]->quantum(params);
+    uint64_t ticks = quantum > params->tick_ps ? (quantum + params->tick_ps - 1) / params->tick_ps
+                                               : 1; /* from one preemption to the next */
+    uint64_t taken =
+        ts_clock_cycle_time(&clock, cost.tick_cycles) +
+        ts_clock_cycle_time(&clock, cost.switch_cycles + params->switch_cycles) / ticks;
+    *taken_ppm += taken * PPM / params->tick_ps;
+    if (*taken_ppm < PPM)
+        return TS_OK;
+    ts_param_format(ts_param_find(table, "tick"), params->tick_ps, tick, sizeof(tick));
+    (void)snprintf(hz, sizeof(hz), "%llu MHz", (unsigned long long)(core_hz / 1000000));
+    return ts_error_set(err, TS_ERR_USER,
+                        "%s.tick is %s, which can leave no time for work: at topology.core_hz of "
+                        "%s ticks and the context switches at them may take %llu %% of a CPU",
+                        table->prefix, tick, hz, (unsigned long long)(*taken_ppm / (PPM / 100)));
+}
+
+/* --- parameters --- */
 
 /* The rows that host and guest share; the two differ in what a switch costs. */
 #define SCHED_ROWS(switch_default, switch_help, switch_source)                                     \
     {"policy",                                                                                     \
      TS_PARAM_ENUM,                                                                                \
      offsetof(struct ts_sched_params, policy),                                                     \
-     POLICY_EEVDF,                                                                                 \
+     TS_SCHED_TABLE_EEVDF,                                                                         \
      0,                                                                                            \
-     POLICY_LAST,                                                                                  \
-     policy_names,                                                                                 \
+     TS_SCHED_TABLE_LAST,                                                                          \
+     ts_sched_table_names,                                                                         \
      "scheduling policy",                                                                          \
      "Linux 6.6 replaced CFS by EEVDF; KVM PV TLB flush was measured under CFS (4.15)",            \
      TS_CONF_CHOICE},                                                                              \

@@ -4,6 +4,10 @@
  *
  * A run queue holds the runnable tasks of one CPU except the running one. All tasks have equal
  * weight, so virtual time is execution time. Times are picoseconds.
+ *
+ * models/cpu/task.c says when to schedule, where a task runs and what it costs; who runs next, and
+ * what an entity gives up or is given, is the policy's alone. `curr` is always the running entity
+ * where it is still runnable, else NULL: it is in no queue.
  */
 #ifndef TS_MODELS_SCHED_H
 #define TS_MODELS_SCHED_H
@@ -20,16 +24,17 @@ struct ts_sched_entity {
     struct ts_sched_entity *next, *prev; /* in the run queue */
     bool queued;
     uint64_t sum_exec_ps;    /* executed so far */
-    uint64_t slice_start_ps; /* sum_exec_ps when it was last picked */
+    uint64_t slice_start_ps; /* sum_exec_ps when its CPU last switched to it */
+    uint64_t number;         /* creation order: the last tie-break */
     uint64_t vruntime;
     uint64_t deadline;    /* eevdf */
-    uint64_t request_end; /* eevdf: the deadline it was picked with */
-    int64_t lag;          /* eevdf: average virtual time less its own, when last charged */
-    uint64_t number;      /* creation order: the last tie-break */
+    uint64_t request_end; /* eevdf: the deadline with which its CPU switched to it */
+    bool request_over;    /* eevdf: the deadline has moved since it was last picked */
+    int64_t lag;          /* eevdf: average virtual time less its own, when it left its queue */
 };
 
 struct ts_sched_params {
-    uint64_t policy;     /* index into ts_sched_table */
+    uint64_t policy;     /* index into ts_sched_table, by name in a configuration */
     uint64_t tick_ps;    /* preemption is decided at ticks (HZ) */
     uint64_t latency_ps; /* cfs: sched_latency after scaling by CPUs */
     uint64_t min_granularity_ps;
@@ -48,36 +53,74 @@ struct ts_runqueue {
     struct ts_sched_entity *head, *tail;
     uint32_t nr;           /* queued, without the running one */
     uint64_t min_vruntime; /* never goes back */
+    /* Marks of the policy, NULL or an entity of this CPU. */
+    struct ts_sched_entity *next; /* somebody wants it to run next; queued */
+    struct ts_sched_entity *last; /* was preempted by a wake-up; queued or running */
+    struct ts_sched_entity *skip; /* has yielded; queued or running */
 };
 
 struct ts_sched_ops {
     const char *name;
     const char *summary;
     const char *reference;
-    /* Put e into rq; wakeup says whether it slept (else it was preempted or migrated). curr is the
-     * running entity or NULL. */
+    /* Puts e into rq; wakeup says whether it slept (else it was running or waiting). */
     void (*enqueue)(struct ts_runqueue *rq, struct ts_sched_entity *curr, struct ts_sched_entity *e,
                     bool wakeup);
-    /* Takes the entity to run next out of rq; NULL if empty. curr: the entity that was running and
-     * has been enqueued again, or NULL. */
-    struct ts_sched_entity *(*pick)(struct ts_runqueue *rq);
-    /* The running entity has executed delta more. */
+    /* e leaves the CPU of rq: it blocks (e is curr), or another CPU takes it out of the queue. */
+    void (*dequeue)(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                    struct ts_sched_entity *e);
+    /* e, which is in no queue, goes from the CPU of one queue to that of another: what in it is
+     * relative to a queue is made relative to the other. enqueue follows. */
+    void (*migrate)(const struct ts_runqueue *from, const struct ts_runqueue *to,
+                    struct ts_sched_entity *e);
+    /* Who runs next: curr goes on, or an entity of rq, which is taken out; the caller then enqueues
+     * curr. NULL if there is neither. */
+    struct ts_sched_entity *(*pick)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
+    /* The running entity has executed delta more, which sum_exec_ps holds already. */
     void (*charge)(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta);
-    /* At a tick: must curr give way? rq->nr > 0. */
-    bool (*tick)(const struct ts_runqueue *rq, const struct ts_sched_entity *curr);
-    /* Does the woken entity (already in rq) preempt curr now? */
-    bool (*preempts)(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
-                     const struct ts_sched_entity *woken);
+    /* A tick takes the CPU from nobody who has run for less, yields and new tasks apart. */
+    uint64_t (*quantum)(const struct ts_sched_params *params);
+    /* At a tick: must the CPU pick anew? rq->nr > 0. */
+    bool (*tick)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
+    /* Must the CPU pick anew because of the woken entity (already in rq)? Not asked while it is
+     * going to do so anyway. */
+    bool (*preempts)(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                     struct ts_sched_entity *woken);
+    /* curr, charged up to now, wants to give way (sched_yield, or as the caller of yield_to): what
+     * it forfeits. A pick follows, which may let it go on. */
+    void (*yield)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
+    /* The target of a yield_to, which waits in rq. The caller sees to it that the CPU picks. */
+    void (*set_next)(struct ts_runqueue *rq, struct ts_sched_entity *e);
 };
 
 extern const struct ts_sched_ops *const ts_sched_table[];
 extern const size_t ts_sched_table_count;
 const struct ts_sched_ops *ts_sched_find(const char *name);
 
-/* List helpers for policies. */
+/* What a tick costs where it is taken, in core cycles. */
+struct ts_tick_cost {
+    uint64_t tick_cycles;   /* each tick: interrupt, and exit and entry of a vCPU */
+    uint64_t switch_cycles; /* each preemption, beside params->switch_cycles */
+};
+/* Refuses a policy that is none, and a tick that can leave no time for work: TS_ERR_USER. table is
+ * that of the params. taken_ppm: in millionths, what ticks and switches of the levels underneath
+ * take of a CPU whose tasks never block; those of this level are added. */
+enum ts_status ts_sched_check(const struct ts_sched_params *params,
+                              const struct ts_param_table *table, uint64_t core_hz,
+                              struct ts_tick_cost cost, uint64_t *taken_ppm, struct ts_error *err);
+
+/* Helpers for policies. */
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e); /* pos NULL: at the end */
+/* Takes e out of the list, and off every mark. */
 void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e);
+/* Takes e off every mark. */
+void ts_rq_clear_marks(struct ts_runqueue *rq, const struct ts_sched_entity *e);
+/* What set_next does where the mark is all there is. */
+void ts_rq_set_next(struct ts_runqueue *rq, struct ts_sched_entity *e);
+/* What migrate does where virtual time is relative to the queue's min_vruntime. */
+void ts_rq_shift(const struct ts_runqueue *from, const struct ts_runqueue *to,
+                 struct ts_sched_entity *e);
 
 #ifdef __cplusplus
 }

@@ -57,11 +57,59 @@ static void cfs_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
     update_min(rq, curr);
 }
 
-static struct ts_sched_entity *cfs_pick(struct ts_runqueue *rq)
+/* dequeue_entity */
+static void cfs_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                        struct ts_sched_entity *e)
 {
-    struct ts_sched_entity *e = rq->head;
+    if (e->queued)
+        ts_rq_remove(rq, e);
+    else
+        ts_rq_clear_marks(rq, e);
+    update_min(rq, curr == e ? NULL : curr);
+}
 
-    if (e)
+/* wakeup_preempt_entity: is e so far behind that it preempts curr? */
+static bool far_behind(const struct ts_runqueue *rq, const struct ts_sched_entity *e,
+                       const struct ts_sched_entity *curr)
+{
+    return ahead(curr->vruntime, e->vruntime) > (int64_t)rq->params->wakeup_granularity_ps;
+}
+
+/* The first one after the leftmost, which has yielded. */
+static struct ts_sched_entity *second_of(const struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                                         const struct ts_sched_entity *left)
+{
+    struct ts_sched_entity *second = left == curr ? rq->head : left->next;
+
+    if (left != curr && curr && (!second || ahead(curr->vruntime, second->vruntime) < 0))
+        second = curr;
+    return second;
+}
+
+/* pick_next_entity: the leftmost, unless it has yielded, or a marked one waits, and taking another
+ * is not too unfair to it. A mark stays until its entity is taken or leaves (clear_buddies in
+ * set_next_entity and dequeue_entity). */
+static struct ts_sched_entity *cfs_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    struct ts_sched_entity *left = rq->head;
+    struct ts_sched_entity *e;
+
+    if (!left || (curr && ahead(curr->vruntime, left->vruntime) < 0))
+        left = curr;
+    if (!left)
+        return NULL;
+    e = left;
+    if (rq->skip == left) {
+        struct ts_sched_entity *second = second_of(rq, curr, left);
+
+        if (second && !far_behind(rq, left, second))
+            e = second;
+    }
+    if (rq->next && !far_behind(rq, left, rq->next))
+        e = rq->next;
+    else if (rq->last && !far_behind(rq, left, rq->last))
+        e = rq->last;
+    if (e != curr)
         ts_rq_remove(rq, e);
     return e;
 }
@@ -72,24 +120,55 @@ static void cfs_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uin
     update_min(rq, curr);
 }
 
-/* check_preempt_tick */
-static bool cfs_tick(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+static uint64_t cfs_quantum(const struct ts_sched_params *params)
+{
+    return params->min_granularity_ps;
+}
+
+/* check_preempt_tick: who has used up its slice is not elected again by a mark. */
+static bool cfs_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     uint64_t ran = curr->sum_exec_ps - curr->slice_start_ps;
     uint64_t ideal = ideal_slice(rq, rq->nr + 1);
 
-    if (ran > ideal)
+    if (ran > ideal) {
+        ts_rq_clear_marks(rq, curr);
         return true;
+    }
     if (ran < rq->params->min_granularity_ps)
         return false;
     return ahead(curr->vruntime, rq->head->vruntime) > (int64_t)ideal;
 }
 
-/* wakeup_preempt_entity */
-static bool cfs_preempts(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
-                         const struct ts_sched_entity *woken)
+/* sched_nr_latency: from so many runnable tasks on slices are the shortest (buddies: `scale`). */
+static bool is_crowded(const struct ts_runqueue *rq)
 {
-    return ahead(curr->vruntime, woken->vruntime) > (int64_t)rq->params->wakeup_granularity_ps;
+    const struct ts_sched_params *p = rq->params;
+    uint64_t slices = (p->latency_ps + p->min_granularity_ps - 1) / p->min_granularity_ps;
+
+    return rq->nr + UINT64_C(1) >= slices;
+}
+
+/* check_preempt_wakeup: the woken one is to run next, and in a crowd the preempted one after it
+ * (LAST_BUDDY). */
+static bool cfs_preempts(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                         struct ts_sched_entity *woken)
+{
+    if (!far_behind(rq, woken, curr))
+        return false;
+    ts_rq_set_next(rq, woken);
+    if (is_crowded(rq))
+        rq->last = curr;
+    return true;
+}
+
+/* yield_task_fair: forfeits no time, but is passed over as long as that is not too unfair. */
+static void cfs_yield(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    if (rq->nr == 0)
+        return;
+    ts_rq_clear_marks(rq, curr);
+    rq->skip = curr;
 }
 
 extern const struct ts_sched_ops ts_sched_cfs;
@@ -98,8 +177,13 @@ const struct ts_sched_ops ts_sched_cfs = {
     .summary = "Completely Fair Scheduler, Linux up to 6.5",
     .reference = "Linux 6.1 kernel/sched/fair.c",
     .enqueue = cfs_enqueue,
+    .dequeue = cfs_dequeue,
+    .migrate = ts_rq_shift,
     .pick = cfs_pick,
     .charge = cfs_charge,
+    .quantum = cfs_quantum,
     .tick = cfs_tick,
     .preempts = cfs_preempts,
+    .yield = cfs_yield,
+    .set_next = ts_rq_set_next,
 };

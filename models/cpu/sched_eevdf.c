@@ -100,13 +100,22 @@ static void eevdf_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
 
     if (wakeup)
         place_woken(rq, curr, e);
-    else if (ahead(e->deadline, e->vruntime) > (int64_t)rq->params->slice_ps ||
-             ahead(e->deadline, e->vruntime) <= 0)
-        e->deadline = e->vruntime + rq->params->slice_ps;
     while (pos && ahead(pos->deadline, e->deadline) > 0)
         pos = pos->prev;
     ts_rq_insert_before(rq, pos ? pos->next : rq->head, e);
     update_min(rq, curr);
+}
+
+/* dequeue_entity with update_entity_lag */
+static void eevdf_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                          struct ts_sched_entity *e)
+{
+    e->lag = ahead(average(rq, curr), e->vruntime);
+    if (e->queued)
+        ts_rq_remove(rq, e);
+    else
+        ts_rq_clear_marks(rq, e);
+    update_min(rq, curr == e ? NULL : curr);
 }
 
 static struct ts_sched_entity *first_eligible(const struct ts_runqueue *rq,
@@ -119,58 +128,94 @@ static struct ts_sched_entity *first_eligible(const struct ts_runqueue *rq,
     return e;
 }
 
-static struct ts_sched_entity *eevdf_pick(struct ts_runqueue *rq)
+/* protect_slice: the deadline moves when the request has been used up or given up. */
+static bool is_protected(const struct ts_sched_entity *curr)
 {
-    struct ts_sched_entity *e = first_eligible(rq, NULL);
+    return curr->deadline == curr->request_end;
+}
 
+/* pick_eevdf */
+static struct ts_sched_entity *earliest(const struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    struct ts_sched_entity *best;
+    bool stays = curr && eligible(rq, curr, curr);
+
+    if (rq->nr == 0 || (stays && is_protected(curr)))
+        return curr;
+    best = first_eligible(rq, curr);
+    if (!best || (stays && ahead(curr->deadline, best->deadline) < 0))
+        best = curr;
+    return best;
+}
+
+/* pick_next_entity: the marked one if it is eligible; if it is not, the mark stays until it is
+ * taken or leaves (PICK_BUDDY). Who goes on running keeps its request_end, and so has no protection
+ * left (set_protect_slice is in set_next_entity, which is for another one than before). */
+static struct ts_sched_entity *eevdf_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    struct ts_sched_entity *e;
+
+    if (rq->next && eligible(rq, curr, rq->next))
+        e = rq->next;
+    else
+        e = earliest(rq, curr);
     if (!e)
         return NULL;
+    e->request_over = false;
+    if (e == curr)
+        return e;
     ts_rq_remove(rq, e);
     e->request_end = e->deadline;
     return e;
 }
 
+/* update_deadline: a request that is used up is followed by the next. */
+static void renew_request(const struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    if (ahead(curr->vruntime, curr->deadline) < 0)
+        return;
+    curr->deadline = curr->vruntime + rq->params->slice_ps;
+    curr->request_over = true;
+}
+
 static void eevdf_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
 {
-    uint64_t slice = rq->params->slice_ps;
-
-    /* Pulled by an idle CPU: its virtual time was moved between queues, its deadline was not. */
-    if (curr->sum_exec_ps - delta == curr->slice_start_ps) {
-        if (ahead(curr->deadline, curr->vruntime) > (int64_t)slice ||
-            ahead(curr->deadline, curr->vruntime) <= 0)
-            curr->deadline = curr->vruntime + slice;
-        curr->request_end = curr->deadline;
-    }
     curr->vruntime += delta;
-    if (ahead(curr->vruntime, curr->deadline) >= 0)
-        curr->deadline = curr->vruntime + slice; /* update_deadline */
-    curr->lag = ahead(average(rq, curr), curr->vruntime);
+    renew_request(rq, curr);
     update_min(rq, curr);
 }
 
-/* protect_slice: the deadline moves when the request has been used up. */
-static bool request_used_up(const struct ts_sched_entity *curr)
+static uint64_t eevdf_quantum(const struct ts_sched_params *params)
 {
-    return curr->deadline != curr->request_end;
+    return params->slice_ps;
 }
 
-static bool eevdf_tick(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+/* update_curr reschedules when the deadline moves, seen here at the next tick. */
+static bool eevdf_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     (void)rq;
-    return request_used_up(curr);
+    return curr->request_over;
 }
 
 /* check_preempt_wakeup_fair: would pick_eevdf take the woken one? */
-static bool eevdf_preempts(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
-                           const struct ts_sched_entity *woken)
+static bool eevdf_preempts(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                           struct ts_sched_entity *woken)
 {
-    bool stays = eligible(rq, curr, curr);
-    const struct ts_sched_entity *best;
+    return earliest(rq, curr) == woken;
+}
 
-    if (stays && !request_used_up(curr))
-        return false;
-    best = first_eligible(rq, curr);
-    return best == woken && !(stays && ahead(curr->deadline, best->deadline) < 0);
+/* yield_task_fair: forfeits the rest of its request if it is eligible. One that is not has had more
+ * than its share already, and loses the CPU without that. */
+static void eevdf_yield(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    if (rq->nr == 0)
+        return;
+    ts_rq_clear_marks(rq, curr);
+    if (!eligible(rq, curr, curr))
+        return;
+    curr->vruntime = curr->deadline;
+    renew_request(rq, curr);
+    update_min(rq, curr);
 }
 
 extern const struct ts_sched_ops ts_sched_eevdf;
@@ -179,8 +224,13 @@ const struct ts_sched_ops ts_sched_eevdf = {
     .summary = "Earliest Eligible Virtual Deadline First, Linux 6.6 and later",
     .reference = "Linux 6.12 kernel/sched/fair.c",
     .enqueue = eevdf_enqueue,
+    .dequeue = eevdf_dequeue,
+    .migrate = ts_rq_shift,
     .pick = eevdf_pick,
     .charge = eevdf_charge,
+    .quantum = eevdf_quantum,
     .tick = eevdf_tick,
     .preempts = eevdf_preempts,
+    .yield = eevdf_yield,
+    .set_next = ts_rq_set_next,
 };

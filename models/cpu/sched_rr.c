@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Round robin: one queue in order of arrival and a fixed quantum; a wake-up never preempts. */
+/* Round robin: one queue in order of arrival and a fixed quantum; a wake-up never preempts. POSIX
+ * has no directed yield, nor has Linux's real-time class (kernel/sched/rt.c: no yield_to_task), so
+ * the rule here is assumed, the plainest one: whoever is marked runs next out of turn, whoever
+ * yields goes to the end of the queue and has a new quantum when its turn comes. */
 #include "models/cpu/sched.h"
 
 static void rr_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
@@ -10,13 +13,14 @@ static void rr_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
     ts_rq_insert_before(rq, NULL, e);
 }
 
-static struct ts_sched_entity *rr_pick(struct ts_runqueue *rq)
+static void rr_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                       struct ts_sched_entity *e)
 {
-    struct ts_sched_entity *e = rq->head;
-
-    if (e)
+    (void)curr;
+    if (e->queued)
         ts_rq_remove(rq, e);
-    return e;
+    else
+        ts_rq_clear_marks(rq, e);
 }
 
 static void rr_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
@@ -25,18 +29,41 @@ static void rr_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint
     curr->vruntime += delta;
 }
 
-static bool rr_tick(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+static uint64_t rr_quantum(const struct ts_sched_params *params)
+{
+    return params->slice_ps;
+}
+
+static bool rr_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     return curr->sum_exec_ps - curr->slice_start_ps >= rq->params->slice_ps;
 }
 
-static bool rr_preempts(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
-                        const struct ts_sched_entity *woken)
+static struct ts_sched_entity *rr_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    struct ts_sched_entity *e = rq->next ? rq->next : rq->head;
+
+    if (!e || (curr && !rq->next && rq->skip != curr && !rr_tick(rq, curr)))
+        e = curr;
+    if (rq->skip == curr)
+        rq->skip = NULL;
+    if (e && e != curr)
+        ts_rq_remove(rq, e);
+    return e;
+}
+
+static bool rr_preempts(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                        struct ts_sched_entity *woken)
 {
     (void)rq;
     (void)curr;
     (void)woken;
     return false;
+}
+
+static void rr_yield(struct ts_runqueue *rq, struct ts_sched_entity *curr)
+{
+    rq->skip = curr;
 }
 
 extern const struct ts_sched_ops ts_sched_rr;
@@ -45,8 +72,13 @@ const struct ts_sched_ops ts_sched_rr = {
     .summary = "round robin with a fixed quantum",
     .reference = "POSIX SCHED_RR at one priority",
     .enqueue = rr_enqueue,
+    .dequeue = rr_dequeue,
+    .migrate = ts_rq_shift,
     .pick = rr_pick,
     .charge = rr_charge,
+    .quantum = rr_quantum,
     .tick = rr_tick,
     .preempts = rr_preempts,
+    .yield = rr_yield,
+    .set_next = ts_rq_set_next,
 };

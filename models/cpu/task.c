@@ -15,6 +15,7 @@ static void charge_current(struct ts_cpu *c)
     /* In the middle of a switch the current task is already off the books. */
     if (t->is_idle || delta == 0 || t->state != TS_TASK_RUNNING)
         return;
+    TS_ASSERT(!t->se.queued);
     t->se.sum_exec_ps += delta;
     c->domain->sched->charge(&c->rq, &t->se, delta);
 }
@@ -39,9 +40,24 @@ static void on_tick(struct ts_engine *engine, struct ts_event *event)
     tick_arm(c);
 }
 
+/* rq->curr of the kernel, which is the next one as soon as it is picked. */
+static struct ts_task *elected(const struct ts_cpu *c)
+{
+    return c->incoming ? c->incoming : c->current;
+}
+
+/* The entity that competes with those of the queue, NULL while there is none. */
+static struct ts_sched_entity *running_entity(const struct ts_cpu *c)
+{
+    struct ts_task *t = elected(c);
+    bool runs = t == c->incoming || t->state == TS_TASK_RUNNING;
+    return runs && !t->is_idle ? &t->se : NULL;
+}
+
+/* idle_cpu */
 static bool cpu_is_free(const struct ts_cpu *c)
 {
-    return c->current && c->current->is_idle && c->rq.nr == 0;
+    return c->current && elected(c)->is_idle && c->rq.nr == 0;
 }
 
 /* nohz_balancer_kick: a busy CPU's tick sends an idle one to look for work. */
@@ -140,33 +156,43 @@ static struct ts_task *task_of(struct ts_sched_entity *e)
     return TS_CONTAINER_OF(e, struct ts_task, se);
 }
 
+/* t, in no run queue, belongs to c from here on. */
+static void move_task(struct ts_task *t, struct ts_cpu *c)
+{
+    if (t->cpu == c)
+        return;
+    c->domain->sched->migrate(&t->cpu->rq, &c->rq, &t->se);
+    t->cpu = c;
+    c->stats.migrations++;
+}
+
 /* newidle balance: a CPU about to idle takes a waiting task from the CPU with the longest queue,
- * unless it ran too recently to be worth moving (task_hot). */
-static struct ts_task *pull_task(struct ts_cpu *c)
+ * unless it ran too recently to be worth moving (task_hot). False: there is none. */
+static bool pull_task(struct ts_cpu *c)
 {
     struct ts_cpu_domain *d = c->domain;
     ts_time now = ts_engine_now(d->engine);
     struct ts_cpu *busiest = NULL;
     if (!d->balance)
-        return NULL;
+        return false;
     for (uint32_t i = 1; i < d->ncpus; i++) {
         struct ts_cpu *o = &d->cpus[(c->id + i) % d->ncpus];
         if (o->rq.nr > (busiest ? busiest->rq.nr : 0) && !o->current->is_idle)
             busiest = o;
     }
     if (!busiest)
-        return NULL;
+        return false;
     for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
         struct ts_task *t = task_of(e);
         if (t->pinned || t == busiest->current ||
             now - t->last_ran < d->sched_params.migration_cost_ps)
             continue;
-        ts_rq_remove(&busiest->rq, e);
-        /* Virtual time is relative to a queue (set_task_rq_fair). */
-        e->vruntime = e->vruntime - busiest->rq.min_vruntime + c->rq.min_vruntime;
-        return t;
+        d->sched->dequeue(&busiest->rq, running_entity(busiest), e);
+        move_task(t, c);
+        d->sched->enqueue(&c->rq, NULL, e, false);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 /* --- the switch --- */
@@ -188,64 +214,38 @@ static void finish_switch(struct ts_task *self, enum ts_cpu_mode mode)
 static void become_current(struct ts_cpu *c, struct ts_task *next, ts_time picked)
 {
     ts_time now = ts_engine_now(c->domain->engine);
+    TS_ASSERT(next->cpu == c && !next->se.queued);
     (void)ts_cpu_set_mode(c, TS_MODE_SYSTEM);
-    if (next->cpu != c) {
-        next->cpu = c;
-        c->stats.migrations++;
-    }
     if (!next->is_idle)
         next->run_delay_ps += now - next->runnable_since;
     next->state = TS_TASK_RUNNING;
     next->exec_mark = picked;
     next->se.slice_start_ps = next->se.sum_exec_ps;
     c->current = next;
+    c->incoming = NULL;
     c->stats.context_switches++;
     if (!next->is_idle)
         ts_timeline_emit(c->domain->timeline, now, TS_TL_BEGIN, c->domain->group, c->id, next->name,
                          next->number);
 }
 
-/* The boosted task, if it waits here and is not too far ahead of its fair share
- * (wakeup_preempt_entity in pick_next_entity). */
-static struct ts_task *take_buddy(struct ts_cpu *c)
-{
-    struct ts_task *t = c->next_buddy;
-    c->next_buddy = NULL;
-    if (!t || t->cpu != c || !t->se.queued)
-        return NULL;
-    int64_t ahead = (int64_t)(t->se.vruntime - c->rq.min_vruntime);
-    if (ahead > (int64_t)c->domain->sched_params.wakeup_granularity_ps)
-        return NULL;
-    ts_rq_remove(&c->rq, &t->se);
-    return t;
-}
-
-static void requeue(struct ts_cpu *c, struct ts_task *prev)
-{
-    if (prev->state != TS_TASK_RUNNING || prev->is_idle)
-        return;
-    prev->state = TS_TASK_RUNNABLE;
-    prev->runnable_since = ts_engine_now(c->domain->engine);
-    c->domain->sched->enqueue(&c->rq, NULL, &prev->se, false);
-}
-
+/* The next to run, out of its queue; prev is in it if it still wants to run and is not the one. */
 static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
 {
     const struct ts_sched_ops *sched = c->domain->sched;
-    bool yielding = c->yielding && c->rq.nr;
-    c->yielding = false;
-    struct ts_task *next = take_buddy(c);
-    if (next || !yielding)
-        requeue(c, prev);
-    if (next)
-        return next;
-    struct ts_sched_entity *e = sched->pick(&c->rq);
-    if (yielding)
-        requeue(c, prev);
-    if (e)
-        return task_of(e);
-    next = pull_task(c);
-    return next ? next : c->idle;
+    struct ts_sched_entity *curr = running_entity(c);
+    if (!curr && !prev->is_idle)
+        sched->dequeue(&c->rq, &prev->se, &prev->se);
+    struct ts_sched_entity *e = sched->pick(&c->rq, curr);
+    if (!e && pull_task(c))
+        e = sched->pick(&c->rq, NULL);
+    TS_ASSERT(!e || !e->queued);
+    if (curr && e != curr) {
+        prev->state = TS_TASK_RUNNABLE;
+        prev->runnable_since = ts_engine_now(c->domain->engine);
+        sched->enqueue(&c->rq, e, curr, false);
+    }
+    return e ? task_of(e) : c->idle;
 }
 
 void ts_task_schedule(struct ts_task *self)
@@ -267,11 +267,7 @@ void ts_task_schedule(struct ts_task *self)
     }
     if (self->state == TS_TASK_RUNNABLE)
         c->stats.preemptions++;
-    /* A pulled task belongs to this CPU from here on: nobody else may pick it. */
-    if (next->cpu != c) {
-        next->cpu = c;
-        c->stats.migrations++;
-    }
+    c->incoming = next;
     (void)ts_cpu_set_mode(c, TS_MODE_SYSTEM);
     ts_task_work(self, c->domain->sched_params.switch_cycles);
     if (c->ops->switch_out)
@@ -295,6 +291,8 @@ void ts_task_block(struct ts_task *self)
         self->wake_pending = false;
         return;
     }
+    /* dequeue_entity charges whoever leaves (update_curr). */
+    charge_current(self->cpu);
     self->state = TS_TASK_BLOCKED;
     ts_task_schedule(self);
     self->wake_pending = false;
@@ -321,46 +319,48 @@ void ts_task_wake(struct ts_task *self, struct ts_task *t)
         t->wake_pending = true;
         return;
     }
-    bool fresh = t->state == TS_TASK_NEW;
     t->state = TS_TASK_RUNNABLE;
     if (self)
         ts_task_work(self, t->domain->sched_params.wakeup_cycles);
     struct ts_cpu *c = select_cpu(t);
-    if (c != t->cpu) {
-        t->se.vruntime = t->se.vruntime - t->cpu->rq.min_vruntime + c->rq.min_vruntime;
-        t->cpu = c;
-        c->stats.migrations++;
-    }
+    move_task(t, c);
     t->runnable_since = ts_engine_now(t->domain->engine);
     c->stats.wakeups++;
     charge_current(c);
-    if (fresh)
-        t->se.vruntime = c->rq.min_vruntime;
-    bool running = c->current->state == TS_TASK_RUNNING && !c->current->is_idle;
-    c->domain->sched->enqueue(&c->rq, running ? &c->current->se : NULL, &t->se, true);
+    struct ts_sched_entity *curr = running_entity(c);
+    c->domain->sched->enqueue(&c->rq, curr, &t->se, true);
     tick_arm(c);
-    if (!running || c->domain->sched->preempts(&c->rq, &c->current->se, &t->se))
+    if (!curr || (!c->need_resched && c->domain->sched->preempts(&c->rq, curr, &t->se)))
         ts_cpu_resched(self, c);
 }
 
-bool ts_task_yield_to(struct ts_task *self, struct ts_task *t)
+/* nr_running of a run queue, with the running one. */
+static uint32_t count_runnable(const struct ts_cpu *c)
+{
+    return c->rq.nr + (running_entity(c) != NULL);
+}
+
+enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
 {
     struct ts_cpu *c = self->cpu;
     struct ts_cpu *target = t->cpu;
-    if (t->state != TS_TASK_RUNNABLE || !t->se.queued || t == self)
-        return false;
-    if (c->rq.nr == 0 && target->rq.nr == 0)
-        return false;
-    /* A CPU in the middle of a switch holds its run-queue lock. */
-    if (target->current->state != TS_TASK_RUNNING)
-        return false;
-    target->next_buddy = t;
-    c->yielding = true;
-    c->need_resched = true;
+    const struct ts_sched_ops *sched = c->domain->sched;
+    TS_ASSERT(self->domain == t->domain && c->current == self && self->state == TS_TASK_RUNNING);
+    if (count_runnable(c) == 1 && count_runnable(target) == 1)
+        return TS_YIELD_NOBODY;
+    /* On a CPU, blocked, or still switching away (task_on_cpu, task_is_running). */
+    if (t->state != TS_TASK_RUNNABLE || !t->se.queued || target->current == t)
+        return TS_YIELD_REFUSED;
+    charge_current(c);
+    sched->set_next(&target->rq, &t->se);
+    sched->yield(&c->rq, &self->se);
+    /* The other CPU is told before this one gives way. */
+    ts_preempt_disable(self);
     if (target != c)
         ts_cpu_resched(self, target);
-    ts_task_poll(self);
-    return true;
+    c->need_resched = true;
+    ts_preempt_enable(self);
+    return TS_YIELD_DONE;
 }
 
 void ts_task_cond_resched(struct ts_task *self)
@@ -371,6 +371,7 @@ void ts_task_cond_resched(struct ts_task *self)
 
 void ts_task_exit(struct ts_task *self)
 {
+    charge_current(self->cpu);
     self->state = TS_TASK_DEAD;
     ts_task_schedule(self);
     ts_bug(__FILE__, __LINE__, "a dead task was scheduled");

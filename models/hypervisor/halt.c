@@ -101,7 +101,7 @@ void ts_vcpu_pause_exit(struct ts_cpu *cpu)
             continue;
         v->hyp->stats.directed_yield_attempted++;
         first->last_boosted = t->id;
-        if (ts_task_yield_to(&v->task, &t->task)) {
+        if (ts_task_yield_to(&v->task, &t->task) == TS_YIELD_DONE) {
             v->hyp->stats.directed_yield_successful++;
             break;
         }

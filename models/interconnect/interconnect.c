@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "models/interconnect/fabric_table.h"
 #include "models/interconnect/interconnect_private.h"
 
 #include <inttypes.h>
@@ -14,9 +15,8 @@ static const struct ts_param rows[] = {
     {"detail", TS_PARAM_ENUM, ROW(detail), TS_IC_MESSAGE, TS_IC_MESSAGE, TS_IC_FLIT, detail_names,
      "message: links are reserved hop by hop; flit: virtual-channel wormhole routers with credits",
      "setting of the experiment", TS_CONF_CHOICE},
-    {"fabric", TS_PARAM_COUNT, ROW(fabric), TS_FABRIC_DEFAULT, 0, TS_FABRIC_DEFAULT, NULL,
-     "network of one socket, by name (mesh by default)", "setting of the experiment",
-     TS_CONF_CHOICE},
+    {"fabric", TS_PARAM_ENUM, ROW(fabric), TS_FABRIC_TABLE_MESH, 0, TS_FABRIC_TABLE_LAST,
+     ts_fabric_table_names, "network of one socket", "setting of the experiment", TS_CONF_CHOICE},
     {"mesh_hz", TS_PARAM_FREQ, ROW(mesh_hz), UINT64_C(2400000000), UINT64_C(100000000),
      UINT64_C(10000000000), NULL, "clock of the network and of the homes",
      "uncore clock of 2.0-2.4 GHz of Skylake-SP", TS_CONF_REMEMBERED},
@@ -345,13 +345,7 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
 
     if (status != TS_OK)
         return status;
-    if (params->fabric == TS_FABRIC_DEFAULT)
-        fabric = ts_fabric_find("mesh");
-    else
-        fabric = params->fabric < ts_fabric_table_count ? ts_fabric_table[params->fabric] : NULL;
-    if (!fabric)
-        return ts_error_set(err, TS_ERR_USER, "interconnect.fabric: no fabric %" PRIu64,
-                            params->fabric);
+    fabric = ts_fabric_table[params->fabric];
     ic = calloc(1, sizeof(*ic));
     if (!ic)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "interconnect: out of memory");

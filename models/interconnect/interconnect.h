@@ -63,15 +63,11 @@ struct ts_msg {
     struct ts_interconnect *ic; /* private */
 };
 
-/* Stands for the fabric named "mesh", wherever it is in the table. */
-#define TS_FABRIC_DEFAULT 255u
-
 enum ts_interconnect_detail { TS_IC_MESSAGE = 0, TS_IC_FLIT = 1 };
 
 struct ts_interconnect_params {
     uint64_t detail; /* enum ts_interconnect_detail */
-    uint64_t fabric; /* index into ts_fabric_table: set by name through the front end; or
-                        TS_FABRIC_DEFAULT */
+    uint64_t fabric; /* index into ts_fabric_table, by name in a configuration */
     uint64_t mesh_hz;
     uint64_t router_cycles; /* pipeline of one router */
     uint64_t link_cycles;   /* one hop between neighbours */

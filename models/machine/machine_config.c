@@ -107,6 +107,29 @@ static enum ts_status check_interrupts(const struct ts_machine_config *c, struct
                                (enum ts_intr_mode)ip->guest_mode, ts_machine_vcpus(c), err);
 }
 
+/* Do the ticks of host and guest leave time for work? A host's tick takes a vCPU out of guest mode;
+ * a guest's is its timer's interrupt, which exits, too (models/hypervisor/exit.c). */
+static enum ts_status check_ticks(const struct ts_machine_config *c, struct ts_error *err)
+{
+    const struct ts_hypervisor_params *h = &c->hypervisor;
+    bool bare = ts_machine_is_bare(c);
+    uint64_t trip = bare ? 0 : h->exit_cycles + h->entry_cycles;
+    uint64_t hz = c->topology.core_hz, taken_ppm = 0;
+    struct ts_tick_cost host = {.tick_cycles = trip + h->host_irq_cycles,
+                                .switch_cycles = h->vcpu_put_load_cycles +
+                                                 (h->flush_on_migration ? h->invept_cycles : 0)};
+    struct ts_tick_cost guest = {.tick_cycles =
+                                     trip + c->guest.irq_entry_cycles + c->guest.irq_exit_cycles,
+                                 .switch_cycles = c->guest.switch_mm_cycles};
+    enum ts_status s = TS_OK;
+    if (!bare)
+        s = ts_sched_check(&c->host_sched, &ts_host_sched_param_table, hz, host, &taken_ppm, err);
+    if (s == TS_OK)
+        s = ts_sched_check(&c->guest_sched, &ts_guest_sched_param_table, hz, guest, &taken_ppm,
+                           err);
+    return s;
+}
+
 enum ts_status ts_machine_check(const struct ts_machine_config *config,
                                 const struct ts_flush_ops *mechanism, struct ts_error *err)
 {
@@ -133,5 +156,7 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
     if (config->guest.nr_dyn_asids > TS_ASIDS_MAX)
         return ts_error_set(err, TS_ERR_USER, "guest.nr_dyn_asids is more than %d", TS_ASIDS_MAX);
     enum ts_status s = check_interrupts(config, err);
+    if (s == TS_OK)
+        s = check_ticks(config, err);
     return s == TS_OK ? check_needs(config, mechanism, err) : s;
 }

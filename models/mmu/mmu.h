@@ -84,7 +84,7 @@ struct ts_mmu_params {
     uint64_t nested_in_l2;                /* bool: they lie in the L2, large and giant ones only
                                              (Cortex-A76) */
     uint64_t contiguous;                  /* bool: a contiguous run is one entry */
-    uint64_t l1_replacement;              /* policies: an index into the row's names */
+    uint64_t l1_replacement;              /* indices into ts_replacement_table */
     uint64_t replacement;                 /* of the second level */
     uint64_t walk_replacement;            /* of walk caches and nested TLB */
     uint64_t inclusion;                   /* enum ts_mmu_inclusion */

@@ -66,16 +66,6 @@ static uint64_t smt_of(const struct ts_mmu_params *p, uint8_t group)
     return group == MMU_GROUP_L1 ? p->l1_smt : group == MMU_GROUP_L2 ? p->l2_smt : p->walk_smt;
 }
 
-static const struct ts_replacement_ops *policy_of(uint64_t index)
-{
-    const struct ts_param *row = ts_param_find(&ts_mmu_param_table, "replacement");
-    TS_ASSERT(row != NULL);
-    for (uint64_t i = 0; row->enum_names[i] != NULL; i++)
-        if (i == index)
-            return ts_replacement_find(row->enum_names[i]);
-    return NULL;
-}
-
 /* A thread's equal part: of the sets, or of the ways of a single set. */
 static enum ts_status partition(struct shape *shape, uint32_t threads, struct ts_error *err)
 {
@@ -106,7 +96,10 @@ static enum ts_status create_own(struct ts_mmu *m, enum mmu_structure s, struct 
     struct ts_tlb_geometry g = {0};
     g.entries = (uint32_t)shape->entries;
     g.ways = (uint32_t)shape->ways;
-    g.replacement = policy_of(shape->policy);
+    if (shape->policy >= ts_replacement_table_count)
+        return ts_error_set(err, TS_ERR_USER, "no replacement policy %llu",
+                            (unsigned long long)shape->policy);
+    g.replacement = ts_replacement_table[shape->policy];
     for (uint32_t shift = 12; shift < 57; shift++)
         if (shape->sizes & BIT(shift))
             g.size_shift[g.nsizes++] = (uint8_t)shift;

@@ -2,6 +2,7 @@
 /* Parameters and statistics of the MMU. The defaults are a Skylake-SP core; Arm cores come as
  * configuration files. */
 #include "models/mmu/mmu.h"
+#include "models/tlb/replacement_table.h"
 
 #define OFFSET(field) offsetof(struct ts_mmu_params, field)
 #define ENTRIES_MAX 65536
@@ -31,11 +32,6 @@
 #key, TS_PARAM_COUNT, OFFSET(key), def, 0, max, NULL, help, source, confidence             \
     }
 
-/* Sorted as ts_replacement_table is; a test holds the two together. */
-static const char *const policies[] = {"bit_plru", "fifo",  "lru",       "nru",
-                                       "random",   "srrip", "tree_plru", NULL};
-#define POLICY_TREE_PLRU 6
-#define POLICY_LAST 6
 /* As the enums in mmu.h. */
 static const char *const smt[] = {"own", "partition", "share", NULL};
 static const char *const inclusions[] = {"non_inclusive", "inclusive", "exclusive", NULL};
@@ -121,12 +117,15 @@ static const struct ts_param rows[] = {
     SWITCH(contiguous, 0, "a contiguous run is cached as one entry",
            "Arm's contiguous bit (true of A64FX, manual table 8-1); x86 has no such bit",
            TS_CONF_VERBATIM),
-    CHOICE(l1_replacement, POLICY_TREE_PLRU, policies, POLICY_LAST,
-           "replacement policy of the L1 TLBs", plru, TS_CONF_REMEMBERED),
-    CHOICE(replacement, POLICY_TREE_PLRU, policies, POLICY_LAST,
-           "replacement policy of the second level", plru, TS_CONF_REMEMBERED),
-    CHOICE(walk_replacement, POLICY_TREE_PLRU, policies, POLICY_LAST,
-           "replacement policy of walk caches and nested TLB", plru, TS_CONF_REMEMBERED),
+    CHOICE(l1_replacement, TS_REPLACEMENT_TABLE_TREE_PLRU, ts_replacement_table_names,
+           TS_REPLACEMENT_TABLE_LAST, "replacement policy of the L1 TLBs", plru,
+           TS_CONF_REMEMBERED),
+    CHOICE(replacement, TS_REPLACEMENT_TABLE_TREE_PLRU, ts_replacement_table_names,
+           TS_REPLACEMENT_TABLE_LAST, "replacement policy of the second level", plru,
+           TS_CONF_REMEMBERED),
+    CHOICE(walk_replacement, TS_REPLACEMENT_TABLE_TREE_PLRU, ts_replacement_table_names,
+           TS_REPLACEMENT_TABLE_LAST, "replacement policy of walk caches and nested TLB", plru,
+           TS_CONF_REMEMBERED),
     CHOICE(inclusion, TS_MMU_NON_INCLUSIVE, inclusions, TS_MMU_EXCLUSIVE,
            "what the second level holds of what the L1 TLBs hold",
            "Intel's second level is not inclusive, remembered", TS_CONF_REMEMBERED),

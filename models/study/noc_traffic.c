@@ -13,8 +13,6 @@
 #define PPM UINT64_C(1000000)
 #define WATCHDOG_CYCLES 100000u
 
-const char *const ts_traffic_fabrics[] = {"chiplet", "crossbar", "mesh", "ring", "torus", NULL};
-
 struct source {
     struct ts_rng arrivals, targets;
     uint32_t queued; /* packets that have not been delivered */
@@ -204,11 +202,11 @@ static enum ts_status simulate(struct traffic *t, struct ts_noc_stats *sum, stru
 static enum ts_status create(const struct ts_traffic_params *p, uint32_t packets, struct traffic *t,
                              struct ts_error *err)
 {
-    const struct ts_fabric_ops *fabric = ts_fabric_find(ts_traffic_fabrics[p->fabric]);
     struct ts_noc_params n = network(p, packets);
 
-    TS_ASSERT(fabric != NULL);
-    return ts_noc_create(&t->noc, fabric, (uint32_t)p->nodes, &n, deliver, t, err);
+    TS_ASSERT(p->fabric < ts_fabric_table_count);
+    return ts_noc_create(&t->noc, ts_fabric_table[p->fabric], (uint32_t)p->nodes, &n, deliver, t,
+                         err);
 }
 
 enum ts_status ts_traffic_check(const struct ts_traffic_params *p, struct ts_error *err)
@@ -216,6 +214,10 @@ enum ts_status ts_traffic_check(const struct ts_traffic_params *p, struct ts_err
     struct traffic t = {0};
     uint64_t side = square_root(p->nodes);
 
+    TS_ASSERT(p->fabric < ts_fabric_table_count);
+    if (ts_fabric_table[p->fabric]->instant)
+        return ts_error_set(err, TS_ERR_USER, "noc_traffic.fabric is %s, which has no routers",
+                            ts_fabric_table[p->fabric]->name);
     if (p->traffic == TS_TRAFFIC_TRANSPOSE && side * side != p->nodes)
         return ts_error_set(
             err, TS_ERR_USER,

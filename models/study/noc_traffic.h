@@ -50,9 +50,6 @@ struct ts_traffic_stats {
     uint64_t saturated;
 };
 
-/* The names that params.fabric counts; NULL-ended. */
-extern const char *const ts_traffic_fabrics[];
-
 /* Adds to the zeroed counters. */
 enum ts_status ts_traffic_run(const struct ts_traffic_params *params, uint64_t seed,
                               struct ts_traffic_stats *stats, struct ts_noc_stats *noc_stats,

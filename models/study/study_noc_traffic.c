@@ -2,6 +2,7 @@
 /* The study noc_traffic: latency and throughput of a network of routers under synthetic traffic,
  * cycle by cycle. The configured machine does not matter: nodes, fabric and routers are
  * parameters of the study. */
+#include "models/interconnect/fabric_table.h"
 #include "models/study/noc_traffic.h"
 #include "models/study/study.h"
 
@@ -15,8 +16,8 @@ static const char *const multicasts[] = {"repeated", "tree", NULL};
 
 static const struct ts_param rows[] = {
     {"nodes", TS_PARAM_COUNT, OFFSET(nodes), 64, 1, 1024, NULL, "that send and receive", CHOICE},
-    {"fabric", TS_PARAM_ENUM, OFFSET(fabric), 2, 0, 4, ts_traffic_fabrics,
-     "how the routers are joined", CHOICE},
+    {"fabric", TS_PARAM_ENUM, OFFSET(fabric), TS_FABRIC_TABLE_MESH, 0, TS_FABRIC_TABLE_LAST,
+     ts_fabric_table_names, "how the routers are joined; ideal has none and is refused", CHOICE},
     {"traffic", TS_PARAM_ENUM, OFFSET(traffic), TS_TRAFFIC_UNIFORM, 0, TS_TRAFFIC_NEIGHBOUR,
      patterns,
      "where packets go; uniform: any node, the own one too; transpose: row and column swapped; "

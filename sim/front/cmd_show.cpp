@@ -81,11 +81,6 @@ std::string accepted(const Key &key)
     std::string text;
     if (row.type == TS_PARAM_BOOL)
         return "true or false";
-    if (!key.names.empty()) {
-        for (const std::string &name : key.names)
-            text += (text.empty() ? "" : ", ") + name;
-        return text;
-    }
     if (row.type == TS_PARAM_ENUM) {
         for (size_t i = 0; row.enum_names[i]; i++)
             text += (i > 0 ? ", " : "") + std::string(row.enum_names[i]);

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/keys.hpp"
 
-#include "models/cpu/sched.h"
-#include "models/interconnect/fabric.h"
-#include "models/tlb/replacement.h"
-
 namespace ts
 {
 namespace
@@ -17,21 +13,6 @@ template <typename Ops> std::vector<std::string> names_of(const Ops *const *tabl
         names.emplace_back(table[i]->name);
     return names;
 }
-
-// The rows that are an index into a registration table, where the row itself has no names.
-std::vector<std::string> registered_names(const std::string &key)
-{
-    if (key == "interconnect.fabric")
-        return names_of(ts_fabric_table, ts_fabric_table_count);
-    if (key == "mmu.replacement")
-        return names_of(ts_replacement_table, ts_replacement_table_count);
-    if (key == "host_sched.policy" || key == "guest_sched.policy")
-        return names_of(ts_sched_table, ts_sched_table_count);
-    return {};
-}
-
-// The table's default is no index where the model itself chooses.
-const char unnamed[] = "default";
 
 std::string join(const std::vector<std::string> &words)
 {
@@ -65,20 +46,11 @@ std::string Key::long_name() const
 
 const char *Key::type_name() const
 {
-    return names.empty() ? ts_param_type_name(row->type) : "enum";
+    return ts_param_type_name(row->type);
 }
 
 uint64_t Key::parse(const std::string &text, const Place &place) const
 {
-    if (!names.empty()) {
-        for (size_t i = 0; i < names.size(); i++)
-            if (names[i] == text)
-                return i;
-        if (text == unnamed && row->def >= names.size())
-            return row->def;
-        user_error(place, name + ": '" + text + "' is unknown" + did_you_mean(text, names) +
-                              ": expected one of: " + join(names));
-    }
     // A row of its own, so that messages name the full key and the value lands here.
     ts_param row_here = *row;
     uint64_t value = 0;
@@ -92,8 +64,6 @@ uint64_t Key::parse(const std::string &text, const Place &place) const
 
 std::string Key::format(uint64_t value) const
 {
-    if (!names.empty())
-        return value < names.size() ? names[value] : unnamed;
     char text[64];
     ts_param_format(row, value, text, sizeof text);
     return text;
@@ -123,8 +93,6 @@ void Keys::add(KeyScope scope, size_t owner, const ts_param_table &table, const 
         key.scope = scope;
         key.owner = owner;
         key.row = &table.rows[i];
-        if (key.row->type != TS_PARAM_ENUM)
-            key.names = registered_names(key.name);
         const std::string long_name = key.long_name();
         TS_ASSERT(keys_.emplace(long_name, std::move(key)).second);
     }

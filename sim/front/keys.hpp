@@ -30,8 +30,6 @@ struct Key {
     // Index into ts_machine_params, ts_flush_table, ts_workload_kinds or ts_study_table.
     size_t owner = 0;
     const ts_param *row = nullptr;
-    // An index into a registration table is written by name: the names in table order.
-    std::vector<std::string> names;
 
     // The key of explain: that of a workload names its kind ("workload.strace.touch_pages").
     std::string long_name() const;

@@ -39,18 +39,15 @@ std::string quantity_pattern(ts_param_type type)
 Json names_of(const Key &key)
 {
     Json names = Json::array();
-    for (const std::string &name : key.names)
-        names.push_back(name);
-    if (key.names.empty())
-        for (size_t i = 0; key.row->enum_names[i]; i++)
-            names.push_back(key.row->enum_names[i]);
+    for (size_t i = 0; key.row->enum_names[i]; i++)
+        names.push_back(key.row->enum_names[i]);
     return names;
 }
 
 Json scalar_schema(const Key &key)
 {
     const ts_param &row = *key.row;
-    if (!key.names.empty() || row.type == TS_PARAM_ENUM)
+    if (row.type == TS_PARAM_ENUM)
         return {{"enum", names_of(key)}};
     if (row.type == TS_PARAM_BOOL)
         return {{"enum", {true, false, "on", "off", "yes", "no"}}};

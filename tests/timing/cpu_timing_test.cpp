@@ -254,3 +254,285 @@ TEST(CpuTiming, LineHitCostsItsCyclesAndAMissStalls)
     EXPECT_GE(hit, rig.cycles(lp.hit_cycles));
     EXPECT_LT(hit, rig.cycles(lp.hit_cycles + 1));
 }
+
+/* --- who runs next --- */
+
+namespace
+{
+
+/* CPU 1 runs one task, another one waits behind it; from CPU 0 comes a yield_to to that one. */
+struct Boost {
+    explicit Boost(const char *policy, ts_time when) : rig(2, 2'500'000'000, policy)
+    {
+        rig.spawn(1, [](ts_task *self) { ts_task_work_ps(self, 10 * TS_S); });
+        waiting = rig.spawn(1, [this](ts_task *self) {
+            began = ts_task_now(self);
+            ts_task_work_ps(self, 10 * TS_S);
+        });
+        rig.spawn(0, [this, when](ts_task *self) {
+            ts_task_work_ps(self, when);
+            asked = ts_task_now(self);
+            outcome = ts_task_yield_to(self, waiting);
+            returned = ts_task_now(self);
+        });
+        /* Up to the first tick, which decides by other rules. */
+        rig.run(rig.domain.sched_params.tick_ps - 1);
+    }
+    CpuRig rig;
+    ts_task *waiting = nullptr;
+    ts_time began = 0, asked = 0, returned = 0;
+    ts_yield outcome = TS_YIELD_NOBODY;
+};
+
+} // namespace
+
+TEST(YieldTo, ABoostedTaskBeginsASwitchLater)
+{
+    for (const char *policy : {"eevdf", "rr"}) {
+        Boost b(policy, 100 * TS_US);
+        EXPECT_EQ(b.outcome, TS_YIELD_DONE) << policy;
+        EXPECT_EQ(b.returned, b.asked) << policy; /* alone on its CPU: it goes on */
+        EXPECT_EQ(b.began,
+                  ts_clock_after(&b.rig.clock, b.asked, b.rig.domain.sched_params.switch_cycles))
+            << policy;
+    }
+}
+
+/* A new task starts with a debt of half the latency period, 12 ms: three times the granularity. */
+TEST(YieldTo, CfsLeavesABuddyWaitingThatIsFarAhead)
+{
+    Boost b("cfs", 100 * TS_US);
+    EXPECT_EQ(b.outcome, TS_YIELD_DONE);
+    EXPECT_EQ(b.began, 0u);
+    EXPECT_EQ(b.rig.domain.cpus[1].rq.next, &b.waiting->se);
+    EXPECT_EQ(b.rig.domain.cpus[1].stats.preemptions, 0u);
+}
+
+TEST(YieldTo, TellsNobodyRefusedAndDoneApart)
+{
+    CpuRig rig(2, 2'500'000'000, "rr");
+    ts_task *alone = rig.spawn(1, [](ts_task *self) { ts_task_work_ps(self, TS_MS); });
+    ts_task *asleep = rig.spawn(
+        0, [](ts_task *self) { ts_task_work(self, 1); }, false);
+    ts_task *behind = rig.spawn(
+        0, [](ts_task *self) { ts_task_work(self, 1); }, false);
+    bool done = false;
+    rig.spawn(0, [&](ts_task *self) {
+        ts_task_work_ps(self, 100 * TS_US);
+        EXPECT_EQ(ts_task_yield_to(self, alone), TS_YIELD_NOBODY);
+        EXPECT_EQ(ts_task_yield_to(self, self), TS_YIELD_NOBODY);
+        /* A CPU with nothing to run is no CPU with one task. */
+        ts_task_work_ps(self, 2 * TS_MS);
+        EXPECT_EQ(ts_task_yield_to(self, alone), TS_YIELD_REFUSED);
+        ts_task_wake(self, behind);
+        EXPECT_EQ(ts_task_yield_to(self, asleep), TS_YIELD_REFUSED);
+        EXPECT_EQ(ts_task_yield_to(self, self), TS_YIELD_REFUSED);
+        EXPECT_EQ(self->domain->cpus[0].stats.preemptions, 0u);
+        EXPECT_EQ(ts_task_yield_to(self, behind), TS_YIELD_DONE);
+        EXPECT_EQ(behind->state, TS_TASK_DEAD);
+        done = true;
+    });
+    rig.run();
+    EXPECT_TRUE(done);
+}
+
+/* While a CPU switches its queue is locked; what comes next counts as running there. */
+TEST(YieldTo, ATaskThatIsBeingSwitchedToIsNotWaiting)
+{
+    CpuRig rig(2, 2'500'000'000, "rr");
+    rig.domain.sched_params.switch_cycles = 100000; /* 40 us */
+    ts_task *coming = rig.spawn(
+        1, [](ts_task *self) { ts_task_work_ps(self, TS_MS); }, false);
+    ts_yield outcome = TS_YIELD_DONE;
+    rig.spawn(0, [&](ts_task *self) {
+        ts_task_wake(self, coming);
+        ts_task_work_ps(self, 10 * TS_US);
+        EXPECT_EQ(coming->state, TS_TASK_RUNNABLE);
+        outcome = ts_task_yield_to(self, coming);
+    });
+    rig.run();
+    EXPECT_EQ(outcome, TS_YIELD_NOBODY);
+}
+
+/* On one CPU: who yields under EEVDF gives up the rest of its request, under CFS nothing. */
+TEST(YieldTo, WhatIsForfeitedIsThePolicys)
+{
+    for (const char *policy : {"cfs", "eevdf"}) {
+        bool eevdf = std::string(policy) == "eevdf";
+        CpuRig rig(1, 2'500'000'000, policy);
+        ts_time began = 0, asked = 0;
+        uint64_t before = 0, deadline = 0, after = 0;
+        ts_task *self_task = nullptr;
+        ts_task *other = rig.spawn(0, [&](ts_task *self) {
+            ts_task_block(self);
+            began = ts_task_now(self);
+            after = self_task->se.vruntime;
+        });
+        self_task = rig.spawn(0, [&](ts_task *self) {
+            ts_task_work_ps(self, TS_MS);
+            ts_task_wake(self, other);
+            /* Woken with some credit; as long as that does not preempt, the two are about even. */
+            other->se.vruntime = self->se.vruntime;
+            asked = ts_task_now(self);
+            before = self->se.vruntime;
+            deadline = self->se.deadline;
+            EXPECT_EQ(ts_task_yield_to(self, other), TS_YIELD_DONE);
+        });
+        rig.run();
+        EXPECT_EQ(began, ts_clock_after(&rig.clock, asked, rig.domain.sched_params.switch_cycles))
+            << policy;
+        EXPECT_EQ(after, eevdf ? deadline : before) << policy;
+    }
+}
+
+/* The tick that finds the quantum used up takes the CPU, at the tick's time and no other. */
+TEST(CpuTiming, ATickPreemptsAtItsTime)
+{
+    CpuRig rig(1, 2'500'000'000, "rr");
+    rig.handler_cycles = 500;
+    const ts_sched_params &p = rig.domain.sched_params;
+    ts_time began = 0;
+    rig.spawn(0, [](ts_task *self) { ts_task_work_ps(self, TS_S); });
+    rig.spawn(0, [&](ts_task *self) { began = ts_task_now(self); });
+    rig.run(20 * TS_MS);
+    EXPECT_EQ(began, ts_clock_after(&rig.clock, p.tick_ps, rig.handler_cycles + p.switch_cycles));
+    ASSERT_EQ(rig.taken.size(), 1u); /* no tick once nobody waits */
+    EXPECT_EQ(rig.taken[0].when, p.tick_ps);
+}
+
+TEST(CpuTiming, PreemptionWaitsForTheEnable)
+{
+    CpuRig rig(1, 2'500'000'000, "rr");
+    const ts_sched_params &p = rig.domain.sched_params;
+    ts_time began = 0, enabled = 0;
+    rig.spawn(0, [&](ts_task *self) {
+        ts_preempt_disable(self);
+        ts_task_work_ps(self, 6 * TS_MS);
+        enabled = ts_task_now(self);
+        EXPECT_EQ(began, 0u);
+        ts_preempt_enable(self);
+    });
+    rig.spawn(0, [&](ts_task *self) { began = ts_task_now(self); });
+    rig.run(20 * TS_MS);
+    ASSERT_EQ(rig.taken.size(), 1u);
+    EXPECT_EQ(rig.taken[0].when, p.tick_ps); /* the interrupt itself does not wait */
+    EXPECT_EQ(began, ts_clock_after(&rig.clock, enabled, p.switch_cycles));
+}
+
+TEST(CpuTiming, TimeWithInterruptsOffIsCountedOnce)
+{
+    CpuRig rig(1);
+    rig.handler_cycles = 300;
+    ts_time off = 0;
+    rig.spawn(0, [&](ts_task *self) {
+        ts_time before = ts_cpu_irq_off_ps(self->cpu);
+        ts_irq_disable(self);
+        ts_task_work(self, 1000);
+        ts_irq_disable(self);
+        ts_task_work(self, 2000);
+        EXPECT_EQ(ts_cpu_irq_off_ps(self->cpu) - before, rig.cycles(3000)); /* under way */
+        ts_irq_enable(self);
+        ts_irq_enable(self);
+        ts_task_work(self, 5000);
+        off = ts_cpu_irq_off_ps(self->cpu) - before;
+    });
+    rig.at(rig.cycles(first_cycle(rig) + 4000),
+           [&] { ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_CALL); });
+    rig.run();
+    EXPECT_EQ(rig.taken.size(), 1u);
+    EXPECT_EQ(off, rig.cycles(3000 + 300)); /* a handler runs with interrupts off */
+}
+
+/* Whoever blocks or ends has used the CPU up to then: no tick is needed to see it. */
+TEST(CpuTiming, WhoeverBlocksIsCharged)
+{
+    CpuRig rig(1);
+    ts_task *t = rig.spawn(0, [](ts_task *self) {
+        ts_task_work(self, 1000);
+        ts_task_sleep(self, TS_US);
+        ts_task_work(self, 3000);
+    });
+    /* The switch to it is on its account (rq_clock goes on during a switch). */
+    uint64_t to_it = first_cycle(rig);
+    rig.run(rig.cycles(to_it + 1000) + TS_NS);
+    EXPECT_EQ(t->state, TS_TASK_BLOCKED);
+    EXPECT_EQ(t->se.sum_exec_ps, rig.cycles(to_it + 1000));
+    rig.run();
+    EXPECT_EQ(t->state, TS_TASK_DEAD);
+    EXPECT_EQ(t->se.sum_exec_ps, rig.cycles(2 * to_it + 4000));
+}
+
+/* --- where a task runs --- */
+
+namespace
+{
+
+/* A task that may run anywhere and last ran on a CPU. */
+ts_task *spawn_loose(CpuRig &rig, uint32_t cpu, CpuRig::Body body)
+{
+    ts_task *t = rig.spawn(cpu, std::move(body), false);
+    t->pinned = nullptr;
+    return t;
+}
+
+} // namespace
+
+/* A CPU that is switching to a task is not free, though its current task still is the idle one. */
+TEST(CpuPlacement, TwoWakeUpsInARowGoToTwoCpus)
+{
+    CpuRig rig(3);
+    uint32_t where[2] = {9, 9};
+    ts_task *sleepers[2];
+    for (int i = 0; i < 2; i++)
+        sleepers[i] = spawn_loose(rig, 1, [&where, i](ts_task *self) {
+            where[i] = self->cpu->id;
+            ts_task_work_ps(self, TS_MS);
+        });
+    ASSERT_LT(rig.domain.sched_params.wakeup_cycles, rig.domain.sched_params.switch_cycles);
+    rig.spawn(0, [&](ts_task *self) {
+        for (ts_task *t : sleepers)
+            ts_task_wake(self, t);
+        ts_task_work_ps(self, TS_MS);
+    });
+    rig.run();
+    EXPECT_EQ(where[0], 1u); /* where it last ran */
+    EXPECT_EQ(where[1], 2u);
+}
+
+TEST(CpuPlacement, AWakeUpStaysWhereItRanWhenNoCpuIsFree)
+{
+    CpuRig rig(2);
+    ts_task *t = spawn_loose(rig, 1, [](ts_task *self) { ts_task_work(self, 1); });
+    rig.spawn(1, [](ts_task *self) { ts_task_work_ps(self, TS_MS); });
+    rig.spawn(0, [&](ts_task *self) {
+        ts_task_work_ps(self, 10 * TS_US);
+        ts_task_wake(self, t);
+        EXPECT_EQ(t->cpu->id, 1u);
+        ts_task_work_ps(self, TS_MS);
+    });
+    rig.run(TS_MS / 2);
+    EXPECT_TRUE(t->se.queued);
+}
+
+/* newidle balance leaves a task that ran less than migration_cost ago (task_hot). */
+TEST(CpuPlacement, AnIdleCpuPullsWhatIsNoLongerHot)
+{
+    for (bool hot : {true, false}) {
+        CpuRig rig(2, 2'500'000'000, "rr");
+        ts_time ran_at = 0, idle_at = 0;
+        ts_task *waits = spawn_loose(rig, 0, [](ts_task *self) { ts_task_work_ps(self, TS_S); });
+        ts_task_wake(nullptr, waits);
+        /* Takes CPU 0 at the tick, shortly before CPU 1 has nothing left to do. */
+        rig.spawn(0, [](ts_task *self) { ts_task_work_ps(self, TS_S); });
+        rig.spawn(1, [&](ts_task *self) {
+            ts_task_work_ps(self, rig.domain.sched_params.tick_ps + (hot ? 400 : 600) * TS_US);
+            ran_at = waits->last_ran;
+            idle_at = ts_task_now(self);
+        });
+        rig.run(2 * rig.domain.sched_params.tick_ps - 1);
+        EXPECT_GE(ran_at, rig.domain.sched_params.tick_ps);
+        EXPECT_EQ(idle_at - ran_at < rig.domain.sched_params.migration_cost_ps, hot);
+        EXPECT_EQ(waits->cpu->id, hot ? 0u : 1u);
+        EXPECT_EQ(rig.domain.cpus[1].stats.migrations, hot ? 0u : 1u);
+    }
+}

@@ -2,6 +2,7 @@
 /* Two-dimensional walks with every combination of what is cached: where stage 1 starts, and for
  * each stage-1 table and the page itself whether the nested TLB knows it and else where stage 2
  * starts. The expected cycles are a sum over that set. */
+#include "models/tlb/replacement_table.h"
 #include "tests/mmu_fixture.hpp"
 
 #include <random>
@@ -31,7 +32,7 @@ ts_mmu_params costs()
     p.walk_any_entries = p.walk_any_ways = 64;
     p.walk2_entries = p.walk2_ways = 256;
     p.nested_entries = p.nested_ways = 256;
-    p.walk_replacement = 2;
+    p.walk_replacement = TS_REPLACEMENT_TABLE_LRU;
     return p;
 }
 

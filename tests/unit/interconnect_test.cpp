@@ -220,7 +220,8 @@ TEST(Interconnect, DefaultFabricIsTheMesh)
     auto n = rig::defaults<ts_interconnect_params>(ts_interconnect_param_table);
     rig::Network by_default(rig::topology(1, 23), n), mesh(rig::topology(1, 23));
 
-    EXPECT_EQ(n.fabric, TS_FABRIC_DEFAULT);
+    ASSERT_LT(n.fabric, ts_fabric_table_count);
+    EXPECT_STREQ(ts_fabric_table[n.fabric]->name, "mesh");
     for (uint32_t dst = 0; dst < 23; dst++)
         EXPECT_EQ(ts_interconnect_zero_load(by_default.ic, 5, dst, 2),
                   ts_interconnect_zero_load(mesh.ic, 5, dst, 2));

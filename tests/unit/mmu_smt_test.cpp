@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two and more threads of a core: what they own, divide, share and wait for. */
+#include "models/tlb/replacement_table.h"
 #include "tests/mmu_fixture.hpp"
 
 #include <memory>
@@ -15,7 +16,7 @@ ts_mmu_params smt(uint64_t mode)
 {
     ts_mmu_params p = defaults();
     p.l1_smt = p.l2_smt = p.walk_smt = mode;
-    p.l1_replacement = p.replacement = 2; /* lru */
+    p.l1_replacement = p.replacement = TS_REPLACEMENT_TABLE_LRU;
     p.l1_ports = p.l2_ports = p.walkers = p.miss_queue = 0;
     p.ad_update_cycles = 0;
     p.l1d_4k_entries = p.l1d_4k_ways = 8;

@@ -2,6 +2,7 @@
 /* What lies in which structure: size classes of every granule, contiguous runs, pieces, split and
  * unified levels, inclusion, walk and stage-2 entries in the second level; tags; break-before-make.
  */
+#include "models/tlb/replacement_table.h"
 #include "tests/mmu_fixture.hpp"
 
 #include <algorithm>
@@ -337,7 +338,7 @@ struct Inclusion {
         : mmu([&] {
               ts_mmu_params p = defaults();
               p.inclusion = rule;
-              p.l1_replacement = p.replacement = 2; /* lru */
+              p.l1_replacement = p.replacement = TS_REPLACEMENT_TABLE_LRU;
               p.l1d_4k_entries = p.l1d_4k_ways = 8;
               p.l2_entries = p.l2_ways = 16;
               if (!shared_size)

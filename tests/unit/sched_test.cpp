@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "models/cpu/sched.h"
+#include "models/cpu/sched_table.h"
+#include "models/machine.h"
 #include "sim/rng.h"
 
 namespace
@@ -31,11 +33,16 @@ class Rig
         wake(i);
         return ops->preempts(&rq, curr, &tasks[i]);
     }
-    void pick()
+    /* Schedules as ts_task_schedule does; the running one goes on or goes back into the queue. */
+    void resched()
     {
-        curr = ops->pick(&rq);
-        if (curr)
-            curr->slice_start_ps = curr->sum_exec_ps;
+        ts_sched_entity *prev = curr;
+        curr = ops->pick(&rq, prev);
+        if (curr == prev)
+            return;
+        if (prev)
+            ops->enqueue(&rq, curr, prev, false);
+        curr->slice_start_ps = curr->sum_exec_ps;
     }
     void run(uint64_t ps)
     {
@@ -44,15 +51,33 @@ class Rig
     }
     void yield()
     {
-        ts_sched_entity *prev = curr;
-        curr = nullptr;
-        ops->enqueue(&rq, nullptr, prev, false);
-        pick();
+        ops->yield(&rq, curr);
+        resched();
     }
-    void sleep()
+    ts_sched_entity *sleep()
     {
+        ts_sched_entity *prev = curr;
+        ops->dequeue(&rq, curr, curr);
         curr = nullptr;
-        pick();
+        resched();
+        return prev;
+    }
+    /* Another CPU takes a waiting one. */
+    void pull(uint32_t i)
+    {
+        ops->dequeue(&rq, curr, &tasks[i]);
+    }
+    /* A waiting one with a virtual time and, for eevdf, a whole request ahead of it. */
+    void put(uint32_t i, uint64_t vruntime)
+    {
+        tasks[i].sum_exec_ps = 1; /* not new */
+        tasks[i].vruntime = vruntime;
+        tasks[i].deadline = vruntime + params.slice_ps;
+        ops->enqueue(&rq, curr, &tasks[i], false);
+    }
+    uint64_t running() const
+    {
+        return curr->number;
     }
     bool tick()
     {
@@ -68,7 +93,7 @@ class Rig
             stretch += params.tick_ps;
             if (tick()) {
                 ts_sched_entity *prev = curr;
-                yield();
+                resched();
                 if (curr != prev) {
                     all.push_back(stretch);
                     stretch = 0;
@@ -149,7 +174,7 @@ TEST(RunQueue, KeepsItsListAndCount)
 TEST_P(EveryPolicy, AnEmptyQueueHasNothing)
 {
     Rig r(GetParam().c_str(), 1);
-    r.pick();
+    r.resched();
     EXPECT_EQ(r.curr, nullptr);
 }
 
@@ -159,7 +184,7 @@ TEST_P(EveryPolicy, EqualTasksGetEqualTime)
         Rig r(GetParam().c_str(), n);
         for (uint32_t i = 0; i < n; i++)
             r.wake(i);
-        r.pick();
+        r.resched();
         r.stretches(400 * n);
         uint64_t least = UINT64_MAX, most = 0;
         for (const auto &t : r.tasks) {
@@ -181,7 +206,7 @@ TEST_P(EveryPolicy, RandomSleepersAreServed)
     ts_rng_init(&rng, seed, "sched", 0);
     for (uint32_t i = 0; i < n; i++)
         r.wake(i);
-    r.pick();
+    r.resched();
     uint64_t last_min = 0;
     std::vector<uint64_t> waiting(n, 0);
     for (uint32_t step = 0; step < 20000; step++) {
@@ -196,11 +221,11 @@ TEST_P(EveryPolicy, RandomSleepersAreServed)
         uint32_t other = static_cast<uint32_t>(ts_rng_below(&rng, n));
         bool asleep = !r.tasks[other].queued && r.curr != &r.tasks[other];
         if (asleep && r.wake_preempts(other))
-            r.yield();
+            r.resched();
         else if (!asleep && r.rq.nr && ts_rng_chance(&rng, 1, 3))
             r.sleep();
         else if (r.tick())
-            r.yield();
+            r.resched();
     }
 }
 
@@ -213,7 +238,7 @@ TEST(Cfs, SliceIsLatencyShareButAtLeastTheGranularity)
         Rig r("cfs", n);
         for (uint32_t i = 0; i < n; i++)
             r.wake(i);
-        r.pick();
+        r.resched();
         uint64_t ideal = std::max(r.params.latency_ps / n, r.params.min_granularity_ps);
         std::vector<uint64_t> all = r.stretches(200 * n);
         ASSERT_GT(all.size(), 4u);
@@ -229,10 +254,9 @@ TEST(Cfs, ASleeperComesBackWithHalfALatencyOfCredit)
     Rig r("cfs", 2);
     r.wake(0);
     r.wake(1);
-    r.pick();
+    r.resched();
     r.run(TS_MS);
-    ts_sched_entity *slept = r.curr;
-    r.sleep();
+    ts_sched_entity *slept = r.sleep();
     r.run(TS_S);
     r.wake(slept->number == 0 ? 0 : 1);
     EXPECT_EQ(slept->vruntime, r.rq.min_vruntime - r.params.latency_ps / 2);
@@ -244,7 +268,7 @@ TEST(Cfs, AWakeUpPreemptsOnlyBeyondTheGranularity)
     for (uint64_t extra : {0u, 1u}) {
         Rig r("cfs", 2);
         r.wake(0);
-        r.pick();
+        r.resched();
         r.run(100 * TS_MS);
         ts_sched_entity &e = r.tasks[1];
         e.sum_exec_ps = 1; /* not new */
@@ -253,19 +277,145 @@ TEST(Cfs, AWakeUpPreemptsOnlyBeyondTheGranularity)
     }
 }
 
+/* skip: the leftmost one that yields is passed over unless the next is further ahead than the
+ * wake-up granularity; either way it keeps its virtual time. */
+TEST(Cfs, AYielderGivesWayAsFarAsThatIsFair)
+{
+    for (uint64_t extra : {0u, 1u}) {
+        Rig r("cfs", 2);
+        r.put(0, TS_MS);
+        r.resched();
+        r.put(1, TS_MS + r.params.wakeup_granularity_ps + extra);
+        r.yield();
+        EXPECT_EQ(r.running(), extra == 0 ? 1u : 0u);
+        EXPECT_EQ(r.tasks[0].vruntime, TS_MS);
+        EXPECT_EQ(r.rq.skip, &r.tasks[0]); /* either way until its CPU switches to it */
+    }
+}
+
+TEST(Cfs, AYielderIsTakenAgainOnceTheOtherIsFarAhead)
+{
+    Rig r("cfs", 2);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS);
+    r.yield();
+    ASSERT_EQ(r.running(), 1u);
+    r.run(r.params.wakeup_granularity_ps);
+    r.resched();
+    EXPECT_EQ(r.running(), 1u); /* leftmost, but passed over */
+    r.run(1);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u);
+    EXPECT_EQ(r.rq.skip, nullptr);
+}
+
+TEST(Cfs, AYielderAmongThreeIsPassedOverForTheSecond)
+{
+    Rig r("cfs", 3);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS + 2);
+    r.put(2, TS_MS + 1);
+    r.yield();
+    EXPECT_EQ(r.running(), 2u);
+    /* Again from the queue's head: the running one is the second. */
+    r.resched();
+    EXPECT_EQ(r.running(), 2u);
+    r.run(2);
+    r.resched();
+    EXPECT_EQ(r.running(), 1u);
+}
+
+TEST(Cfs, WhoeverYieldsAloneGoesOnUnmarked)
+{
+    Rig r("cfs", 1);
+    r.put(0, TS_MS);
+    r.resched();
+    r.yield();
+    EXPECT_EQ(r.running(), 0u);
+    EXPECT_EQ(r.rq.skip, nullptr);
+}
+
+TEST(Cfs, ABuddyRunsNextWithinTheGranularity)
+{
+    for (uint64_t extra : {0u, 1u}) {
+        Rig r("cfs", 3);
+        r.put(0, TS_MS);
+        r.resched();
+        r.put(1, TS_MS + 1);
+        r.put(2, TS_MS + r.params.wakeup_granularity_ps + extra);
+        r.ops->set_next(&r.rq, &r.tasks[2]);
+        r.resched();
+        EXPECT_EQ(r.running(), extra == 0 ? 2u : 0u);
+        /* The mark of one that was not taken stays. */
+        EXPECT_EQ(r.rq.next, extra == 0 ? nullptr : &r.tasks[2]);
+        if (extra == 0)
+            continue;
+        r.run(1);
+        r.resched();
+        EXPECT_EQ(r.running(), 2u);
+    }
+}
+
+TEST(Cfs, AWakeUpThatPreemptsRunsNextThoughItIsNotTheLeftmost)
+{
+    Rig r("cfs", 3);
+    r.put(0, 100 * TS_MS);
+    r.resched();
+    r.put(1, 90 * TS_MS);
+    r.put(2, 90 * TS_MS + r.params.wakeup_granularity_ps);
+    EXPECT_TRUE(r.ops->preempts(&r.rq, r.curr, &r.tasks[2]));
+    r.resched();
+    EXPECT_EQ(r.running(), 2u);
+    EXPECT_EQ(r.rq.last, nullptr); /* three are no crowd */
+}
+
+/* LAST_BUDDY, from latency / min_granularity = 8 runnable tasks on. */
+TEST(Cfs, InACrowdThePreemptedOneIsNext)
+{
+    for (uint32_t n : {7u, 8u}) {
+        Rig r("cfs", n);
+        r.put(0, 100 * TS_MS);
+        r.resched();
+        for (uint32_t i = 1; i < n; i++)
+            r.put(i, 100 * TS_MS - 5 * TS_MS + (i == 1 ? 0 : 3 * TS_MS));
+        EXPECT_TRUE(r.ops->preempts(&r.rq, r.curr, &r.tasks[1]));
+        r.resched();
+        ASSERT_EQ(r.running(), 1u);
+        r.sleep();
+        EXPECT_EQ(r.running(), n == 8 ? 0u : 2u);
+    }
+}
+
+TEST(Cfs, ATickThatEndsTheSliceForgetsTheSkip)
+{
+    Rig r("cfs", 2);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS + 20 * TS_MS);
+    r.yield();
+    ASSERT_EQ(r.running(), 0u);
+    r.run(r.params.latency_ps / 2 + 1);
+    EXPECT_TRUE(r.tick());
+    EXPECT_EQ(r.rq.skip, nullptr);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u); /* still the leftmost by far */
+}
+
 TEST(Eevdf, ATickPreemptsOnlyWhenTheRequestIsUsedUp)
 {
     Rig r("eevdf", 2);
     r.wake(0);
     r.wake(1);
-    r.pick();
+    r.resched();
     uint64_t request = r.curr->deadline - r.curr->vruntime;
     r.run(request - 1);
     EXPECT_FALSE(r.tick());
     r.run(1);
     EXPECT_TRUE(r.tick());
     ts_sched_entity *first = r.curr;
-    r.yield();
+    r.resched();
     EXPECT_NE(r.curr, first);
 }
 
@@ -274,7 +424,7 @@ TEST(Eevdf, AnEligibleTaskIsProtectedFromWakeUps)
     Rig r("eevdf", 3);
     r.wake(0);
     r.wake(1);
-    r.pick();
+    r.resched();
     /* Behind the average: what it was picked with is its own until it is used up. */
     r.tasks[1 - r.curr->number].vruntime = r.curr->vruntime + 10 * r.params.slice_ps;
     r.run(1000);
@@ -287,7 +437,7 @@ TEST(Eevdf, ATaskBeyondParityGivesWayToAnEarlierDeadline)
 {
     Rig r("eevdf", 2);
     r.wake(0);
-    r.pick();
+    r.resched();
     r.run(r.params.slice_ps - 1); /* alone: always at the average */
     r.tasks[1].sum_exec_ps = 1;
     r.tasks[1].lag = static_cast<int64_t>(r.params.slice_ps);
@@ -300,12 +450,11 @@ TEST(Eevdf, LagIsKeptOverASleepAndADebtIsWorkedOff)
     Rig r("eevdf", 3);
     for (uint32_t i = 0; i < 3; i++)
         r.wake(i);
-    r.pick();
+    r.resched();
     r.run(r.params.slice_ps / 4);
-    ts_sched_entity *e = r.curr;
-    EXPECT_LT(e->lag, 0);
-    uint64_t slept_at = e->vruntime;
-    r.sleep();
+    uint64_t slept_at = r.curr->vruntime;
+    ts_sched_entity *e = r.sleep();
+    EXPECT_EQ(e->lag, -static_cast<int64_t>(r.params.slice_ps / 4 - r.params.slice_ps / 12));
     /* At once: still where it was. */
     r.ops->enqueue(&r.rq, r.curr, e, true);
     EXPECT_EQ(e->vruntime, slept_at);
@@ -317,18 +466,285 @@ TEST(Eevdf, LagIsKeptOverASleepAndADebtIsWorkedOff)
     EXPECT_EQ(e->vruntime, (r.curr->vruntime + other->vruntime) / 2);
 }
 
+/* yield_task_fair: vruntime = deadline. */
+TEST(Eevdf, AnEligibleYielderForfeitsItsRequest)
+{
+    Rig r("eevdf", 2);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS + 2);
+    r.run(2); /* now the two are even */
+    r.yield();
+    EXPECT_EQ(r.running(), 1u);
+    EXPECT_EQ(r.tasks[0].vruntime, TS_MS + r.params.slice_ps);
+    EXPECT_EQ(r.tasks[0].deadline, TS_MS + 2 * r.params.slice_ps);
+    /* What it forfeited the other has before the two are even again. */
+    r.run(r.params.slice_ps - 2);
+    r.resched();
+    EXPECT_EQ(r.running(), 1u);
+    r.run(1);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u);
+}
+
+TEST(Eevdf, AYielderBeyondTheAverageLosesTheCpuOnly)
+{
+    Rig r("eevdf", 2);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS);
+    r.run(1);
+    r.yield();
+    EXPECT_EQ(r.running(), 1u);
+    EXPECT_EQ(r.tasks[0].vruntime, TS_MS + 1);
+    EXPECT_EQ(r.tasks[0].deadline, TS_MS + r.params.slice_ps);
+}
+
+TEST(Eevdf, WhoeverYieldsAloneForfeitsNothing)
+{
+    Rig r("eevdf", 1);
+    r.put(0, TS_MS);
+    r.resched();
+    r.yield();
+    EXPECT_EQ(r.running(), 0u);
+    EXPECT_EQ(r.curr->vruntime, TS_MS);
+}
+
+/* However little it is ahead, a buddy that has had more than the average waits; its mark does, too.
+ */
+TEST(Eevdf, ABuddyIsTakenWhenItIsEligibleAndNotBefore)
+{
+    Rig r("eevdf", 3);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS);
+    r.put(2, TS_MS + 4);
+    r.ops->set_next(&r.rq, &r.tasks[2]);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u); /* protected by its request */
+    r.run(7);                   /* 7, 0, 4: the average is 3 2/3 */
+    r.resched();
+    EXPECT_EQ(r.running(), 1u);
+    EXPECT_EQ(r.rq.next, &r.tasks[2]);
+    r.run(1); /* 7, 1, 4: the average is 4 */
+    r.resched();
+    EXPECT_EQ(r.running(), 2u);
+    EXPECT_EQ(r.rq.next, nullptr);
+}
+
+/* An eligible buddy goes before an earlier deadline and before the running one's protection. */
+TEST(Eevdf, AnEligibleBuddyGoesBeforeProtection)
+{
+    Rig r("eevdf", 3);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS);
+    r.put(2, TS_MS);
+    r.ops->set_next(&r.rq, &r.tasks[2]);
+    r.resched();
+    EXPECT_EQ(r.running(), 2u);
+}
+
+TEST(Eevdf, WithoutABuddyTheProtectedOneGoesOn)
+{
+    Rig r("eevdf", 2);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS - 1); /* an earlier deadline */
+    r.tasks[0].vruntime -= 1;
+    r.resched();
+    EXPECT_EQ(r.running(), 0u);
+}
+
+TEST(Eevdf, WhoeverIsPickedAgainHasNoProtection)
+{
+    Rig r("eevdf", 3);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS + 4 * r.params.slice_ps);
+    r.run(r.params.slice_ps);
+    EXPECT_TRUE(r.tick());
+    r.resched();
+    ASSERT_EQ(r.running(), 0u); /* the other has had more */
+    EXPECT_FALSE(r.tick());
+    r.put(2, r.curr->vruntime - 1);
+    EXPECT_TRUE(r.ops->preempts(&r.rq, r.curr, &r.tasks[2]));
+}
+
+TEST_P(EveryPolicy, AMarkIsLostWithItsEntity)
+{
+    Rig r(GetParam().c_str(), 3);
+    r.put(0, TS_MS);
+    r.resched();
+    r.put(1, TS_MS);
+    r.put(2, TS_MS);
+    r.ops->set_next(&r.rq, &r.tasks[2]);
+    r.pull(2);
+    EXPECT_EQ(r.rq.next, nullptr);
+    EXPECT_EQ(r.rq.nr, 1u);
+    r.yield();
+    EXPECT_EQ(r.running(), 1u);
+    r.ops->yield(&r.rq, r.curr);
+    r.sleep();
+    EXPECT_EQ(r.running(), 0u);
+    EXPECT_EQ(r.rq.skip, nullptr);
+}
+
+/* Its lead over the queue it leaves is its lead over the queue it joins. */
+TEST_P(EveryPolicy, AMoveKeepsWhatIsRelativeToTheQueue)
+{
+    Rig a(GetParam().c_str(), 1), b(GetParam().c_str(), 1);
+    a.rq.min_vruntime = 5 * TS_MS;
+    b.rq.min_vruntime = 2 * TS_MS;
+    a.put(0, 6 * TS_MS);
+    a.rq.min_vruntime = 5 * TS_MS;
+    a.pull(0);
+    ts_sched_entity &e = a.tasks[0];
+    a.rq.min_vruntime = 5 * TS_MS;
+    a.ops->migrate(&a.rq, &b.rq, &e);
+    EXPECT_EQ(e.vruntime, 3 * TS_MS);
+    EXPECT_EQ(e.deadline - e.vruntime, a.params.slice_ps);
+}
+
 TEST(RoundRobin, RunsQuantaInOrderOfArrival)
 {
     Rig r("rr", 3);
     for (uint32_t i = 0; i < 3; i++)
         r.wake(i);
-    r.pick();
+    r.resched();
     for (uint32_t round = 0; round < 6; round++) {
         EXPECT_EQ(r.curr->number, round % 3);
         r.run(r.params.slice_ps - 1);
         EXPECT_FALSE(r.tick());
         r.run(1);
         EXPECT_TRUE(r.tick());
+        r.resched();
+    }
+}
+
+TEST(RoundRobin, ABuddyRunsOutOfTurnAndAYielderWaitsForItsTurn)
+{
+    Rig r("rr", 4);
+    for (uint32_t i = 0; i < 4; i++)
+        r.wake(i);
+    r.resched();
+    r.run(1);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u); /* nothing ends its quantum */
+    r.ops->set_next(&r.rq, &r.tasks[2]);
+    r.yield();
+    for (uint32_t next : {2u, 1u, 3u, 0u, 2u}) {
+        EXPECT_EQ(r.running(), next);
+        r.run(1);
         r.yield();
     }
+    /* A whole quantum after it. */
+    r.run(r.params.slice_ps - 1);
+    EXPECT_FALSE(r.tick());
+}
+
+/* --- what ticks leave for work --- */
+
+/* With ticks as short as can be nobody is taken off the CPU before its quantum is over. */
+TEST_P(EveryPolicy, ATickLeavesEverybodyItsQuantum)
+{
+    Rig r(GetParam().c_str(), 3);
+    r.params.tick_ps = 100 * TS_US;
+    for (uint32_t i = 0; i < 3; i++)
+        r.put(i, TS_MS);
+    r.resched();
+    std::vector<uint64_t> all = r.stretches(2000);
+    ASSERT_GT(all.size(), 10u);
+    EXPECT_GE(*std::min_element(all.begin(), all.end()), r.ops->quantum(&r.params));
+}
+
+namespace
+{
+
+struct Check {
+    Check()
+    {
+        ts_param_defaults(&ts_host_sched_param_table, &params);
+        params.policy = TS_SCHED_TABLE_RR;
+        params.tick_ps = 100 * TS_US; /* 10000 cycles */
+        params.switch_cycles = 6000;
+        params.slice_ps = TS_US;
+    }
+    ts_status run(uint64_t tick_cycles, uint64_t switch_cycles, uint64_t taken = 0)
+    {
+        ppm = taken;
+        return ts_sched_check(&params, &ts_host_sched_param_table, 100'000'000,
+                              {tick_cycles, switch_cycles}, &ppm, &err);
+    }
+    ts_sched_params params{};
+    ts_error err{};
+    uint64_t ppm = 0;
+};
+
+} // namespace
+
+TEST(SchedCheck, RefusesTicksThatTakeTheWholeCpu)
+{
+    Check c;
+    EXPECT_EQ(c.run(1000, 2999), TS_OK);
+    EXPECT_EQ(c.ppm, 999'900u);
+    EXPECT_EQ(c.run(1000, 3000), TS_ERR_USER);
+    EXPECT_STREQ(c.err.message,
+                 "host_sched.tick is 100us, which can leave no time for work: at topology.core_hz "
+                 "of 100 MHz ticks and the context switches at them may take 100 % of a CPU");
+}
+
+TEST(SchedCheck, CountsOneSwitchAQuantumAndEveryTick)
+{
+    Check c;
+    c.params.slice_ps = 250 * TS_US; /* three ticks */
+    EXPECT_EQ(c.run(1000, 3000), TS_OK);
+    EXPECT_EQ(c.ppm, 400'000u);
+    EXPECT_EQ(c.run(7000, 3000), TS_ERR_USER);
+    c.params.policy = TS_SCHED_TABLE_CFS;
+    c.params.min_granularity_ps = 900 * TS_US;
+    EXPECT_EQ(c.run(1000, 3000), TS_OK);
+    EXPECT_EQ(c.ppm, 200'000u);
+}
+
+TEST(SchedCheck, AddsToWhatTheHostTakes)
+{
+    Check c;
+    EXPECT_EQ(c.run(1000, 0, 299'999), TS_OK);
+    EXPECT_EQ(c.run(1000, 0, 300'000), TS_ERR_USER);
+}
+
+TEST(SchedCheck, RefusesAPolicyThatIsNone)
+{
+    Check c;
+    c.params.policy = ts_sched_table_count;
+    EXPECT_EQ(c.run(0, 0), TS_ERR_USER);
+}
+
+/* A machine's check asks for both levels, and on bare metal for the one there is. */
+TEST(SchedCheck, AMachineIsCheckedForHostAndGuest)
+{
+    ts_machine_config config;
+    ts_machine_config_defaults(&config);
+    config.topology.core_hz = 100'000'000;
+    config.host_sched.tick_ps = config.guest_sched.tick_ps = 100 * TS_US;
+    auto check = [&] {
+        ts_error err{};
+        const ts_flush_ops *mechanism = ts_flush_find("native_concurrent");
+        return ts_machine_check(&config, mechanism, &err) == TS_OK ? std::string() : err.message;
+    };
+    EXPECT_EQ(check(), "");
+    config.host_sched.policy = TS_SCHED_TABLE_RR;
+    config.host_sched.slice_ps = TS_US;
+    EXPECT_EQ(check().find("host_sched.tick is 100us"), 0u);
+    /* Enough for the host, not for both: this one was seen to stand still. */
+    config.host_sched.tick_ps = 130 * TS_US;
+    EXPECT_EQ(check().find("guest_sched.tick is 100us"), 0u);
+    config.host_sched.tick_ps = 150 * TS_US;
+    EXPECT_EQ(check(), "");
+    config.hypervisor.kind = TS_HYP_NONE;
+    config.host_sched.tick_ps = 100 * TS_US;
+    EXPECT_EQ(check(), "");
+    config.guest_sched.switch_cycles = 10'000'000;
+    EXPECT_EQ(check().find("guest_sched.tick is 100us"), 0u);
 }
