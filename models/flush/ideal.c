@@ -7,7 +7,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    bool all = info->end == UINT64_MAX;
+    bool all = !info->mm || info->end == UINT64_MAX;
     (void)mask;
     (void)record;
     /* Every tag the address space may have: on x86 a slot of any vCPU, on arm64 its ASID. */
@@ -15,8 +15,9 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
         .kinds = TS_TLB_KIND_BIT(TS_TLB_COMBINED) | TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK),
         .all_addresses = all,
         .walk_any_address = true,
-        .asid_rule = g->arch == TS_ARCH_X86 ? TS_INVAL_ASID_ANY_NONGLOBAL : TS_INVAL_ASID_MATCH,
-        .asid = info->mm->asid,
+        .asid_rule = g->arch == TS_ARCH_X86 || !info->mm ? TS_INVAL_ASID_ANY_NONGLOBAL
+                                                         : TS_INVAL_ASID_MATCH,
+        .asid = info->mm ? info->mm->asid : 0,
         .start = info->start,
         .length = all ? 0 : info->end - info->start,
     };
@@ -32,6 +33,8 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
             (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
         }
     }
+    if (!info->mm)
+        return;
     /* Nothing is left for a switch to flush. */
     for (uint32_t i = 0; i < g->ncpus; i++) {
         for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {

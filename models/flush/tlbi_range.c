@@ -60,14 +60,14 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     ts_time mark = record->started;
     struct ts_arm64_range r = {0};
-    bool all = info->end == UINT64_MAX;
+    bool all = !info->mm || info->end == UINT64_MAX;
     (void)mask; /* hardware reaches every CPU */
 
     ts_task_work(self, g->params.dsb_ishst_cycles);
     if (!all)
         r = ts_arm64_range_of(g, info);
     if (all || too_many(g, r.pages)) {
-        struct ts_tlb_inval inval = ts_inval_tlbi_aside1(ts_arm64_vmid(g), info->mm->asid);
+        struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
         ts_arm64_tlbi(self, &inval);
     } else {
         range_ops(self, g, info, &r);

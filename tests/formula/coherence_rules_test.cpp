@@ -145,6 +145,49 @@ TEST(CoherenceRules, AMechanismsParametersHaveTheirDefaultsWhereNoneAreGiven)
     }
 }
 
+/* --- flushes of no one address space --- */
+
+namespace
+{
+
+const ts_flush_ops *wrapped;
+
+/* Reclaim batches and kernel ranges name no mm (info->mm NULL, all of it). */
+void flush_of_no_mm_first(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                          ts_shootdown_record *record)
+{
+    const ts_flush_info saved = *info;
+    info->mm = nullptr;
+    info->start = 0;
+    info->end = UINT64_MAX;
+    info->new_tlb_gen = 0; /* TLB_GENERATION_INVALID */
+    wrapped->flush_multi(self, mask, info, record);
+    info->mm = saved.mm;
+    info->start = saved.start;
+    info->end = saved.end;
+    info->new_tlb_gen = saved.new_tlb_gen;
+    wrapped->flush_multi(self, mask, info, record);
+}
+
+} // namespace
+
+TEST(CoherenceRules, EveryMechanismTakesAFlushOfNoAddressSpace)
+{
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        wrapped = ts_flush_table[i];
+        for (bool arm : platforms(wrapped)) {
+            ts_flush_ops ops = *wrapped;
+            ops.flush_multi = flush_of_no_mm_first;
+            std::vector<ts_op> script = {op_ns(TS_OP_COMPUTE, ms), op_mmap(0, 4 * page),
+                                         op_touch(0, 0, 4), op_range(TS_OP_MUNMAP, 0, 0, 4 * page)};
+            ScriptWorkload w({script, {op_ns(TS_OP_COMPUTE, 5 * ms)}}, 2);
+            Outcome out = run_workloads(one_vm(arm), &ops, {w.get()}, 1);
+            EXPECT_EQ(out.status, TS_OK) << ops.name << ": " << out.message;
+            EXPECT_GE(out.result.shootdowns, 1u) << ops.name;
+        }
+    }
+}
+
 /* --- arm64 --- */
 
 TEST(CoherenceRules, Arm64NamesWholeStridesAndGivesNoLevelHintWhenTablesGo)

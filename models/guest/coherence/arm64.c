@@ -14,6 +14,12 @@ uint16_t ts_arm64_vmid(const struct ts_guest *g)
     return ts_vm_vmid(g->vm, 0);
 }
 
+struct ts_tlb_inval ts_arm64_inval_all(const struct ts_guest *g, const struct ts_mm *mm)
+{
+    return mm ? ts_inval_tlbi_aside1(ts_arm64_vmid(g), mm->asid)
+              : ts_inval_tlbi_vmalle1(ts_arm64_vmid(g));
+}
+
 struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct ts_flush_info *info)
 {
     uint64_t stride = UINT64_C(1) << info->stride_shift;

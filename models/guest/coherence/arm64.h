@@ -24,6 +24,8 @@ struct ts_arm64_range {
 };
 /* info->end is not UINT64_MAX. */
 struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct ts_flush_info *info);
+/* All of an address space, or, for NULL, of the VM's stage 1. */
+struct ts_tlb_inval ts_arm64_inval_all(const struct ts_guest *g, const struct ts_mm *mm);
 uint16_t ts_arm64_vmid(const struct ts_guest *g);
 
 #ifdef __cplusplus

@@ -71,7 +71,7 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
     const struct ts_guest_params *p = &g->params;
     uint16_t vmid = ts_arm64_vmid(g);
     struct ts_arm64_range r = {0};
-    bool all = info->end == UINT64_MAX;
+    bool all = !info->mm || info->end == UINT64_MAX;
     uint64_t n = 1;
     if (!all) {
         r = ts_arm64_range_of(g, info);
@@ -81,7 +81,7 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
     for (uint64_t i = 0; i < (all ? 1 : n); i++) {
         uint64_t va = r.start + (i << info->stride_shift);
         struct ts_tlb_inval inval =
-            all ? ts_inval_tlbi_aside1(vmid, info->mm->asid)
+            all ? ts_arm64_inval_all(g, info->mm)
                 : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, r.last_level, 0);
         if (g->vm->local_tlbi_broadcasts) {
             ts_arm64_tlbi(self, &inval);
