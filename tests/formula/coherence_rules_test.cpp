@@ -161,11 +161,14 @@ void flush_of_no_mm_first(ts_task *self, const ts_cpumask *mask, ts_flush_info *
     info->start = 0;
     info->end = UINT64_MAX;
     info->new_tlb_gen = 0; /* TLB_GENERATION_INVALID */
-    wrapped->flush_multi(self, mask, info, record);
+    ts_shootdown_record other = *record;
+    wrapped->flush_multi(self, mask, info, &other);
+    const ts_time before = ts_task_now(self) - record->started;
     info->mm = saved.mm;
     info->start = saved.start;
     info->end = saved.end;
     info->new_tlb_gen = saved.new_tlb_gen;
+    record->started += before;
     wrapped->flush_multi(self, mask, info, record);
 }
 
