@@ -592,7 +592,9 @@ class TwoLevels
                 self->vcpu->not_running_since = ts_task_now(self);
         };
         rig.domain.sched_params.switch_cycles = 0;
-        ops.interrupt = [](ts_task *, ts_vector, ts_time) {};
+        ops.interrupt = [](ts_task *self, ts_vector, ts_time) {
+            static_cast<std::vector<ts_time> *>(self->cpu->user)->push_back(ts_task_now(self));
+        };
         ops.first_entry = [](ts_cpu *v) { v->in_guest = true; };
         ops.host_exit = [](ts_cpu *v) {
             v->in_guest = false;
@@ -611,6 +613,7 @@ class TwoLevels
         guest.sched = ts_sched_find("eevdf");
         ts_param_defaults(&ts_guest_sched_param_table, &guest.sched_params);
         EXPECT_EQ(ts_cpu_domain_init(&guest, 1, &ops, &err), TS_OK);
+        guest.cpus[0].user = &taken;
         ts_task_init_vcpu(&vcpu, &rig.domain, &guest.cpus[0], "vcpu");
         EXPECT_EQ(ts_cpu_domain_start(&guest, &err), TS_OK);
     }
@@ -631,6 +634,7 @@ class TwoLevels
     ts_cpu_ops ops{};
     ts_cpu_domain guest{};
     ts_task vcpu{}, thread{};
+    std::vector<ts_time> taken; /* interrupts of the guest */
 };
 
 } // namespace
@@ -658,4 +662,28 @@ TEST(TwoLevels, StealIsNotCharged)
     ts_time work = 10 * TS_MS + rig.cycles(two.guest.sched_params.switch_cycles);
     EXPECT_EQ(ended.at, work + ended.steal);
     EXPECT_EQ(two.thread.se.sum_exec_ps, work);
+}
+
+/* Interrupts off in a guest hold the guest's, not the host's; an exit brings none of them in. */
+TEST(TwoLevels, AGuestsInterruptsWaitForTheGuestsEnable)
+{
+    TwoLevels two;
+    CpuRig &rig = two.rig;
+    ts_time enabled = 0;
+    two.start(
+        [](ts_task *self) {
+            ts_irq_disable(self);
+            ts_task_work_ps(self, TS_MS);
+            *static_cast<ts_time *>(self->user) = ts_task_now(self);
+            ts_irq_enable(self);
+        },
+        &enabled);
+    rig.at(100 * TS_US, [&] { ts_cpu_raise(&two.guest.cpus[0], TS_VEC_CALL); });
+    rig.at(200 * TS_US, [&] { ts_cpu_raise(&rig.domain.cpus[0], TS_VEC_CALL); });
+    rig.run();
+    ASSERT_EQ(rig.taken.size(), 1u);
+    EXPECT_EQ(rig.taken[0].when, 200 * TS_US);
+    ASSERT_EQ(two.taken.size(), 1u);
+    EXPECT_EQ(two.taken[0], enabled);
+    EXPECT_GT(enabled, TS_MS);
 }
