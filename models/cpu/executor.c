@@ -25,6 +25,7 @@ struct ts_cpu *ts_cpu_physical(struct ts_cpu *cpu)
 
 void ts_cpu_execute(struct ts_cpu *p)
 {
+    TS_ASSERT(!p->is_virtual && p->current);
     do {
         p->switching = false;
         p->park = TS_PARK_NONE;
@@ -34,14 +35,15 @@ void ts_cpu_execute(struct ts_cpu *p)
 
 void ts_cpu_hand_over(struct ts_cpu *p, struct ts_task *leaf)
 {
+    TS_ASSERT(p->park == TS_PARK_NONE && !p->switching);
     p->switching = true;
     ts_fiber_suspend(leaf->fiber);
 }
 
 void ts_cpu_park(struct ts_cpu *p, ts_time until, uint32_t kind)
 {
+    TS_ASSERT(p && !p->is_virtual && p->park == TS_PARK_NONE);
     struct ts_task *leaf = ts_cpu_leaf(p);
-    TS_ASSERT(p->park == TS_PARK_NONE);
     p->park = kind;
     if (until != TS_TIME_NEVER)
         ts_engine_schedule(p->domain->engine, &p->park_event, until, TS_PHASE_SOFTWARE);
@@ -92,6 +94,7 @@ static void take_interrupt(struct ts_task *self)
     struct ts_cpu *c = self->cpu;
     enum ts_vector v = (enum ts_vector)__builtin_ctz(c->pending);
     bool user = self->user_mode;
+    uint32_t depth = c->irq_off;
     c->pending &= ~(1u << v);
     c->stats.interrupts[v]++;
     if (c->irq_off++ == 0)
@@ -104,7 +107,7 @@ static void take_interrupt(struct ts_task *self)
     ts_timeline_emit(c->domain->timeline, ts_task_now(self), TS_TL_END, c->domain->group, c->id,
                      vector_names[v], 0);
     self->user_mode = user;
-    TS_ASSERT(self->cpu == c);
+    TS_ASSERT(self->cpu == c && c->current == self && c->irq_off == depth + 1);
     (void)ts_cpu_set_mode(c, mode);
     if (--c->irq_off == 0)
         c->irq_off_total_ps += ts_task_now(self) - c->irq_off_since;
@@ -137,6 +140,7 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
     struct ts_engine *engine = self->domain->engine;
     const struct ts_clock *clock = self->domain->clock;
     uint64_t left = cycles;
+    TS_ASSERT(self->cpu->current == self);
     for (;;) {
         if (ts_task_attention(self))
             ts_task_poll(self);
@@ -173,6 +177,7 @@ void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op
     if (ts_task_attention(self))
         ts_task_poll(self);
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    TS_ASSERT(p && self->cpu->current == self);
     uint64_t cycles = 0;
     if (!ts_line_access(self->domain->lines, line, self->domain->topology->core[p->id], op,
                         &p->line_req, line_done, p, &cycles))
@@ -192,6 +197,7 @@ void ts_task_stall(struct ts_task *self)
 void ts_task_stall_done(struct ts_task *self)
 {
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    TS_ASSERT(p && !self->stall_over);
     self->stall_over = true;
     /* Not parked: the answer came while the stall was being arranged. */
     if (p->park == TS_PARK_STALLED)
@@ -203,6 +209,7 @@ bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *
 {
     struct ts_engine *engine = self->domain->engine;
     const struct ts_clock *clock = self->domain->clock;
+    TS_ASSERT(self->cpu->current == self && !self->spinning);
     enum ts_cpu_mode mode = ts_cpu_set_mode(self->cpu, TS_MODE_SPIN);
     bool holds;
     for (;;) {
@@ -285,6 +292,7 @@ void ts_preempt_enable(struct ts_task *self)
 
 void ts_cpu_raise(struct ts_cpu *cpu, enum ts_vector vector)
 {
+    TS_ASSERT(vector < TS_VECTORS && vector != TS_VEC_POSTED);
     if (!(cpu->pending & (1u << vector))) {
         cpu->pending |= 1u << vector;
         cpu->raised[vector] = ts_engine_now(cpu->domain->engine);
@@ -299,6 +307,7 @@ void ts_cpu_raise(struct ts_cpu *cpu, enum ts_vector vector)
 
 enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode)
 {
+    TS_ASSERT(mode < TS_MODES);
     enum ts_cpu_mode before = cpu->mode;
     ts_cpu_account(cpu);
     cpu->mode = mode;
@@ -308,6 +317,7 @@ enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode)
 void ts_cpu_account(struct ts_cpu *cpu)
 {
     ts_time now = ts_engine_now(cpu->domain->engine);
+    TS_ASSERT(now >= cpu->mode_since);
     ts_time delta = now - cpu->mode_since;
     cpu->mode_since = now;
     cpu->stats.mode_ps[cpu->mode] += delta;

@@ -49,6 +49,7 @@ static void cfs_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
 {
     struct ts_sched_entity *pos = rq->tail;
 
+    TS_ASSERT(e != curr);
     if (wakeup)
         place_woken(rq, curr, e);
     while (pos && ahead(pos->vruntime, e->vruntime) > 0)
@@ -94,6 +95,7 @@ static struct ts_sched_entity *cfs_pick(struct ts_runqueue *rq, struct ts_sched_
     struct ts_sched_entity *left = rq->head;
     struct ts_sched_entity *e;
 
+    TS_ASSERT((!rq->next || rq->next->queued) && (!curr || !curr->queued));
     if (!left || (curr && ahead(curr->vruntime, left->vruntime) < 0))
         left = curr;
     if (!left)
@@ -131,6 +133,7 @@ static bool cfs_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
     uint64_t ran = curr->sum_exec_ps - curr->slice_start_ps;
     uint64_t ideal = ideal_slice(rq, rq->nr + 1);
 
+    TS_ASSERT(rq->head);
     if (ran > ideal) {
         ts_rq_clear_marks(rq, curr);
         return true;

@@ -98,6 +98,7 @@ static void eevdf_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
 {
     struct ts_sched_entity *pos = rq->tail;
 
+    TS_ASSERT(e != curr);
     if (wakeup)
         place_woken(rq, curr, e);
     while (pos && ahead(pos->deadline, e->deadline) > 0)
@@ -155,6 +156,7 @@ static struct ts_sched_entity *eevdf_pick(struct ts_runqueue *rq, struct ts_sche
 {
     struct ts_sched_entity *e;
 
+    TS_ASSERT((!rq->next || rq->next->queued) && (!curr || !curr->queued));
     if (rq->next && eligible(rq, curr, rq->next))
         e = rq->next;
     else

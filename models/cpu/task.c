@@ -10,6 +10,7 @@ static void charge_current(struct ts_cpu *c)
 {
     struct ts_task *t = c->current;
     ts_time clock = ts_cpu_local_clock(c);
+    TS_ASSERT(clock >= t->exec_mark);
     ts_time delta = clock - t->exec_mark;
     t->exec_mark = clock;
     /* In the middle of a switch the current task is already off the books. */
@@ -76,6 +77,7 @@ static void kick_idle_cpu(struct ts_task *self)
 void ts_cpu_handle_tick(struct ts_task *self)
 {
     struct ts_cpu *c = self->cpu;
+    TS_ASSERT(c->current == self && c->irq_off > 0);
     charge_current(c);
     if (c->rq.nr)
         kick_idle_cpu(self);
@@ -107,6 +109,7 @@ void ts_cpu_handle_timer(struct ts_task *self)
     while (c->expired) {
         struct ts_task *t = c->expired;
         c->expired = t->expired_next;
+        TS_ASSERT(t->timer_cpu == c);
         ts_task_wake(self, t);
     }
 }
@@ -115,6 +118,7 @@ void ts_task_sleep(struct ts_task *self, ts_time ps)
 {
     if (self->cpu->ops->timer_program)
         self->cpu->ops->timer_program(self);
+    TS_ASSERT(!ts_event_pending(&self->timer));
     self->timer_cpu = self->cpu;
     ts_engine_schedule(self->domain->engine, &self->timer, ts_task_now(self) + ps, TS_PHASE_TIMER);
     self->wake_pending = false;
@@ -239,7 +243,7 @@ static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
     struct ts_sched_entity *e = sched->pick(&c->rq, curr);
     if (!e && pull_task(c))
         e = sched->pick(&c->rq, NULL);
-    TS_ASSERT(!e || !e->queued);
+    TS_ASSERT(e ? !e->queued && task_of(e)->cpu == c : c->rq.nr == 0);
     if (curr && e != curr) {
         prev->state = TS_TASK_RUNNABLE;
         prev->runnable_since = ts_engine_now(c->domain->engine);
@@ -251,7 +255,7 @@ static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
 void ts_task_schedule(struct ts_task *self)
 {
     struct ts_cpu *c = self->cpu;
-    TS_ASSERT(c->current == self && c->irq_off == 0);
+    TS_ASSERT(c->current == self && c->irq_off == 0 && c->preempt_off == 0 && !c->incoming);
     enum ts_cpu_mode mode = c->mode;
     c->irq_off = 1;
     c->irq_off_since = ts_task_now(self);
@@ -291,6 +295,7 @@ void ts_task_block(struct ts_task *self)
         self->wake_pending = false;
         return;
     }
+    TS_ASSERT(self->state == TS_TASK_RUNNING && !self->is_idle);
     /* dequeue_entity charges whoever leaves (update_curr). */
     charge_current(self->cpu);
     self->state = TS_TASK_BLOCKED;
@@ -319,6 +324,7 @@ void ts_task_wake(struct ts_task *self, struct ts_task *t)
         t->wake_pending = true;
         return;
     }
+    TS_ASSERT(!t->se.queued && !t->is_idle);
     t->state = TS_TASK_RUNNABLE;
     if (self)
         ts_task_work(self, t->domain->sched_params.wakeup_cycles);
@@ -412,6 +418,7 @@ static void task_common(struct ts_task *t, struct ts_cpu_domain *d, const char *
 enum ts_status ts_task_init(struct ts_task *t, struct ts_cpu_domain *d, const char *name,
                             ts_task_fn *fn, void *user, struct ts_error *err)
 {
+    TS_ASSERT(fn && d->cpus);
     task_common(t, d, name);
     t->fn = fn;
     t->user = user;
@@ -421,6 +428,7 @@ enum ts_status ts_task_init(struct ts_task *t, struct ts_cpu_domain *d, const ch
 void ts_task_init_vcpu(struct ts_task *t, struct ts_cpu_domain *host, struct ts_cpu *vcpu,
                        const char *name)
 {
+    TS_ASSERT(!vcpu->host_task && vcpu->domain != host);
     task_common(t, host, name);
     t->vcpu = vcpu;
     vcpu->host_task = t;
@@ -454,6 +462,7 @@ static void idle_main(struct ts_task *self)
 enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
                                   const struct ts_cpu_ops *ops, struct ts_error *err)
 {
+    TS_ASSERT(ncpus > 0 && ops->interrupt && ops->idle);
     d->cpus = calloc(ncpus, sizeof(*d->cpus));
     if (!d->cpus)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
@@ -474,6 +483,7 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
 
 enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err)
 {
+    TS_ASSERT(d->sched && d->sched_params.tick_ps > 0 && d->stack_bytes > 0);
     for (uint32_t i = 0; i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[i];
         c->idle = calloc(1, sizeof(*c->idle));

@@ -20,7 +20,9 @@ class CpuRig
   public:
     using Body = std::function<void(ts_task *)>;
 
-    explicit CpuRig(uint32_t cores = 4, uint64_t hz = 2'500'000'000, const char *policy = "cfs")
+    /* cores: of each socket */
+    explicit CpuRig(uint32_t cores = 4, uint64_t hz = 2'500'000'000, const char *policy = "cfs",
+                    uint32_t sockets = 1)
     {
         ts_error err{};
         ts_topology_params tp{};
@@ -30,7 +32,7 @@ class CpuRig
         ts_param_defaults(&ts_topology_param_table, &tp);
         ts_param_defaults(&ts_interconnect_param_table, &ip);
         ts_param_defaults(&ts_line_param_table, &lp);
-        tp.sockets = 1;
+        tp.sockets = sockets;
         tp.cores_per_socket = cores;
         tp.threads_per_core = 1;
         tp.core_hz = hz;

@@ -236,6 +236,7 @@ TEST(Cfs, SliceIsLatencyShareButAtLeastTheGranularity)
 {
     for (uint32_t n : {2u, 4u, 8u, 16u}) {
         Rig r("cfs", n);
+        r.params.tick_ps = TS_MS; /* shorter than the granularity, which 16 tasks come down to */
         for (uint32_t i = 0; i < n; i++)
             r.wake(i);
         r.resched();
@@ -246,6 +247,9 @@ TEST(Cfs, SliceIsLatencyShareButAtLeastTheGranularity)
         uint64_t most = *std::max_element(all.begin(), all.end());
         EXPECT_LE(most, ticks_up(ideal + 1, r.params.tick_ps)) << n;
         EXPECT_GE(*std::min_element(all.begin(), all.end()), r.params.min_granularity_ps) << n;
+        if (n == 16) {
+            EXPECT_EQ(most, 4 * TS_MS); /* more than 3 ms, at a tick */
+        }
     }
 }
 
