@@ -42,6 +42,7 @@ static void ring_doorbell(struct ts_task *from, struct ts_vcpu *v)
 static void wake(struct ts_vcpu *v, struct ts_task *from)
 {
     v->hyp->stats.wakeups++;
+    v->ready = true; /* kvm_vcpu_wake_up */
     ts_task_wake(from, &v->task);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A vCPU with nothing to do, and one that spins: HLT with halt polling (virt/kvm/kvm_main.c
- * kvm_vcpu_halt; x86.md 3.5), pause-loop exits with directed yield (kvm_vcpu_on_spin; 3.4). */
+/* A vCPU with nothing to do: HLT with halt polling (virt/kvm/kvm_main.c kvm_vcpu_halt; x86.md
+ * 3.5). */
 #include "models/hypervisor/hyp_private.h"
 
 static bool has_work(const struct ts_vcpu *v)
@@ -68,44 +68,5 @@ void ts_vcpu_halt(struct ts_task *self)
     }
     if (v->hyp->params.halt_poll_ps)
         adapt_polling(v, ts_task_now(&v->task) - start);
-    ts_vm_entry(v);
-}
-
-/* --- pause-loop exits --- */
-
-/* Preempted in user mode without an interrupt to take: not worth a boost. */
-static bool may_boost(const struct ts_vcpu *me, const struct ts_vcpu *t)
-{
-    if (t == me || t->task.state != TS_TASK_RUNNABLE || !t->task.se.queued)
-        return false;
-    return t->guest_mode != TS_MODE_USER || (me->hyp->params.apicv && t->pir);
-}
-
-void ts_vcpu_pause_exit(struct ts_cpu *cpu)
-{
-    struct ts_vcpu *v = ts_vcpu_of(cpu);
-    const struct ts_vm *vm = v->vm;
-    struct ts_vcpu *first = ts_vm_vcpu(vm, 0);
-    uint32_t tries = 3;
-    ts_vm_exit(v, TS_EXIT_PAUSE);
-    /* grow_ple_window: doubles until the vCPU is next scheduled in (shrink 0 = reset). */
-    if (v->hyp->w.arch == TS_ARCH_X86)
-        cpu->pause_window_cycles *= 2;
-    if (cpu->pause_window_cycles > UINT32_MAX)
-        cpu->pause_window_cycles = UINT32_MAX;
-    ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
-    uint32_t from = first->last_boosted;
-    for (uint32_t i = 1; i <= vm->nvcpus && tries; i++) {
-        struct ts_vcpu *t = &first[(from + i) % vm->nvcpus];
-        if (!may_boost(v, t))
-            continue;
-        v->hyp->stats.directed_yield_attempted++;
-        first->last_boosted = t->id;
-        if (ts_task_yield_to(&v->task, &t->task) == TS_YIELD_DONE) {
-            v->hyp->stats.directed_yield_successful++;
-            break;
-        }
-        tries--;
-    }
     ts_vm_entry(v);
 }

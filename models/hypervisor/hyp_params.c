@@ -18,6 +18,7 @@
 
 static const char *const kinds[] = {"none", "kvm", NULL};
 static const char *const tag_names[] = {"vpid_ept", "svm_asid", NULL};
+static const char *const boost_rules[] = {"preempted", "ready", "ready_irq", NULL};
 static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
 static const char *const avics[] = {"off", "avic", "x2avic", NULL};
 static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
@@ -110,6 +111,12 @@ static const struct ts_param rows[] = {
         "cycles of spinning until a pause exit; doubles at each until the vCPU is scheduled in "
         "again",
         "KVM_VMX_DEFAULT_PLE_WINDOW, kvm/x86.h; ple_window_grow 2, shrink 0", V),
+    {"boost_rule", TS_PARAM_ENUM, OFF(boost_rule), TS_BOOST_READY_IRQ, 0, TS_BOOST_READY_IRQ,
+     boost_rules,
+     "whom a spinning vCPU may boost. preempted: vCPUs put while runnable, and in kernel mode; "
+     "ready: also such as have just been woken; ready_irq: also in user mode with an interrupt "
+     "pending",
+     "kvm_main.c kvm_vcpu_on_spin: 4.14 to 5.2; 5.3 (d73eb57b80b9); 5.13 (52acd22faa1a)", V},
     FLAG("wfe_trap", wfe_trap, 1,
          "arm64: WFE in a spin exits with a directed yield, unless no other task waited for the "
          "pCPU "

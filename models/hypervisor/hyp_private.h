@@ -51,7 +51,10 @@ struct ts_vcpu {
     bool timer_queued;
     struct ts_vcpu *timer_next;
     uint32_t last_pcpu; /* UINT32_MAX: never ran */
-    uint32_t last_boosted;
+    uint32_t last_boosted; /* of the VM; kept at its vCPU 0 */
+    bool preempted;        /* put while runnable (kvm_sched_out) */
+    bool ready;            /* preempted, or woken and not yet loaded */
+    bool in_spin_loop, dy_eligible;
     /* Hyper-V flush requests */
     bool hv_request, hv_full;
     uint32_t hv_count;

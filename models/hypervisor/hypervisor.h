@@ -17,6 +17,8 @@ extern "C" {
 
 enum ts_hypervisor_kind { TS_HYP_NONE = 0, TS_HYP_KVM = 1 };
 enum ts_preempted_rule { TS_PREEMPTED_AT_IRQ_EXIT = 0, TS_PREEMPTED_ANY_PUT = 1 };
+/* Whom a spinning vCPU may boost: directed_yield.c. */
+enum ts_boost_rule { TS_BOOST_PREEMPTED = 0, TS_BOOST_READY = 1, TS_BOOST_READY_IRQ = 2 };
 enum ts_tlb_tagging { TS_TAGS_VPID_EPT = 0, TS_TAGS_SVM_ASID = 1 };
 enum ts_avic { TS_AVIC_OFF = 0, TS_AVIC_XAPIC = 1, TS_AVIC_X2APIC = 2 };
 /* What helps a guest's interrupts (x86.md 2.6). "Exits": who leaves guest mode.
@@ -77,6 +79,7 @@ struct ts_hypervisor_params {
     uint64_t wakeup_ps; /* idle pCPU: interrupt to running (C-state exit) */
     uint64_t ple;       /* bool */
     uint64_t ple_window_cycles;
+    uint64_t boost_rule;        /* enum ts_boost_rule */
     uint64_t wfe_trap;          /* bool, arm64: WFE exits unless the vCPU was alone on its pCPU when
                                    it was loaded */
     uint64_t wfe_cycles;        /* spinning until the first WFE */

@@ -54,6 +54,8 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
     struct ts_hypervisor *h = v->hyp;
     struct ts_cpu *cpu = v->cpu;
     bool report = h->params.pv_preempted_rule == TS_PREEMPTED_ANY_PUT;
+    TS_ASSERT(v->loaded && !v->entering && !cpu->in_guest && v->task.cpu->irq_off);
+    v->preempted = v->ready = runnable;
     if (!report && runnable) {
         /* Only at an instruction boundary, which is after a host interrupt (x86.md 3.1). */
         report = v->reason == TS_EXIT_INTERRUPT;
@@ -130,6 +132,8 @@ void ts_vcpu_load(struct ts_vcpu *v)
 {
     struct ts_cpu *cpu = v->cpu;
     ts_time now = ts_task_now(&v->task);
+    TS_ASSERT(!v->loaded && !cpu->in_guest && cpu->not_running_since <= now);
+    v->preempted = v->ready = false;
     cpu->not_running_total_ps += now - cpu->not_running_since;
     cpu->not_running_since = TS_TIME_NEVER;
     cpu->host_since = now;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vCPU that spins: pause-loop exits with directed yield (virt/kvm/kvm_main.c kvm_vcpu_on_spin;
+ * x86.md 3.4). Who may be boosted changed twice:
+ *
+ * | rule      | since | candidates                                                              |
+ * |-----------|-------|-------------------------------------------------------------------------|
+ * | preempted | 4.14  | vCPUs put while runnable, in kernel mode if the spinner was             |
+ * | ready     | 5.3   | also such as have just been woken; blocked ones with an interrupt to    |
+ * |           |       | take (d73eb57b80b9)                                                     |
+ * | ready_irq | 5.13  | also in user mode, if an interrupt is pending (52acd22faa1a)            | */
+#include "models/hypervisor/hyp_private.h"
+
+/* A vCPU's level when it lost its pCPU (kvm_arch_vcpu_put: preempted_in_kernel). */
+static bool was_in_kernel(const struct ts_vcpu *t)
+{
+    return t->guest_mode != TS_MODE_USER;
+}
+
+/* kvm_arch_dy_has_pending_interrupt: the posted-interrupt descriptor's ON bit, or the IRR of an
+ * AVIC; without a virtual APIC page nobody can tell. */
+static bool has_pending_interrupt(const struct ts_vcpu *t)
+{
+    return t->hyp->accel != TS_ACCEL_NONE && t->pir != 0;
+}
+
+/* kvm_vcpu_eligible_for_directed_yield: one that spins itself takes its turn every other time. */
+static bool is_eligible(struct ts_vcpu *t)
+{
+    bool eligible = !t->in_spin_loop || t->dy_eligible;
+    if (t->in_spin_loop)
+        t->dy_eligible = !t->dy_eligible;
+    return eligible;
+}
+
+static bool is_candidate(const struct ts_vcpu *me, struct ts_vcpu *t, bool in_kernel)
+{
+    enum ts_boost_rule rule = (enum ts_boost_rule)me->hyp->params.boost_rule;
+    if (t == me || !(rule == TS_BOOST_PREEMPTED ? t->preempted : t->ready))
+        return false;
+    /* kvm_vcpu_is_blocking, and nothing that would unblock it. */
+    if (t->blocked && !t->pir)
+        return false;
+    bool judged = in_kernel && (rule == TS_BOOST_PREEMPTED || t->preempted);
+    if (judged && !was_in_kernel(t) &&
+        !(rule == TS_BOOST_READY_IRQ && has_pending_interrupt(t)))
+        return false;
+    return is_eligible(t);
+}
+
+/* The two passes over the VM's vCPUs, from the one after the last that was boosted. */
+static void on_spin(struct ts_vcpu *v, bool in_kernel)
+{
+    struct ts_vcpu *first = ts_vm_vcpu(v->vm, 0);
+    uint32_t n = v->vm->nvcpus;
+    uint32_t from = first->last_boosted;
+    uint32_t tries = 3;
+    v->in_spin_loop = true;
+    for (uint32_t i = 1; i <= n && tries; i++) {
+        struct ts_vcpu *t = &first[(from + i) % n];
+        if (!is_candidate(v, t, in_kernel))
+            continue;
+        v->hyp->stats.directed_yield_attempted++;
+        enum ts_yield got = ts_task_yield_to(&v->task, &t->task);
+        if (got == TS_YIELD_DONE) {
+            v->hyp->stats.directed_yield_successful++;
+            first->last_boosted = t->id;
+            break;
+        }
+        tries -= got == TS_YIELD_NOBODY;
+    }
+    v->in_spin_loop = false;
+    v->dy_eligible = false;
+}
+
+void ts_vcpu_pause_exit(struct ts_cpu *cpu)
+{
+    struct ts_vcpu *v = ts_vcpu_of(cpu);
+    TS_ASSERT(cpu->in_guest && cpu->pause_window_cycles > 0);
+    ts_vm_exit(v, TS_EXIT_PAUSE);
+    /* grow_ple_window: doubles until the vCPU is next scheduled in (shrink 0 = reset). */
+    if (v->hyp->w.arch == TS_ARCH_X86)
+        cpu->pause_window_cycles *= 2;
+    if (cpu->pause_window_cycles > UINT32_MAX)
+        cpu->pause_window_cycles = UINT32_MAX;
+    ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
+    /* handle_pause says kernel mode always: pause loops exit in CPL 0 only. kvm_handle_wfx asks
+     * (vcpu_mode_priv), and spins are the kernel's here too. */
+    on_spin(v, true);
+    ts_vm_entry(v);
+}
