@@ -14,10 +14,12 @@ TOP = ("sim", "models", "workloads", "tests", "bench", "configs", "docs", "scrip
        "cmake")
 # A path has no wildcard, no placeholder in capitals, and an end that tells it from a phrase.
 PATH = re.compile(r"(?<![\w/.~}-])((?:" + "|".join(TOP) + r")/[\w./+-]*[\w+-])(?![\w/*{<\[])")
-ENDING = re.compile(r"\.(c|h|cpp|hpp|md|yaml|csv|py|sh|txt|cmake|svg|png|zst|list)$")
-COMMENT = {".yaml": re.compile(r"(?:^|\s)#(.*)$"), ".py": re.compile(r"(?:^|\s)#(.*)$")}
-# What the build makes.
-MADE = re.compile(r"_table\.h$")
+ENDING = re.compile(r"^scripts/|\.(c|h|cpp|hpp|md|yaml|csv|py|sh|txt|cmake|svg|png|zst|list)$")
+COMMENT = {".yaml": re.compile(r"(?:^|\s)#(.*)$")}
+# A page or configuration named without its folder; EXPERIMENT.yaml is a placeholder.
+BARE = re.compile(r"(?<![\w/.*<>-])[a-z][\w-]*[a-z_-][\w.-]*\.(?:md|yaml)(?!\w)")
+# What builds and runs make.
+MADE = re.compile(r"_table\.h$|^config\.resolved\.yaml$")
 
 
 def text_of(path, line):
@@ -52,6 +54,10 @@ def findings_of(root, path, lines, files):
                 continue
             if not exists(root, target):
                 yield place + f"{target} is not there{nearest(target, files)}"
+        for match in BARE.finditer(LINK.sub("]", text_of(path, line))):
+            known = any(file.endswith("/" + match[0]) or file == match[0] for file in files)
+            if not known and not MADE.search(match[0]):
+                yield place + f"no file is called {match[0]}{nearest(match[0], files)}"
 
 
 def nearest(path, files):

@@ -21,7 +21,8 @@ class Links(tree.TreeTest):
         for text in ("[a](docs/output.md)", "[a](docs/output.md#part)", "[a](#part)", "[a](docs/)",
                      "[a](https://example.org/x.md)", "see `models/tlb/tlb.c`", "models/NAME.c",
                      "models/tlb/new_*.c", "models/tlb/new_<name>.c", "guests/models of/ours",
-                     "linux/scripts/gone.py", "models/cpu/sched_table.h"):
+                     "linux/scripts/gone.py", "as output.md says",
+                     "EXPERIMENT.yaml", "config.resolved.yaml", "models/cpu/sched_table.h"):
             self.assertEqual(self.findings("README.md", text), [], text)
         self.assertEqual(self.findings("docs/a.md", "[a](output.md) [b](../models/tlb/tlb.c)"), [])
         self.assertEqual(self.findings("configs/a.yaml", "a: models/gone.c # models/tlb/tlb.c"), [])
@@ -35,6 +36,9 @@ class Links(tree.TreeTest):
             "docs/output.md?"])
         self.assertEqual(self.findings("README.md", "see `models/tlb.c`."), [
             "README.md:1: models/tlb.c is not there; did you mean models/tlb/tlb.c?"])
+        self.assertEqual(self.findings("README.md", "run scripts/gone, as outputs.md says"), [
+            "README.md:1: scripts/gone is not there",
+            "README.md:1: no file is called outputs.md; did you mean docs/output.md?"])
         self.assertEqual(self.findings("configs/a.yaml", "a: 1 # as docs/gone.md says"), [
             "configs/a.yaml:1: docs/gone.md is not there; did you mean docs/output.md?"])
 
