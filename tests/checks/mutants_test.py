@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/mutants reads its blocks, refuses wrong ones with their place, chooses, judges what tests
-said, and writes its table. Nothing is built here: mutants/slice does that."""
+said, writes its table, and tells a killed mutant from a survivor in a project of one file."""
 
 import importlib.machinery
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,25 @@ z = 4
 >>>>
 """
 SOURCE = "int f(void)\n{\n    x = 1;\n    y = 2;\n    z = 3;\n}\n"
+
+
+PROJECT = """cmake_minimum_required(VERSION 3.25)
+project(tiny LANGUAGES C CXX)
+enable_testing()
+add_executable(unit_a_test tests/unit/a_test.cpp models/a.c)
+add_test(NAME unit/a_test COMMAND unit_a_test)
+"""
+BLOCK = """name: {}
+file: models/a.c
+what: a rule
+tests: unit/a_test
+<<<<
+{}
+====
+{}
+>>>>
+
+"""
 
 
 class Mutants(unittest.TestCase):
@@ -151,6 +171,29 @@ class Mutants(unittest.TestCase):
         with open(path, encoding="utf-8") as file:
             self.assertEqual(file.read(), SOURCE)
         self.assertFalse(os.path.exists(os.path.join(copy, "models/left.c")))
+
+    @unittest.skipUnless(shutil.which("cmake") and shutil.which("ninja"), "no cmake and ninja")
+    def test_a_project(self):
+        self.write("CMakeLists.txt", PROJECT)
+        self.write("models/a.c", "int f(void)\n{\n    int x = 1;\n    return x + 1;\n}\n")
+        self.write("tests/unit/a_test.cpp",
+                   'extern "C" int f(void);\nint main() { return f() == 2 ? 0 : 1; }\n')
+        killed = BLOCK.format("killed", "x + 1", "x + 2")
+        self.write("tests/mutants/a.txt", killed)
+        code, output, error = self.run_script()
+        self.assertEqual((code, error), (0, ""))
+        self.assertIn("killed     killed (models/a.c): unit/a_test (fails)\n", output)
+        self.write("tests/mutants/a.txt", killed + BLOCK.format("lives", "x + 1", "1 + x") +
+                   BLOCK.format("faulty", "int x", "int y"))
+        code, output, _ = self.run_script()
+        self.assertEqual(code, 1)
+        self.assertIn("SURVIVED   lives (models/a.c): not noticed by unit/a_test\n", output)
+        self.assertIn("DOES NOT BUILD faulty (models/a.c): ", output)
+        self.assertIn("3 mutants: 1 killed, 0 equivalent, 2 finding(s)\n", output)
+        self.write("tests/unit/a_test.cpp", "int main() { return 1; }\n")
+        code, _, error = self.run_script("--only", "killed")
+        self.assertEqual((code, error),
+                         (2, "unit/a_test fails without a mutant: fails\n"))
 
     def test_table(self):
         path = os.path.join(self.root, "testing.md")
