@@ -80,6 +80,7 @@ function(ts_check name)
 endfunction()
 ts_check(layers)
 ts_check(tidy)
+ts_check(links)
 ts_check(format)
 ts_check(headers --include "${PROJECT_BINARY_DIR}/generated")
 
@@ -90,3 +91,15 @@ foreach(script IN LISTS scripts)
     ts_test_properties(checks/${stem} checks)
     set_tests_properties(checks/${stem} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
+
+# --- mutants: rules broken on purpose (docs/testing.md) ---------------------------------------------
+# All blocks are looked at, a dozen are built, in a copy of the tree that all presets share.
+set(mutants "${TS_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/mutants")
+add_test(NAME mutants/list COMMAND ${mutants} --list)
+add_test(NAME mutants/slice
+    COMMAND ${mutants} --names "${PROJECT_SOURCE_DIR}/tests/mutants/ci.list")
+foreach(name list slice)
+    ts_test_properties(mutants/${name} mutants)
+endforeach()
+# The first run builds the copy.
+set_tests_properties(mutants/slice PROPERTIES TIMEOUT 1800)

@@ -3,14 +3,12 @@
  * host answers (x86.md 3.2; arch/x86/kernel/kvm.c __send_ipi_mask, kvm/lapic.c kvm_pv_send_ipi).
  * Pure.
  *
- * clang-format off
  * | kind        | one hypercall reaches                                     | source           |
  * |-------------|-----------------------------------------------------------|------------------|
  * | sliding     | 128 APIC IDs from the lowest on, in the order of the mask | merged, 4.19     |
  * | absolute128 | APIC IDs 0 to 127; a VM with others sends natively        | v3 of the series |
  * | cluster128  | 128 APIC IDs from a multiple of 128 on                    | R. Krcmar on v3  |
  * | cluster192  | 192 from a multiple of 192 on: a third word of the bitmap | R. Krcmar on v3  |
- * clang-format on
  */
 #ifndef TS_MODELS_ABI_PV_IPI_H
 #define TS_MODELS_ABI_PV_IPI_H

@@ -2,13 +2,13 @@
 /* How an operating system's interrupt controller driver turns a set of targets into register
  * writes (x86.md 2.5; Linux arch/x86/kernel/apic and drivers/irqchip/irq-gic-v3.c). Pure.
  *
- * | mode           | one write reaches                                                           |
- * |----------------|-----------------------------------------------------------------------------|
- * | xapic_flat     | all of at most 8 CPUs, by logical ID; a pair of MMIO writes | | xapic_phys |
- * one CPU; a pair of MMIO writes, after the last one's has been accepted        | | x2apic_phys |
- * one CPU; one WRMSR                                                            | | x2apic_cluster
- * | the targets of one cluster of 16 APIC IDs; one WRMSR                          | | gic_sgi | up
- * to 16 targets of one affinity group that follow each other; ICC_SGI1R      |
+ * | mode           | one write reaches                                                          |
+ * |----------------|----------------------------------------------------------------------------|
+ * | xapic_flat     | all of at most 8 CPUs, by logical ID; a pair of MMIO writes                |
+ * | xapic_phys     | one CPU; a pair of MMIO writes, after the last one's has been accepted     |
+ * | x2apic_phys    | one CPU; one WRMSR                                                         |
+ * | x2apic_cluster | the targets of one cluster of 16 APIC IDs; one WRMSR                       |
+ * | gic_sgi        | up to 16 targets of one affinity group that follow each other; ICC_SGI1R   |
  *
  * On x86 a mask send to every CPU but the sender takes one write with a destination shorthand
  * (native_send_call_func_ipi; apic_use_ipi_shorthand). A self-IPI is one write with none.

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the arrows of the architecture: which layer may include which header."""
+"""Checks the arrows of the architecture: which folder may include headers of which.
+
+ROWS has one row a folder of C or C++ sources, and each folder has a row. A folder may always include
+its own headers."""
 
 import re
 
@@ -8,19 +11,67 @@ import common
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
-# Layer, first match wins: (files, own headers they may include).
-LAYERS = (
-    ("sim/systemc", r"^sim/systemc/", r"^(sim|models|workloads)/"),
-    ("sim/front", r"^sim/front/", r"^(sim/(?!systemc/)|models/|workloads/|version\.h$)"),
-    ("sim", r"^sim/", r"^sim/[^/]+$"),
-    ("models/flush", r"^models/flush/",
-     r"^(sim/[^/]+$|workloads/workload\.h$|models/(?!flush/)|models/flush/flush(_\w+)?\.h$)"),
-    ("models", r"^models/", r"^(sim/[^/]+$|workloads/workload\.h$|models/)"),
-    ("workloads", r"^workloads/", r"^(sim/[^/]+$|workloads/)"),
-    ("tests", r"^(tests|bench)/", r"^(sim|models|workloads|tests|bench)/|^version\.h$"),
-)
+HARDWARE = tuple("models/" + name for name in (
+    "topology", "interconnect", "line", "cache", "tlb", "mmu", "dvm", "interrupt", "cpu"))
+# Both sides of the seam between guest and host stand on these and on no more of each other.
+SEAM = ("sim",) + HARDWARE + ("models/abi",)
+# The guest's folders, each on those before it.
+GUEST = tuple("models/guest/" + name for name in ("lock", "core", "coherence", "mm", "os"))
+KERNEL = SEAM + ("models/oracle", "workloads")
+MODELS = HARDWARE + ("models/abi", "models/oracle") + GUEST + (
+    "models/hypervisor", "models/flush", "models/machine", "models/study")
+ALL = ("sim", "sim/front", "workloads") + MODELS
+TEST_TOOLS = ("tests", "tests/support", "tests/conformance")
 
-# Third-party headers that belong to some layers only.
+# Folder: folders whose headers it may include.
+ROWS = {
+    "sim": (),
+    "sim/front": ("sim", "workloads", "models/machine", "models/study", "models/flush",
+                  "models/guest/coherence", "models/tlb", "models/interconnect", "models/cpu"),
+    "sim/systemc": ("sim", "sim/front", "workloads"),
+    "models/topology": ("sim",),
+    "models/interconnect": ("sim", "models/topology"),
+    "models/line": ("sim", "models/topology", "models/interconnect"),
+    "models/cache": ("sim", "models/topology"),
+    "models/tlb": ("sim",),
+    "models/mmu": ("sim", "models/tlb"),
+    "models/dvm": ("sim", "models/topology", "models/interconnect", "models/tlb"),
+    "models/interrupt": ("sim", "models/topology", "models/interconnect"),
+    "models/cpu": ("sim", "models/topology", "models/interconnect", "models/line",
+                   "models/interrupt"),
+    "models/abi": ("sim",) + HARDWARE,
+    "models/oracle": ("sim",) + HARDWARE,
+    "models/guest/lock": KERNEL,
+    "models/guest/core": KERNEL + GUEST[:1],
+    "models/guest/coherence": KERNEL + GUEST[:2],
+    "models/guest/mm": KERNEL + GUEST[:3],
+    "models/guest/os": KERNEL + GUEST[:4],
+    "models/hypervisor": SEAM,
+    "models/flush": SEAM + GUEST,
+    "models/machine": ("sim", "workloads") + tuple(
+        m for m in MODELS if m not in ("models/machine", "models/study")),
+    "models/study": ("sim", "workloads", "models/machine") + HARDWARE,
+    "workloads": ("sim",),
+    "workloads/traces": (),
+    "tests": ALL + TEST_TOOLS,
+    "tests/support": ALL + TEST_TOOLS,
+    "tests/conformance": ALL + TEST_TOOLS,
+    "tests/unit": ALL + TEST_TOOLS,
+    "tests/timing": ALL + TEST_TOOLS,
+    "tests/formula": ALL + TEST_TOOLS,
+    "tests/diff": ALL + TEST_TOOLS,
+    "tests/swarm": ALL + TEST_TOOLS,
+    "tests/fuzz": ALL + TEST_TOOLS,
+    "tests/sysc": ALL + TEST_TOOLS + ("sim/systemc",),
+    "bench": ALL + TEST_TOOLS,
+}
+
+# Generated, in no folder.
+VERSION = ("version.h", r"^(sim/front|tests|bench)\b")
+# A mechanism stands alone: of its own folder it includes these only.
+MECHANISM_HEADERS = re.compile(r"^models/flush/flush(_\w+)?\.h$")
+
+# Third-party headers that belong to some folders only.
 EDGES = r"^(sim/front|sim/systemc|tests|bench)/"
 LIBRARIES = (
     ("SystemC", r"^(systemc|tlm|tlm_utils|tlm_core|sysc)(\.h)?(/|$)",
@@ -30,23 +81,33 @@ LIBRARIES = (
     ("nlohmann-json", r"^nlohmann/", EDGES),
     ("Boost", r"^boost/", EDGES[:-2] + r"/|sim/fiber\.cpp$)"),
 )
-CPP_HEADER = re.compile(r"\.hpp$")
+
+
+def folder_of(path):
+    return path.rpartition("/")[0]
+
+
+def may_include(folder, header):
+    if header == VERSION[0]:
+        return re.match(VERSION[1], folder) is not None
+    target = folder_of(header)
+    if target == folder:
+        return folder != "models/flush" or MECHANISM_HEADERS.match(header) is not None
+    return target in ROWS[folder]
 
 
 def findings_of(path, lines):
-    layer, _, allowed = next(row for row in LAYERS if re.match(row[1], path))
+    folder = folder_of(path)
     for number, line in enumerate(lines, 1):
         match = INCLUDE.match(line)
         if not match:
             continue
         quote, header = match.groups()
         place = f"{path}:{number}: "
-        if quote == '"' and not re.match(allowed, header):
-            yield place + f'{layer} may not include "{header}"'
-        if path.endswith((".c", ".h")) and CPP_HEADER.search(header):
+        if quote == '"' and not may_include(folder, header):
+            yield place + f'{folder} may not include "{header}"'
+        if path.endswith((".c", ".h")) and header.endswith(".hpp"):
             yield place + f"C includes the C++ header {header}"
-        if header.startswith("sim/systemc/") and not re.match(LIBRARIES[0][2], path):
-            yield place + f"{header} belongs to sim/systemc"
         for name, headers, users in LIBRARIES:
             if re.match(headers, header) and not re.match(users, path):
                 yield place + f"{name} may not be used here"
@@ -55,8 +116,16 @@ def findings_of(path, lines):
 def main():
     root = common.parser(__doc__).parse_args().root
     findings = []
+    folders = set()
     for path in common.code_files(root):
-        findings += findings_of(path, common.read_lines(root, path))
+        folder = folder_of(path)
+        folders.add(folder)
+        if folder in ROWS:
+            findings += findings_of(path, common.read_lines(root, path))
+    findings += [f"{folder}: has no row in scripts/checks/layers.py"
+                 for folder in sorted(folders - set(ROWS))]
+    findings += [f"{folder}: has a row in scripts/checks/layers.py and no sources"
+                 for folder in sorted(set(ROWS) - folders)]
     common.report(findings, "layers")
 
 

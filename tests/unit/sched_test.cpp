@@ -8,7 +8,7 @@
 
 #include "models/cpu/sched.h"
 #include "models/cpu/sched_table.h"
-#include "models/machine.h"
+#include "models/machine/machine.h"
 #include "sim/rng.h"
 
 namespace
