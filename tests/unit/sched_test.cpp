@@ -2,113 +2,17 @@
 /* The policies alone: a queue and time that the test hands out. */
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <algorithm>
 #include <string>
 #include <vector>
 
-#include "models/cpu/sched.h"
-#include "models/cpu/sched_table.h"
-#include "models/machine/machine.h"
 #include "sim/rng.h"
+#include "tests/support/sched_rig.hpp"
+
+using Rig = ts_test::SchedRig;
 
 namespace
 {
-
-class Rig
-{
-  public:
-    explicit Rig(const char *policy, uint32_t n) : ops(ts_sched_find(policy)), tasks(n)
-    {
-        ts_param_defaults(&ts_guest_sched_param_table, &params);
-        rq.params = &params;
-        for (uint32_t i = 0; i < n; i++)
-            tasks[i].number = i;
-    }
-    void wake(uint32_t i)
-    {
-        ops->enqueue(&rq, curr, &tasks[i], true);
-    }
-    bool wake_preempts(uint32_t i)
-    {
-        wake(i);
-        return ops->preempts(&rq, curr, &tasks[i]);
-    }
-    /* Schedules as ts_task_schedule does; the running one goes on or goes back into the queue. */
-    void resched()
-    {
-        ts_sched_entity *prev = curr;
-        curr = ops->pick(&rq, prev);
-        if (curr == prev)
-            return;
-        if (prev)
-            ops->enqueue(&rq, curr, prev, false);
-        curr->slice_start_ps = curr->sum_exec_ps;
-    }
-    void run(uint64_t ps)
-    {
-        curr->sum_exec_ps += ps;
-        ops->charge(&rq, curr, ps);
-    }
-    void yield()
-    {
-        ops->yield(&rq, curr);
-        resched();
-    }
-    ts_sched_entity *sleep()
-    {
-        ts_sched_entity *prev = curr;
-        ops->dequeue(&rq, curr, curr);
-        curr = nullptr;
-        resched();
-        return prev;
-    }
-    /* Another CPU takes a waiting one. */
-    void pull(uint32_t i)
-    {
-        ops->dequeue(&rq, curr, &tasks[i]);
-    }
-    /* A waiting one with a virtual time and, for eevdf, a whole request ahead of it. */
-    void put(uint32_t i, uint64_t vruntime)
-    {
-        tasks[i].sum_exec_ps = 1; /* not new */
-        tasks[i].vruntime = vruntime;
-        tasks[i].deadline = vruntime + params.slice_ps;
-        ops->enqueue(&rq, curr, &tasks[i], false);
-    }
-    uint64_t running() const
-    {
-        return curr->number;
-    }
-    bool tick()
-    {
-        return rq.nr && ops->tick(&rq, curr);
-    }
-    /* Runs for a time in ticks; returns how long each stretch of one task was. */
-    std::vector<uint64_t> stretches(uint64_t ticks)
-    {
-        std::vector<uint64_t> all;
-        uint64_t stretch = 0;
-        for (uint64_t t = 0; t < ticks; t++) {
-            run(params.tick_ps);
-            stretch += params.tick_ps;
-            if (tick()) {
-                ts_sched_entity *prev = curr;
-                resched();
-                if (curr != prev) {
-                    all.push_back(stretch);
-                    stretch = 0;
-                }
-            }
-        }
-        return all;
-    }
-
-    const ts_sched_ops *ops;
-    ts_sched_params params{};
-    ts_runqueue rq{};
-    ts_sched_entity *curr = nullptr;
-    std::deque<ts_sched_entity> tasks;
-};
 
 uint64_t ticks_up(uint64_t ps, uint64_t tick)
 {
@@ -227,6 +131,19 @@ TEST_P(EveryPolicy, RandomSleepersAreServed)
         else if (r.tick())
             r.resched();
     }
+}
+
+/* With ticks as short as can be nobody is taken off the CPU before its quantum is over. */
+TEST_P(EveryPolicy, ATickLeavesEverybodyItsQuantum)
+{
+    Rig r(GetParam().c_str(), 3);
+    r.params.tick_ps = 100 * TS_US;
+    for (uint32_t i = 0; i < 3; i++)
+        r.put(i, TS_MS);
+    r.resched();
+    std::vector<uint64_t> all = r.stretches(2000);
+    ASSERT_GT(all.size(), 10u);
+    EXPECT_GE(*std::min_element(all.begin(), all.end()), r.ops->quantum(&r.params));
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EveryPolicy, testing::Values("cfs", "eevdf", "rr"),
@@ -645,110 +562,4 @@ TEST(RoundRobin, ABuddyRunsOutOfTurnAndAYielderWaitsForItsTurn)
     /* A whole quantum after it. */
     r.run(r.params.slice_ps - 1);
     EXPECT_FALSE(r.tick());
-}
-
-/* --- what ticks leave for work --- */
-
-/* With ticks as short as can be nobody is taken off the CPU before its quantum is over. */
-TEST_P(EveryPolicy, ATickLeavesEverybodyItsQuantum)
-{
-    Rig r(GetParam().c_str(), 3);
-    r.params.tick_ps = 100 * TS_US;
-    for (uint32_t i = 0; i < 3; i++)
-        r.put(i, TS_MS);
-    r.resched();
-    std::vector<uint64_t> all = r.stretches(2000);
-    ASSERT_GT(all.size(), 10u);
-    EXPECT_GE(*std::min_element(all.begin(), all.end()), r.ops->quantum(&r.params));
-}
-
-namespace
-{
-
-struct Check {
-    Check()
-    {
-        ts_param_defaults(&ts_host_sched_param_table, &params);
-        params.policy = TS_SCHED_TABLE_RR;
-        params.tick_ps = 100 * TS_US; /* 10000 cycles */
-        params.switch_cycles = 6000;
-        params.slice_ps = TS_US;
-    }
-    ts_status run(uint64_t tick_cycles, uint64_t switch_cycles, uint64_t taken = 0)
-    {
-        ppm = taken;
-        return ts_sched_check(&params, &ts_host_sched_param_table, 100'000'000,
-                              {tick_cycles, switch_cycles}, &ppm, &err);
-    }
-    ts_sched_params params{};
-    ts_error err{};
-    uint64_t ppm = 0;
-};
-
-} // namespace
-
-TEST(SchedCheck, RefusesTicksThatTakeTheWholeCpu)
-{
-    Check c;
-    EXPECT_EQ(c.run(1000, 2999), TS_OK);
-    EXPECT_EQ(c.ppm, 999'900u);
-    EXPECT_EQ(c.run(1000, 3000), TS_ERR_USER);
-    EXPECT_STREQ(c.err.message,
-                 "host_sched.tick is 100us, which can leave no time for work: at topology.core_hz "
-                 "of 100 MHz ticks and the context switches at them may take 100 % of a CPU");
-}
-
-TEST(SchedCheck, CountsOneSwitchAQuantumAndEveryTick)
-{
-    Check c;
-    c.params.slice_ps = 250 * TS_US; /* three ticks */
-    EXPECT_EQ(c.run(1000, 3000), TS_OK);
-    EXPECT_EQ(c.ppm, 400'000u);
-    EXPECT_EQ(c.run(7000, 3000), TS_ERR_USER);
-    c.params.policy = TS_SCHED_TABLE_CFS;
-    c.params.min_granularity_ps = 900 * TS_US;
-    EXPECT_EQ(c.run(1000, 3000), TS_OK);
-    EXPECT_EQ(c.ppm, 200'000u);
-}
-
-TEST(SchedCheck, AddsToWhatTheHostTakes)
-{
-    Check c;
-    EXPECT_EQ(c.run(1000, 0, 299'999), TS_OK);
-    EXPECT_EQ(c.run(1000, 0, 300'000), TS_ERR_USER);
-}
-
-TEST(SchedCheck, RefusesAPolicyThatIsNone)
-{
-    Check c;
-    c.params.policy = ts_sched_table_count;
-    EXPECT_EQ(c.run(0, 0), TS_ERR_USER);
-}
-
-/* A machine's check asks for both levels, and on bare metal for the one there is. */
-TEST(SchedCheck, AMachineIsCheckedForHostAndGuest)
-{
-    ts_machine_config config;
-    ts_machine_config_defaults(&config);
-    config.topology.core_hz = 100'000'000;
-    config.host_sched.tick_ps = config.guest_sched.tick_ps = 100 * TS_US;
-    auto check = [&] {
-        ts_error err{};
-        const ts_flush_ops *mechanism = ts_flush_find("native_concurrent");
-        return ts_machine_check(&config, mechanism, &err) == TS_OK ? std::string() : err.message;
-    };
-    EXPECT_EQ(check(), "");
-    config.host_sched.policy = TS_SCHED_TABLE_RR;
-    config.host_sched.slice_ps = TS_US;
-    EXPECT_EQ(check().find("host_sched.tick is 100us"), 0u);
-    /* Enough for the host, not for both: this one was seen to stand still. */
-    config.host_sched.tick_ps = 130 * TS_US;
-    EXPECT_EQ(check().find("guest_sched.tick is 100us"), 0u);
-    config.host_sched.tick_ps = 150 * TS_US;
-    EXPECT_EQ(check(), "");
-    config.hypervisor.kind = TS_HYP_NONE;
-    config.host_sched.tick_ps = 100 * TS_US;
-    EXPECT_EQ(check(), "");
-    config.guest_sched.switch_cycles = 10'000'000;
-    EXPECT_EQ(check().find("guest_sched.tick is 100us"), 0u);
 }
