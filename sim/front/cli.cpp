@@ -92,7 +92,10 @@ class CommandLine
             ->take_all()
             ->allow_extra_args(false);
         run_sub_->add_option("--seed", run_.seed, "Seed of the first repetition");
-        run_sub_->add_option("--jobs,-j", run_.jobs, "Runs at a time; results do not depend on it")
+        run_sub_
+            ->add_option("--jobs,-j", run_.jobs,
+                         "Runs at a time (as many as there are CPUs); results do not depend "
+                         "on it")
             ->check(CLI::Range(1, 1024));
         run_sub_->add_flag("--timeline", run_.timeline,
                            "Write timeline.json.gz for the Perfetto viewer");
@@ -120,7 +123,8 @@ class CommandLine
             ->allow_extra_args(false);
         reproduce_sub_
             ->add_option("--jobs,-j", reproduce_.jobs,
-                         "Runs at a time; results do not depend on it")
+                         "Runs at a time (as many as there are CPUs); results do not depend "
+                         "on it")
             ->check(CLI::Range(1, 1024));
         reproduce_sub_->add_flag("--force", reproduce_.force,
                                  "Replace results that tlbstorm has written");

@@ -95,7 +95,7 @@ run 0 run e.yaml -q -o a --force --set machines=arm-64c --set tlb_profile.regime
 
 # A run that dies says how to repeat it.
 "$TLBSTORM" run e.yaml -q -o killed --set workload.accesses=1000000000 --set platforms=rome-2s-256t \
-    2>err.txt &
+    --set tlb_profile.regime=native --set repetitions=1 2>err.txt &
 pid=$!
 for _ in $(seq 100); do
     child=$(pgrep -P "$pid" | head -1)
