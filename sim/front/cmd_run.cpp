@@ -135,8 +135,9 @@ std::string point_command(const RunCommand &command, const Experiment &experimen
     };
     for (const std::string &set : command.sets) {
         const std::string key = override_parse(set).key;
-        if (key != "mechanisms" && key != "platforms" && key != "repetitions" && key != "seed" &&
-            !swept(key))
+        static const std::set<std::string> of_point{"mechanisms", "platforms", "repetitions",
+                                                    "seed", "baseline"};
+        if (of_point.count(key) == 0 && !swept(key))
             text += " --set " + shell_word(set);
     }
     text += " --set platforms=" + point.platform->name;

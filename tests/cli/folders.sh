@@ -98,6 +98,29 @@ run 0 run "$smoke" -q -o empty
 run 0 run "$smoke" -q
 [ -e out/smoke/summary.csv ] || fail "not written to out/smoke"
 
+# Names that are too long for a folder end in a hash: the dry run and the run agree.
+keys=(alloc_table fault_anon fault_entry fault_file free_page invlpg irq_entry irq_exit mmap \
+    mprotect munmap smp_call_handler smp_call_setup smp_call_target spawn syscall touch)
+sweep=()
+for key in "${keys[@]}"; do
+    sweep+=("$key: [100cycles, 200cycles]")
+done
+(IFS=, && sed "\$a sweep: {guest: {${sweep[*]}}}" "$smoke" >long.yaml)
+one=(--set mechanisms=native_sequential --set repetitions=1)
+for key in "${keys[@]:1}"; do
+    one+=(--set "guest.$key=100cycles")
+done
+run 0 run long.yaml "${one[@]}" --dry-run
+grep '^  default/' out.txt | sed 's/^ *//' | sort >names.txt
+[ "$(sort -u names.txt | wc -l)" -eq 2 ] || fail "names: $(cat names.txt)"
+[ "$(tr / '\n' <names.txt | awk '{ print length }' | sort -n | tail -1)" -eq 200 ] ||
+    fail "a name is too long: $(cat names.txt)"
+run 0 run long.yaml "${one[@]}" -q -o long
+(cd long && find default -name 'seed=*') | sort >ran.txt
+diff names.txt ran.txt >diff.txt || fail "the dry run and the run differ: $(cat diff.txt)"
+[ "$(grep -c '^native_sequential,default,[12]00cycles,.*,completion_time' long/summary.csv)" -eq 2 ] ||
+    fail "summary.csv of long names"
+
 # Killed in the middle: no folder of that name, no process left, and the next run takes over.
 long=(run "$smoke" -q --jobs 2 --set workload.rounds=3000000 --set run.limit=1000000s)
 started() {
