@@ -247,9 +247,12 @@ std::string OutputFolder::commit_incomplete()
 
 OutputFolder::~OutputFolder()
 {
-    std::error_code code;
-    if (lock_ >= 0 && same_folder(partial_, lock_))
-        fs::remove_all(partial_, code);
+    try {
+        if (lock_ >= 0 && same_folder(partial_, lock_))
+            fs::remove_all(partial_);
+    } catch (const std::exception &) {
+        // It stays as the rest of a dead run, which the next one removes.
+    }
     unlock();
 }
 

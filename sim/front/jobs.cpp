@@ -13,6 +13,7 @@
 #include <new>
 #include <poll.h>
 #include <sched.h>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <type_traits>
@@ -89,16 +90,24 @@ struct Child {
     std::string message; // as far as it has come
 };
 
-// First byte: the status. Then the summary if it is TS_OK, else the message.
-void send(int pipe, int status, const std::string &content)
+void write_all(int pipe, const char *bytes, size_t size)
 {
-    const std::string message = static_cast<char>(status) + content;
-    for (size_t at = 0; at < message.size();) {
-        const ssize_t n = write(pipe, message.data() + at, message.size() - at);
+    while (size > 0) {
+        const ssize_t n = write(pipe, bytes, size);
         if (n < 0 && errno != EINTR)
             return;
-        at += n > 0 ? static_cast<size_t>(n) : 0;
+        bytes += n > 0 ? n : 0;
+        size -= n > 0 ? static_cast<size_t>(n) : 0;
     }
+}
+
+// First byte: the status. Then the summary if it is TS_OK, else the message. Takes no memory: that
+// may be what is missing.
+void send(int pipe, int status, std::string_view content)
+{
+    const char first = static_cast<char>(status);
+    write_all(pipe, &first, 1);
+    write_all(pipe, content.data(), content.size());
 }
 
 void child_main(int pipe, const Experiment &experiment, const Point &point,
