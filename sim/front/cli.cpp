@@ -14,8 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <iostream>
+#include <memory>
+#include <new>
 #include <unistd.h>
 
 namespace ts
@@ -92,7 +95,10 @@ class CommandLine
             ->take_all()
             ->allow_extra_args(false);
         run_sub_->add_option("--seed", run_.seed, "Seed of the first repetition");
-        run_sub_->add_option("--jobs,-j", run_.jobs, "Runs at a time; results do not depend on it")
+        run_sub_
+            ->add_option("--jobs,-j", run_.jobs,
+                         "Runs at a time (as many as there are CPUs); results do not depend "
+                         "on it")
             ->check(CLI::Range(1, 1024));
         run_sub_->add_flag("--timeline", run_.timeline,
                            "Write timeline.json.gz for the Perfetto viewer");
@@ -120,7 +126,8 @@ class CommandLine
             ->allow_extra_args(false);
         reproduce_sub_
             ->add_option("--jobs,-j", reproduce_.jobs,
-                         "Runs at a time; results do not depend on it")
+                         "Runs at a time (as many as there are CPUs); results do not depend "
+                         "on it")
             ->check(CLI::Range(1, 1024));
         reproduce_sub_->add_flag("--force", reproduce_.force,
                                  "Replace results that tlbstorm has written");
@@ -203,18 +210,62 @@ class CommandLine
     bool all_ = false, markdown_ = false, json_ = false;
 };
 
-int guarded(CommandLine *line, int argc, char **argv)
+// What was printed may be of use to nobody if a part of it is missing. A flush alone does not see
+// the errors of those before it.
+int flushed(int code)
 {
+    errno = 0;
+    const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+    const int reason = errno;
+    if (!failed && std::cout.flush())
+        return code;
+    std::fprintf(stderr, "tlbstorm: cannot write to standard output%s%s\n", reason != 0 ? ": " : "",
+                 reason != 0 ? std::strerror(reason) : "");
+    return TS_ERR_ENVIRONMENT;
+}
+
+volatile std::sig_atomic_t memory_is_missing = 0;
+
+// Without memory for the exception itself, or where none may pass, C++ ends the program: that is no
+// bug of tlbstorm either.
+[[noreturn]] void on_terminate()
+{
+    static const char text[] = "tlbstorm: not enough memory\n";
+    if (!memory_is_missing)
+        std::abort();
+    const ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    static_cast<void>(written);
+    _exit(TS_ERR_ENVIRONMENT);
+}
+
+void on_missing_memory()
+{
+    memory_is_missing = 1;
+    throw std::bad_alloc();
+}
+
+// A file that is opened while one of the three standard descriptors is closed would take its number
+// and receive what is printed. Opened the wrong way round, they fail as closed ones do.
+void fill_standard_descriptors()
+{
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
+int guarded(int argc, char **argv, KernelRun systemc)
+{
+    std::unique_ptr<CommandLine> line;
     try {
+        line = std::make_unique<CommandLine>(systemc);
         line->app().parse(argc, argv);
         line->execute(argv);
-        if (std::fflush(stdout) != 0 || !std::cout.flush())
-            environment_error("cannot write to standard output");
-        return 0;
+        return flushed(0);
     } catch (const CLI::ParseError &error) {
         // Help and version are no errors.
         if (error.get_exit_code() == 0)
-            return line->app().exit(error);
+            return flushed(line->app().exit(error));
         std::fprintf(stderr, "tlbstorm: %s (see --help)\n", error.what());
         return TS_ERR_USER;
     } catch (const Error &error) {
@@ -233,9 +284,11 @@ int guarded(CommandLine *line, int argc, char **argv)
 
 int command_line(int argc, char **argv, KernelRun systemc)
 {
+    std::set_new_handler(on_missing_memory);
+    std::set_terminate(on_terminate);
+    fill_standard_descriptors();
     try {
-        CommandLine line(systemc);
-        return guarded(&line, argc, argv);
+        return guarded(argc, argv, systemc);
     } catch (const Interrupted &interrupted) {
         // Everything is cleaned up; now die of the signal, as the shell expects.
         std::fputs("interrupted; nothing was kept\n", stderr);

@@ -3,7 +3,7 @@
 #ifndef TS_SIM_FRONT_CLI_HPP
 #define TS_SIM_FRONT_CLI_HPP
 
-#include "sim/front/kernel.hpp"
+#include "sim/front/jobs.hpp"
 
 #include <string>
 #include <vector>
@@ -22,7 +22,7 @@ struct RunCommand {
     std::string output; // empty: out/<name>
     std::vector<std::string> sets;
     std::string seed; // empty: the experiment's
-    unsigned jobs = 1;
+    unsigned jobs = available_cpus();
     bool timeline = false;
     bool dry_run = false;
     bool force = false;

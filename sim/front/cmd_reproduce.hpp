@@ -7,6 +7,7 @@
 #ifndef TS_SIM_FRONT_CMD_REPRODUCE_HPP
 #define TS_SIM_FRONT_CMD_REPRODUCE_HPP
 
+#include "sim/front/jobs.hpp"
 #include "sim/front/paths.hpp"
 #include "sim/front/results.hpp"
 
@@ -91,7 +92,7 @@ struct ReproduceCommand {
     std::string id; // or "all"
     std::string output = "out/reproduce";
     std::vector<std::string> sets;
-    unsigned jobs = 1;
+    unsigned jobs = available_cpus();
     bool check = false;
     bool force = false;
     bool quiet = false;

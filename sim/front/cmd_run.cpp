@@ -54,12 +54,13 @@ void dry_run(const Experiment &experiment, const std::vector<Point> &points)
 }
 
 void print_notes(const Experiment &experiment, const std::vector<Point> &points,
-                 const std::string &folder)
+                 const std::vector<RunSummary> &runs, const std::string &folder)
 {
     std::printf("\nAssumed parameters (remembered or guessed, not from a source):\n");
     const Platform *last = nullptr;
-    for (const Point &point : points) {
-        if (point.platform == last)
+    for (size_t i = 0; i < points.size(); i++) {
+        const Point &point = points[i];
+        if (runs[i].failed || point.platform == last)
             continue;
         last = point.platform;
         const Resolved resolved = resolve(experiment, point);
@@ -69,6 +70,43 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     }
     std::printf("`tlbstorm explain KEY` says more about one.\n");
     std::printf("Results: %s\n", folder.c_str());
+}
+
+// Those that did not finish, with the command that repeats each.
+std::string failures_csv(const std::vector<Failure> &failures, const JobsOptions &options)
+{
+    std::string text = "run,exit_code,message,reproduce\n";
+    for (const Failure &failure : failures)
+        text += csv_field(failure.point->folder) + "," + std::to_string(failure.error.exit_code()) +
+                "," + csv_field(failure.error.message()) + "," +
+                csv_field(options.reproduce(*failure.point)) + "\n";
+    return text;
+}
+
+// A line a failed run, as far as they can be read, what became of the others, and how to repeat the
+// worst. results: where the others are; empty: there is none.
+Error failures_error(const std::vector<Failure> &failures, size_t runs, const std::string &results,
+                     const JobsOptions &options)
+{
+    constexpr size_t shown_max = 10;
+    const Failure *worst = &failures[0];
+    for (const Failure &failure : failures)
+        if (failure.error.exit_code() > worst->error.exit_code())
+            worst = &failure;
+    Error error = failures[0].error;
+    error.set_exit_code(worst->error.exit_code());
+    for (size_t i = 1; i < std::min(shown_max, failures.size()); i++)
+        error.add_line(failures[i].error.what());
+    if (failures.size() > shown_max)
+        error.add_line("... and " + std::to_string(failures.size() - shown_max) + " more");
+    const std::string count = std::to_string(failures.size()) + " of " + std::to_string(runs);
+    if (!results.empty())
+        error.add_line(count + " runs failed (" + results + "/failures.csv); the results of the " +
+                       "others are in " + results);
+    else if (runs > 1)
+        error.add_line("all " + std::to_string(runs) + " runs failed; nothing was kept");
+    error.add_line("reproduce: " + options.reproduce(*worst->point));
+    return error;
 }
 
 // What there is of whole machines only.
@@ -97,8 +135,9 @@ std::string point_command(const RunCommand &command, const Experiment &experimen
     };
     for (const std::string &set : command.sets) {
         const std::string key = override_parse(set).key;
-        if (key != "mechanisms" && key != "platforms" && key != "repetitions" && key != "seed" &&
-            !swept(key))
+        static const std::set<std::string> of_point{"mechanisms", "platforms", "repetitions",
+                                                    "seed", "baseline"};
+        if (of_point.count(key) == 0 && !swept(key))
             text += " --set " + shell_word(set);
     }
     text += " --set platforms=" + point.platform->name;
@@ -139,13 +178,25 @@ void command_run(const RunCommand &command)
     options.reproduce = [&](const Point &point) {
         return point_command(command, experiment, point);
     };
+    std::vector<Failure> failures;
+    options.failures = &failures;
     folder.open();
     const std::vector<RunSummary> runs = run_all(experiment, points, options, folder.partial());
+    if (failures.size() == points.size())
+        throw failures_error(failures, points.size(), "", options);
     write_summaries(experiment, points, runs, folder.partial());
-    folder.commit();
+    std::string results = folder.path();
+    if (failures.empty()) {
+        folder.commit();
+    } else {
+        write_file(folder.partial() + "/failures.csv", failures_csv(failures, options));
+        results = folder.commit_incomplete();
+    }
     std::fputs(summary_table(experiment, points, runs).c_str(), stdout);
     if (!command.quiet)
-        print_notes(experiment, points, folder.path());
+        print_notes(experiment, points, runs, results);
+    if (!failures.empty())
+        throw failures_error(failures, points.size(), results, options);
 }
 
 } // namespace ts

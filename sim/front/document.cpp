@@ -39,7 +39,7 @@ struct Loader {
         if (include)
             for (const YamlNode *name : include->value.as_list("include"))
                 merge(&merged, load(paths.file(name->scalar, name->place), name->place));
-        remove(&own, "include");
+        own.remove("include");
         merge(&merged, std::move(own));
         return merged;
     }
@@ -55,8 +55,8 @@ struct Loader {
             read_confidence(confidence->value, &defaults.confidence);
             defaults.has_confidence = true;
         }
-        remove(root, "source");
-        remove(root, "confidence");
+        root->remove("source");
+        root->remove("confidence");
         document.defaults[path] = defaults;
     }
 
@@ -68,14 +68,6 @@ struct Loader {
         if (!confidence_parse(text, out))
             user_error(node.place, "unknown confidence '" + text + "'" + did_you_mean(text, names) +
                                        ": verbatim, derived, remembered, guess or choice");
-    }
-
-    static void remove(YamlNode *map, const std::string &key)
-    {
-        const auto at = std::find_if(map->entries.begin(), map->entries.end(),
-                                     [&](const YamlEntry &entry) { return entry.key == key; });
-        if (at != map->entries.end())
-            map->entries.erase(at);
     }
 
     // What is merged in later also stands later, so that it wins where one file says `a.b: 1` and
@@ -96,7 +88,7 @@ struct Loader {
                 merge(&merged, std::move(entry.value));
                 entry.value = std::move(merged);
             }
-            remove(base, entry.key);
+            base->remove(entry.key);
             base->entries.push_back(std::move(entry));
         }
     }

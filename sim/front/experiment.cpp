@@ -231,9 +231,11 @@ class Reader
                 repetitions->value.as_number("repetitions", 1, repetitions_max);
         if (const YamlEntry *seed = root_.find("seed"))
             experiment_.seed = seed->value.as_number("seed", 0, seed_max);
-        if (const YamlEntry *baseline = root_.find("baseline"))
+        if (const YamlEntry *baseline = root_.find("baseline")) {
+            baseline_place_ = baseline->value.place;
             experiment_.baseline =
-                mechanism_need(baseline->value.as_scalar("baseline"), baseline->value.place).name;
+                mechanism_need(baseline->value.as_scalar("baseline"), baseline_place_).name;
+        }
     }
 
     // NULL: a study that takes none.
@@ -273,10 +275,8 @@ class Reader
             user_error(file->place, "the workload " + name + " reads no file");
         if (file)
             open_trace(file->value);
-        map.entries.erase(
-            std::remove_if(map.entries.begin(), map.entries.end(),
-                           [](const YamlEntry &e) { return e.key == "kind" || e.key == "file"; }),
-            map.entries.end());
+        map.remove("kind");
+        map.remove("file");
         take_settings(&experiment_.settings, map, "workload");
     }
 
@@ -362,9 +362,35 @@ class Reader
             const YamlEntry *machine = root_.find("machine");
             read_top_platform(root_.place, machine ? &machine->value : nullptr);
         }
+        const bool has_baseline = is_run(experiment_.baseline);
         choose();
         if (experiment_.platforms.empty())
             user_error(root_.place, "the experiment has no platform left");
+        check_baseline(has_baseline);
+    }
+
+    // By any platform: few mechanisms are offered on all.
+    bool is_run(const std::string &mechanism) const
+    {
+        const std::vector<Platform> &platforms = experiment_.platforms;
+        return std::any_of(platforms.begin(), platforms.end(), [&](const Platform &platform) {
+            return std::any_of(platform.mechanisms.begin(), platform.mechanisms.end(),
+                               [&](const ts_flush_ops *ops) { return ops->name == mechanism; });
+        });
+    }
+
+    // The file's baseline may be left out by --set mechanisms or platforms: there are no speedups
+    // then. One that is asked for by name must be there.
+    void check_baseline(bool in_file)
+    {
+        if (experiment_.baseline.empty() || is_run(experiment_.baseline))
+            return;
+        const bool by_command = baseline_place_.file == Override{"baseline", ""}.place().file;
+        if (!in_file || by_command)
+            user_error(baseline_place_, "the baseline '" + experiment_.baseline +
+                                            "' is not among the mechanisms, so there would be no "
+                                            "speedups");
+        experiment_.baseline.clear();
     }
 
     // The short form of platforms that differ in nothing but the machine.
@@ -436,6 +462,20 @@ class Reader
         platform->mechanism_places.push_back(place);
     }
 
+    // Takes `arch` out of the content of a hypervisor or guest; a machine has topology.arch.
+    static void take_arch(Platform *platform, YamlNode *content, const std::string &what,
+                          const std::string &name, const Place &place)
+    {
+        const YamlEntry *entry = what == "machine" ? nullptr : content->find("arch");
+        if (!entry)
+            return;
+        const Key &key = *Keys::get().find("topology.arch", KeyOwners());
+        const std::string &arch = entry->value.as_scalar("arch");
+        key.parse(arch, entry->value.place);
+        platform->arch_wishes.push_back(ArchWish{name, arch, place, entry->value.place});
+        content->remove("arch");
+    }
+
     // A machine, hypervisor or guest: the name of a file, or its content in place.
     void read_piece(Platform *platform, const YamlNode &map, const std::string &what,
                     std::string *label)
@@ -444,7 +484,9 @@ class Reader
         if (!entry)
             return;
         if (entry->value.kind == YamlNode::Map) {
-            layer_take(&platform->pieces, entry->value, "", document_, KeyOwners(), LayerOf::Piece);
+            YamlNode content = entry->value;
+            take_arch(platform, &content, what, what, entry->place);
+            layer_take(&platform->pieces, content, "", document_, KeyOwners(), LayerOf::Piece);
             return;
         }
         *label = entry->value.as_scalar(what);
@@ -455,9 +497,9 @@ class Reader
             if (!text)
                 continue;
             text->value.as_scalar(key);
-            piece.root.entries.erase(piece.root.entries.begin() +
-                                     (text - piece.root.entries.data()));
+            piece.root.remove(key);
         }
+        take_arch(platform, &piece.root, what, what + " " + *label, entry->value.place);
         Layer layer;
         layer_take(&layer, piece.root, "", piece, KeyOwners(), LayerOf::Piece);
         layer_merge(&platform->pieces, layer);
@@ -525,6 +567,7 @@ class Reader
     const Paths &paths_;
     bool with_trace_;
     Experiment experiment_;
+    Place baseline_place_;
     std::vector<std::string> only_platforms_;
     std::vector<std::string> only_mechanisms_;
 };

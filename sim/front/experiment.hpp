@@ -14,11 +14,20 @@
 namespace ts
 {
 
+// Which architecture a hypervisor or guest says it is for.
+struct ArchWish {
+    std::string what; // "guest linux-6.12-x86"
+    std::string arch;
+    Place place; // where the experiment names it
+    Place said;
+};
+
 struct Platform {
     std::string name;
     Place place;
     // The names that the experiment gives, for people; empty if it gives none.
     std::string machine, hypervisor, guest;
+    std::vector<ArchWish> arch_wishes;            // of those that have one
     Layer pieces;                                 // of the three files, the guest's last
     Layer own;                                    // platforms.<name>.set
     std::vector<const ts_flush_ops *> mechanisms; // none in a study
@@ -87,12 +96,25 @@ struct Point {
     Subject subject;
     std::vector<const Setting *> swept; // one a sweep, in its order
     uint64_t seed = 0;
-    std::string folder; // "x86/kvm_pv/run.vms=4/seed=1"; in a study without the mechanism
+    // "x86/kvm_pv/run.vms=4/seed=1"; in a study without the mechanism. A long list of swept values
+    // is cut and ends in a hash.
+    std::string folder;
 };
 // In the order platform, swept values, mechanism, seed. Pointers are into experiment.
 std::vector<Point> experiment_points(const Experiment &experiment);
 // Points that differ only in the seed stand together: how many there are of each.
 size_t points_per_group(const Experiment &experiment);
+
+// "run.vms=4,mmu.l2_ways=8"
+std::string swept_text(const std::vector<const Setting *> &swept);
+
+// Who decides a parameter at a point; later ones win.
+enum class SettingLayer { Piece, Experiment, Platform, Point };
+struct Found {
+    const Setting *setting = nullptr; // null: nobody, it has the table's default
+    SettingLayer layer = SettingLayer::Piece;
+};
+Found find_setting(const Experiment &experiment, const Point &point, const std::string &name);
 
 struct ResolvedValue {
     const Key *key;
@@ -117,8 +139,8 @@ struct Resolved {
     size_t assumed() const;
 };
 Resolved resolve(const Experiment &experiment, const Point &point);
-// ts_machine_check or the study's check of every point, and a first look at the trace; throws a
-// user error.
+// Architectures, ts_machine_check or the study's check, and the workload's, of every point, and a
+// first look at the trace. Throws a user error at the place of the setting to blame.
 void experiment_check(const Experiment &experiment);
 // A configuration that alone repeats the point's run.
 std::string resolved_yaml(const Experiment &experiment, const Point &point,

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
+#include <set>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,8 +21,9 @@ namespace
 
 namespace fs = std::filesystem;
 
-// Says that tlbstorm wrote a folder, and so may replace it.
+// Says that tlbstorm wrote a folder, and so may replace it, and which files of it.
 const char marker[] = ".tlbstorm";
+const char marker_head[] = "tlbstorm results, schema 1\n";
 
 bool is_ours(const fs::path &folder)
 {
@@ -36,6 +39,79 @@ bool is_missing_or_empty(const fs::path &folder)
     return fs::is_directory(folder, code) && fs::is_empty(folder, code);
 }
 
+bool is_folder(const fs::directory_entry &entry)
+{
+    return entry.is_directory() && !entry.is_symlink();
+}
+
+// Paths of all files, one a line, behind the marker's head.
+std::string list_files(const fs::path &folder)
+{
+    std::set<std::string> files;
+    for (const fs::directory_entry &entry : fs::recursive_directory_iterator(folder))
+        if (!is_folder(entry))
+            files.insert(entry.path().lexically_relative(folder).string());
+    std::string text = marker_head;
+    for (const std::string &file : files)
+        text += file + "\n";
+    return text;
+}
+
+// What list_files said, with the folders above each file. Empty: no list, the folder is of a
+// version that kept none.
+std::set<std::string> read_list(const fs::path &folder)
+{
+    std::set<std::string> ours;
+    std::ifstream file(folder / marker);
+    std::string line;
+    std::getline(file, line);
+    while (std::getline(file, line))
+        for (fs::path path = line; !path.empty(); path = path.parent_path())
+            ours.insert(path.string());
+    return ours;
+}
+
+// A folder that is a name and an inode; replaced in between, it is another.
+bool same_folder(const std::string &path, int descriptor)
+{
+    struct stat by_name, by_descriptor;
+    return ::stat(path.c_str(), &by_name) == 0 && ::fstat(descriptor, &by_descriptor) == 0 &&
+           by_name.st_ino == by_descriptor.st_ino && by_name.st_dev == by_descriptor.st_dev;
+}
+
+// False if another process has it.
+bool lock_descriptor(int descriptor, const std::string &path)
+{
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EWOULDBLOCK)
+        system_error("cannot lock", path);
+    return false;
+}
+
+// Hard links, so that whenever the program is killed the files are where they were.
+void keep_others(const fs::path &from, const fs::path &to)
+{
+    const std::set<std::string> ours = read_list(from);
+    for (const fs::directory_entry &entry : fs::recursive_directory_iterator(from)) {
+        const fs::path name = entry.path().lexically_relative(from);
+        if (ours.count(name.string()) > 0)
+            continue;
+        if (is_folder(entry)) {
+            fs::create_directories(to / name);
+            continue;
+        }
+        fs::path target = to / name;
+        while (fs::exists(fs::symlink_status(target)))
+            target += ".kept";
+        fs::create_directories(target.parent_path());
+        std::error_code code;
+        fs::create_hard_link(entry.path(), target, code);
+        if (code)
+            fs::copy(entry.path(), target, fs::copy_options::copy_symlinks);
+    }
+}
+
 } // namespace
 
 OutputFolder::OutputFolder(const std::string &path, bool force) : force_(force)
@@ -47,6 +123,7 @@ OutputFolder::OutputFolder(const std::string &path, bool force) : force_(force)
         user_error(Place(), "-o " + path + ": name a folder of its own");
     path_ = normal.string();
     partial_ = path_ + ".partial";
+    incomplete_ = path_ + ".incomplete";
     check();
 }
 
@@ -60,28 +137,45 @@ void OutputFolder::check() const
     if (!force_)
         user_error(Place(), path_ + " exists and is not empty; --force replaces it, -o names "
                                     "another");
-    if (!is_ours(path_))
-        user_error(Place(), path_ + " was not written by tlbstorm, so --force does not replace it");
+    for (const std::string &folder : {path_, incomplete_}) {
+        if (is_missing_or_empty(folder))
+            continue;
+        if (!is_ours(folder))
+            user_error(Place(),
+                       folder + " was not written by tlbstorm, so --force does not replace it");
+        if (read_list(folder).empty())
+            user_error(Place(), folder + "/" + marker +
+                                    " does not list what tlbstorm wrote there, so --force does "
+                                    "not replace it; move it away");
+    }
 }
 
 // False if the folder has changed its name in between.
 bool OutputFolder::lock()
 {
-    lock_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock_ < 0) {
+    const int descriptor = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) {
         if (errno == ENOENT)
             return false;
         system_error("cannot open", partial_);
     }
-    if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
+    if (!lock_descriptor(descriptor, partial_)) {
+        // It is the other's: the destructor must not remove it.
+        ::close(descriptor);
         user_error(Place(), partial_ + ": another tlbstorm is writing there");
-    struct stat by_name, by_lock;
-    if (::stat(partial_.c_str(), &by_name) == 0 && ::fstat(lock_, &by_lock) == 0 &&
-        by_name.st_ino == by_lock.st_ino && by_name.st_dev == by_lock.st_dev)
+    }
+    lock_ = descriptor;
+    if (same_folder(partial_, lock_))
         return true;
-    ::close(lock_);
-    lock_ = -1;
+    unlock();
     return false;
+}
+
+void OutputFolder::unlock()
+{
+    if (lock_ >= 0)
+        ::close(lock_);
+    lock_ = -1;
 }
 
 void OutputFolder::open()
@@ -97,43 +191,69 @@ void OutputFolder::open()
             system_error("cannot make", partial_);
     } while (!lock());
     if (!is_missing_or_empty(partial_) && !is_ours(partial_)) {
-        ::close(lock_);
-        lock_ = -1;
+        unlock();
         user_error(Place(), partial_ + " exists and was not written by tlbstorm");
     }
     for (const fs::directory_entry &old : fs::directory_iterator(partial_))
         if (old.path().filename() != marker)
             fs::remove_all(old.path());
-    write_file(partial_ + "/" + marker, "tlbstorm results, schema 1\n");
+    write_file(partial_ + "/" + marker, marker_head);
+}
+
+void OutputFolder::place(const std::string &target)
+{
+    write_file(partial_ + "/" + marker, list_files(partial_));
+    if (is_missing_or_empty(target)) {
+        if (std::rename(partial_.c_str(), target.c_str()) != 0)
+            system_error("cannot make", target);
+        unlock();
+        return;
+    }
+    keep_others(target, partial_);
+    // After the exchange the old folder has the partial one's name: nobody may take it for the rest
+    // of a killed run before it is gone.
+    const int old = ::open(target.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0)
+        system_error("cannot open", target);
+    const bool exchanged =
+        lock_descriptor(old, target) &&
+        ::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0;
+    if (exchanged) {
+        fs::remove_all(partial_);
+    } else {
+        // No exchange on this file system: there is a moment without the folder, but never half
+        // of one.
+        fs::remove_all(target);
+        if (std::rename(partial_.c_str(), target.c_str()) != 0)
+            system_error("cannot make", target);
+    }
+    ::close(old);
+    unlock();
 }
 
 void OutputFolder::commit()
 {
     check();
-    if (is_missing_or_empty(path_)) {
-        if (std::rename(partial_.c_str(), path_.c_str()) != 0)
-            system_error("cannot make", path_);
-    } else if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) ==
-               0) {
-        fs::remove_all(partial_);
-    } else {
-        // No exchange on this file system: there is a moment without the folder, but never half
-        // of one.
-        fs::remove_all(path_);
-        if (std::rename(partial_.c_str(), path_.c_str()) != 0)
-            system_error("cannot make", path_);
-    }
-    ::close(lock_);
-    lock_ = -1;
+    place(path_);
+}
+
+std::string OutputFolder::commit_incomplete()
+{
+    check();
+    const std::string target = is_missing_or_empty(path_) ? path_ : incomplete_;
+    place(target);
+    return target;
 }
 
 OutputFolder::~OutputFolder()
 {
-    if (lock_ < 0)
-        return;
-    std::error_code code;
-    fs::remove_all(partial_, code);
-    ::close(lock_);
+    try {
+        if (lock_ >= 0 && same_folder(partial_, lock_))
+            fs::remove_all(partial_);
+    } catch (const std::exception &) {
+        // It stays as the rest of a dead run, which the next one removes.
+    }
+    unlock();
 }
 
 } // namespace ts

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder that an experiment is written to. Everything goes into `<folder>.partial`, which takes
-// the folder's name only when it is complete: a folder with that name is always a finished one.
+// the folder's name only at the end. The process that writes there holds a lock on it (flock), so
+// that a folder which a killed run has left is told from one that is being written. The file
+// .tlbstorm in the folder lists what tlbstorm wrote: the rest is somebody else's and stays.
 #ifndef TS_SIM_FRONT_FOLDER_HPP
 #define TS_SIM_FRONT_FOLDER_HPP
 
@@ -21,7 +23,7 @@ class OutputFolder
     OutputFolder &operator=(const OutputFolder &) = delete;
 
     // Makes the partial folder and locks it; what a killed run has left there is removed. A user
-    // error if another process writes it.
+    // error, and nothing is touched, if another process writes it.
     void open();
     // Where to write until commit.
     const std::string &partial() const
@@ -32,15 +34,22 @@ class OutputFolder
     {
         return path_;
     }
-    // Gives the folder its name, atomically.
+    // Gives the folder its name, atomically. Files of a folder that it replaces which tlbstorm did
+    // not write are taken over.
     void commit();
+    // The same for results of which a part is missing: they replace no complete ones, but stand
+    // beside them in `<folder>.incomplete`. Returns where they are.
+    std::string commit_incomplete();
 
   private:
     void check() const;
     bool lock();
+    void unlock();
+    void place(const std::string &target);
 
     std::string path_;
     std::string partial_;
+    std::string incomplete_;
     bool force_;
     int lock_ = -1; // of the partial folder; processes that are forked hold it too
 };

@@ -9,8 +9,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <new>
 #include <poll.h>
+#include <sched.h>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <type_traits>
@@ -87,16 +90,24 @@ struct Child {
     std::string message; // as far as it has come
 };
 
-// First byte: the status. Then the summary if it is TS_OK, else the message.
-void send(int pipe, int status, const std::string &content)
+void write_all(int pipe, const char *bytes, size_t size)
 {
-    const std::string message = static_cast<char>(status) + content;
-    for (size_t at = 0; at < message.size();) {
-        const ssize_t n = write(pipe, message.data() + at, message.size() - at);
+    while (size > 0) {
+        const ssize_t n = write(pipe, bytes, size);
         if (n < 0 && errno != EINTR)
             return;
-        at += n > 0 ? static_cast<size_t>(n) : 0;
+        bytes += n > 0 ? n : 0;
+        size -= n > 0 ? static_cast<size_t>(n) : 0;
     }
+}
+
+// First byte: the status. Then the summary if it is TS_OK, else the message. Takes no memory: that
+// may be what is missing.
+void send(int pipe, int status, std::string_view content)
+{
+    const char first = static_cast<char>(status);
+    write_all(pipe, &first, 1);
+    write_all(pipe, content.data(), content.size());
 }
 
 void child_main(int pipe, const Experiment &experiment, const Point &point,
@@ -143,6 +154,7 @@ class Pool
             if (caught_signal != 0)
                 throw Interrupted{caught_signal};
         }
+        sort_failures();
         return std::move(results_);
     }
 
@@ -217,9 +229,35 @@ class Pool
         }
         if (caught_signal != 0)
             throw Interrupted{caught_signal};
-        Error error = failure(point, message, wait_status);
-        error.add_line("reproduce: " + options_.reproduce(point));
-        throw error;
+        const Error error = failure(point, message, wait_status);
+        if (!options_.failures) {
+            Error told = error;
+            told.add_line("reproduce: " + options_.reproduce(point));
+            throw told;
+        }
+        results_[child.point].failed = true;
+        options_.failures->push_back(Failure{&point, error});
+        std::error_code code;
+        std::filesystem::remove_all(partial_of(folder_, point), code);
+        done_++;
+        progress_.update(done_, point.folder);
+    }
+
+    // In the order of points, whatever the order in which they ended; and no folder is left that
+    // holds nothing.
+    void sort_failures()
+    {
+        if (!options_.failures)
+            return;
+        std::sort(options_.failures->begin(), options_.failures->end(),
+                  [](const Failure &a, const Failure &b) { return a.point < b.point; });
+        for (const Failure &failure : *options_.failures) {
+            std::filesystem::path empty = std::filesystem::path(failure.point->folder);
+            std::error_code code;
+            while ((empty = empty.parent_path()).has_filename() &&
+                   std::filesystem::remove(folder_ / empty, code))
+                continue;
+        }
     }
 
     static Error failure(const Point &point, const std::string &message, int wait_status)
@@ -255,6 +293,25 @@ class Pool
 };
 
 } // namespace
+
+unsigned available_cpus()
+{
+    // Machines with more CPUs than cpu_set_t holds need a larger set.
+    for (int size = CPU_SETSIZE; size <= 1 << 20; size *= 2) {
+        cpu_set_t *set = CPU_ALLOC(size);
+        if (!set)
+            break;
+        const size_t bytes = CPU_ALLOC_SIZE(size);
+        const bool got = sched_getaffinity(0, bytes, set) == 0;
+        const int count = got ? CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return static_cast<unsigned>(count);
+        if (errno != EINVAL)
+            break;
+    }
+    return 1;
+}
 
 std::vector<RunSummary> run_all(const Experiment &experiment, const std::vector<Point> &points,
                                 const JobsOptions &options, const std::string &folder)

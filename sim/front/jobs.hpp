@@ -4,6 +4,7 @@
 #ifndef TS_SIM_FRONT_JOBS_HPP
 #define TS_SIM_FRONT_JOBS_HPP
 
+#include "sim/front/error.hpp"
 #include "sim/front/run.hpp"
 
 #include <functional>
@@ -16,15 +17,28 @@ struct Interrupted {
     int signal;
 };
 
+// A point that did not finish.
+struct Failure {
+    const Point *point;
+    Error error;
+};
+
+// CPUs that this process may run on, at least 1.
+unsigned available_cpus();
+
 struct JobsOptions {
     RunOptions run;
     unsigned jobs = 1;
     bool quiet = false;
+    // Not null: a failure does not keep the other points from running; failures are put here in
+    // the order of points, and their summaries are marked.
+    std::vector<Failure> *failures = nullptr;
     // The command that repeats one point, for messages.
     std::function<std::string(const Point &)> reproduce;
 };
 
-// In the order of points. The first failure ends the others and is thrown, with its reproduction.
+// In the order of points. Without options.failures the first failure ends the others and is thrown,
+// with its reproduction. Of a failed point nothing is left in folder.
 std::vector<RunSummary> run_all(const Experiment &experiment, const std::vector<Point> &points,
                                 const JobsOptions &options, const std::string &folder);
 

@@ -2,7 +2,10 @@
 // The points of an experiment, and what each sets every parameter to.
 #include "sim/front/experiment.hpp"
 
+#include <boost/crc.hpp>
+
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 namespace ts
@@ -11,8 +14,8 @@ namespace
 {
 
 constexpr size_t points_max = 100000;
-// How far into a trace the check looks: a file of another kind shows at once.
-constexpr uint64_t probe_operations = 200000;
+// Of the part of a folder's name that says the swept values; file systems take 255 bytes.
+constexpr size_t sweep_name_max = 200;
 
 // A folder name: rates are written "20GB/s".
 std::string folder_word(std::string text)
@@ -25,13 +28,22 @@ std::string folder_word(std::string text)
     return text;
 }
 
+// Of its full text: equal text, equal name, on any machine.
+std::string shortened(const std::string &text)
+{
+    boost::crc_optimal<64, 0x42f0e1eba9ea3693u, 0, 0, false, false> crc; // CRC-64 of ECMA-182
+    crc.process_bytes(text.data(), text.size());
+    char hash[32];
+    std::snprintf(hash, sizeof hash, "...%016llx", static_cast<unsigned long long>(crc.checksum()));
+    return text.substr(0, sweep_name_max - std::strlen(hash)) + hash;
+}
+
 std::string sweep_folder(const std::vector<const Setting *> &swept)
 {
-    std::string text;
-    for (const Setting *setting : swept)
-        text += (text.empty() ? "" : ",") + setting->key->name + "=" +
-                setting->key->format(setting->value);
-    return text.empty() ? "" : folder_word(text) + "/";
+    const std::string text = folder_word(swept_text(swept));
+    if (text.empty())
+        return "";
+    return (text.size() > sweep_name_max ? shortened(text) : text) + "/";
 }
 
 size_t combinations(const Experiment &experiment)
@@ -66,24 +78,6 @@ std::vector<uint64_t> struct_of(const ts_param_table *table, size_t bytes)
     return storage;
 }
 
-// Later layers win: pieces, set, the platform's own set, the sweep, the command line.
-const Setting *find_setting(const Experiment &experiment, const Point &point,
-                            const std::string &name)
-{
-    const auto in = [&](const Layer &layer) -> const Setting * {
-        const auto found = layer.find(name);
-        return found == layer.end() ? nullptr : &found->second;
-    };
-    for (const Setting *setting : point.swept)
-        if (setting->key->name == name)
-            return setting;
-    for (const Layer *layer : {&experiment.overrides, &point.platform->own, &experiment.settings,
-                               &point.platform->pieces})
-        if (const Setting *setting = in(*layer))
-            return setting;
-    return nullptr;
-}
-
 void *base_of(Resolved *resolved, const Key &key)
 {
     switch (key.scope) {
@@ -113,41 +107,6 @@ bool concerns(const Key &key, const Experiment &experiment, const Point &point)
     return false;
 }
 
-// Pulls operations from all threads in turn, as a guest would, until something is wrong.
-void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
-{
-    const Workload made = workload_make(experiment, resolved, seed, 0);
-    ts_workload *workload = made.workload.get();
-    std::vector<uint32_t> threads;
-    std::vector<bool> known;
-    const auto start = [&](uint32_t thread) {
-        if (thread >= known.size())
-            known.resize(thread + 1, false);
-        if (!known[thread])
-            threads.push_back(thread);
-        known[thread] = true;
-    };
-    for (uint32_t i = 0; i < workload->initial_threads; i++)
-        start(i);
-    uint64_t operations = 0;
-    for (size_t i = 0; !threads.empty() && operations < probe_operations; i++) {
-        const size_t at = i % threads.size();
-        ts_op op;
-        ts_error error;
-        const int got = workload->next(workload, threads[at], &op, &error);
-        if (got < 0)
-            throw Error(error);
-        if (got == 0 || op.kind == TS_OP_EXIT)
-            threads.erase(threads.begin() + static_cast<std::ptrdiff_t>(at));
-        else if (op.kind == TS_OP_SPAWN)
-            start(op.target);
-        operations += got > 0;
-    }
-    if (operations == 0)
-        user_error(experiment.trace_place, experiment.trace->path() + " holds no operation that " +
-                                               experiment.workload->ops.name + " understands");
-}
-
 // The index-th of the platform's mechanisms, or the study.
 void set_subject(Point *point, const Experiment &experiment, size_t index)
 {
@@ -175,15 +134,35 @@ void add_seeds(std::vector<Point> *points, Point point, const Experiment &experi
     }
 }
 
-ts_status check_point(const Experiment &experiment, const Point &point, const Resolved &resolved,
-                      ts_error *error)
+} // namespace
+
+std::string swept_text(const std::vector<const Setting *> &swept)
 {
-    if (experiment.study)
-        return experiment.study->check(&resolved.config, resolved.subject_struct(), error);
-    return ts_machine_check(&resolved.config, point.mechanism, error);
+    std::string text;
+    for (const Setting *setting : swept)
+        text += (text.empty() ? "" : ",") + setting->key->name + "=" +
+                setting->key->format(setting->value);
+    return text;
 }
 
-} // namespace
+Found find_setting(const Experiment &experiment, const Point &point, const std::string &name)
+{
+    for (const Setting *setting : point.swept)
+        if (setting->key->name == name)
+            return Found{setting, SettingLayer::Point};
+    const std::pair<const Layer *, SettingLayer> layers[] = {
+        {&experiment.overrides, SettingLayer::Point},
+        {&point.platform->own, SettingLayer::Platform},
+        {&experiment.settings, SettingLayer::Experiment},
+        {&point.platform->pieces, SettingLayer::Piece},
+    };
+    for (const auto &layer : layers) {
+        const auto found = layer.first->find(name);
+        if (found != layer.first->end())
+            return Found{&found->second, layer.second};
+    }
+    return Found{};
+}
 
 size_t points_per_group(const Experiment &experiment)
 {
@@ -234,7 +213,7 @@ Resolved resolve(const Experiment &experiment, const Point &point)
         if (!concerns(key, experiment, point))
             continue;
         void *base = base_of(&resolved, key);
-        const Setting *setting = find_setting(experiment, point, key.name);
+        const Setting *setting = find_setting(experiment, point, key.name).setting;
         ResolvedValue value{&key, ts_param_get(key.row, base), key.row->source,
                             key.row->confidence};
         if (setting) {
@@ -247,28 +226,6 @@ Resolved resolve(const Experiment &experiment, const Point &point)
         resolved.values.push_back(std::move(value));
     }
     return resolved;
-}
-
-void experiment_check(const Experiment &experiment)
-{
-    const std::vector<Point> points = experiment_points(experiment);
-    // The seed plays no part in the check.
-    for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
-        const Point &point = points[i];
-        const Resolved resolved = resolve(experiment, point);
-        ts_error error;
-        if (check_point(experiment, point, resolved, &error) != TS_OK) {
-            std::string where = point.platform->name + ", " + sweep_folder(point.swept);
-            where.erase(where.find_last_not_of("/, ") + 1);
-            throw Error(error.status, point.subject.place, where + ": " + error.message);
-        }
-        if (i > 0 || !experiment.workload)
-            continue;
-        if (experiment.trace)
-            probe_trace(experiment, resolved, point.seed);
-        else
-            workload_make(experiment, resolved, point.seed, 0);
-    }
 }
 
 Workload workload_make(const Experiment &experiment, const Resolved &resolved, uint64_t seed,

@@ -16,13 +16,32 @@ namespace ts
 namespace
 {
 
-// The runs that differ only in the seed.
+// The runs that differ only in the seed, as far as they have finished.
 struct Group {
     const Point *point;
-    const RunSummary *runs;
-    size_t n;
-    const RunSummary *baseline; // of the same platform and swept values, paired by seed; or NULL
+    std::vector<const RunSummary *> runs;
+    // Of the same platform and swept values, paired by seed. NULL: not run, or failed.
+    std::vector<const RunSummary *> baseline;
 };
+
+// In order of seeds; NULL for those that failed.
+std::vector<const RunSummary *> all_seeds(const RunSummary *first, size_t n)
+{
+    std::vector<const RunSummary *> runs;
+    for (size_t i = 0; i < n; i++)
+        runs.push_back(first[i].failed ? nullptr : &first[i]);
+    return runs;
+}
+
+const RunSummary *baseline_of(const Experiment &experiment, const std::vector<Point> &points,
+                              const std::vector<RunSummary> &runs, const Point &point)
+{
+    for (size_t i = 0; i < points.size(); i += points_per_group(experiment))
+        if (points[i].platform == point.platform && points[i].swept == point.swept &&
+            points[i].subject.name == experiment.baseline)
+            return &runs[i];
+    return nullptr;
+}
 
 std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Point> &points,
                              const std::vector<RunSummary> &runs)
@@ -30,16 +49,21 @@ std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Poi
     const size_t n = points_per_group(experiment);
     std::vector<Group> groups;
     TS_ASSERT(points.size() == runs.size() && points.size() % n == 0);
-    for (size_t i = 0; i < points.size(); i += n)
-        groups.push_back(Group{&points[i], &runs[i], n, nullptr});
-    if (experiment.baseline.empty())
-        return groups;
-    for (Group &group : groups)
-        for (const Group &other : groups)
-            if (other.point->platform == group.point->platform &&
-                other.point->swept == group.point->swept &&
-                other.point->subject.name == experiment.baseline)
-                group.baseline = other.runs;
+    for (size_t i = 0; i < points.size(); i += n) {
+        Group group{&points[i], all_seeds(&runs[i], n), {}};
+        if (const RunSummary *base = experiment.baseline.empty()
+                                         ? nullptr
+                                         : baseline_of(experiment, points, runs, points[i]))
+            group.baseline = all_seeds(base, n);
+        group.baseline.resize(n, nullptr);
+        for (size_t r = n; r-- > 0;)
+            if (!group.runs[r]) {
+                group.runs.erase(group.runs.begin() + static_cast<std::ptrdiff_t>(r));
+                group.baseline.erase(group.baseline.begin() + static_cast<std::ptrdiff_t>(r));
+            }
+        if (!group.runs.empty())
+            groups.push_back(std::move(group));
+    }
     return groups;
 }
 
@@ -95,8 +119,8 @@ std::vector<Metric> metrics(const Experiment &experiment)
 Estimate of_metric(const Group &group, const Metric &metric)
 {
     std::vector<double> samples;
-    for (size_t i = 0; i < group.n; i++)
-        samples.push_back(metric.value(group.runs[i]));
+    for (const RunSummary *run : group.runs)
+        samples.push_back(metric.value(*run));
     return estimate(samples);
 }
 
@@ -104,11 +128,11 @@ Estimate of_metric(const Group &group, const Metric &metric)
 Estimate speedup(const Group &group)
 {
     std::vector<double> samples;
-    for (size_t i = 0; group.baseline && i < group.n; i++) {
-        const ts_time own = group.runs[i].machine.result.completion_ps;
-        const ts_time base = group.baseline[i].machine.result.completion_ps;
-        if (own > 0)
-            samples.push_back(static_cast<double>(base) / static_cast<double>(own));
+    for (size_t i = 0; i < group.runs.size(); i++) {
+        const ts_time own = group.runs[i]->machine.result.completion_ps;
+        if (group.baseline[i] && own > 0)
+            samples.push_back(static_cast<double>(group.baseline[i]->machine.result.completion_ps) /
+                              static_cast<double>(own));
     }
     return estimate(samples);
 }
@@ -205,7 +229,7 @@ std::string machine_tables(const std::vector<Group> &groups)
     std::string text;
     for (size_t i = 0; i < groups.size();) {
         TableRows rows{head};
-        text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].n) + "\n";
+        text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].runs.size()) + "\n";
         const size_t first = i;
         for (; i < groups.size() && groups[i].point->platform == groups[first].point->platform &&
                groups[i].point->swept == groups[first].point->swept;
@@ -300,8 +324,8 @@ std::string study_table(const Experiment &experiment, const std::vector<Group> &
         else
             columns.push_back(shown);
     }
-    return study.name + seeds_text(groups[0].n) + "\n" + table_text(rows_of(columns), left) +
-           (empty.empty() ? "" : empty + "\n");
+    return study.name + seeds_text(groups[0].runs.size()) + "\n" +
+           table_text(rows_of(columns), left) + (empty.empty() ? "" : empty + "\n");
 }
 
 } // namespace
@@ -351,8 +375,8 @@ std::string critical_path_csv(const Experiment &experiment, const std::vector<Po
     std::string text = columns(experiment) + ",part,unit,mean,share,shootdowns\n";
     for (const Group &group : groups_of(experiment, points, runs)) {
         MachineSummary sum{};
-        for (size_t i = 0; i < group.n; i++) {
-            const MachineSummary &run = group.runs[i].machine;
+        for (const RunSummary *finished : group.runs) {
+            const MachineSummary &run = finished->machine;
             sum.records += run.records;
             sum.path_total_ps += run.path_total_ps;
             for (size_t part = 0; part < TS_PATH_PARTS; part++)

@@ -212,13 +212,18 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
 
 } // namespace
 
+std::string partial_of(const std::string &folder, const Point &point)
+{
+    return folder + "/" + point.folder + ".partial";
+}
+
 RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
                      const std::string &folder)
 {
     const auto begin = std::chrono::steady_clock::now();
     const std::string started = now_text();
     const std::string target = folder + "/" + point.folder;
-    const std::string work = target + ".partial";
+    const std::string work = partial_of(folder, point);
     fs::create_directories(work);
 
     RunSummary summary;

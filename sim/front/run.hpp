@@ -28,10 +28,13 @@ struct MachineSummary {
 };
 
 struct RunSummary {
+    bool failed = false; // and then nothing else here counts
     MachineSummary machine{};
     std::vector<uint64_t> counters; // a study's struct; empty for machines
 };
 
+// Where a run writes until it is complete.
+std::string partial_of(const std::string &folder, const Point &point);
 // Writes the point's folder below `folder`, under a temporary name until it is complete. Throws:
 // TS_ERR_FINDING for what the run itself found.
 RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,

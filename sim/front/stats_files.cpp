@@ -84,7 +84,13 @@ void StatsFiles::add_table(const ts_stat_table &table, const void *base)
 
 void StatsFiles::visit(void *user, const ts_stat_table *table, const void *base)
 {
-    static_cast<StatsFiles *>(user)->add_table(*table, base);
+    auto &files = *static_cast<StatsFiles *>(user);
+    try {
+        if (!files.failure_)
+            files.add_table(*table, base);
+    } catch (const std::exception &) {
+        files.failure_ = std::current_exception();
+    }
 }
 
 void StatsFiles::add_result(const struct ts_machine_result &result)
@@ -96,6 +102,8 @@ void StatsFiles::add_result(const struct ts_machine_result &result)
 void StatsFiles::add_machine(const ts_machine *machine)
 {
     ts_machine_visit_stats(machine, visit, this);
+    if (failure_)
+        std::rethrow_exception(failure_);
 }
 
 void StatsFiles::add_column(const std::string &name, const std::string &unit, double value)

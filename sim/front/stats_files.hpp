@@ -7,6 +7,7 @@
 #include "models/machine/machine.h"
 
 #include <nlohmann/json.hpp>
+#include <exception>
 #include <string>
 
 namespace ts
@@ -35,6 +36,7 @@ class StatsFiles
     nlohmann::ordered_json json_;
     std::string csv_;
     std::string histograms_;
+    std::exception_ptr failure_; // of visit: an exception must not pass through C
 };
 
 // The statistics that every run has, with their units: what summary.csv and "result" hold.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 namespace ts
 {
@@ -16,9 +17,17 @@ struct Tables {
     ts_status status = TS_OK;
     ts_error error{};
 
+    std::exception_ptr failure = nullptr; // of the front end: no memory
+
     static void visit(void *user, const ts_stat_table *table, const void *base)
     {
-        static_cast<Tables *>(user)->add(*table, base);
+        auto &tables = *static_cast<Tables *>(user);
+        try {
+            if (!tables.failure)
+                tables.add(*table, base);
+        } catch (const std::exception &) {
+            tables.failure = std::current_exception();
+        }
     }
 
     void add(const ts_stat_table &table, const void *base)
@@ -59,7 +68,10 @@ std::vector<uint64_t> study_run(const Experiment &experiment, const Point &point
                                point.seed};
     Tables tables{stats};
     ts_error error;
-    if (study.run(&input, counters.data(), Tables::visit, &tables, &error) != TS_OK)
+    const ts_status status = study.run(&input, counters.data(), Tables::visit, &tables, &error);
+    if (tables.failure)
+        std::rethrow_exception(tables.failure);
+    if (status != TS_OK)
         throw Error(error);
     tables.add(*study.stats, counters.data());
     if (tables.status != TS_OK)

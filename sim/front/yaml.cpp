@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/yaml.hpp"
 
+#include <algorithm>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -209,6 +210,13 @@ YamlEntry *YamlNode::find(const std::string &key)
         if (entry.key == key)
             return &entry;
     return nullptr;
+}
+
+void YamlNode::remove(const std::string &key)
+{
+    entries.erase(std::remove_if(entries.begin(), entries.end(),
+                                 [&](const YamlEntry &entry) { return entry.key == key; }),
+                  entries.end());
 }
 
 const std::string &YamlNode::as_scalar(const std::string &what) const

@@ -27,6 +27,8 @@ struct YamlNode {
 
     const YamlEntry *find(const std::string &key) const;
     YamlEntry *find(const std::string &key);
+    // Nothing if there is no such key.
+    void remove(const std::string &key);
     // These throw a user error at the node's place; what says whose value it is.
     const std::string &as_scalar(const std::string &what) const;
     const std::vector<YamlEntry> &as_map(const std::string &what) const;

@@ -70,6 +70,25 @@ bad "^e.yaml:9:22: run.vms: 'many' is no number" '8a sweep: {run.vms: [1, many]}
 bad "^e.yaml:9:9: unknown key 'run.vns' \(did you mean 'run.vms'" '8a sweep: {run.vns: [1]}'
 bad "'machine' belongs into each platform" '8a platforms: {a: {mechanisms: [ideal]}}'
 
+# What does not go together, at every point, where the file or the command line says it.
+bad "^e.yaml:8:38: x86-2s-64t: hypervisor.avic is AMD's" 's/vcpus: 2/vcpus: 2, hypervisor.avic: avic/'
+bad "^e.yaml:9:32: x86-2s-64t, hypervisor.avic=avic: hypervisor.avic is AMD's" '8a sweep: {hypervisor.avic: [off, avic]}'
+bad "^e.yaml:3:76: x86-2s-64t: touch_pages is larger than pages" 's/touch_pages: 1/touch_pages: 5/'
+bad "^e.yaml:9:35: x86-2s-64t, workload.touch_pages=5: touch_pages is larger than pages" '8a sweep: {workload.touch_pages: [1, 5]}'
+bad "^e.yaml:6:8: x86-2s-64t: guest linux-6.12-arm64 is for arm64 \([^ ]*linux-6.12-arm64.yaml:3:7: arch\), but machine x86-2s-64t is x86 \([^ ]*x86-2s-64t.yaml:[0-9]+:[0-9]+: topology.arch\)$" 's/linux-6.12-x86/linux-6.12-arm64/'
+bad "^e.yaml:5:13: x86-2s-64t: hypervisor kvm-arm64-6.12 is for arm64 \([^ ]*kvm-arm64-6.12.yaml:3:7: arch\), but machine x86-2s-64t is x86" 's/kvm-6.12/kvm-arm64-6.12/'
+bad "^e.yaml:5:13: x86-2s-64t: hypervisor kvm-arm64-6.12-nofb is for arm64" 's/kvm-6.12/kvm-arm64-6.12-nofb/'
+bad "^e.yaml:5:13: arm-64c: hypervisor kvm-6.12 is for x86 \([^ ]*kvm-6.12.yaml:3:7: arch\), but machine arm-64c is arm64 \([^ ]*arm-64c.yaml:[0-9]+:[0-9]+: topology.arch\)$" 's/x86-2s-64t/arm-64c/'
+bad "^e.yaml:6:1: x86-2s-64t: guest is for arm64 \(e.yaml:6:15: arch\)" 's/linux-6.12-x86/{arch: arm64}/'
+bad "^e.yaml:6:15: topology.arch: 'arm63' is unknown, did you mean 'arm64'" 's/linux-6.12-x86/{arch: arm63}/'
+bad "^e.yaml:9:11: the baseline 'kvm_pv' is not among the mechanisms" '8a baseline: kvm_pv'
+for kind in guest hypervisor; do
+    for file in "$configs/${kind}s"/*.yaml; do
+        [[ $file == */none.yaml ]] || grep -qE '^arch: (x86|arm64)$' "$file" ||
+            fail "$file does not say its architecture"
+    done
+done
+
 # Files.
 mkdir folder
 bad "^e.yaml:4:10: no machine 'x86-2s-65t' \(did you mean 'x86-2s-64t'\?\)" 's/x86-2s-64t/x86-2s-65t/'
@@ -122,6 +141,20 @@ run 2 run e.yaml --set platforms=arm
 one_line "no platform 'arm'"
 run 2 run e.yaml --set mechanisms=tlbi_range
 one_line "^--set mechanisms: x86-2s-64t: mechanism 'tlbi_range' cannot run here"
+run 2 run e.yaml --set hypervisor.avic=off,avic
+one_line "^--set hypervisor.avic: x86-2s-64t, hypervisor.avic=avic: hypervisor.avic is AMD's"
+run 2 run e.yaml --set hypervisor.avic=off,avic --dry-run
+one_line "^--set hypervisor.avic: x86-2s-64t, hypervisor.avic=avic: hypervisor.avic is AMD's"
+run 2 run e.yaml --set guest=linux-6.12-arm64
+one_line '^--set guest: x86-2s-64t: guest linux-6.12-arm64 is for arm64'
+run 2 run e.yaml --set machine=arm-64c
+one_line '^e.yaml:5:13: arm-64c: hypervisor kvm-6.12 is for x86'
+run 2 run e.yaml --set baseline=kvm_pv
+one_line "^--set baseline: the baseline 'kvm_pv' is not among the mechanisms"
+run 2 run e.yaml --set mechanisms=ideal,kvm_pv --set baseline=native_concurrent
+one_line "^--set baseline: the baseline 'native_concurrent' is not among the mechanisms"
+run 0 run e.yaml --set mechanisms=ideal,kvm_pv --set baseline=kvm_pv --dry-run
+run 0 run "$smoke" --set mechanisms=ideal --dry-run # leaves the file's baseline out
 run 2 run e.yaml --seed -1
 one_line "^--set seed: seed: '-1' is out of bounds"
 run 2 run e.yaml --jobs 0

@@ -19,6 +19,66 @@ same_results a before2
 run 2 run "$smoke" -q -o a --force --set run.vcpus=0
 same_results a before2
 
+# A sweep of which a part fails: what has finished is kept, and which failed is said; the exit code
+# is that of the worst.
+part=(--set run.limit=1000s,1us)
+run 4 run "$smoke" -q -o part "${part[@]}" --jobs 2
+[ "$(grep -c 'run.limit=1us/seed=[12]: not finished after run.limit' err.txt)" -eq 4 ] ||
+    fail "failed runs are not named: $(cat err.txt)"
+grep -qx '4 of 8 runs failed (part/failures.csv); the results of the others are in part' err.txt ||
+    fail "what became of the others: $(cat err.txt)"
+tail -1 err.txt | grep -q '^reproduce: tlbstorm run .* --set run.limit=1us .*--seed 1$' ||
+    fail "the last line does not repeat the run: $(tail -1 err.txt)"
+grep -q '^default, run.limit = 1000s' out.txt || fail "the table: $(cat out.txt)"
+grep -q '1us' out.txt && fail "the table shows failed runs"
+[ "$(find part -name stats.csv | wc -l)" -eq 4 ] || fail "finished: $(find part)"
+[ -z "$(find part -name '*1us*' -o -name '*.partial' -o -empty)" ] ||
+    fail "left of failed runs: $(find part -name '*1us*' -o -name '*.partial' -o -empty)"
+grep -q '^native_concurrent,default,1000s,speedup,ratio,.*,2$' part/summary.csv ||
+    fail "summary.csv of the finished: $(cat part/summary.csv)"
+grep -q ',1us,' part/summary.csv && fail "summary.csv has rows of failed runs"
+[ "$(grep -c '^default/.*/run.limit=1us/seed=[12],4,.*,tlbstorm run ' part/failures.csv)" -eq 4 ] ||
+    fail "failures.csv: $(cat part/failures.csv)"
+run 4 run "$smoke" -q -o part1 "${part[@]}" --jobs 1
+same_results part part1
+run 0 run "$smoke" -q -o whole --set run.limit=1000s,2000s
+for file in stats.csv config.resolved.yaml; do
+    cmp -s {part,whole}"/default/native_concurrent/run.limit=1000s/seed=2/$file" &&
+        continue
+    fail "a failed run changed $file of another"
+done
+# It does not replace what is there, but stands beside it.
+cp -r a before3
+run 4 run "$smoke" -q -o a --force "${part[@]}"
+same_results a before3
+[ "$(find a.incomplete -name stats.csv | wc -l)" -eq 4 ] || fail "a.incomplete: $(find a.incomplete)"
+grep -q 'the results of the others are in a.incomplete$' err.txt || fail "$(cat err.txt)"
+run 4 run "$smoke" -q -o a --force "${part[@]}"
+same_results a before3
+same_results a.incomplete part
+
+# --force keeps what tlbstorm did not write.
+cp -r a mixed
+echo note >mixed/note.txt
+echo mine >mixed/default/native_concurrent/seed=7/mine.txt
+mkdir -p mixed/plots/empty
+ln -s nowhere mixed/plots/link
+echo changed >>mixed/summary.csv
+run 0 run "$smoke" -q -o mixed --force
+[ "$(cat mixed/note.txt)" = note ] && [ -d mixed/plots/empty ] && [ -L mixed/plots/link ] &&
+    [ "$(cat mixed/default/native_concurrent/seed=7/mine.txt)" = mine ] ||
+    fail "--force removed a file that tlbstorm did not write: $(find mixed)"
+[ "$(ls mixed/default/native_concurrent/seed=7)" = mine.txt ] || fail "--force left old results"
+cmp -s mixed/summary.csv before/summary.csv || fail "--force did not replace summary.csv"
+run 0 run "$smoke" -q -o mixed --force
+[ "$(cat mixed/note.txt)" = note ] || fail "kept once only"
+# Where it cannot know what is whose, it replaces nothing.
+cp -r a old
+sed -i '2,$d' old/.tlbstorm
+run 2 run "$smoke" -q -o old --force
+one_line 'old/.tlbstorm does not list what tlbstorm wrote there'
+same_results old/default a/default
+
 # Others' folders and files are theirs.
 mkdir theirs
 echo precious >theirs/file
@@ -37,6 +97,29 @@ run 0 run "$smoke" -q -o empty
 [ -e empty/summary.csv ] || fail "an empty folder was not used"
 run 0 run "$smoke" -q
 [ -e out/smoke/summary.csv ] || fail "not written to out/smoke"
+
+# Names that are too long for a folder end in a hash: the dry run and the run agree.
+keys=(alloc_table fault_anon fault_entry fault_file free_page invlpg irq_entry irq_exit mmap \
+    mprotect munmap smp_call_handler smp_call_setup smp_call_target spawn syscall touch)
+sweep=()
+for key in "${keys[@]}"; do
+    sweep+=("$key: [100cycles, 200cycles]")
+done
+(IFS=, && sed "\$a sweep: {guest: {${sweep[*]}}}" "$smoke" >long.yaml)
+one=(--set mechanisms=native_sequential --set repetitions=1)
+for key in "${keys[@]:1}"; do
+    one+=(--set "guest.$key=100cycles")
+done
+run 0 run long.yaml "${one[@]}" --dry-run
+grep '^  default/' out.txt | sed 's/^ *//' | sort >names.txt
+[ "$(sort -u names.txt | wc -l)" -eq 2 ] || fail "names: $(cat names.txt)"
+[ "$(tr / '\n' <names.txt | awk '{ print length }' | sort -n | tail -1)" -eq 200 ] ||
+    fail "a name is too long: $(cat names.txt)"
+run 0 run long.yaml "${one[@]}" -q -o long
+(cd long && find default -name 'seed=*') | sort >ran.txt
+diff names.txt ran.txt >diff.txt || fail "the dry run and the run differ: $(cat diff.txt)"
+[ "$(grep -c '^native_sequential,default,[12]00cycles,.*,completion_time' long/summary.csv)" -eq 2 ] ||
+    fail "summary.csv of long names"
 
 # Killed in the middle: no folder of that name, no process left, and the next run takes over.
 long=(run "$smoke" -q --jobs 2 --set workload.rounds=3000000 --set run.limit=1000000s)
@@ -58,8 +141,12 @@ ended() {
 pid=$!
 started killed
 child=$(pgrep -P "$pid" | head -1)
+find killed.partial | sort >held.txt
 run 2 run "$smoke" -q -o killed
 one_line 'killed.partial: another tlbstorm is writing there'
+run 2 run "$smoke" -q -o killed --force
+[ "$(find killed.partial | sort)" = "$(cat held.txt)" ] ||
+    fail "a refused run touched the partial folder of another"
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 ended "$child" || fail "a run outlived its parent"

@@ -37,7 +37,7 @@ bad "^e.yaml:5:12: no machine 'skylake-sp-2s-81t' \(did you mean 'skylake-sp-2s-
 bad "^e.yaml:5:31: the machine 'skylake-sp-2s-80t' is named twice" 's/rome-2s-256t/skylake-sp-2s-80t/'
 bad "^e.yaml:9:1: 'machine' does not go with 'machines'" '8a machine: arm-64c'
 # The study's own check, for each point before the first run.
-bad "^e.yaml:3:8: skylake-sp-2s-80t, tlb_profile.regime=native: tlb_profile.granule is 16k" 's/run.vcpus: 2/tlb_profile.granule: 16k/'
+bad "^e.yaml:7:28: skylake-sp-2s-80t, tlb_profile.regime=native: tlb_profile.granule is 16k" 's/run.vcpus: 2/tlb_profile.granule: 16k/'
 
 printf '%s\n' "$good" >e.yaml
 for option in --check --timeline; do
@@ -95,7 +95,7 @@ run 0 run e.yaml -q -o a --force --set machines=arm-64c --set tlb_profile.regime
 
 # A run that dies says how to repeat it.
 "$TLBSTORM" run e.yaml -q -o killed --set workload.accesses=1000000000 --set platforms=rome-2s-256t \
-    2>err.txt &
+    --set tlb_profile.regime=native --set repetitions=1 2>err.txt &
 pid=$!
 for _ in $(seq 100); do
     child=$(pgrep -P "$pid" | head -1)

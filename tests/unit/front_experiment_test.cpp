@@ -200,4 +200,44 @@ TEST_F(FrontExperiment, WhatTheMachineCannotOfferIsKnownBeforehand)
               0u);
 }
 
+// Of the keys that an error names, the one that was set last is to blame.
+TEST_F(FrontExperiment, AnErrorStandsWhereItsKeyWasSet)
+{
+    const std::string bare = "hypervisor: {hypervisor.kind: none}\nmechanisms: [ideal]\n";
+    const auto error = [&](const std::string &text, const std::vector<ts::Override> &set = {}) {
+        const ts::Experiment experiment = parse(bare + text, set);
+        return user_error_of([&] { ts::experiment_check(experiment); });
+    };
+    const auto starts = [&](const std::string &text, const std::string &start) {
+        EXPECT_EQ(text.find(start), 0u) << text;
+    };
+    // "run.vms is 2, but bare metal (hypervisor.kind: none) runs one operating system"
+    starts(error("set: {run.vms: 2}\n"), path("e.yaml") + ":6:16: default: run.vms is 2");
+    starts(error("sweep: {run.vms: [1, 2]}\n"),
+           path("e.yaml") + ":6:22: default, run.vms=2: run.vms is 2");
+    starts(error("sweep: {run.vms: [1, 2]}\n", {{"run.vms", "1,3"}}),
+           "--set run.vms: default, run.vms=3: run.vms is 3");
+    starts(error("set: {run.vms: 2}\n", {{"hypervisor.kind", "none"}}),
+           "--set hypervisor.kind: default: run.vms is 2");
+    // A workload names its own parameters only.
+    starts(error("set: {workload.pages: 4}\n", {{"workload.touch_pages", "5"}}),
+           "--set workload.touch_pages: default: touch_pages is larger than pages");
+}
+
+TEST_F(FrontExperiment, LongNamesAreCutAndTold)
+{
+    std::string sweep = "sweep: {";
+    for (const char *key : {"mmap", "munmap", "mprotect", "syscall", "spawn", "touch", "invlpg",
+                            "irq_entry", "irq_exit"})
+        sweep += "guest." + std::string(key) + ": [100000000cycles, 10cycles], ";
+    const ts::Experiment experiment =
+        parse("mechanisms: [ideal]\n" + sweep + "run.vms: [1, 2, 3, 4]}\n");
+    std::set<std::string> folders;
+    for (const ts::Point &point : ts::experiment_points(experiment)) {
+        EXPECT_LE(point.folder.size(), std::string("default/ideal//seed=1").size() + 200);
+        folders.insert(point.folder);
+    }
+    EXPECT_EQ(folders.size(), 512u * 4);
+}
+
 } // namespace

@@ -68,6 +68,35 @@ TEST(FrontEstimate, FewSamples)
     EXPECT_DOUBLE_EQ(ts::estimate({7.0, 7.0}).half_width, 0.0);
 }
 
+// A failed seed is left out of the means and of its pair, a point without any seed of everything.
+TEST(FrontSummary, FailedRunsAreLeftOut)
+{
+    const ts::Experiment experiment = ts::experiment_parse(
+        "schema: 1\nname: t\nworkload: {kind: mmap_storm}\nrepetitions: 3\nbaseline: ideal\n"
+        "mechanisms: [ideal, native_concurrent]\nsweep: {run.vms: [1, 2]}\n",
+        "e.yaml", {}, false);
+    const std::vector<ts::Point> points = ts::experiment_points(experiment);
+    ASSERT_EQ(points.size(), 12u);
+    std::vector<ts::RunSummary> runs(points.size());
+    for (size_t i = 0; i < runs.size(); i++) {
+        runs[i].machine.result.completion_ps = (i % 3 + 1) * (i < 3 ? 30 : 10);
+        runs[i].machine.records = 1;
+        runs[i].failed = i == 1 || i == 3 || i >= 9; // a baseline's seed, another's, and a point
+    }
+    const std::string csv = ts::summary_csv(experiment, points, runs);
+    const auto has = [&](const std::string &row) { return csv.find(row) != std::string::npos; };
+    // Only the last seed is there on both sides.
+    EXPECT_TRUE(has("native_concurrent,default,1,speedup,ratio,3,,1\n")) << csv;
+    EXPECT_TRUE(has("ideal,default,1,speedup,ratio,1,0,2\n")) << csv;
+    EXPECT_TRUE(has("ideal,default,2,speedup,ratio,1,0,3\n")) << csv;
+    EXPECT_FALSE(has("native_concurrent,default,2,")) << csv;
+    EXPECT_NE(ts::critical_path_csv(experiment, points, runs)
+                  .find("native_concurrent,default,1,total,us,0,0,2\n"),
+              std::string::npos);
+    const std::string table = ts::summary_table(experiment, points, runs);
+    EXPECT_EQ(table.find("default, run.vms = 1 (mean of 2 seeds)\n"), 0u) << table;
+}
+
 TEST_F(FrontOutput, WriteErrorsAreToldAtClose)
 {
     ts::OutputFile file("/dev/full");
@@ -120,6 +149,59 @@ TEST_F(FrontOutput, TimelineIsBalancedJson)
     EXPECT_EQ(events[3]["args"]["id"], 4);
     // Tracks 0/0, 0/3 and 1/2 in two processes: two rows each.
     EXPECT_EQ(phases.substr(7), std::string(2 * 2 + 3 * 2, 'M'));
+}
+
+// One that is refused has touched nothing, and the other's folder is not its to remove.
+TEST_F(FrontOutput, RefusedFolderIsLeftAlone)
+{
+    ts::OutputFolder first(path("out"), false);
+    first.open();
+    ts::write_file(first.partial() + "/file", "x");
+    {
+        ts::OutputFolder second(path("out"), false);
+        EXPECT_NE(user_error_of([&] { second.open(); }).find("another tlbstorm is writing there"),
+                  std::string::npos);
+    }
+    EXPECT_EQ(read(first.partial() + "/file"), "x");
+    first.commit();
+    EXPECT_EQ(read(path("out/file")), "x");
+    EXPECT_EQ(read(path("out/.tlbstorm")), "tlbstorm results, schema 1\n.tlbstorm\nfile\n");
+}
+
+// A partial folder that nobody locks is the rest of a run that died.
+TEST_F(FrontOutput, RestOfADeadRunIsReplaced)
+{
+    write("out.partial/.tlbstorm", "tlbstorm results, schema 1\n");
+    write("out.partial/x86/old", "x");
+    ts::OutputFolder folder(path("out"), false);
+    folder.open();
+    EXPECT_FALSE(std::filesystem::exists(path("out.partial/x86")));
+    ts::write_file(folder.partial() + "/new", "y");
+    folder.commit();
+    EXPECT_EQ(read(path("out/new")), "y");
+}
+
+// What both wrote is there twice.
+TEST_F(FrontOutput, ForceKeepsWhatOthersWrote)
+{
+    const auto run = [&](const std::string &file) {
+        ts::OutputFolder folder(path("out"), true);
+        folder.open();
+        ts::write_file(folder.partial() + "/" + file, "result");
+        folder.commit();
+    };
+    run("a");
+    write("out/b", "note");
+    write("out/deep/er/c", "note");
+    run("b");
+    EXPECT_FALSE(std::filesystem::exists(path("out/a")));
+    EXPECT_EQ(read(path("out/b")), "result");
+    EXPECT_EQ(read(path("out/b.kept")), "note");
+    EXPECT_EQ(read(path("out/deep/er/c")), "note");
+    run("d");
+    EXPECT_FALSE(std::filesystem::exists(path("out/b")));
+    EXPECT_EQ(read(path("out/b.kept")), "note");
+    EXPECT_FALSE(std::filesystem::exists(path("out.partial")));
 }
 
 TEST_F(FrontOutput, FolderTakesItsNameWhenComplete)

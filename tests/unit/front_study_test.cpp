@@ -307,7 +307,7 @@ TEST_F(FrontStudy, EveryPointIsCheckedByTheStudy)
     const std::string text = std::string(head) + storm +
                              "platforms: {a: {}, b: {set: {topology.sockets: 1}}}\n"
                              "set: {topology.sockets: 2}\nsweep: {toy.every: [9, 20]}\n";
-    EXPECT_EQ(refused(text), "e.yaml:3:8: b, toy.every=20: toy.every is more than ten a socket");
+    EXPECT_EQ(refused(text), "e.yaml:7:24: b, toy.every=20: toy.every is more than ten a socket");
     EXPECT_NO_THROW(ts::experiment_check(parse(text, {{"toy.every", "9,10"}})));
 }
 

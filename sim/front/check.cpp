@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be wrong with an experiment, before anything runs: every point is checked, and the error
+// stands where the file or the command line says what is wrong.
+#include "sim/front/experiment.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace ts
+{
+namespace
+{
+
+// How far into a trace the check looks: a file of another kind shows at once.
+constexpr uint64_t probe_operations = 200000;
+
+// Pulls operations from all threads in turn, as a guest would, until something is wrong.
+void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
+{
+    const Workload made = workload_make(experiment, resolved, seed, 0);
+    ts_workload *workload = made.workload.get();
+    std::vector<uint32_t> threads;
+    std::vector<bool> known;
+    const auto start = [&](uint32_t thread) {
+        if (thread >= known.size())
+            known.resize(thread + 1, false);
+        if (!known[thread])
+            threads.push_back(thread);
+        known[thread] = true;
+    };
+    for (uint32_t i = 0; i < workload->initial_threads; i++)
+        start(i);
+    uint64_t operations = 0;
+    for (size_t i = 0; !threads.empty() && operations < probe_operations; i++) {
+        const size_t at = i % threads.size();
+        ts_op op;
+        ts_error error;
+        const int got = workload->next(workload, threads[at], &op, &error);
+        if (got < 0)
+            throw Error(error);
+        if (got == 0 || op.kind == TS_OP_EXIT)
+            threads.erase(threads.begin() + static_cast<std::ptrdiff_t>(at));
+        else if (op.kind == TS_OP_SPAWN)
+            start(op.target);
+        operations += got > 0;
+    }
+    if (operations == 0)
+        user_error(experiment.trace_place, experiment.trace->path() + " holds no operation that " +
+                                               experiment.workload->ops.name + " understands");
+}
+
+// Words of a message that may be keys, or parts of keys.
+std::vector<std::string> key_words(const std::string &message)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+    std::vector<std::string> words;
+    for (size_t begin = 0; (begin = message.find_first_of(letters, begin)) != std::string::npos;) {
+        size_t end = message.find_first_not_of(letters, begin);
+        end = end == std::string::npos ? message.size() : end;
+        std::string word = message.substr(begin, end - begin);
+        word.erase(word.find_last_not_of('.') + 1);
+        words.push_back(word);
+        begin = end;
+    }
+    return words;
+}
+
+// How a message may write a key, from what is surely meant to what may be.
+bool is_full_key(const Key &key, const std::string &word)
+{
+    return key.name == word;
+}
+// "mmu.l2" stands for all keys that begin so.
+bool is_beginning(const Key &key, const std::string &word)
+{
+    return word.find('.') != std::string::npos &&
+           key.name.compare(0, word.size() + 1, word + "_") == 0;
+}
+// A model that names its own parameters only: one that is no word of plain English.
+bool is_row(const Key &key, const std::string &word)
+{
+    const bool plain = key.scope != KeyScope::Workload && word.find('_') == std::string::npos;
+    return !plain && word == key.row->key;
+}
+
+// Models name the keys that do not go together. Of those that somebody has set, the one that was
+// set last is to blame: --set and sweep before the experiment's own settings, and these before a
+// machine's.
+const Setting *culprit(const Experiment &experiment, const Point &point, const std::string &message)
+{
+    const std::vector<std::string> words = key_words(message);
+    for (const auto &means : {is_full_key, is_beginning, is_row}) {
+        Found worst;
+        for (const std::string &word : words)
+            for (const auto &item : Keys::get().all()) {
+                const Key &key = item.second;
+                if (!means(key, word) || Keys::get().find(key.name, experiment.owners()) != &key)
+                    continue;
+                const Found found = find_setting(experiment, point, key.name);
+                if (found.setting && (!worst.setting || found.layer > worst.layer))
+                    worst = found;
+            }
+        if (worst.setting)
+            return worst.setting;
+    }
+    return nullptr;
+}
+
+// The error of a point: where and at which point.
+Error located(const Experiment &experiment, const Point &point, ts_status status,
+              const std::string &message)
+{
+    std::string where = point.platform->name;
+    if (!point.swept.empty())
+        where += ", " + swept_text(point.swept);
+    // That a mechanism cannot run is said where it is named, whatever it lacks.
+    const bool of_mechanism = message.compare(0, 11, "mechanism '") == 0;
+    const Setting *setting = of_mechanism ? nullptr : culprit(experiment, point, message);
+    return Error(status, setting ? setting->place : point.subject.place, where + ": " + message);
+}
+
+std::string place_text(const Place &place)
+{
+    return Error(TS_ERR_USER, place, "").what();
+}
+
+// A guest and a hypervisor are of one architecture, and the machine has to be of the same.
+void check_arch(const Experiment &experiment, const Point &point, const Resolved &resolved)
+{
+    const Key &key = *Keys::get().find("topology.arch", experiment.owners());
+    const std::string arch = key.format(resolved.config.topology.arch);
+    for (const ArchWish &wish : point.platform->arch_wishes) {
+        if (wish.arch == arch)
+            continue;
+        const Setting *setting = find_setting(experiment, point, key.name).setting;
+        const std::string machine =
+            point.platform->machine.empty() ? "the machine" : "machine " + point.platform->machine;
+        const std::string said =
+            setting ? place_text(setting->place) + "topology.arch" : "the default of topology.arch";
+        user_error(wish.place, point.platform->name + ": " + wish.what + " is for " + wish.arch +
+                                   " (" + place_text(wish.said) + "arch), but " + machine + " is " +
+                                   arch + " (" + said + ")");
+    }
+}
+
+void check_point(const Experiment &experiment, const Point &point, const Resolved &resolved)
+{
+    ts_error error;
+    check_arch(experiment, point, resolved);
+    const ts_status status =
+        experiment.study
+            ? experiment.study->check(&resolved.config, resolved.subject_struct(), &error)
+            : ts_machine_check(&resolved.config, point.mechanism, &error);
+    if (status != TS_OK)
+        throw located(experiment, point, status, error.message);
+}
+
+void check_workload(const Experiment &experiment, const Point &point, const Resolved &resolved,
+                    bool read_trace)
+{
+    try {
+        if (experiment.trace && read_trace)
+            probe_trace(experiment, resolved, point.seed);
+        else
+            workload_make(experiment, resolved, point.seed, 0);
+    } catch (const Error &error) {
+        // One with a place of its own is of the trace.
+        if (error.what() != error.message())
+            throw;
+        throw located(experiment, point, error.status(), error.message());
+    }
+}
+
+} // namespace
+
+void experiment_check(const Experiment &experiment)
+{
+    const std::vector<Point> points = experiment_points(experiment);
+    std::set<std::vector<uint64_t>> workloads;
+    // The seed plays no part in the check.
+    for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
+        const Point &point = points[i];
+        const Resolved resolved = resolve(experiment, point);
+        check_point(experiment, point, resolved);
+        if (experiment.workload && workloads.insert(resolved.workload_params).second)
+            check_workload(experiment, point, resolved, workloads.size() == 1);
+    }
+}
+
+} // namespace ts
