@@ -82,7 +82,9 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
         h->stats.preemption_reported += report;
         h->stats.preemption_other += !report;
     }
-    if (report && h->params.pv_tlb_flush) {
+    /* kvm_steal_time_set_preempted: nothing is written over a byte that no entry has read since,
+     * which may hold FLUSH_TLB by now. */
+    if (report && h->params.pv_tlb_flush && !v->gc->preempted) {
         ts_task_line(&v->task, &v->gc->steal_line, TS_LINE_WRITE);
         v->gc->preempted = PREEMPTED;
         /* Optimistic spinners watch vcpu_is_preempted of the owner. */

@@ -111,7 +111,11 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
     Outcome out;
     ts_error err{};
     ts_machine *m = nullptr;
-    out.status = ts_machine_create(&m, &c, mechanism, nullptr, workloads.data(), seed, &err);
+    std::vector<uint64_t> params((mechanism->params_size + 7) / 8);
+    if (mechanism->params)
+        ts_param_defaults(mechanism->params, params.data());
+    out.status = ts_machine_create(&m, &c, mechanism, mechanism->params ? params.data() : nullptr,
+                                   workloads.data(), seed, &err);
     if (out.status == TS_OK) {
         ts_machine_set_shootdowns(
             m,
