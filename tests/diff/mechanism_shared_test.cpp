@@ -42,7 +42,14 @@ const std::vector<Platform> &platforms_of_all()
         {"bare", false, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
         {"arm_vm", true, {{"run.vms", "1"}}},
         crowded("arm_vms", true),
-        crowded("arm_vms_nofb", true, {{"hypervisor.hcr_fb", "false"}}),
+        /* Without FB a local TLBI stays on its pCPU, so a vCPU may not leave it. */
+        crowded("arm_vms_nofb", true, {{"hypervisor.hcr_fb", "false"}, {"hypervisor.pin", "true"}}),
+        crowded("arm_vms_nofb_moving", true,
+                {{"hypervisor.hcr_fb", "false"},
+                 {"host_sched.policy", "eevdf"},
+                 {"host_sched.migration_cost", "0ns"},
+                 {"run.vms", "2"}},
+                "tlbi_range"),
         {"arm_bare", true, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
     };
     return all;
@@ -187,6 +194,7 @@ const std::vector<Negative> &negatives()
         {dsb, "arm_bare"},
         {tables, "arm_vm"},
         {tables, "arm_bare"},
+        {ts_flush_find("native_concurrent"), "arm_vms_nofb_moving"},
     };
     return all;
 }
