@@ -112,8 +112,9 @@ inline void before_the_change(ts_task *self, const ts_cpumask *mask, ts_flush_in
 inline void short_by_a_page(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
                             ts_shootdown_record *record)
 {
-    if (info->end != UINT64_MAX)
-        info->end -= UINT64_C(1) << info->stride_shift;
+    uint64_t stride = UINT64_C(1) << info->stride_shift;
+    if (info->end != UINT64_MAX && info->end - info->start >= stride)
+        info->end -= stride;
     ts_native_flush_tlb_multi(self, mask, info, true, record);
 }
 
