@@ -120,6 +120,51 @@ inline Script drop(uint32_t readers, uint32_t rounds)
     return end(s, {{0, n}});
 }
 
+/* Two threads drop pages of the same mapping at once, so that flushes overtake each other and one
+ * may find cleared what the other has not flushed yet. */
+inline Script drop_by_two(uint32_t readers, uint32_t rounds)
+{
+    constexpr uint64_t n = 12;
+    Script s = begin(readers, rounds, n / 2);
+    add(s[0], {op_mmap(0, n * page), op_touch(0, 0, n)});
+    for (uint32_t r = 0; r < 3 * rounds; r++) {
+        for (uint32_t t : {0u, 1u})
+            add(s[t], {op_range(TS_OP_MADVISE_DONTNEED, 0, (r * (t + 2) + t) % 7 * page,
+                                (1 + r % 4) * page),
+                       op_touch(0, 0, n), think((r + t * 5) % 8 * 400)});
+        for (size_t t = 2; t + 1 < s.size(); t++)
+            for (uint32_t k = 0; k < 12; k++)
+                s[t].push_back(op_touch(0, 0, n, t % 2 == 1));
+    }
+    return end(s, {{0, n}});
+}
+
+/* More processes than CPUs, all at the same addresses, so that their CPUs run out of ASIDs: the
+ * first drops its pages while its readers are switched out for others. */
+inline Script processes(uint32_t readers, uint32_t rounds)
+{
+    constexpr uint64_t n = 12;
+    constexpr uint32_t others = 9;
+    Script s = begin(readers, 0, n);
+    add(s[0], {op_mmap(0, n * page), op_touch(0, 0, n)});
+    for (uint32_t r = 0; r < rounds; r++) {
+        add(s[0], {op_range(TS_OP_MADVISE_DONTNEED, 0, 0, n * page), op_touch(0, 0, n),
+                   think(20000), op_ns(TS_OP_SLEEP, 5000)});
+        for (size_t t = 1; t <= readers; t++)
+            add(s[t], {op_touch(0, 0, n, t % 2 == 1), op_ns(TS_OP_SLEEP, t * 4000)});
+    }
+    end(s, {{0, n}});
+    for (uint32_t k = 0; k < others; k++) {
+        uint32_t number = uint32_t(s.size());
+        s[0].insert(s[0].begin(), op_spawn(number, TS_OPF_NEW_MM));
+        s.emplace_back();
+        s.back().push_back(op_mmap(taken, n * page));
+        for (uint32_t r = 0; r < rounds; r++)
+            add(s.back(), {op_touch(taken, 0, n), op_ns(TS_OP_SLEEP, (k + r) % 5 * 7000)});
+    }
+    return s;
+}
+
 /* Readers sleep between their looks: their CPUs are lazy, or run the other process, when the pages
  * go, and flush only on the way back. */
 inline Script drop_asleep(uint32_t readers, uint32_t rounds)
@@ -205,6 +250,8 @@ inline const std::vector<SharedScript> &shared_scripts()
         {"unmapped", shared::unmapped, nullptr},
         {"protect", shared::protect, nullptr},
         {"drop", shared::drop, nullptr},
+        {"drop_by_two", shared::drop_by_two, nullptr},
+        {"processes", shared::processes, nullptr},
         {"drop_asleep", shared::drop_asleep, nullptr},
         {"move", shared::move, nullptr},
         {"table", shared::table, "5000cycles"},
