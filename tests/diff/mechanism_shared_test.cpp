@@ -253,3 +253,35 @@ TEST(Protect, AccessComesBackToPagesThatAreBeingTouched)
     EXPECT_GT(got.stats.at("guest.faults_spurious"), 0u);
     EXPECT_EQ(got.stats.at("guest.pages_freed"), n); /* none was mapped twice */
 }
+
+/* --- clear, flush, then free --- */
+
+namespace
+{
+
+std::vector<uint64_t> freed_at_flush; /* pages that had come free when each flush began */
+
+void observe(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+             ts_shootdown_record *record)
+{
+    freed_at_flush.push_back(ts_guest_cpu_of(self)->guest->stats.pages_freed);
+    ts_native_flush_tlb_multi(self, mask, info, true, record);
+}
+
+} // namespace
+
+TEST(Gather, FramesComeFreeAfterTheFlushThatCoversThem)
+{
+    constexpr uint64_t n = 5, page = 4096;
+    Script s(2);
+    s[0] = {op_mmap(0, n * page)};
+    for (uint32_t r = 0; r < 4; r++) {
+        s[0].push_back(op_touch(0, 0, n));
+        s[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, n * page));
+    }
+    s[1] = {op_ns(TS_OP_COMPUTE, 1000000)};
+    freed_at_flush.clear();
+    Outcome got = run_script(bare_machine(2), s, 2, broken::mechanism<observe>("observe"));
+    EXPECT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(freed_at_flush, (std::vector<uint64_t>{0, n, 2 * n, 3 * n, 4 * n}));
+}
