@@ -7,13 +7,24 @@
 #define PAGE UINT64_C(4096)
 #define MAX_PAGES (UINT64_C(1) << 36)
 
-enum step { STEP_MAP, STEP_TOUCH, STEP_UNMAP, STEP_SLEEP, STEP_LAST_UNMAP, STEP_EXIT, STEP_OVER };
+enum step {
+    STEP_MAP,
+    STEP_TOUCH,
+    STEP_SHARE,
+    STEP_UNMAP,
+    STEP_SLEEP,
+    STEP_LAST_UNMAP,
+    STEP_EXIT,
+    STEP_OVER
+};
 
 struct worker {
     enum step step;
     uint64_t round;
-    uint64_t touched; /* pages of this round, random placement */
+    uint64_t touched; /* pages of this round, in the mapping of the moment */
+    uint64_t shared;  /* neighbours done with in this round */
     struct ts_rng touch_rng;
+    struct ts_rng share_rng;
     struct ts_rng think_rng;
 };
 
@@ -58,33 +69,49 @@ static uint32_t region_of(const struct mmap_storm *s, uint32_t thread, uint64_t 
 
 static enum step after_unmap(const struct mmap_storm *s, struct worker *w)
 {
-    w->touched = 0;
+    w->shared = 0;
     w->round++;
     if (w->round < s->params.rounds)
         return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_TOUCH : STEP_MAP;
     return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_LAST_UNMAP : STEP_EXIT;
 }
 
-/* False when there is nothing to touch. */
-static bool touch(const struct mmap_storm *s, struct worker *w, struct ts_op *op)
+/* Touches of one mapping: false when all of a round are done. */
+static bool touch(const struct mmap_storm *s, struct worker *w, struct ts_rng *rng, bool write,
+                  struct ts_op *op)
 {
     const struct ts_mmap_storm_params *p = &s->params;
     if (w->touched == p->touch_pages) {
-        w->step = STEP_UNMAP;
+        w->touched = 0;
         return false;
     }
     op->kind = TS_OP_TOUCH;
-    op->flags = p->write ? TS_OPF_WRITE : 0u;
+    op->flags = write ? TS_OPF_WRITE : 0u;
     if (p->placement == TS_MMAP_STORM_STRIDED) {
         op->count = p->touch_pages;
         op->stride = p->pages / p->touch_pages * PAGE;
     } else {
         op->count = 1;
         op->stride = PAGE;
-        op->offset = ts_rng_below(&w->touch_rng, p->pages) * PAGE;
+        op->offset = ts_rng_below(rng, p->pages) * PAGE;
     }
     w->touched += op->count;
     return true;
+}
+
+/* The same of the neighbours' mappings, one after the other. */
+static bool share(const struct mmap_storm *s, uint32_t thread, struct worker *w, struct ts_op *op)
+{
+    const struct ts_mmap_storm_params *p = &s->params;
+    while (p->sharing != TS_MMAP_STORM_NONE && w->shared < p->sharers) {
+        uint32_t other = (uint32_t)((thread + w->shared) % p->threads) + 1u;
+        if (touch(s, w, &w->share_rng, p->sharing == TS_MMAP_STORM_WRITE, op)) {
+            op->region = region_of(s, other, w->round);
+            return true;
+        }
+        w->shared++;
+    }
+    return false;
 }
 
 static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
@@ -92,8 +119,16 @@ static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
     const struct ts_mmap_storm_params *p = &s->params;
     struct worker *w = &s->workers[thread - 1u];
     op->region = region_of(s, thread, w->round);
-    if (w->step == STEP_TOUCH && touch(s, w, op))
-        return 1;
+    if (w->step == STEP_TOUCH) {
+        if (touch(s, w, &w->touch_rng, p->write != 0, op))
+            return 1;
+        w->step = STEP_SHARE;
+    }
+    if (w->step == STEP_SHARE) {
+        if (share(s, thread, w, op))
+            return 1;
+        w->step = STEP_UNMAP;
+    }
     switch (w->step) {
     case STEP_MAP:
         op->kind = TS_OP_MMAP;
@@ -124,6 +159,7 @@ static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
         w->step = STEP_OVER;
         return 1;
     case STEP_TOUCH:
+    case STEP_SHARE:
     case STEP_OVER:
         break;
     }
@@ -153,6 +189,9 @@ static enum ts_status check(const struct ts_mmap_storm_params *p, struct ts_erro
         return ts_error_set(err, TS_ERR_USER, "sleep_min is larger than sleep_max");
     if (p->placement == TS_MMAP_STORM_STRIDED && p->touch_pages > p->pages)
         return ts_error_set(err, TS_ERR_USER, "touch_pages is larger than pages");
+    if (p->sharing != TS_MMAP_STORM_NONE && p->sharers >= p->threads)
+        return ts_error_set(err, TS_ERR_USER,
+                            "sharers must be less than threads: the other threads' mappings");
     if (p->rounds > UINT32_MAX / p->threads)
         return ts_error_set(err, TS_ERR_USER, "threads times rounds is larger than 2^32");
     return TS_OK;
@@ -180,6 +219,7 @@ static enum ts_status storm_create(struct ts_workload **out,
     for (uint64_t i = 0; i < p->threads; i++) {
         uint64_t number = (config->instance << 32) | (i + 1u);
         ts_rng_init(&workers[i].touch_rng, config->seed, "workload.mmap_storm.touch", number);
+        ts_rng_init(&workers[i].share_rng, config->seed, "workload.mmap_storm.share", number);
         ts_rng_init(&workers[i].think_rng, config->seed, "workload.mmap_storm.think", number);
     }
     *out = &s->base;
@@ -188,6 +228,7 @@ static enum ts_status storm_create(struct ts_workload **out,
 
 static const char *const placement_names[] = {"strided", "random", NULL};
 static const char *const unmap_names[] = {"munmap", "madvise_dontneed", NULL};
+static const char *const sharing_names[] = {"none", "read", "write", NULL};
 
 #define AT(field) offsetof(struct ts_mmap_storm_params, field)
 #define SOURCE "the recorded program, mmapstorm 65 50 16384 16 (workloads/traces/README.md)"
@@ -217,6 +258,14 @@ static const struct ts_param rows[] = {
     {"start_stagger", TS_PARAM_TIME, AT(start_stagger), 0, 0, TS_S, NULL,
      "computation of the main thread between two starts; whole nanoseconds count", CHOICE,
      TS_CONF_CHOICE},
+    {"sharing", TS_PARAM_ENUM, AT(sharing), TS_MMAP_STORM_NONE, 0, TS_MMAP_STORM_WRITE,
+     sharing_names,
+     "before it unmaps its own, each thread reads or writes as many pages in the same round's "
+     "mappings of the next threads; it waits where one is not there yet, not for any other thing, "
+     "and skips one that is gone",
+     CHOICE, TS_CONF_CHOICE},
+    {"sharers", TS_PARAM_COUNT, AT(sharers), 1, 1, 65535, NULL,
+     "with sharing: how many other threads touch each mapping", CHOICE, TS_CONF_CHOICE},
 };
 
 static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};

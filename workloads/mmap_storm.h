@@ -22,6 +22,17 @@ enum ts_mmap_storm_unmap {
     TS_MMAP_STORM_MADVISE = 1 /* maps once, drops the pages each round, unmaps at the end */
 };
 
+/* What neighbours do to a thread's mapping before they unmap their own. In round r thread t, when
+ * it has touched its own pages, touches those of threads t + 1 to t + sharers, counted on past the
+ * last to thread 1, in their mappings of round r. It waits where one has not been made yet: nobody
+ * waits in a round before its own mapping of that round is there, so somebody can always go on, and
+ * no thread is a round ahead of its neighbours. It does not find one that is gone again. */
+enum ts_mmap_storm_sharing {
+    TS_MMAP_STORM_NONE = 0,
+    TS_MMAP_STORM_READ = 1,
+    TS_MMAP_STORM_WRITE = 2
+};
+
 struct ts_mmap_storm_params {
     uint64_t threads; /* beside thread 0 */
     uint64_t rounds;
@@ -33,6 +44,8 @@ struct ts_mmap_storm_params {
     uint64_t sleep_min;
     uint64_t sleep_max;
     uint64_t start_stagger;
+    uint64_t sharing; /* enum ts_mmap_storm_sharing */
+    uint64_t sharers; /* counts with sharing only */
 };
 
 #ifdef __cplusplus

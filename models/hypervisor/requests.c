@@ -62,7 +62,9 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
         h->stats.preemption_reported += report;
         h->stats.preemption_other += !report;
     }
-    if (report && h->params.pv_tlb_flush) {
+    /* kvm_steal_time_set_preempted: nothing is written over a byte that no entry has read since,
+     * which may hold FLUSH_TLB by now. */
+    if (report && h->params.pv_tlb_flush && !ts_vcpu_steal(v)->preempted) {
         ts_task_line(&v->task, &ts_vcpu_steal(v)->line, TS_LINE_WRITE);
         ts_vcpu_steal(v)->preempted = TS_STEAL_PREEMPTED;
         v->vm->os->steal_changed(v->vm, v->id);

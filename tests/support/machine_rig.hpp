@@ -138,18 +138,19 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
     return out;
 }
 
-inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
-                         const StormParams &storm, uint64_t seed,
-                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+/* One workload of the kind a VM, with params over its defaults. */
+inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanism,
+                        const char *kind_name, const StormParams &storm, uint64_t seed,
+                        ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
 {
     ts_error err{};
-    const ts_workload_kind *kind = ts_workload_kind_find("mmap_storm");
+    const ts_workload_kind *kind = ts_workload_kind_find(kind_name);
     std::vector<uint64_t> params((kind->ops.params_size + 7) / 8);
     ts_param_defaults(kind->ops.params, params.data());
     for (const auto &[key, value] : storm) {
         const ts_param *row = ts_param_find(kind->ops.params, key.c_str());
         if (!row || ts_param_set(row, params.data(), value.c_str(), &err) != TS_OK)
-            throw std::runtime_error("mmap_storm." + key + ": " + err.message);
+            throw std::runtime_error(std::string(kind_name) + "." + key + ": " + err.message);
     }
     std::vector<ts_workload *> workloads;
     for (uint64_t v = 0; v < c.run.vms; v++) {
@@ -166,6 +167,13 @@ inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechani
     for (ts_workload *w : workloads)
         w->destroy(w);
     return out;
+}
+
+inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
+                         const StormParams &storm, uint64_t seed,
+                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+{
+    return run_kind(c, mechanism, "mmap_storm", storm, seed, kernel);
 }
 
 } // namespace ts_test

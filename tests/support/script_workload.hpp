@@ -132,7 +132,7 @@ inline ts_machine_config bare_machine(uint32_t cores)
 
 /* Runs the same script in every VM. */
 inline Outcome run_script(const ts_machine_config &c, const Script &script, uint32_t initial,
-                          const char *mechanism = "native_concurrent")
+                          const ts_flush_ops *mechanism)
 {
     std::vector<ScriptWorkload *> scripts;
     std::vector<ts_workload *> workloads;
@@ -140,10 +140,15 @@ inline Outcome run_script(const ts_machine_config &c, const Script &script, uint
         scripts.push_back(new ScriptWorkload(script, initial));
         workloads.push_back(scripts.back()->get());
     }
-    Outcome out = run_workloads(c, ts_flush_find(mechanism), workloads, 1);
+    Outcome out = run_workloads(c, mechanism, workloads, 1);
     for (ScriptWorkload *s : scripts)
         delete s;
     return out;
+}
+inline Outcome run_script(const ts_machine_config &c, const Script &script, uint32_t initial,
+                          const char *mechanism = "native_concurrent")
+{
+    return run_script(c, script, initial, ts_flush_find(mechanism));
 }
 
 } // namespace ts_test

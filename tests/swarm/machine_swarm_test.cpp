@@ -1,49 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random machines under random storms. A seed decides everything: topology, fabric, schedulers,
- * overcommit, host rules, mechanism, workload. Each must finish with a clean oracle and sums that
- * add up. TS_SWARM_SEED=N repeats one; TS_SWARM_RUNS=N runs more. */
+/* Random machines under random storms, and under random operations of threads that share memory. A
+ * seed decides everything: topology, fabric, schedulers, overcommit, host rules, mechanism,
+ * workload. Each must finish with a clean oracle and sums that add up; and under mechanisms that
+ * are broken on purpose some must not. TS_SWARM_SEED=N repeats one; TS_SWARM_RUNS=N runs more. */
 #include <gtest/gtest.h>
 
 #include "models/interconnect/fabric.h"
+#include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/environment.hpp"
 #include "tests/support/machine_rig.hpp"
+#include "tests/support/random_script.hpp"
 
 using namespace ts_test;
 
 namespace
 {
 
-class Dice
-{
-  public:
-    explicit Dice(uint64_t seed)
-    {
-        ts_rng_init(&rng_, seed, "tests.swarm", 0);
-    }
-    uint64_t between(uint64_t lo, uint64_t hi)
-    {
-        return ts_rng_between(&rng_, lo, hi);
-    }
-    std::string number(uint64_t lo, uint64_t hi)
-    {
-        return std::to_string(between(lo, hi));
-    }
-    std::string flag()
-    {
-        return between(0, 1) ? "true" : "false";
-    }
-    template <size_t N> const char *one_of(const char *const (&names)[N])
-    {
-        return names[between(0, N - 1)];
-    }
-
-  private:
-    ts_rng rng_;
-};
-
 struct Scenario {
     ts_machine_config config{};
     const ts_flush_ops *mechanism = nullptr;
+    bool storm_runs = false; /* else a random script */
     StormParams storm;
     std::string text;
 };
@@ -58,6 +34,7 @@ Scenario scenario(uint64_t seed)
 {
     Dice dice(seed);
     Scenario s;
+    bool stays = true; /* a vCPU finds on no pCPU what it left there before a local flush */
     bool arm = dice.between(0, 1);
     bool bare = dice.between(0, 5) == 0;
     s.config = small_machine(arm);
@@ -77,7 +54,8 @@ Scenario scenario(uint64_t seed)
     s.config.guest_sched.policy = dice.between(0, ts_sched_table_count - 1);
     s.config.interconnect.fabric = dice.between(0, ts_fabric_table_count - 1);
     s.config.mmu.replacement = dice.between(0, ts_replacement_table_count - 1);
-    put(s, "hypervisor.pin", dice.flag());
+    const bool pin = dice.between(0, 1);
+    put(s, "hypervisor.pin", pin ? "true" : "false");
     put(s, "hypervisor.backing", dice.one_of({"4KiB", "2MiB", "1GiB"}));
     put(s, "hypervisor.halt_poll", dice.one_of({"0", "50us", "200us"}));
     if (bare)
@@ -90,28 +68,45 @@ Scenario scenario(uint64_t seed)
         put(s, "hypervisor.hv_flush", dice.one_of({"4.18", "fifo16"}));
         put(s, "hypervisor.pv_preempted_rule", dice.one_of({"any_put", "preempted_at_irq_exit"}));
     } else {
-        put(s, "hypervisor.hcr_fb", dice.flag());
+        const bool broadcast = dice.between(0, 1);
+        put(s, "hypervisor.hcr_fb", broadcast ? "true" : "false");
+        stays = broadcast || pin || bare;
         put(s, "guest.repeat_tlbi", dice.flag());
         put(s, "guest.ttl", dice.flag());
     }
     std::vector<const ts_flush_ops *> able;
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         ts_error err{};
-        if (ts_machine_check(&s.config, ts_flush_table[i], &err) == TS_OK)
+        if ((stays || !ts_flush_table[i]->remote_by_mask) &&
+            ts_machine_check(&s.config, ts_flush_table[i], &err) == TS_OK)
             able.push_back(ts_flush_table[i]);
     }
     s.mechanism = able.at(dice.between(0, able.size() - 1));
     uint64_t pages = dice.between(1, 1500);
-    s.storm = {{"threads", dice.number(1, 9)},
+    uint64_t threads = dice.between(1, 9);
+    s.storm_runs = dice.between(0, 1);
+    s.storm = {{"threads", std::to_string(threads)},
                {"rounds", dice.number(1, 8)},
                {"pages", std::to_string(pages)},
                {"touch_pages", dice.number(0, pages < 40 ? pages : 40)},
                {"placement", dice.one_of({"strided", "random"})},
                {"unmap", dice.one_of({"munmap", "madvise_dontneed"})},
+               {"sharing", threads > 1 ? dice.one_of({"none", "read", "write"}) : "none"},
+               {"sharers", std::to_string(threads > 1 ? dice.between(1, threads - 1) : 1)},
                {"sleep_max", dice.one_of({"0", "999ns", "200us"})}};
+    if (!s.storm_runs)
+        s.text += " random script";
     for (const auto &[key, value] : s.storm)
-        s.text += " workload." + key + "=" + value;
+        s.text += s.storm_runs ? " workload." + key + "=" + value : "";
     return s;
+}
+
+Outcome run(const Scenario &s, const ts_flush_ops *mechanism, uint64_t seed)
+{
+    if (s.storm_runs)
+        return run_storm(s.config, mechanism, s.storm, seed);
+    RandomScript random(seed);
+    return run_script(s.config, random.script(), random.initial(), mechanism);
 }
 
 } // namespace
@@ -119,12 +114,43 @@ Scenario scenario(uint64_t seed)
 TEST(MachineSwarm, FinishesCleanWhateverTheMachine)
 {
     uint64_t only = from_environment("TS_SWARM_SEED", 0);
-    uint64_t runs = from_environment("TS_SWARM_RUNS", 60);
+    uint64_t runs = from_environment("TS_SWARM_RUNS", 200);
+    uint64_t in_window = 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : runs); seed++) {
         Scenario s = scenario(seed);
-        Outcome got = run_storm(s.config, s.mechanism, s.storm, seed);
+        Outcome got = run(s, s.mechanism, seed);
         ASSERT_EQ(got.status, TS_OK)
             << got.message << "\nrepeat: TS_SWARM_SEED=" << seed << " swarm_machine_swarm_test\n"
             << s.mechanism->name << s.text;
+        in_window += got.stats.at("oracle.hits_in_window");
+    }
+    if (!only) {
+        EXPECT_GT(in_window, runs); /* the CPUs do use what others take away */
+    }
+}
+
+/* The same machines and the same operations would have told. */
+TEST(MachineSwarm, FindsMechanismsThatAreBroken)
+{
+    struct Row {
+        const ts_flush_ops *mechanism;
+        uint64_t within; /* runs */
+    };
+    const Row rows[] = {
+        {broken::mechanism<broken::local_only>("local_only"), 20},
+        {broken::mechanism<broken::one_forgotten>("one_forgotten"), 20},
+        {broken::mechanism<broken::before_the_change>("before_the_change"), 20},
+        {broken::mechanism<broken::short_by_a_page>("short_by_a_page"), 20},
+        {broken::mechanism<broken::seldom_forgotten>("seldom_forgotten"), 100},
+    };
+    for (const Row &row : rows) {
+        uint64_t seed = 1;
+        Outcome got;
+        do {
+            got = run(scenario(seed), row.mechanism, seed);
+            ASSERT_TRUE(got.status == TS_OK || got.status == TS_ERR_FINDING)
+                << got.message << " seed " << seed << ", " << row.mechanism->name;
+        } while (got.status == TS_OK && ++seed <= row.within);
+        EXPECT_LE(seed, row.within) << row.mechanism->name;
     }
 }

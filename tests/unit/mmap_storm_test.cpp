@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workloads/mmap_storm.h"
 
+#include "tests/support/broken_mechanisms.hpp"
+#include "tests/support/machine_rig.hpp"
 #include "tests/unit/strace_testing.hpp"
 
 #include <set>
@@ -161,9 +163,75 @@ TEST(MmapStorm, RandomPagesAndSleepsHangOnSeedInstanceAndThreadAlone)
     EXPECT_GT(offsets.size(), 250u);
 }
 
+TEST(MmapStorm, NeighboursTouchTheSameRoundsMappings)
+{
+    Storm s;
+    s.p.threads = 3;
+    s.p.rounds = 2;
+    s.p.pages = 8;
+    s.p.touch_pages = 4;
+    s.p.write = 0;
+    s.p.sleep_max = 0;
+    s.p.sharing = TS_MMAP_STORM_WRITE;
+    s.p.sharers = 2;
+    ASSERT_EQ(s.create(), TS_OK);
+    /* Thread 2 has regions 2 and 3, thread 3 has 4 and 5, thread 1 has 0 and 1. */
+    EXPECT_EQ(show(s.pull(2)),
+              (Lines{"mmap r2 8 p3 anon", "touch r2 0 4x2", "touch r4 0 4x2 write",
+                     "touch r0 0 4x2 write", "munmap r2 0+8", "mmap r3 8 p3 anon", "touch r3 0 4x2",
+                     "touch r5 0 4x2 write", "touch r1 0 4x2 write", "munmap r3 0+8", "exit"}));
+}
+
+/* A wait for a mapping of round n comes after one's own mapping of round n in every thread. */
+TEST(MmapStorm, NobodyNamesAnOthersMappingBeforeItsOwnOfThatRound)
+{
+    for (uint64_t unmap : {TS_MMAP_STORM_MUNMAP, TS_MMAP_STORM_MADVISE}) {
+        Storm s;
+        s.p.threads = 5;
+        s.p.rounds = 7;
+        s.p.placement = TS_MMAP_STORM_RANDOM;
+        s.p.unmap = unmap;
+        s.p.sharing = TS_MMAP_STORM_READ;
+        s.p.sharers = 4;
+        ASSERT_EQ(s.create(), TS_OK);
+        uint64_t rounds = unmap == TS_MMAP_STORM_MADVISE ? 1 : s.p.rounds;
+        for (uint32_t thread = 1; thread <= 5; thread++) {
+            uint64_t mapped = 0;
+            size_t shared = 0;
+            for (const ts_op &op : s.pull(thread)) {
+                mapped += op.kind == TS_OP_MMAP;
+                if (op.kind != TS_OP_TOUCH || op.region / rounds == thread - 1)
+                    continue;
+                EXPECT_LT(op.region % rounds, mapped);
+                EXPECT_EQ(op.flags, 0u);
+                shared++;
+            }
+            EXPECT_EQ(shared, 7u * 4u * 16u);
+        }
+    }
+}
+
+TEST(MmapStorm, SharingLeavesOwnTouchesAlone)
+{
+    Storm a, b;
+    for (Storm *s : {&a, &b}) {
+        s->p.threads = 3;
+        s->p.rounds = 5;
+        s->p.placement = TS_MMAP_STORM_RANDOM;
+    }
+    b.p.sharing = TS_MMAP_STORM_READ;
+    ASSERT_EQ(a.create(), TS_OK);
+    ASSERT_EQ(b.create(), TS_OK);
+    std::vector<ts_op> own;
+    for (const ts_op &op : b.pull(2))
+        if (op.kind != TS_OP_TOUCH || op.flags)
+            own.push_back(op);
+    EXPECT_EQ(show(a.pull(2)), show(own));
+}
+
 TEST(MmapStorm, RefusesWhatCannotBe)
 {
-    Storm a, b, c;
+    Storm a, b, c, d;
     a.p.sleep_min = 1000 * TS_NS;
     EXPECT_EQ(a.create(), TS_ERR_USER);
     b.p.pages = 15;
@@ -173,6 +241,41 @@ TEST(MmapStorm, RefusesWhatCannotBe)
     EXPECT_EQ(b.create(), TS_OK);
     c.p.rounds = UINT32_MAX;
     EXPECT_EQ(c.create(), TS_ERR_USER);
+    d.p.threads = d.p.sharers = 2;
+    EXPECT_EQ(d.create(), TS_OK); /* does not count without sharing */
+    d.w->destroy(d.w);
+    d.w = nullptr;
+    d.p.sharing = TS_MMAP_STORM_READ;
+    EXPECT_EQ(d.create(), TS_ERR_USER);
+    EXPECT_NE(std::string(d.err.message).find("sharers"), std::string::npos);
+}
+
+/* Nobody waits for ever, and every TLB holds what others unmap: a mechanism that tells nobody is
+ * found out. On arm64, where no idle CPU flushes by itself when it comes back. */
+TEST(MmapStorm, SharedMappingsAreFeltByEveryCpu)
+{
+    using namespace ts_test;
+    const auto *local_only = broken::mechanism<broken::local_only>("local_only");
+    const auto *tlbi = ts_flush_find("tlbi_broadcast");
+    ts_machine_config c = small_machine(true);
+    set(c, "hypervisor.hcr_fb", "false");
+    set(c, "run.vms", "1");
+    for (const char *unmap : {"munmap", "madvise_dontneed"}) {
+        StormParams params = {{"threads", "4"}, {"rounds", "20"}, {"pages", "16"},
+                              {"unmap", unmap}, {"sharers", "3"}, {"sharing", "none"}};
+        Outcome alone = run_storm(c, tlbi, params, 1);
+        EXPECT_EQ(run_storm(c, local_only, params, 1).status, TS_OK);
+        for (const char *sharing : {"read", "write"}) {
+            params["sharing"] = sharing;
+            Outcome got = run_storm(c, tlbi, params, 1);
+            EXPECT_EQ(got.status, TS_OK) << got.message;
+            EXPECT_GT(got.stats.at("guest.touches"), 2 * alone.stats.at("guest.touches"));
+            EXPECT_EQ(run_storm(c, local_only, params, 1).status, TS_ERR_FINDING);
+        }
+        /* More threads than CPUs. */
+        params["threads"] = "9";
+        EXPECT_EQ(run_storm(small_machine(), ts_flush_find("kvm_pv"), params, 1).status, TS_OK);
+    }
 }
 
 } // namespace

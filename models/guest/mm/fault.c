@@ -36,6 +36,10 @@ static bool map_page(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool w
         g->stats.faults_spurious++; /* another thread was quicker */
         return true;
     }
+    if (ts_pgtable_lookup(ts_mm_private_of(mm)->none, va, &present)) {
+        g->stats.faults_spurious++; /* mprotect gives access back, but has not come to this page */
+        return true;
+    }
     frame = ts_guest_frame_alloc(g);
     pte.target = frame;
     pte.size_shift = TS_PAGE_SHIFT;

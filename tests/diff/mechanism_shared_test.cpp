@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every mechanism of the table on every platform it runs on, while CPUs use what another one takes
+ * away: no stale translation is used. And mechanisms that are broken on purpose: each is found. */
+#include <gtest/gtest.h>
+
+#include "tests/support/broken_mechanisms.hpp"
+#include "tests/support/shared_scripts.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+struct Platform {
+    const char *name;
+    bool arm;
+    std::map<std::string, std::string> settings;
+    const char *only = nullptr; /* mechanism that it makes a difference for */
+};
+
+/* Time slices as short as they can be: a vCPU is put aside in the middle of most rounds. */
+const std::map<std::string, std::string> crowd = {{"run.vms", "3"},
+                                                  {"host_sched.policy", "rr"},
+                                                  {"host_sched.slice", "100us"},
+                                                  {"host_sched.tick", "100us"}};
+
+Platform crowded(const char *name, bool arm, std::map<std::string, std::string> more = {},
+                 const char *only = nullptr)
+{
+    more.insert(crowd.begin(), crowd.end());
+    return {name, arm, more, only};
+}
+
+const std::vector<Platform> &platforms_of_all()
+{
+    static const std::vector<Platform> all = {
+        {"vm", false, {{"run.vms", "1"}}},
+        crowded("vms", false),
+        crowded("vms_any_put", false,
+                {{"hypervisor.pv_preempted_rule", "any_put"}, {"hypervisor.pin", "true"}}),
+        crowded("vms_hv418", false, {{"hypervisor.hv_flush", "4.18"}}, "hyperv"),
+        crowded("vms_moving", false,
+                {{"host_sched.policy", "eevdf"},
+                 {"host_sched.migration_cost", "0ns"},
+                 {"run.vms", "2"},
+                 {"guest.nr_dyn_asids", "2"}}),
+        {"bare", false, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
+        {"arm_vm", true, {{"run.vms", "1"}}},
+        crowded("arm_vms", true),
+        /* Without FB a local TLBI stays on its pCPU, so a vCPU may not leave it. */
+        crowded("arm_vms_nofb", true, {{"hypervisor.hcr_fb", "false"}, {"hypervisor.pin", "true"}}),
+        crowded("arm_vms_nofb_moving", true,
+                {{"hypervisor.hcr_fb", "false"},
+                 {"host_sched.policy", "eevdf"},
+                 {"host_sched.migration_cost", "0ns"},
+                 {"run.vms", "2"}},
+                "tlbi_range"),
+        {"arm_bare", true, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
+    };
+    return all;
+}
+
+ts_machine_config machine_of(const Platform &p)
+{
+    ts_machine_config c = small_machine(p.arm);
+    for (const auto &[key, value] : p.settings)
+        set(c, key, value);
+    return c;
+}
+
+const Platform &platform(const std::string &name)
+{
+    for (const Platform &p : platforms_of_all())
+        if (p.name == name)
+            return p;
+    throw std::runtime_error("no such platform: " + name);
+}
+
+struct Case {
+    const ts_flush_ops *mechanism;
+    const Platform *platform;
+};
+
+std::vector<Case> cases()
+{
+    std::vector<Case> all;
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        for (const Platform &p : platforms_of_all()) {
+            ts_error err{};
+            ts_machine_config c = machine_of(p);
+            if ((!p.only || std::string(p.only) == ts_flush_table[i]->name) &&
+                ts_machine_check(&c, ts_flush_table[i], &err) == TS_OK)
+                all.push_back({ts_flush_table[i], &p});
+        }
+    }
+    return all;
+}
+
+class Shared : public testing::TestWithParam<Case>
+{
+};
+
+std::string case_name(const testing::TestParamInfo<Case> &info)
+{
+    return std::string(info.param.mechanism->name) + "_on_" + info.param.platform->name;
+}
+
+constexpr uint32_t rounds = 24;
+
+} // namespace
+
+TEST_P(Shared, NoStaleTranslationIsUsed)
+{
+    auto [mechanism, p] = GetParam();
+    ts_machine_config c = machine_of(*p);
+    uint64_t in_window = 0, deferred = 0;
+    for (const SharedScript &script : shared_scripts()) {
+        SCOPED_TRACE(script.name);
+        Outcome got = run_shared(c, mechanism, script, rounds);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.stats.at("oracle.hits_stale"), 0u);
+        EXPECT_GT(got.stats.at("guest.shootdowns"), rounds / 2);
+        std::pair<const char *, ts_op_kind> changes[] = {
+            {"guest.mmaps", TS_OP_MMAP},
+            {"guest.munmaps", TS_OP_MUNMAP},
+            {"guest.mprotects", TS_OP_MPROTECT},
+            {"guest.madvises", TS_OP_MADVISE_DONTNEED}};
+        for (auto [name, kind] : changes)
+            EXPECT_EQ(got.stats.at(name), c.run.vms * count_ops(script, rounds, kind)) << name;
+        if (std::string(script.name).find("table") == 0) {
+            EXPECT_GT(got.stats.at("guest.shootdown_freed_tables"), rounds / 2);
+        }
+        in_window += got.stats.at("oracle.hits_in_window");
+        if (got.stats.count("flush.kvm_pv.deferred"))
+            deferred += got.stats.at("flush.kvm_pv.deferred");
+    }
+    /* Else the scripts would prove nothing. */
+    EXPECT_GT(in_window, 100u);
+    if (std::string(mechanism->name) == "kvm_pv" && c.run.vms > 1) {
+        EXPECT_GT(deferred, 5u);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Shared, testing::ValuesIn(cases()), case_name);
+
+/* --- broken on purpose: found --- */
+
+namespace
+{
+
+struct Negative {
+    const ts_flush_ops *mechanism;
+    const char *platform;
+};
+
+const std::vector<Negative> &negatives()
+{
+    static const auto nothing = broken::mechanism<broken::nothing>("nothing");
+    static const auto local = broken::mechanism<broken::local_only>("local_only");
+    static const auto one = broken::mechanism<broken::one_forgotten>("one_forgotten");
+    static const auto seldom = broken::mechanism<broken::seldom_forgotten>("seldom_forgotten");
+    static const auto ignored = broken::mechanism<broken::flush_tlb_ignored>("flush_tlb_ignored");
+    static const auto before = broken::mechanism<broken::before_the_change>("before_the_change");
+    static const auto page = broken::mechanism<broken::short_by_a_page>("short_by_a_page");
+    static const auto dsb = broken::mechanism<broken::no_dsb>("no_dsb");
+    static const auto tables = broken::mechanism<broken::tables_kept>("tables_kept");
+    static const std::vector<Negative> all = {
+        {nothing, "vm"},
+        {nothing, "vms"},
+        {nothing, "bare"},
+        {nothing, "arm_vm"},
+        {nothing, "arm_bare"},
+        {local, "vm"},
+        {local, "vms"},
+        {local, "bare"},
+        {local, "arm_vms_nofb"},
+        {local, "arm_bare"},
+        {one, "vm"},
+        {one, "vms"},
+        {one, "bare"},
+        {one, "arm_vms_nofb"},
+        {one, "arm_bare"},
+        {seldom, "vm"},
+        {seldom, "vms"},
+        {seldom, "bare"},
+        {seldom, "arm_vms_nofb"},
+        {seldom, "arm_bare"},
+        {ignored, "vms"},
+        {ignored, "vms_any_put"},
+        {before, "vm"},
+        {before, "vms"},
+        {before, "bare"},
+        {before, "arm_vms_nofb"},
+        {before, "arm_bare"},
+        {page, "vm"},
+        {page, "bare"},
+        {page, "arm_bare"},
+        {dsb, "arm_vm"},
+        {dsb, "arm_bare"},
+        {tables, "arm_vm"},
+        {tables, "arm_bare"},
+        {ts_flush_find("native_concurrent"), "arm_vms_nofb_moving"},
+    };
+    return all;
+}
+
+class Broken : public testing::TestWithParam<Negative>
+{
+};
+
+std::string negative_name(const testing::TestParamInfo<Negative> &info)
+{
+    return std::string(info.param.mechanism->name) + "_on_" + info.param.platform;
+}
+
+} // namespace
+
+TEST_P(Broken, IsFound)
+{
+    auto [mechanism, name] = GetParam();
+    ts_machine_config c = machine_of(platform(name));
+    for (const SharedScript &script : shared_scripts()) {
+        Outcome got = run_shared(c, mechanism, script, rounds);
+        if (got.status == TS_OK)
+            continue;
+        EXPECT_EQ(got.status, TS_ERR_FINDING) << got.message;
+        EXPECT_NE(got.message.find("stale translation used"), std::string::npos) << got.message;
+        EXPECT_GT(got.stats.at("oracle.hits_stale"), 0u);
+        return;
+    }
+    FAIL() << "nobody noticed";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Broken, testing::ValuesIn(negatives()), negative_name);
+
+/* --- a fault in the middle of a change --- */
+
+/* The VMA says again that the page may be used, its entry is still to follow. */
+TEST(Protect, AccessComesBackToPagesThatAreBeingTouched)
+{
+    constexpr uint64_t n = 2048, page = 4096;
+    Script s(2);
+    s[0] = {op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(1, 2)};
+    for (int round = 0; round < 4; round++) {
+        s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, n * page, 0));
+        s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, n * page, TS_PROT_READ | TS_PROT_WRITE));
+    }
+    s[1] = {op_barrier(1, 2), op_touch(0, (n - 1) * page, 100000, true, 0)};
+    s[0].push_back(op_barrier(0, 2));
+    s[1].push_back(op_barrier(0, 2));
+    Outcome got = run_script(bare_machine(2), s, 2);
+    EXPECT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("guest.faults_spurious"), 0u);
+    EXPECT_EQ(got.stats.at("guest.pages_freed"), n); /* none was mapped twice */
+}
+
+/* --- clear, flush, then free --- */
+
+namespace
+{
+
+std::vector<uint64_t> freed_at_flush; /* pages that had come free when each flush began */
+
+void observe(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+             ts_shootdown_record *record)
+{
+    freed_at_flush.push_back(ts_guest_cpu_of(self)->guest->stats.pages_freed);
+    ts_native_flush_tlb_multi(self, mask, info, true, record);
+}
+
+} // namespace
+
+TEST(Gather, FramesComeFreeAfterTheFlushThatCoversThem)
+{
+    constexpr uint64_t n = 5, page = 4096;
+    Script s(2);
+    s[0] = {op_mmap(0, n * page)};
+    for (uint32_t r = 0; r < 4; r++) {
+        s[0].push_back(op_touch(0, 0, n));
+        s[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, n * page));
+    }
+    s[1] = {op_ns(TS_OP_COMPUTE, 1000000)};
+    freed_at_flush.clear();
+    Outcome got = run_script(bare_machine(2), s, 2, broken::mechanism<observe>("observe"));
+    EXPECT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(freed_at_flush, (std::vector<uint64_t>{0, n, 2 * n, 3 * n, 4 * n}));
+}
