@@ -28,18 +28,28 @@ static void take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_
 
 struct protect {
     struct ts_gather *gather;
+    const struct ts_vma *vma;
     uint32_t old_prot, new_prot;
     uint64_t changed;
-    bool demotes;
 };
 
-static void on_protected(void *user, uint64_t va, const struct ts_pte *pte)
+/* pte_needs_flush. x86 since 5.19: a change of RW or NX either way, and PRESENT lost
+ * (arch/x86/include/asm/tlbflush.h pte_flags_need_flush). arm64, 6.1 to 6.12: every entry that was
+ * written, whatever it said before (include/asm-generic/tlb.h). */
+static bool needs_flush(const struct protect *p, bool was_present, bool write_changed)
 {
-    const struct protect *p = user;
+    uint32_t changed = p->old_prot ^ p->new_prot;
 
-    (void)pte;
-    if (p->demotes)
-        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+    if (p->gather->mm->guest->arch != TS_ARCH_X86)
+        return true;
+    return was_present && (write_changed || p->new_prot == 0 || (changed & TS_PROT_EXEC));
+}
+
+/* A writable mapping's entry is made writable by the call itself, so that no fault follows
+ * (mm/mprotect.c can_change_pte_writable; write notification of shared files is left out). */
+static bool may_write(const struct protect *p)
+{
+    return (p->new_prot & TS_PROT_WRITE) != 0;
 }
 
 /* Access goes or comes back as a whole: the page leaves the hardware's sight, not memory. */
@@ -52,42 +62,39 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
     take_leaves(pm, hide ? mm->pgtable : pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++) {
         struct ts_pte *pte = &pm->moved[i];
-        pte->writable = (p->new_prot & TS_PROT_WRITE) != 0;
-        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, pm->moved_va[i], pte);
-        if (hide)
-            ts_gather_changed(p->gather, pm->moved_va[i], pm->moved_va[i] + TS_PAGE_BYTES);
+        uint64_t va = pm->moved_va[i];
+        pte->writable = may_write(p);
+        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, va, pte);
+        if (needs_flush(p, hide, true))
+            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
     }
     p->changed += pm->nmoved;
 }
 
-/* Execution is not in the modelled PTE; taking it away demotes every present page. */
-static void forbid_execution(struct protect *p, uint64_t start, uint64_t end)
+static void protect_page(struct protect *p, uint64_t va, const struct ts_pte *old)
 {
-    struct ts_pte pte;
+    bool writable = may_write(p), changes = writable != old->writable;
 
-    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
-        if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte)) {
-            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
-            p->changed++;
-        }
-    }
+    if (changes)
+        (void)ts_pgtable_protect(p->gather->mm->pgtable, va, va + TS_PAGE_BYTES, writable, NULL,
+                                 NULL);
+    if (needs_flush(p, true, changes))
+        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+    p->changed++;
 }
 
 static void protect_table(struct protect *p, uint64_t start, uint64_t end)
 {
-    uint32_t lost = p->old_prot & ~p->new_prot, gained = p->new_prot & ~p->old_prot;
-    struct ts_pgtable *pt = p->gather->mm->pgtable;
+    struct ts_pte pte;
 
     if (!p->old_prot != !p->new_prot) {
         hide_or_show(p, start, end);
         return;
     }
-    if ((lost | gained) & TS_PROT_WRITE) {
-        p->demotes = (lost & TS_PROT_WRITE) != 0;
-        p->changed += ts_pgtable_protect(pt, start, end, !p->demotes, on_protected, p);
+    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
+        if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte))
+            protect_page(p, va, &pte);
     }
-    if (lost & TS_PROT_EXEC)
-        forbid_execution(p, start, end);
 }
 
 /* change_protection: a PTE change, without the rmap and queueing of a zap, is taken as half of one
@@ -128,13 +135,15 @@ static void protect_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
     ts_gather_window(p.gather, start, end);
     for (uint32_t i = ts_vma_index(mm, start); i < mm->nvmas && mm->vmas[i].start < end; i++) {
         struct ts_vma *v = &mm->vmas[i];
+        p.vma = v;
         p.old_prot = v->prot;
         p.new_prot = prot;
         /* First the VMA: a fault that is under way decides by it when it writes its PTE. */
         v->prot = prot;
         ts_task_work(self, extra * mm->guest->params.vma_split_cycles);
         extra = 1;
-        change_protection(self, &p, v->start, v->end);
+        if (p.old_prot != prot)
+            change_protection(self, &p, v->start, v->end);
     }
     ts_gather_finish(self, p.gather);
 }
