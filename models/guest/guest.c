@@ -68,8 +68,12 @@ void ts_guest_frame_free(struct ts_guest *g, uint64_t frame)
     if (g->nfree_frames == g->free_frames_room) {
         uint64_t room = g->free_frames_room ? 2 * g->free_frames_room : 4096;
         uint64_t *frames = realloc(g->free_frames, room * sizeof(*frames));
-        if (!frames)
-            return; /* the frame is lost to reuse, nothing else */
+        if (!frames) {
+            if (g->failure->status == TS_OK)
+                (void)ts_error_set(g->failure, TS_ERR_ENVIRONMENT, "out of memory for free frames");
+            ts_engine_stop(g->engine);
+            return;
+        }
         g->free_frames = frames;
         g->free_frames_room = room;
     }
@@ -209,6 +213,7 @@ void ts_guest_fini(struct ts_guest *g)
     }
     free(g->cpus);
     free(g->free_frames);
+    free(g->frame_shares);
     free(g->failure);
     g->cpus = NULL;
 }
