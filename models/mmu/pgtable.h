@@ -101,6 +101,10 @@ uint64_t ts_pgtable_clear(struct ts_pgtable *pt, uint64_t start, uint64_t end, u
  * entries); returns the total. The root stays. */
 uint32_t ts_pgtable_free_tables(struct ts_pgtable *pt, uint64_t start, uint64_t end, uint64_t floor,
                                 uint64_t ceiling, uint32_t freed[TS_PT_LEVELS_MAX]);
+/* Moves the last-level table that stands for from, empty or not, to where nothing stands for to;
+ * both aligned to its span (Linux mm/mremap.c move_normal_pmd). Returns the tables allocated above
+ * it; those above its old place stay, even empty. A walk from the table itself goes on in it. */
+uint32_t ts_pgtable_move_table(struct ts_pgtable *pt, uint64_t from, uint64_t to);
 /* One walk as hardware does it, from the top or from the table of start_level at start_table (as a
  * walk cache gives it): addresses of the entries fetched, top first, into fetch[]; returns their
  * number. *found says whether the last is a leaf, then *pte holds it. levels_seen[i] is the level

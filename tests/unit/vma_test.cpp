@@ -26,6 +26,7 @@ class Vma : public testing::Test
         free(mm.vmas);
         free(pm.detached);
         free(pm.regions);
+        free(pm.pieces);
         free(pm.ever);
     }
     uint64_t map(uint32_t region, uint64_t length)
@@ -33,20 +34,18 @@ class Vma : public testing::Test
         ts_vma v{};
         v.start = ts_vma_find_gap(&mm, length);
         v.end = v.start + length;
-        v.region = region;
         EXPECT_NE(v.start, 0u);
         EXPECT_TRUE(ts_vma_reserve(&mm, 1));
         EXPECT_TRUE(ts_region_add(&mm, region, v.start));
         ts_vma_insert(&mm, &v);
-        ts_region_grow(&mm, region, length);
+        EXPECT_TRUE(ts_region_map(&mm, region, v.start, v.end));
         return v.start;
     }
     uint32_t unmap(uint64_t start, uint64_t end)
     {
         EXPECT_TRUE(ts_vma_reserve(&mm, 2));
         uint32_t splits = ts_vma_detach(&mm, start, end);
-        for (uint32_t i = 0; i < pm.ndetached; i++)
-            ts_region_shrink(&mm, pm.detached[i].region, pm.detached[i].end - pm.detached[i].start);
+        EXPECT_TRUE(ts_region_unmap(&mm, start, end));
         return splits;
     }
     ts_mm mm{};
@@ -152,7 +151,6 @@ TEST_F(Vma, RandomUnmapsAgreeWithAPageMap)
         ASSERT_TRUE(i == 0 || mm.vmas[i - 1].end <= mm.vmas[i].start);
         for (uint64_t va = mm.vmas[i].start; va < mm.vmas[i].end; va += page) {
             ASSERT_EQ(pages.count(va), 1u);
-            ASSERT_EQ(pages[va], mm.vmas[i].region);
             mapped++;
         }
     }
@@ -161,4 +159,16 @@ TEST_F(Vma, RandomUnmapsAgreeWithAPageMap)
     for (uint32_t i = 0; i < pm.nregions; i++)
         in_regions += pm.regions[i].mapped / page;
     EXPECT_EQ(in_regions, pages.size());
+    for (uint32_t i = 0; i < pm.npieces; i++) {
+        const ts_piece &p = pm.pieces[i];
+        ASSERT_TRUE(i == 0 || pm.pieces[i - 1].end <= p.start);
+        for (uint64_t va = p.start; va < p.end; va += page) {
+            uint64_t address = 0;
+            ASSERT_EQ(pages.count(va), 1u);
+            ASSERT_EQ(pages[va], p.region);
+            ASSERT_TRUE(ts_mm_region_address(&mm, p.region,
+                                             va - ts_region_find(&mm, p.region)->base, &address));
+            ASSERT_EQ(address, va);
+        }
+    }
 }

@@ -273,3 +273,9 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
                      "shootdown", r->number);
     ts_preempt_enable(self);
 }
+
+void ts_guest_frame_release(struct ts_guest *g, uint64_t frame)
+{
+    if (!g->flush->frame_release || !g->flush->frame_release(g, frame))
+        ts_guest_frame_free(g, frame);
+}

@@ -80,6 +80,9 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
 void ts_flush_local(struct ts_task *self, struct ts_flush_info *info);
 /* flush_tlb_func: the decision table of x86.md 1.6; interrupts off. */
 void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info);
+/* A frame or table page whose flush has returned goes back to the allocator, or to the mechanism's
+ * frame_release. */
+void ts_guest_frame_release(struct ts_guest *g, uint64_t frame);
 
 #ifdef __cplusplus
 }

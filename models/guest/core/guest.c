@@ -21,8 +21,12 @@ void ts_guest_frame_free(struct ts_guest *g, uint64_t frame)
     if (g->nfree_frames == g->free_frames_room) {
         uint64_t room = g->free_frames_room ? 2 * g->free_frames_room : 4096;
         uint64_t *frames = realloc(g->free_frames, room * sizeof(*frames));
-        if (!frames)
-            return; /* the frame is lost to reuse, nothing else */
+        if (!frames) {
+            struct ts_error err;
+            (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for free frames");
+            ts_guest_report(g, &err);
+            return;
+        }
         g->free_frames = frames;
         g->free_frames_room = room;
     }

@@ -66,6 +66,9 @@ struct ts_guest_params {
     uint64_t fault_entry_cycles; /* exception entry and exit */
     uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */
     uint64_t fault_file_cycles;
+    uint64_t fault_locked_cycles;    /* the part of either that is done under the page-table lock */
+    uint64_t cow_copy_cycles;        /* copying one page, beyond what clearing one costs */
+    uint64_t fork_page_cycles;       /* copying one present entry at fork */
     uint64_t alloc_table_cycles;     /* one page-table page */
     uint64_t zap_page_cycles;        /* clear, rmap, queue one page */
     uint64_t zap_empty_table_cycles; /* skip over one empty 2M span */
@@ -86,6 +89,7 @@ struct ts_guest_params {
     uint64_t rwsem_spin;       /* bool: RWSEM_SPIN_ON_OWNER */
     uint64_t rwsem_handoff_ps; /* RWSEM_WAIT_TIMEOUT, 4 ms */
     uint64_t per_vma_lock;     /* bool: faults do not take mmap_lock (6.4+) */
+    uint64_t vma_merge;        /* bool: adjacent private anonymous mappings become one VMA */
     uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */
     uint64_t touch_cycles;     /* the user's own work for one touched page */
     uint64_t page_by_page;     /* bool: never join touches of one run into one advance */
@@ -115,6 +119,9 @@ struct ts_guest_stats {
     uint64_t flush_on_switch;
     uint64_t mmaps, munmaps, mprotects, madvises, faults, faults_spurious, touches;
     uint64_t pages_freed, tables_freed;
+    uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */
+    uint64_t ptl_waits;
+    uint64_t forks, cow_reused, cow_copied;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -195,6 +202,8 @@ struct ts_guest {
     uint64_t next_frame;   /* guest-physical frames never used yet */
     uint64_t *free_frames; /* stack of freed ones */
     uint64_t nfree_frames, free_frames_room;
+    uint32_t *frame_shares; /* mm/fork.c, by frame number; NULL until a page is shared */
+    uint64_t frame_shares_room;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
     struct ts_csd_pool *csds;

@@ -25,11 +25,10 @@ struct ts_mm {
     struct ts_pgtable *pgtable;
     struct ts_vma *vmas; /* sorted by start; owned */
     uint32_t nvmas, vmas_room;
-    uint64_t mmap_base;      /* addresses are handed out downwards from here, first fit */
-    uint32_t flush_pending;  /* open gathers: tlb_flush_pending */
-    uint32_t users;          /* threads */
-    uint16_t asid;           /* arm64 */
-    struct ts_line ptl_line; /* page-table locks, as one line */
+    uint64_t mmap_base;     /* addresses are handed out downwards from here, first fit */
+    uint32_t flush_pending; /* open gathers: tlb_flush_pending */
+    uint32_t users;         /* threads */
+    uint16_t asid;          /* arm64 */
     struct ts_line lru_line;
     void *private_mm; /* mm.c: regions, frames, oracle state */
 };

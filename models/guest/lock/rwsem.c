@@ -185,6 +185,15 @@ void ts_down_read(struct ts_task *self, struct ts_rwsem *sem)
     sem->wait_ps += ts_task_now(self) - start;
 }
 
+bool ts_down_read_trylock(struct ts_task *self, struct ts_rwsem *sem)
+{
+    ts_task_line(self, &sem->line, TS_LINE_RMW);
+    if (sem->write_locked || sem->head || sem->handoff)
+        return false;
+    sem->readers++;
+    return true;
+}
+
 void ts_up_read(struct ts_task *self, struct ts_rwsem *sem)
 {
     ts_preempt_disable(self);

@@ -31,6 +31,8 @@ struct ts_rwsem {
 /* The lines must be initialised by the caller. */
 void ts_rwsem_init(struct ts_rwsem *sem, bool spin, ts_time handoff_ps);
 void ts_down_read(struct ts_task *self, struct ts_rwsem *sem);
+/* One atomic operation: false if a writer holds it or anybody waits. */
+bool ts_down_read_trylock(struct ts_task *self, struct ts_rwsem *sem);
 void ts_up_read(struct ts_task *self, struct ts_rwsem *sem);
 void ts_down_write(struct ts_task *self, struct ts_rwsem *sem);
 void ts_up_write(struct ts_task *self, struct ts_rwsem *sem);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Page faults and touches. Left out: the shared zero page, write notification of shared file pages
- * and copy-on-write, so a page is mapped once with all that its VMA allows. */
+/* Page faults and touches (Linux 6.12 mm/memory.c, arch/x86/mm/fault.c). Left out: the shared zero
+ * page, write notification of shared file pages and copy-on-write of page-cache pages, so a page is
+ * mapped at once with all that its VMA allows; only fork makes entries that allow less. */
 #include "models/guest/mm/mm_private.h"
 
 /* --- faults --- */
@@ -16,62 +17,119 @@ static bool is_anonymous(const struct ts_vma *v)
     return (v->flags & TS_OPF_ANONYMOUS) != 0;
 }
 
-/* do_anonymous_page or filemap_map_pages for one page. The VMA may have gone or changed while time
- * passed: under a per-VMA lock the kernel's unmap would have waited for us, here the fault gives
- * way, so both are decided by the state at the instant the PTE is written. */
-static bool map_page(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+enum ts_fault_result ts_anon_prepare(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                     bool vma_locked)
 {
-    struct ts_guest *g = mm->guest;
-    const struct ts_vma *v = ts_vma_at(mm, va);
-    uint64_t frame, page = ts_page_floor(va);
-    struct ts_pte pte = {0}, present;
-    uint32_t tables;
-
-    ts_task_work(self, is_anonymous(v) ? g->params.fault_anon_cycles : g->params.fault_file_cycles);
-    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
-    v = ts_vma_at(mm, va);
-    if (!allowed(v, write))
-        return false;
-    if (ts_pgtable_lookup(mm->pgtable, va, &present)) {
-        g->stats.faults_spurious++; /* another thread was quicker */
-        return true;
-    }
-    if (ts_pgtable_lookup(ts_mm_private_of(mm)->none, va, &present)) {
-        g->stats.faults_spurious++; /* mprotect gives access back, but has not come to this page */
-        return true;
-    }
-    frame = ts_guest_frame_alloc(g);
-    pte.target = frame;
-    pte.size_shift = TS_PAGE_SHIFT;
-    pte.writable = (v->prot & TS_PROT_WRITE) != 0;
-    pte.accessed = true;
-    pte.dirty = write;
-    tables = ts_pgtable_map(mm->pgtable, page, &pte);
-    ts_task_work(self, tables * g->params.alloc_table_cycles);
-    return true;
+    if (ts_vma_at(mm, va)->has_anon)
+        return TS_FAULT_DONE;
+    if (vma_locked && !ts_down_read_trylock(self, &mm->mmap_lock))
+        return TS_FAULT_RETRY;
+    ts_vma_at(mm, va)->has_anon = true;
+    if (vma_locked)
+        ts_up_read(self, &mm->mmap_lock);
+    return TS_FAULT_DONE;
 }
 
-static bool handle_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+/* A write fault has changed the entry (ptep_set_access_flags). arm64 invalidates what was cached of
+ * it, on every CPU (arch/arm64/mm/fault.c, 6.1 and 6.12). On x86 the fault itself has dropped this
+ * CPU's entry, and another CPU's costs that one a fault (flush_tlb_fix_spurious_fault is empty). */
+void ts_fault_flush_upgraded(struct ts_task *self, struct ts_mm *mm, uint64_t va)
 {
-    const struct ts_vma *v = ts_vma_at(mm, va);
+    uint64_t page = ts_page_floor(va);
+
+    if (mm->guest->arch != TS_ARCH_X86)
+        ts_flush_tlb_mm_range(self, mm, page, page + TS_PAGE_BYTES, TS_PAGE_SHIFT, false);
+}
+
+/* The entry is there and allows the access: another CPU was quicker, or this one had an older
+ * translation. The page-table lock is held. */
+static void spurious(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    mm->guest->stats.faults_spurious++;
+    if (write && ts_pgtable_mark(mm->pgtable, va, true))
+        ts_fault_flush_upgraded(self, mm, va);
+}
+
+/* The entry of a page that was not there, under the page-table lock; returns the tables that had to
+ * be made. */
+static uint32_t set_entry(struct ts_mm *mm, uint64_t page, bool writable, bool dirty)
+{
+    struct ts_pte pte = {.target = ts_guest_frame_alloc(mm->guest),
+                         .size_shift = TS_PAGE_SHIFT,
+                         .writable = writable,
+                         .accessed = true,
+                         .dirty = dirty};
+
+    return ts_pgtable_map(mm->pgtable, page, &pte);
+}
+
+/* do_anonymous_page or filemap_map_pages for one page. The VMA stays as it is meanwhile: its lock
+ * or mmap_lock is held. */
+static enum ts_fault_result map_page(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                     bool write, bool vma_locked)
+{
+    const struct ts_guest_params *p = &mm->guest->params;
+    struct ts_vma v = *ts_vma_at(mm, va);
+    uint64_t cycles = is_anonymous(&v) ? p->fault_anon_cycles : p->fault_file_cycles;
+    uint64_t locked = cycles < p->fault_locked_cycles ? cycles : p->fault_locked_cycles;
+    struct ts_spinlock *ptl;
+    struct ts_pte present;
+    uint32_t tables = 0;
+
+    if (!(v.flags & TS_OPF_SHARED) && (is_anonymous(&v) || write) &&
+        ts_anon_prepare(self, mm, va, vma_locked) == TS_FAULT_RETRY)
+        return TS_FAULT_RETRY;
+    ts_task_work(self, cycles - locked);
+    ptl = ts_ptl_lock(self, mm, va);
+    if (ts_pgtable_lookup(mm->pgtable, va, &present)) {
+        mm->guest->stats.faults_spurious++; /* another thread was quicker */
+    } else {
+        ts_task_work(self, locked);
+        tables = set_entry(mm, ts_page_floor(va), (v.prot & TS_PROT_WRITE) != 0, write);
+    }
+    ts_spin_unlock(self, ptl);
+    ts_task_work(self, tables * p->alloc_table_cycles);
+    return TS_FAULT_DONE;
+}
+
+static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                            bool write, bool vma_locked)
+{
+    struct ts_spinlock *ptl;
     struct ts_pte pte;
 
-    if (!allowed(v, write))
-        return false;
+    if (!allowed(ts_vma_at(mm, va), write))
+        return TS_FAULT_BAD;
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
-        return map_page(self, mm, va, write);
-    if (!write || pte.writable) {
-        mm->guest->stats.faults_spurious++;
-        return true;
+        return map_page(self, mm, va, write, vma_locked);
+    if (write && !pte.writable)
+        return ts_mm_write_protected(self, mm, va, vma_locked);
+    ptl = ts_ptl_lock(self, mm, va);
+    spurious(self, mm, va, write);
+    ts_spin_unlock(self, ptl);
+    return TS_FAULT_DONE;
+}
+
+/* do_user_addr_fault: under the VMA's lock, or if that does not do, or the kernel has none (before
+ * 6.4), under mmap_lock. */
+static bool handle_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    enum ts_fault_result result = TS_FAULT_RETRY;
+    struct ts_vma_lock *lock = NULL;
+
+    if (mm->guest->params.per_vma_lock)
+        lock = ts_vma_start_read(self, mm, va);
+    if (lock) {
+        result = handle_mm_fault(self, mm, va, write, true);
+        ts_vma_end_read(self, lock);
     }
-    /* The protection was raised after the page had been made read-only. */
-    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
-    v = ts_vma_at(mm, va);
-    if (!allowed(v, write))
-        return false;
-    (void)ts_pgtable_protect(mm->pgtable, ts_page_floor(va), ts_page_floor(va) + TS_PAGE_BYTES,
-                             true, NULL, NULL);
-    return true;
+    if (result == TS_FAULT_RETRY) {
+        mm->guest->stats.faults_mmap_lock++;
+        ts_mm_read_lock(self, mm);
+        result = handle_mm_fault(self, mm, va, write, false);
+        ts_up_read(self, &mm->mmap_lock);
+    }
+    return result == TS_FAULT_DONE;
 }
 
 bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
@@ -82,11 +140,7 @@ bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write
 
     ts_kernel_enter(self);
     ts_task_work(self, g->params.fault_entry_cycles);
-    if (!g->params.per_vma_lock)
-        ts_mm_read_lock(self, mm);
-    ok = handle_mm_fault(self, mm, va, write);
-    if (!g->params.per_vma_lock)
-        ts_up_read(self, &mm->mmap_lock);
+    ok = handle_fault(self, mm, va, write);
     ts_kernel_exit(self);
     g->stats.faults++;
     ts_hist_add(&g->stats.fault_ps, ts_task_now(self) - start);

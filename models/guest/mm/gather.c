@@ -111,6 +111,12 @@ static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
 
     if (!g->cleared_ptes && !g->freed_tables)
         return;
+    if (g->fullmm && !g->freed_tables && g->mm->guest->arch != TS_ARCH_X86) {
+        /* arm64: the ASID is not given out again without a flush, so only walks of freed tables
+         * matter (arch/arm64/include/asm/tlb.h tlb_flush, 6.1 and 6.12). */
+        reset_range(g);
+        return;
+    }
     if (g->fullmm)
         ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
     else
@@ -124,15 +130,18 @@ static void free_gathered(struct ts_task *self, struct ts_gather *g)
     uint32_t done = 0;
 
     for (uint32_t i = 0; i < g->ntables; i++)
-        ts_guest_frame_free(guest, g->tables[i]);
+        ts_guest_frame_release(guest, g->tables[i]);
     g->ntables = 0;
     while (done < g->nframes) {
         uint32_t n = g->nframes - done < FREE_CHUNK ? g->nframes - done : FREE_CHUNK;
         ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
         ts_task_work(self, n * guest->params.free_page_cycles);
-        for (uint32_t i = 0; i < n; i++)
-            ts_guest_frame_free(guest, g->frames[done + i]);
-        guest->stats.pages_freed += n;
+        for (uint32_t i = 0; i < n; i++) {
+            if (!ts_frame_put(guest, g->frames[done + i]))
+                continue; /* another address space has it too */
+            ts_guest_frame_release(guest, g->frames[done + i]);
+            guest->stats.pages_freed++;
+        }
         done += n;
         ts_task_cond_resched(self);
     }
@@ -168,15 +177,14 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
         z->force_flush = true;
 }
 
-/* zap_pte_range: one table's part, as far as the gather has room. Returns where to go on. */
-static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, uint64_t end)
+/* The table's lock is held. Returns where to go on. */
+static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start, uint64_t end)
 {
     struct ts_gather *g = z->gather;
     struct ts_mm_private *pm = ts_mm_private_of(g->mm);
     const struct ts_guest_params *p = &g->mm->guest->params;
     uint64_t n = 0, resume = start;
 
-    ts_task_line(self, &g->mm->ptl_line, TS_LINE_RMW);
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
     if (ts_pgtable_leaves(pm->none)) {
         z->present = false;
@@ -189,6 +197,28 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
     }
     ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
     return resume;
+}
+
+/* zap_pte_range: one table's part, as far as the gather has room. Dirty shared pages and a full
+ * gather are flushed before the lock is let go, and freed after. */
+static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, uint64_t end)
+{
+    struct ts_gather *g = z->gather;
+    struct ts_spinlock *ptl = ts_ptl_lock(self, g->mm, start);
+
+    z->force_flush = false;
+    start = clear_table(self, z, start, end);
+    if (g->nframes == g->room)
+        z->force_flush = true;
+    if (z->force_flush) {
+        flush_tlb_only(self, g);
+        close_window(g);
+        ts_gather_window(g, start, g->window_end);
+    }
+    ts_spin_unlock(self, ptl);
+    if (z->force_flush)
+        free_gathered(self, g);
+    return start;
 }
 
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
@@ -204,12 +234,7 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
             va = skip_to;
             continue;
         }
-        z.force_flush = false;
         va = zap_table(self, &z, va, ts_table_span_end(va, end));
-        if (z.force_flush || g->nframes == g->room) {
-            flush_and_free(self, g);
-            ts_gather_window(g, va, g->window_end);
-        }
         ts_task_cond_resched(self);
     }
 }
@@ -223,6 +248,8 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
     pm->sink = g;
     n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
     pm->sink = NULL;
+    if (g->out_of_memory)
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     if (!n)
         return;
     g->freed_tables = true;

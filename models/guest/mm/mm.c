@@ -27,8 +27,10 @@ static void free_table(void *user, uint64_t address)
     if (g->ntables == g->tables_room) {
         uint32_t room = g->tables_room ? 2 * g->tables_room : 64;
         uint64_t *tables = realloc(g->tables, room * sizeof(*tables));
-        if (!tables)
-            return; /* the frame is lost to reuse, nothing else */
+        if (!tables) {
+            g->out_of_memory = true; /* the caller ends the run */
+            return;
+        }
         g->tables = tables;
         g->tables_room = room;
     }
@@ -63,8 +65,8 @@ static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
 
 static void init_lines(struct ts_mm *mm)
 {
-    struct ts_line *lines[] = {&mm->gen_line,           &mm->mask_line, &mm->mmap_lock.line,
-                               &mm->mmap_lock.osq_line, &mm->ptl_line,  &mm->lru_line};
+    struct ts_line *lines[] = {&mm->gen_line, &mm->mask_line, &mm->mmap_lock.line,
+                               &mm->mmap_lock.osq_line, &mm->lru_line};
 
     for (size_t i = 0; i < TS_ARRAY_LEN(lines); i++)
         ts_guest_line_init(mm->guest, lines[i], 0);
@@ -98,6 +100,7 @@ enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_er
     mm->guest = g;
     mm->private_mm = pm;
     pm->region_waiters_tail = &pm->region_waiters;
+    pm->lock_seq = 1;
     mm->ctx_id = ++g->last_ctx_id;
     mm->tlb_gen = 1;
     /* ASIDs are never reused while there are fewer than 2^16 address spaces; roll-over is not
@@ -114,6 +117,8 @@ enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_er
         ts_mm_destroy(mm);
         return s;
     }
+    if (g->flush->mm_create)
+        g->flush->mm_create(mm);
     *out = mm;
     return TS_OK;
 }
@@ -130,7 +135,9 @@ void ts_mm_destroy(struct ts_mm *mm)
     if (pm->none)
         ts_pgtable_destroy(pm->none);
     ts_gather_pool_free(pm);
+    ts_mm_locks_free(pm);
     free(pm->regions);
+    free(pm->pieces);
     free(pm->ever);
     free(pm->detached);
     free(pm);
@@ -268,6 +275,32 @@ bool ts_mm_op_range(const struct ts_mm *mm, const struct ts_op *op, uint64_t *st
 
 /* --- mmap --- */
 
+/* The VMAs that meet at va become one if they can; both are locked first, as they change. */
+static void merge_at(struct ts_task *self, struct ts_mm *mm, uint64_t va)
+{
+    uint32_t i = ts_vma_index(mm, va);
+
+    if (i == 0 || i == mm->nvmas || !ts_vma_mergeable(&mm->vmas[i - 1], &mm->vmas[i]))
+        return;
+    ts_vma_start_write(self, mm, mm->vmas[i - 1].start);
+    ts_vma_start_write(self, mm, va);
+    (void)ts_vma_merge_at(mm, va);
+}
+
+void ts_mm_merge(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    uint32_t i;
+
+    if (!mm->guest->params.vma_merge)
+        return;
+    merge_at(self, mm, end);
+    i = ts_vma_index(mm, end - 1);
+    if (i == mm->nvmas && i > 0)
+        i--;
+    for (; i > 0 && mm->vmas[i].start >= start; i--)
+        merge_at(self, mm, mm->vmas[i].start);
+}
+
 static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 {
     struct ts_vma vma = {0};
@@ -284,13 +317,14 @@ static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct 
                       "mmap of region %u: no address range of %llu bytes is free", op->region,
                       (unsigned long long)length);
     vma.end = vma.start + length;
-    vma.region = op->region;
     vma.prot = op->prot;
     vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
-    if (!ts_vma_reserve(mm, 1) || !ts_region_add(mm, op->region, vma.start))
+    vma.lock_seq = ts_mm_private_of(mm)->lock_seq;
+    if (!ts_vma_reserve(mm, 1) || !ts_region_add(mm, op->region, vma.start) ||
+        !ts_region_map(mm, op->region, vma.start, vma.end))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
     ts_vma_insert(mm, &vma);
-    ts_region_grow(mm, op->region, length);
+    ts_mm_merge(self, mm, vma.start, vma.end);
 }
 
 void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
@@ -302,7 +336,7 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
     ts_mm_write_lock(self, mm);
     ts_task_work(self, g->params.mmap_cycles);
     insert_mapping(self, mm, op);
-    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_write_unlock(self, mm);
     ts_mm_wake_regions(self, mm);
     ts_kernel_exit(self);
     g->stats.mmaps++;
@@ -339,12 +373,16 @@ static void clear_detached(struct ts_task *self, struct ts_mm *mm, bool fullmm)
     ts_gather_finish(self, g);
 }
 
-static void forget_detached_regions(struct ts_mm *mm)
+/* The detached VMAs' locks, which nobody holds, and their regions. */
+static void forget_detached(struct ts_task *self, struct ts_mm *mm)
 {
-    const struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
 
     for (uint32_t i = 0; i < pm->ndetached; i++)
-        ts_region_shrink(mm, pm->detached[i].region, pm->detached[i].end - pm->detached[i].start);
+        ts_vma_lock_recycle(mm, &pm->detached[i]);
+    if (pm->ndetached &&
+        !ts_region_unmap(mm, pm->detached[0].start, pm->detached[pm->ndetached - 1].end))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
 }
 
 bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
@@ -356,15 +394,16 @@ bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_
 
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
+    ts_vma_start_write_range(self, mm, start, end);
     extra = ts_vma_detach(mm, start, end);
     if (pm->ndetached == 0)
         return false;
-    forget_detached_regions(mm);
+    forget_detached(self, mm);
     extra += pm->ndetached - 1;
     ts_task_work(self, extra * p->vma_split_cycles);
     downgrade = downgrade && p->munmap_downgrade;
     if (downgrade)
-        ts_downgrade_write(self, &mm->mmap_lock);
+        ts_mm_write_downgrade(self, mm);
     clear_detached(self, mm, false);
     return downgrade;
 }
@@ -387,7 +426,7 @@ void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op
     if (downgraded)
         ts_up_read(self, &mm->mmap_lock);
     else
-        ts_up_write(self, &mm->mmap_lock);
+        ts_mm_write_unlock(self, mm);
     ts_kernel_exit(self);
     g->stats.munmaps++;
     ts_hist_add(&g->stats.munmap_ps, ts_task_now(self) - entered);
@@ -401,10 +440,12 @@ void ts_mm_exit(struct ts_task *self, struct ts_mm *mm)
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     (void)ts_vma_detach(mm, 0, TS_USER_END);
-    forget_detached_regions(mm);
+    forget_detached(self, mm);
     if (pm->ndetached)
         clear_detached(self, mm, true);
-    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_write_unlock(self, mm);
+    if (mm->guest->flush->mm_exit)
+        mm->guest->flush->mm_exit(mm);
 }
 
 /* --- madvise(MADV_DONTNEED) --- */

@@ -9,12 +9,18 @@
 extern "C" {
 #endif
 
+struct ts_vma_lock;
 struct ts_vma {
     uint64_t start, end;
-    uint32_t region;
     uint32_t prot;
-    uint32_t flags; /* TS_OPF_ANONYMOUS, TS_OPF_SHARED */
+    uint32_t flags;           /* TS_OPF_ANONYMOUS, TS_OPF_SHARED */
+    bool has_anon;            /* anon_vma: has had a private page */
+    bool inherited;           /* by fork, with an anon_vma: its chain names the parent's too */
+    uint64_t moved_by;        /* start minus the address that vm_pgoff stands for */
+    uint64_t lock_seq;        /* vm_lock_seq: write-locked while it equals the mm's */
+    struct ts_vma_lock *lock; /* mm_locks.c; NULL until first taken */
 };
+
 enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_error *err);
 void ts_mm_destroy(struct ts_mm *mm);
 void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
@@ -23,6 +29,8 @@ void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *
 void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+/* dup_mmap: child, which nobody uses yet, becomes a copy-on-write copy of parent. */
+void ts_mm_fork(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child);
 /* exit_mmap: by the last thread. */
 void ts_mm_exit(struct ts_task *self, struct ts_mm *mm);
 /* Address of a region's byte, or false while it is not mapped (yet or any more). */

@@ -3,13 +3,20 @@
 #ifndef TS_MODELS_GUEST_MM_PRIVATE_H
 #define TS_MODELS_GUEST_MM_PRIVATE_H
 
+#include "models/guest/lock/spinlock.h"
 #include "models/guest/mm/mm.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { TS_PAGE_SHIFT = 12, TS_TABLE_SPAN_SHIFT = 21, TS_TABLE_BITS = 9, TS_TABLE_PTES = 512 };
+enum {
+    TS_PAGE_SHIFT = 12,
+    TS_TABLE_SPAN_SHIFT = 21,
+    TS_PMD_SPAN_SHIFT = 30,
+    TS_TABLE_BITS = 9,
+    TS_TABLE_PTES = 512
+};
 #define TS_PAGE_BYTES (UINT64_C(1) << TS_PAGE_SHIFT)
 #define TS_TABLE_SPAN (UINT64_C(1) << TS_TABLE_SPAN_SHIFT)
 /* TASK_SIZE of x86-64 with 4 levels and the place where the stack and its gap end. */
@@ -21,7 +28,13 @@ enum { TS_PAGE_SHIFT = 12, TS_TABLE_SPAN_SHIFT = 21, TS_TABLE_BITS = 9, TS_TABLE
 struct ts_region {
     uint32_t number;
     uint64_t base;   /* address of offset 0 */
-    uint64_t mapped; /* bytes that VMAs still hold */
+    uint64_t mapped; /* bytes of it that pieces still hold */
+};
+/* What of a region is mapped. VMAs are another division of the same addresses: one may hold several
+ * regions or a part of one. */
+struct ts_piece {
+    uint64_t start, end;
+    uint32_t region;
 };
 
 /* mmu_gather. Frames and tables wait here until the flush has returned. */
@@ -32,6 +45,7 @@ struct ts_gather {
     struct ts_mm *mm;
     bool fullmm;
     bool freed_tables;
+    bool out_of_memory;
     bool cleared_ptes;
     uint64_t start, end; /* hull of what was cleared; start > end: nothing */
     uint64_t *frames;
@@ -46,6 +60,8 @@ struct ts_gather {
 struct ts_mm_private {
     struct ts_region *regions; /* live ones, sorted by number */
     uint32_t nregions, regions_room;
+    struct ts_piece *pieces; /* sorted by address */
+    uint32_t npieces, pieces_room;
     uint64_t *ever; /* bit per region number: has been mapped once */
     uint32_t ever_words;
     struct ts_vma *detached; /* VMAs taken out by the unmap in progress; one at a time */
@@ -60,6 +76,10 @@ struct ts_mm_private {
     struct ts_pte moved[TS_TABLE_PTES]; /* mremap, mprotect: leaves between two places */
     uint64_t moved_va[TS_TABLE_PTES];
     uint32_t nmoved;
+    struct ts_ptl *ptls; /* hash table by span */
+    uint32_t nptls, ptls_room;
+    struct ts_vma_lock *vma_locks, *vma_locks_made; /* spare ones; all */
+    uint64_t lock_seq;                              /* mm_lock_seq, from 1 */
     uint64_t waits_seen, wait_ps_seen; /* of mmap_lock, already in the guest's statistics */
     uint64_t ops_on_gone;              /* operations on regions that are no more */
     uint64_t touches_unmapped;         /* touches without a VMA or against its protection */
@@ -93,6 +113,11 @@ uint32_t ts_vma_index(const struct ts_mm *mm, uint64_t va);
 struct ts_vma *ts_vma_at(const struct ts_mm *mm, uint64_t va);
 /* Room must have been reserved; the range must be free. */
 void ts_vma_insert(struct ts_mm *mm, const struct ts_vma *vma);
+/* Joins the VMAs that meet at va if they are of one kind (mm/vma.c vma_merge_new_range and
+ * vma_merge_existing_range; private anonymous memory only, as files and offsets are not known).
+ * Where one of them has a lock the result keeps it. */
+bool ts_vma_mergeable(const struct ts_vma *left, const struct ts_vma *right);
+bool ts_vma_merge_at(struct ts_mm *mm, uint64_t va);
 /* Makes va a VMA boundary; room for one more must have been reserved. True if one was split. */
 bool ts_vma_split(struct ts_mm *mm, uint64_t va);
 /* Takes [start, end) out into the detached list, splitting at both ends (room for 2); returns the
@@ -108,9 +133,37 @@ struct ts_region *ts_region_find(const struct ts_mm *mm, uint32_t number);
 bool ts_region_was_mapped(const struct ts_mm *mm, uint32_t number);
 /* False: no memory. The region must not be live. */
 bool ts_region_add(struct ts_mm *mm, uint32_t number, uint64_t base);
-/* bytes of the region are mapped more (or less); it goes with its last byte. */
-void ts_region_grow(struct ts_mm *mm, uint32_t number, uint64_t bytes);
-void ts_region_shrink(struct ts_mm *mm, uint32_t number, uint64_t bytes);
+/* [start, end), free of pieces, is mapped and belongs to the live region. False: no memory. */
+bool ts_region_map(struct ts_mm *mm, uint32_t number, uint64_t start, uint64_t end);
+/* [start, end) belongs to no region any more; a region goes with its last byte. False: no memory.
+ */
+bool ts_region_unmap(struct ts_mm *mm, uint64_t start, uint64_t end);
+/* The child knows the regions that the parent knows. False: no memory. */
+bool ts_region_copy_all(struct ts_mm *child, const struct ts_mm *parent);
+
+/* --- mm_locks.c --- */
+/* pte_lockptr: the lock of the last-level table that va's entry is in, taken. */
+struct ts_spinlock *ts_ptl_lock(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+/* pmd_lockptr: that of the table one level up. */
+struct ts_spinlock *ts_pmd_lock(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+/* lock_vma_under_rcu: NULL if va has no VMA or a writer has locked it; mmap_lock is to be taken
+ * then. */
+struct ts_vma_lock *ts_vma_start_read(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+void ts_vma_end_read(struct ts_task *self, struct ts_vma_lock *lock);
+/* Locks the VMA at va, or all in a range, until mmap_lock, which is held for writing, is let go or
+ * downgraded; waits for faults under way in them. */
+void ts_vma_start_write(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+void ts_vma_start_write_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end);
+/* A VMA that is no more gives its lock back. */
+void ts_vma_lock_recycle(struct ts_mm *mm, struct ts_vma *v);
+void ts_mm_write_unlock(struct ts_task *self, struct ts_mm *mm);
+void ts_mm_write_downgrade(struct ts_task *self, struct ts_mm *mm);
+void ts_mm_locks_free(struct ts_mm_private *pm);
+
+/* --- protect.c --- */
+/* A page that is there for the kernel alone, and the table that its entry would be in; returns the
+ * tables allocated. */
+uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
 
 /* --- gather.c --- */
 /* True if a last-level table exists for va; else *skip_to is where the empty span ends. */
@@ -137,6 +190,9 @@ void ts_mm_write_lock(struct ts_task *self, struct ts_mm *mm);
 /* Waits until op's region has been mapped. False: it is gone, which is counted. */
 bool ts_mm_wait_region(struct ts_task *self, struct ts_mm *mm, uint32_t region);
 void ts_mm_wake_regions(struct ts_task *self, struct ts_mm *mm);
+/* Joins what has been made or changed in [start, end) with its like and its neighbours. mmap_lock
+ * is held for writing. */
+void ts_mm_merge(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end);
 /* [start, end) of op within its region, in whole pages. */
 bool ts_mm_op_range(const struct ts_mm *mm, const struct ts_op *op, uint64_t *start, uint64_t *end);
 /* do_vmi_align_munmap: mmap_lock is held for writing. downgrade: it is held for reading afterwards
@@ -147,6 +203,26 @@ bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_
 /* --- fault.c --- */
 /* Handles a stage-1 fault at va. False: a bad access, which is ignored and counted. */
 bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write);
+
+enum ts_fault_result {
+    TS_FAULT_DONE,
+    TS_FAULT_BAD,  /* the VMA does not allow it */
+    TS_FAULT_RETRY /* again, under mmap_lock */
+};
+/* vmf_anon_prepare: the first private page of a VMA is prepared under mmap_lock. */
+enum ts_fault_result ts_anon_prepare(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                     bool vma_locked);
+/* An entry has been made more permissive by a fault; the page-table lock is held. */
+void ts_fault_flush_upgraded(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+
+/* --- fork.c --- */
+/* do_wp_page: a write to a present, read-only page of a VMA that allows it. */
+enum ts_fault_result ts_mm_write_protected(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                           bool vma_locked);
+/* Nobody else has the page and it may be written in place (PageAnonExclusive). */
+bool ts_frame_exclusive(const struct ts_guest *g, uint64_t frame);
+/* One mapping less. True: it was the last. */
+bool ts_frame_put(struct ts_guest *g, uint64_t frame);
 
 #ifdef __cplusplus
 }

@@ -24,22 +24,48 @@ static void take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_
     TS_ASSERT(resume >= end);
 }
 
+uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint64_t skip_to;
+    uint32_t tables = 0;
+
+    (void)ts_pgtable_map(pm->none, va, pte);
+    if (!ts_mm_has_table(mm, va, &skip_to)) {
+        tables = ts_pgtable_map(mm->pgtable, va, pte);
+        (void)ts_pgtable_clear(mm->pgtable, va, va + TS_PAGE_BYTES, 1, NULL, NULL, NULL);
+    }
+    return tables;
+}
+
 /* --- mprotect --- */
 
 struct protect {
     struct ts_gather *gather;
+    const struct ts_vma *vma;
     uint32_t old_prot, new_prot;
     uint64_t changed;
-    bool demotes;
 };
 
-static void on_protected(void *user, uint64_t va, const struct ts_pte *pte)
+/* pte_needs_flush. x86 since 5.19: a change of RW or NX either way, and PRESENT lost
+ * (arch/x86/include/asm/tlbflush.h pte_flags_need_flush). arm64, 6.1 to 6.12: every entry that was
+ * written, whatever it said before (include/asm-generic/tlb.h). */
+static bool needs_flush(const struct protect *p, bool was_present, bool write_changed)
 {
-    const struct protect *p = user;
+    uint32_t changed = p->old_prot ^ p->new_prot;
 
-    (void)pte;
-    if (p->demotes)
-        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+    if (p->gather->mm->guest->arch != TS_ARCH_X86)
+        return true;
+    return was_present && (write_changed || p->new_prot == 0 || (changed & TS_PROT_EXEC));
+}
+
+/* A writable mapping's entry is made writable by the call itself, so that no fault follows, but for
+ * a private page that fork has shared (mm/mprotect.c can_change_pte_writable; write notification of
+ * shared files is left out). */
+static bool may_write(const struct protect *p, const struct ts_pte *pte)
+{
+    return (p->new_prot & TS_PROT_WRITE) && ((p->vma->flags & TS_OPF_SHARED) ||
+                                             ts_frame_exclusive(p->gather->mm->guest, pte->target));
 }
 
 /* Access goes or comes back as a whole: the page leaves the hardware's sight, not memory. */
@@ -52,42 +78,39 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
     take_leaves(pm, hide ? mm->pgtable : pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++) {
         struct ts_pte *pte = &pm->moved[i];
-        pte->writable = (p->new_prot & TS_PROT_WRITE) != 0;
-        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, pm->moved_va[i], pte);
-        if (hide)
-            ts_gather_changed(p->gather, pm->moved_va[i], pm->moved_va[i] + TS_PAGE_BYTES);
+        uint64_t va = pm->moved_va[i];
+        pte->writable = may_write(p, pte);
+        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, va, pte);
+        if (needs_flush(p, hide, true))
+            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
     }
     p->changed += pm->nmoved;
 }
 
-/* Execution is not in the modelled PTE; taking it away demotes every present page. */
-static void forbid_execution(struct protect *p, uint64_t start, uint64_t end)
+static void protect_page(struct protect *p, uint64_t va, const struct ts_pte *old)
 {
-    struct ts_pte pte;
+    bool writable = may_write(p, old), changes = writable != old->writable;
 
-    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
-        if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte)) {
-            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
-            p->changed++;
-        }
-    }
+    if (changes)
+        (void)ts_pgtable_protect(p->gather->mm->pgtable, va, va + TS_PAGE_BYTES, writable, NULL,
+                                 NULL);
+    if (needs_flush(p, true, changes))
+        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+    p->changed++;
 }
 
 static void protect_table(struct protect *p, uint64_t start, uint64_t end)
 {
-    uint32_t lost = p->old_prot & ~p->new_prot, gained = p->new_prot & ~p->old_prot;
-    struct ts_pgtable *pt = p->gather->mm->pgtable;
+    struct ts_pte pte;
 
     if (!p->old_prot != !p->new_prot) {
         hide_or_show(p, start, end);
         return;
     }
-    if ((lost | gained) & TS_PROT_WRITE) {
-        p->demotes = (lost & TS_PROT_WRITE) != 0;
-        p->changed += ts_pgtable_protect(pt, start, end, !p->demotes, on_protected, p);
+    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
+        if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte))
+            protect_page(p, va, &pte);
     }
-    if (lost & TS_PROT_EXEC)
-        forbid_execution(p, start, end);
 }
 
 /* change_protection: a PTE change, without the rmap and queueing of a zap, is taken as half of one
@@ -96,6 +119,7 @@ static void change_protection(struct ts_task *self, struct protect *p, uint64_t 
 {
     struct ts_mm *mm = p->gather->mm;
     const struct ts_guest_params *params = &mm->guest->params;
+    struct ts_spinlock *ptl;
     uint64_t va = start, skip_to;
 
     while (va < end) {
@@ -105,11 +129,12 @@ static void change_protection(struct ts_task *self, struct protect *p, uint64_t 
             va = skip_to;
             continue;
         }
-        ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
+        ptl = ts_ptl_lock(self, mm, va);
         p->changed = 0;
         protect_table(p, va, span_end);
         ts_task_work(self, p->changed ? p->changed * params->zap_page_cycles / 2
                                       : params->zap_empty_table_cycles);
+        ts_spin_unlock(self, ptl);
         va = span_end;
         ts_task_cond_resched(self);
     }
@@ -123,20 +148,24 @@ static void protect_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
 
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mprotect");
+    ts_vma_start_write_range(self, mm, start, end);
     extra = (uint32_t)ts_vma_split(mm, start) + (uint32_t)ts_vma_split(mm, end);
     p.gather = ts_gather_begin(self, mm, false);
     ts_gather_window(p.gather, start, end);
     for (uint32_t i = ts_vma_index(mm, start); i < mm->nvmas && mm->vmas[i].start < end; i++) {
         struct ts_vma *v = &mm->vmas[i];
+        p.vma = v;
         p.old_prot = v->prot;
         p.new_prot = prot;
         /* First the VMA: a fault that is under way decides by it when it writes its PTE. */
         v->prot = prot;
         ts_task_work(self, extra * mm->guest->params.vma_split_cycles);
         extra = 1;
-        change_protection(self, &p, v->start, v->end);
+        if (p.old_prot != prot)
+            change_protection(self, &p, v->start, v->end);
     }
     ts_gather_finish(self, p.gather);
+    ts_mm_merge(self, mm, start, end);
 }
 
 void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
@@ -150,7 +179,7 @@ void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *
     ts_task_work(self, mm->guest->params.mprotect_cycles);
     if (ts_mm_op_range(mm, op, &start, &end))
         protect_range(self, mm, start, end, op->prot);
-    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_write_unlock(self, mm);
     ts_kernel_exit(self);
     mm->guest->stats.mprotects++;
 }
@@ -170,12 +199,16 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     const struct ts_guest_params *p = &mm->guest->params;
+    uint64_t to = start - m->start + m->new_start;
+    struct ts_spinlock *old_ptl = ts_ptl_lock(self, mm, start);
+    struct ts_spinlock *new_ptl = start >> TS_TABLE_SPAN_SHIFT != to >> TS_TABLE_SPAN_SHIFT
+                                      ? ts_ptl_lock(self, mm, to)
+                                      : NULL;
     uint32_t present, tables = 0;
 
-    ts_task_line(self, &mm->ptl_line, TS_LINE_RMW);
     take_leaves(pm, pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
-        (void)ts_pgtable_map(pm->none, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
+        tables += ts_mm_map_hidden(mm, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
     present = pm->nmoved;
     take_leaves(pm, mm->pgtable, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
@@ -185,6 +218,39 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
                  (present + pm->nmoved) * p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
     if (pm->nmoved)
         ts_flush_tlb_mm_range(self, mm, start, end, TS_PAGE_SHIFT, true);
+    if (new_ptl)
+        ts_spin_unlock(self, new_ptl);
+    ts_spin_unlock(self, old_ptl);
+}
+
+/* move_normal_pmd: a table that is moved as a whole goes with its one entry above. The flush does
+ * not ask whether anything was in it. Moves of whole 1 GiB (move_normal_pud) and the start's
+ * alignment to a table (try_realign_addr, 6.7) are left out. */
+static bool move_whole_table(struct ts_task *self, struct ts_mm *mm, const struct move *m,
+                             uint64_t start)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    const struct ts_guest_params *p = &mm->guest->params;
+    uint64_t to = start - m->start + m->new_start, end = start + TS_TABLE_SPAN;
+    struct ts_spinlock *old_ptl, *new_ptl = NULL;
+    uint32_t tables;
+
+    if (((start | to) & (TS_TABLE_SPAN - 1)) || end > m->end ||
+        !ts_pgtable_can_map(mm->pgtable, to, 1))
+        return false;
+    old_ptl = ts_pmd_lock(self, mm, start);
+    if (start >> TS_PMD_SPAN_SHIFT != to >> TS_PMD_SPAN_SHIFT)
+        new_ptl = ts_pmd_lock(self, mm, to);
+    take_leaves(pm, pm->none, start, end);
+    for (uint32_t i = 0; i < pm->nmoved; i++)
+        (void)ts_pgtable_map(pm->none, pm->moved_va[i] - start + to, &pm->moved[i]);
+    tables = ts_pgtable_move_table(mm->pgtable, start, to);
+    ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
+    ts_flush_tlb_mm_range(self, mm, start, end, TS_PAGE_SHIFT, true);
+    if (new_ptl)
+        ts_spin_unlock(self, new_ptl);
+    ts_spin_unlock(self, old_ptl);
+    return true;
 }
 
 static void move_page_tables(struct ts_task *self, struct ts_mm *mm, const struct move *m)
@@ -198,10 +264,19 @@ static void move_page_tables(struct ts_task *self, struct ts_mm *mm, const struc
             va = skip_to;
             continue;
         }
-        move_table(self, mm, m, va, span_end);
+        if (!move_whole_table(self, mm, m, va))
+            move_table(self, mm, m, va, span_end);
         va = span_end;
         ts_task_cond_resched(self);
     }
+}
+
+static void insert_piece(struct ts_task *self, struct ts_mm *mm, const struct move *m,
+                         const struct ts_vma *v)
+{
+    ts_vma_insert(mm, v);
+    if (!ts_region_map(mm, m->target, v->start, v->end))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", m->target);
 }
 
 /* The detached VMAs come back at the new place, under the new region's name. */
@@ -214,18 +289,19 @@ static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct mo
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", m->target);
     for (uint32_t i = 0; i < pm->ndetached; i++) {
         v = pm->detached[i];
-        v.region = m->target;
         v.start += m->new_start - m->start;
         v.end += m->new_start - m->start;
-        ts_vma_insert(mm, &v);
-        ts_region_grow(mm, m->target, v.end - v.start);
+        /* copy_vma: an offset that no page has been given yet is chosen anew. */
+        v.moved_by = v.has_anon ? v.moved_by + (m->new_start - m->start) : 0;
+        insert_piece(self, mm, m, &v);
     }
     if (m->new_start + m->new_length > v.end) {
         v.start = v.end;
         v.end = m->new_start + m->new_length;
-        ts_vma_insert(mm, &v);
-        ts_region_grow(mm, m->target, v.end - v.start);
+        v.lock = NULL;
+        insert_piece(self, mm, m, &v);
     }
+    ts_mm_merge(self, mm, m->new_start, v.end);
 }
 
 /* Stays if it shrinks or can grow where it is (vma_expandable). */
@@ -257,11 +333,12 @@ static void remap(struct ts_task *self, struct ts_mm *mm, struct move *m)
     choose_place(self, mm, m);
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mremap");
+    ts_vma_start_write_range(self, mm, m->start, m->end);
     (void)ts_vma_detach(mm, m->start, m->end);
     if (pm->ndetached == 0)
         return;
-    for (uint32_t i = 0; i < pm->ndetached; i++)
-        ts_region_shrink(mm, pm->detached[i].region, pm->detached[i].end - pm->detached[i].start);
+    if (!ts_region_unmap(mm, m->start, m->end))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mremap");
     if (ts_region_find(mm, m->target))
         ts_guest_fail(self, TS_ERR_USER, "mremap to region %u, which is still mapped", m->target);
     if (m->new_start == m->start) {
@@ -294,7 +371,7 @@ void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op
                           op->region, (unsigned long long)op->length2);
         remap(self, mm, &m);
     }
-    ts_up_write(self, &mm->mmap_lock);
+    ts_mm_write_unlock(self, mm);
     ts_mm_wake_regions(self, mm);
     ts_kernel_exit(self);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The address space's layout: VMAs in a sorted array, free ranges, and which region lies where. */
+/* The address space's layout: VMAs in a sorted array, free ranges, and which region lies where.
+ * Nobody outside this file relates the two. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,43 @@ bool ts_vma_split(struct ts_mm *mm, uint64_t va)
     mm->vmas[i] = mm->vmas[i + 1];
     mm->vmas[i].end = va;
     mm->vmas[i + 1].start = va;
+    mm->vmas[i + 1].lock = NULL; /* one of its own */
+    return true;
+}
+
+/* An anon_vma may come to a VMA without one, unless it is a chain from fork
+ * (is_mergeable_anon_vma); neighbours of one kind have been given the same one
+ * (find_mergeable_anon_vma). */
+bool ts_vma_mergeable(const struct ts_vma *left, const struct ts_vma *right)
+{
+    if (left->end != right->start || left->flags != TS_OPF_ANONYMOUS ||
+        right->flags != TS_OPF_ANONYMOUS || left->prot != right->prot ||
+        left->moved_by != right->moved_by)
+        return false;
+    return left->inherited == right->inherited;
+}
+
+bool ts_vma_merge_at(struct ts_mm *mm, uint64_t va)
+{
+    uint32_t i = ts_vma_index(mm, va);
+    struct ts_vma *left, *right;
+
+    if (i == 0 || i == mm->nvmas)
+        return false;
+    left = &mm->vmas[i - 1];
+    right = &mm->vmas[i];
+    if (right->start != va || !ts_vma_mergeable(left, right))
+        return false;
+    left->end = right->end;
+    left->has_anon |= right->has_anon;
+    if (left->lock_seq < right->lock_seq)
+        left->lock_seq = right->lock_seq;
+    if (left->lock)
+        ts_vma_lock_recycle(mm, right);
+    else
+        left->lock = right->lock;
+    memmove(right, right + 1, (mm->nvmas - i - 1) * sizeof(*right));
+    mm->nvmas--;
     return true;
 }
 
@@ -225,18 +263,55 @@ bool ts_region_add(struct ts_mm *mm, uint32_t number, uint64_t base)
     return true;
 }
 
-void ts_region_grow(struct ts_mm *mm, uint32_t number, uint64_t bytes)
+static uint32_t piece_index(const struct ts_mm_private *pm, uint64_t va)
 {
-    struct ts_region *r = ts_region_find(mm, number);
+    uint32_t lo = 0, hi = pm->npieces;
 
-    TS_ASSERT(r);
-    r->mapped += bytes;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (pm->pieces[mid].end <= va)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
-void ts_region_shrink(struct ts_mm *mm, uint32_t number, uint64_t bytes)
+static bool reserve_piece(struct ts_mm_private *pm)
+{
+    void *pieces = pm->pieces;
+    bool ok = grow_array(&pieces, &pm->pieces_room, pm->npieces + 1, sizeof(*pm->pieces));
+
+    pm->pieces = pieces;
+    return ok;
+}
+
+static void insert_piece(struct ts_mm_private *pm, uint32_t i, const struct ts_piece *piece)
+{
+    TS_ASSERT(pm->npieces < pm->pieces_room);
+    memmove(&pm->pieces[i + 1], &pm->pieces[i], (pm->npieces - i) * sizeof(*pm->pieces));
+    pm->pieces[i] = *piece;
+    pm->npieces++;
+}
+
+bool ts_region_map(struct ts_mm *mm, uint32_t number, uint64_t start, uint64_t end)
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     struct ts_region *r = ts_region_find(mm, number);
+    struct ts_piece piece = {start, end, number};
+    uint32_t i = piece_index(pm, start);
+
+    TS_ASSERT(r && start < end);
+    TS_ASSERT(i == pm->npieces || pm->pieces[i].start >= end);
+    if (!reserve_piece(pm))
+        return false;
+    insert_piece(pm, i, &piece);
+    r->mapped += end - start;
+    return true;
+}
+
+static void shrink(struct ts_mm_private *pm, struct ts_region *r, uint64_t bytes)
+{
     uint32_t i;
 
     TS_ASSERT(r && r->mapped >= bytes);
@@ -248,15 +323,83 @@ void ts_region_shrink(struct ts_mm *mm, uint32_t number, uint64_t bytes)
     pm->nregions--;
 }
 
+bool ts_region_unmap(struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint32_t i = piece_index(pm, start), gone = i;
+
+    if (!reserve_piece(pm))
+        return false;
+    if (i < pm->npieces && pm->pieces[i].start < start) {
+        struct ts_piece *p = &pm->pieces[i], head = {p->start, start, p->region};
+        p->start = start;
+        insert_piece(pm, i, &head);
+        gone = ++i;
+        if (pm->pieces[i].end > end) { /* a hole in one piece */
+            shrink(pm, ts_region_find(mm, head.region), end - start);
+            pm->pieces[i].start = end;
+            return true;
+        }
+    }
+    for (; gone < pm->npieces && pm->pieces[gone].end <= end; gone++)
+        shrink(pm, ts_region_find(mm, pm->pieces[gone].region),
+               pm->pieces[gone].end - pm->pieces[gone].start);
+    if (gone < pm->npieces && pm->pieces[gone].start < end) {
+        shrink(pm, ts_region_find(mm, pm->pieces[gone].region), end - pm->pieces[gone].start);
+        pm->pieces[gone].start = end;
+    }
+    memmove(&pm->pieces[i], &pm->pieces[gone], (pm->npieces - gone) * sizeof(*pm->pieces));
+    pm->npieces -= gone - i;
+    return true;
+}
+
+static bool copy_array(void **to, uint32_t *room, const void *from, uint32_t n, size_t size)
+{
+    if (!grow_array(to, room, n, size))
+        return false;
+    if (n)
+        memcpy(*to, from, n * size);
+    return true;
+}
+
+bool ts_region_copy_all(struct ts_mm *child, const struct ts_mm *parent)
+{
+    struct ts_mm_private *to = ts_mm_private_of(child);
+    const struct ts_mm_private *from = ts_mm_private_of(parent);
+    void *regions = to->regions, *pieces = to->pieces, *ever = to->ever;
+    bool ok;
+
+    TS_ASSERT(to->nregions == 0 && to->npieces == 0 && to->ever_words == 0);
+    ok = copy_array(&regions, &to->regions_room, from->regions, from->nregions,
+                    sizeof(*to->regions));
+    to->regions = regions;
+    ok = ok &&
+         copy_array(&pieces, &to->pieces_room, from->pieces, from->npieces, sizeof(*to->pieces));
+    to->pieces = pieces;
+    ok = ok && copy_array(&ever, &to->ever_words, from->ever, from->ever_words, sizeof(*to->ever));
+    to->ever = ever;
+    if (!ok)
+        return false;
+    /* The array may have come out longer than what was copied. */
+    if (to->ever_words > from->ever_words)
+        memset(to->ever + from->ever_words, 0,
+               (to->ever_words - from->ever_words) * sizeof(*to->ever));
+    to->nregions = from->nregions;
+    to->npieces = from->npieces;
+    return true;
+}
+
 bool ts_mm_region_address(const struct ts_mm *mm, uint32_t region, uint64_t offset, uint64_t *va)
 {
+    const struct ts_mm_private *pm = ts_mm_private_of(mm);
     const struct ts_region *r = ts_region_find(mm, region);
-    const struct ts_vma *v;
+    uint32_t i;
 
     if (!r)
         return false;
-    v = ts_vma_at(mm, r->base + offset);
-    if (!v || v->region != region)
+    i = piece_index(pm, r->base + offset);
+    if (i == pm->npieces || pm->pieces[i].start > r->base + offset ||
+        pm->pieces[i].region != region)
         return false;
     *va = r->base + offset;
     return true;

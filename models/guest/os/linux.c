@@ -66,6 +66,7 @@ const struct ts_guest_os ts_guest_os_linux = {
         },
     .mm_create = ts_mm_create,
     .mm_destroy = ts_mm_destroy,
+    .mm_fork = ts_mm_fork,
     .mm_exit = ts_mm_exit,
     .mm_switch = ts_switch_mm,
     .enter = ts_syscall_enter,

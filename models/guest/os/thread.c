@@ -144,6 +144,8 @@ static void do_spawn(struct ts_task *self, struct ts_guest_thread *thread)
     ts_task_work(self, g->params.spawn_cycles);
     if (thread->op.flags & TS_OPF_NEW_MM)
         s = g->os->mm_create(g, &mm, &err);
+    if (s == TS_OK && mm != thread->mm && (thread->op.flags & TS_OPF_COPY_MM))
+        g->os->mm_fork(self, thread->mm, mm);
     if (s == TS_OK)
         s = start_thread(self, g, thread->op.target, mm, &err);
     if (s != TS_OK)
@@ -158,13 +160,13 @@ static void leave_mm(struct ts_task *self, struct ts_mm *mm)
         mm->guest->os->mm_exit(self, mm);
 }
 
-/* execve, which costs as much as a clone (assumed). The old address space is left while it is still
- * loaded, so that its last flush finds this CPU in it. */
+/* execve, which costs as much as a clone (assumed). exec_mmap loads the new address space before it
+ * lets the old one go (fs/exec.c), so that its last flush does not find this CPU in it. */
 static void do_exec(struct ts_task *self, struct ts_guest_thread *thread)
 {
     struct ts_guest *g = thread->guest;
+    struct ts_mm *mm, *old = thread->mm;
     struct ts_error err;
-    struct ts_mm *mm;
     enum ts_status s;
 
     g->os->enter(self, thread->mm, &thread->op);
@@ -172,12 +174,12 @@ static void do_exec(struct ts_task *self, struct ts_guest_thread *thread)
     s = g->os->mm_create(g, &mm, &err);
     if (s != TS_OK)
         ts_guest_fail(self, s, "%s", err.message);
-    leave_mm(self, thread->mm);
     ts_irq_disable(self);
     thread->mm = mm;
     mm->users = 1;
     g->os->mm_switch(self, mm);
     ts_irq_enable(self);
+    leave_mm(self, old);
     g->os->leave(self);
 }
 
