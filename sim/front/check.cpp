@@ -14,37 +14,33 @@ namespace
 // How far into a trace the check looks: a file of another kind shows at once.
 constexpr uint64_t probe_operations = 200000;
 
-// Pulls operations from all threads in turn, as a guest would, until something is wrong.
+void count(WorkloadLook *look, const ts_op &op)
+{
+    look->operations++;
+    switch (op.kind) {
+    case TS_OP_TOUCH:
+        look->touches += op.count;
+        break;
+    case TS_OP_MUNMAP:
+    case TS_OP_MPROTECT:
+    case TS_OP_MADVISE_DONTNEED:
+    case TS_OP_MREMAP:
+        look->losses++;
+        break;
+    case TS_OP_CALL:
+        look->calls++;
+        break;
+    case TS_OP_SPAWN:
+        look->shares_memory = look->shares_memory || (op.flags & TS_OPF_NEW_MM) == 0;
+        break;
+    default:
+        break;
+    }
+}
+
 void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
 {
-    const Workload made = workload_make(experiment, resolved, seed, 0);
-    ts_workload *workload = made.workload.get();
-    std::vector<uint32_t> threads;
-    std::vector<bool> known;
-    const auto start = [&](uint32_t thread) {
-        if (thread >= known.size())
-            known.resize(thread + 1, false);
-        if (!known[thread])
-            threads.push_back(thread);
-        known[thread] = true;
-    };
-    for (uint32_t i = 0; i < workload->initial_threads; i++)
-        start(i);
-    uint64_t operations = 0;
-    for (size_t i = 0; !threads.empty() && operations < probe_operations; i++) {
-        const size_t at = i % threads.size();
-        ts_op op;
-        ts_error error;
-        const int got = workload->next(workload, threads[at], &op, &error);
-        if (got < 0)
-            throw Error(error);
-        if (got == 0 || op.kind == TS_OP_EXIT)
-            threads.erase(threads.begin() + static_cast<std::ptrdiff_t>(at));
-        else if (op.kind == TS_OP_SPAWN)
-            start(op.target);
-        operations += got > 0;
-    }
-    if (operations == 0)
+    if (workload_look(experiment, resolved, seed).operations == 0)
         user_error(experiment.trace_place, experiment.trace->path() + " holds no operation that " +
                                                experiment.workload->ops.name + " understands");
 }
@@ -172,6 +168,41 @@ void check_workload(const Experiment &experiment, const Point &point, const Reso
 }
 
 } // namespace
+
+// Pulls operations from all threads in turn, as a guest would, until something is wrong.
+WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
+{
+    const Workload made = workload_make(experiment, resolved, seed, 0);
+    ts_workload *workload = made.workload.get();
+    std::vector<uint32_t> threads;
+    std::vector<bool> known;
+    const auto start = [&](uint32_t thread) {
+        if (thread >= known.size())
+            known.resize(thread + 1, false);
+        if (!known[thread])
+            threads.push_back(thread);
+        known[thread] = true;
+    };
+    for (uint32_t i = 0; i < workload->initial_threads; i++)
+        start(i);
+    WorkloadLook look;
+    look.shares_memory = workload->initial_threads > 1;
+    for (size_t i = 0; !threads.empty() && look.operations < probe_operations; i++) {
+        const size_t at = i % threads.size();
+        ts_op op;
+        ts_error error;
+        const int got = workload->next(workload, threads[at], &op, &error);
+        if (got < 0)
+            throw Error(error);
+        if (got > 0)
+            count(&look, op);
+        if (got == 0 || op.kind == TS_OP_EXIT)
+            threads.erase(threads.begin() + static_cast<std::ptrdiff_t>(at));
+        else if (op.kind == TS_OP_SPAWN)
+            start(op.target);
+    }
+    return look;
+}
 
 void experiment_check(const Experiment &experiment)
 {

@@ -4,6 +4,7 @@
 #include "sim/front/jobs.hpp"
 #include "sim/front/output.hpp"
 #include "sim/front/results.hpp"
+#include "sim/front/warnings.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -69,6 +70,10 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
                     folder.c_str(), point.folder.c_str());
     }
     std::printf("`tlbstorm explain KEY` says more about one.\n");
+    bool contradicts = false;
+    const std::string dropped = dropped_calls(experiment, &contradicts);
+    if (!dropped.empty())
+        std::printf("Recording: %s\n", dropped.c_str());
     std::printf("Results: %s\n", folder.c_str());
 }
 
@@ -195,6 +200,9 @@ void command_run(const RunCommand &command)
     std::fputs(summary_table(experiment, points, runs).c_str(), stdout);
     if (!command.quiet)
         print_notes(experiment, points, runs, results);
+    std::fflush(stdout);
+    for (const std::string &warning : warnings_of(experiment, points, runs))
+        std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (!failures.empty())
         throw failures_error(failures, points.size(), results, options);
 }

@@ -6,6 +6,7 @@
 #include "models/interconnect/fabric.h"
 #include "models/study/study.h"
 #include "models/tlb/replacement.h"
+#include "sim/front/catalogue.hpp"
 #include "sim/front/document.hpp"
 
 #include <algorithm>
@@ -46,23 +47,6 @@ void list_files(const std::string &folder)
         const YamlEntry *title = root.find("title");
         print_line(name, title && title->value.kind == YamlNode::Scalar ? title->value.scalar : "");
     }
-}
-
-std::string needs_text(uint32_t needs)
-{
-    static const std::pair<uint32_t, const char *> names[] = {
-        {TS_NEEDS_X86, "x86"},
-        {TS_NEEDS_ARM64, "arm64"},
-        {TS_NEEDS_VM, "a hypervisor"},
-        {TS_NEEDS_PV_TLB_FLUSH, "hypervisor.pv_tlb_flush"},
-        {TS_NEEDS_HV_FLUSH, "hypervisor.hv_flush"},
-        {TS_NEEDS_TLBIRANGE, "guest.tlbirange"},
-    };
-    std::string text;
-    for (const auto &name : names)
-        if (needs & name.first)
-            text += (text.empty() ? "needs " : ", ") + std::string(name.second);
-    return text;
 }
 
 void list_mechanisms()
@@ -149,6 +133,52 @@ bool starts_with(const std::string &text, const std::string &start)
     return text.compare(0, start.size(), start) == 0;
 }
 
+// A statistic also without its group.
+bool is_called(const CatalogueEntry &entry, const std::string &name)
+{
+    const size_t dot = entry.kind == "statistic" ? entry.name.find('.') : std::string::npos;
+    return entry.name == name || (dot != std::string::npos && entry.name.substr(dot + 1) == name);
+}
+
+// What has exactly that name; false if nothing has.
+bool explain_entries(const std::vector<CatalogueEntry> &entries, const std::string &name)
+{
+    bool found = false;
+    for (const CatalogueEntry &entry : entries) {
+        if (!is_called(entry, name))
+            continue;
+        found = true;
+        std::printf("%s %s\n  %s\n", entry.kind.c_str(), entry.name.c_str(), entry.text.c_str());
+        for (const std::string &line : entry.more)
+            std::printf("  %s\n", line.c_str());
+        const std::string own = "flush." + name + ".";
+        for (const auto &item : Keys::get().all())
+            if (entry.kind == "mechanism" && starts_with(item.first, own))
+                print_line("  " + item.first, item.second.row->help);
+    }
+    return found;
+}
+
+// All that has the word in its name or in what is said of it; false if nothing has.
+bool search(const std::vector<CatalogueEntry> &entries, const std::string &word)
+{
+    bool found = false;
+    const auto show = [&](const std::string &kind, const std::string &name,
+                          const std::string &text) {
+        if (!contains_word(name, word) && !contains_word(text, word))
+            return;
+        if (!found)
+            std::printf("Nothing is called '%s'. It is found in:\n", word.c_str());
+        found = true;
+        print_line(kind + " " + name, text);
+    };
+    for (const auto &item : Keys::get().all())
+        show("key", item.first, item.second.row->help);
+    for (const CatalogueEntry &entry : entries)
+        show(entry.kind, entry.name, entry.text);
+    return found;
+}
+
 } // namespace
 
 const std::vector<std::string> list_topics{
@@ -178,6 +208,7 @@ void command_list(const std::string &topic)
 }
 
 // By its full key; a workload's also by the key that an experiment writes; or all that begin so.
+// Else what has that name, or has to do with the word.
 void command_explain(const std::string &name)
 {
     std::vector<const Key *> found, below;
@@ -196,9 +227,15 @@ void command_explain(const std::string &name)
         return;
     for (const Key *key : below)
         print_line(key->long_name(), key->row->help);
-    if (below.empty())
-        user_error(Place(), "unknown key '" + name + "'" + did_you_mean(name, names) +
-                                "; `tlbstorm explain --all` lists all keys");
+    if (!below.empty())
+        return;
+    const std::vector<CatalogueEntry> entries = catalogue();
+    if (explain_entries(entries, name) || search(entries, name))
+        return;
+    for (const CatalogueEntry &entry : entries)
+        names.push_back(entry.name);
+    user_error(Place(), "unknown key '" + name + "'" + did_you_mean(name, names) +
+                            "; `tlbstorm explain --all` lists all keys");
 }
 
 void command_explain_all(bool markdown)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/error.hpp"
 
+#include <boost/algorithm/string/predicate.hpp>
+
 #include <cerrno>
 #include <cstring>
 
@@ -53,12 +55,26 @@ void system_error(const std::string &what, const std::string &path)
 
 std::string did_you_mean(const std::string &word, const std::vector<std::string> &names)
 {
+    // Shorter words are in everything, and more names than that help nobody.
+    constexpr size_t part_min = 3, shown_max = 4;
     std::vector<const char *> pointers;
     pointers.reserve(names.size());
     for (const std::string &name : names)
         pointers.push_back(name.c_str());
     const char *nearest = ts_error_nearest(word.c_str(), pointers.data(), pointers.size());
-    return nearest ? " (did you mean '" + std::string(nearest) + "'?)" : std::string();
+    if (nearest)
+        return " (did you mean '" + std::string(nearest) + "'?)";
+    std::string text;
+    size_t shown = 0;
+    for (const std::string &name : names)
+        if (word.size() >= part_min && contains_word(name, word) && shown++ < shown_max)
+            text += (text.empty() ? " (did you mean '" : "' or '") + name;
+    return text.empty() ? text : text + "'?)";
+}
+
+bool contains_word(const std::string &text, const std::string &word)
+{
+    return boost::algorithm::icontains(text, word, std::locale::classic());
 }
 
 } // namespace ts

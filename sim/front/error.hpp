@@ -64,7 +64,10 @@ class Error : public std::exception
 // With what errno says.
 [[noreturn]] void system_error(const std::string &what, const std::string &path);
 
-// " (did you mean 'x'?)", or nothing when no name is near.
+// Whether text holds word, upper and lower case alike.
+bool contains_word(const std::string &text, const std::string &word);
+// " (did you mean 'x'?)": the nearest name, or else the first ones that word is a part of; nothing
+// if there is none.
 std::string did_you_mean(const std::string &word, const std::vector<std::string> &names);
 
 } // namespace ts

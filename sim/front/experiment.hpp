@@ -142,6 +142,15 @@ Resolved resolve(const Experiment &experiment, const Point &point);
 // Architectures, ts_machine_check or the study's check, and the workload's, of every point, and a
 // first look at the trace. Throws a user error at the place of the setting to blame.
 void experiment_check(const Experiment &experiment);
+// What the beginning of a guest's workload does.
+struct WorkloadLook {
+    uint64_t operations = 0;
+    uint64_t touches = 0; // accesses
+    uint64_t losses = 0;  // operations that take memory or rights away
+    uint64_t calls = 0;   // cross-CPU calls
+    bool shares_memory = false;
+};
+WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolved, uint64_t seed);
 // A configuration that alone repeats the point's run.
 std::string resolved_yaml(const Experiment &experiment, const Point &point,
                           const Resolved &resolved);

@@ -6,8 +6,8 @@
 
 #include "models/machine/machine.h"
 
-#include <nlohmann/json.hpp>
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace ts
@@ -44,6 +44,7 @@ struct ResultColumn {
     const char *name;
     const char *unit; // of the field
     uint64_t ts_machine_result::*field;
+    const char *help;
 };
 extern const ResultColumn result_columns[];
 extern const size_t result_columns_count;

@@ -83,6 +83,30 @@ run 0 run "$smoke" -q -o oracle --check
 grep -q '^ *oracle: {value: true' oracle/default/native_sequential/seed=1/config.resolved.yaml ||
     fail "--check is not in the resolved configuration"
 
+# A run in which nothing could happen says why, and what of the recording was not replayed.
+cat >silent.yaml <<'EOE'
+schema: 1
+name: silent
+workload: {kind: strace, file: workloads/traces/mmapstorm.strace.zst, touch_pages: 0, think: none}
+machine: x86-1s-12t
+hypervisor: kvm-6.12
+guest: linux-6.12-x86
+mechanisms: [native_concurrent]
+set: {run.vcpus: 4}
+EOE
+TLBSTORM_CONFIGS=$configs run 0 run silent.yaml -q -o silent
+grep -q '^warning: 1 of 1 runs had no TLB shootdown.*nothing is touched.*workload.touch_pages is 0.*workload.think is none' err.txt ||
+    fail "no warning of a run without shootdowns: $(cat err.txt)"
+[ "$(grep -c 'no TLB shootdown' err.txt)" -eq 1 ] || fail "more than one warning: $(cat err.txt)"
+grep -q '^warning: workloads/traces/.*: 2 calls on memory that was not seen mapped' err.txt ||
+    fail "calls that were dropped are not told: $(cat err.txt)"
+TLBSTORM_CONFIGS=$configs run 0 run silent.yaml -o touched --set workload.touch_pages=16
+grep -q warning err.txt && fail "a warning with shootdowns: $(cat err.txt)"
+grep -q '^Recording: 2 calls on memory that was not seen mapped' out.txt || fail "notes: $(cat out.txt)"
+run 0 run "$smoke" -q -o one_cpu --set topology.cores_per_socket=1 --set run.vcpus=1
+grep -q '^warning: 4 of 4 runs had no TLB shootdown.*: the operating system has one CPU' err.txt ||
+    fail "no warning of one CPU: $(cat err.txt)"
+
 # What a run finds ends with 4, says where, and how to see it again.
 run 4 run "$smoke" -q -o found --set run.limit=1us
 grep -q '^default/native_sequential/seed=1: ' err.txt || fail "no place: $(cat err.txt)"

@@ -27,6 +27,28 @@ run 0 explain mmu
 grep -q '^mmu.l2_entries ' out.txt || fail "the beginning of keys"
 run 2 explain mmu.l2_entires
 one_line "unknown key 'mmu.l2_entires' \(did you mean 'mmu.l2_entries'\?\)"
+# What is no key: names, and words in whatever is said of anything.
+run 0 explain kvm_pv
+head -1 out.txt | grep -qx 'mechanism kvm_pv' && grep -q 'needs x86, a hypervisor' out.txt ||
+    fail "explain kvm_pv: $(cat out.txt)"
+run 0 explain completion_time
+grep -qx 'statistic result.completion_time' out.txt && grep -qx '  unit: ps' out.txt ||
+    fail "explain completion_time: $(cat out.txt)"
+run 0 explain result.completion_time
+run 0 explain skylake-sp-2s-80t
+grep -qx 'machine skylake-sp-2s-80t' out.txt || fail "explain of a machine: $(cat out.txt)"
+run 0 explain ipi
+for line in "^Nothing is called 'ipi'. It is found in:" '^key hypervisor.pv_ipi ' \
+    '^key guest.idle_polling .*IPI' '^mechanism kvm_pv ' '^workload ipi_bench ' \
+    '^statistic result.ipis ' '^experiment ipi-e4 '; do
+    grep -q "$line" out.txt || fail "explain ipi lacks $line"
+done
+run 2 explain qqzz
+one_line "^unknown key 'qqzz'; "
+run 2 explain kvm_pw
+one_line "^unknown key 'kvm_pw' \(did you mean 'kvm_pv'\?\)"
+run 2 run "$smoke" --set machine=skylake
+one_line "^--set machine: no machine 'skylake' \(did you mean 'skylake-sp-2s-80t'\?\)"
 run 2 explain
 run 2 explain mmu.l2_entries --all
 run 0 explain --all
@@ -92,6 +114,39 @@ one_line 'nothing is no plain file'
 head -c 1000 "$trace" >cut.zst
 run 2 trace info cut.zst
 one_line '^cut.zst: the trace is truncated'
+
+# Output that cannot be written is an error, also where it is longer than a buffer.
+for command in schema 'list machines' 'explain --all' 'explain mmu.l2_entries' --help --version \
+    "trace info $trace" "run $smoke --dry-run" "run $smoke -q -o full"; do
+    for to in /dev/full closed; do
+        rm -rf full
+        # shellcheck disable=SC2086
+        if [ "$to" = closed ]; then
+            "$TLBSTORM" $command >&- 2>err.txt
+        else
+            "$TLBSTORM" $command >"$to" 2>err.txt
+        fi
+        [ $? -eq 3 ] || fail "tlbstorm $command into $to ended well"
+        one_line '^tlbstorm: cannot write to standard output'
+    done
+done
+
+# Without memory: exit 3, whatever was being done (127: the loader had none).
+if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so with sanitizers
+    for kib in 9600 10400 11200 12000 13000 14000 16000 20000 100000; do
+        for command in schema 'explain --all' "run $smoke --dry-run"; do
+            # shellcheck disable=SC2086
+            (ulimit -v "$kib" && "$TLBSTORM" $command) >/dev/null 2>err.txt
+            got=$?
+            [[ $got =~ ^(0|3|127)$ ]] || fail "exit $got with $kib KiB: $command: $(cat err.txt)"
+            [ "$got" -ne 3 ] || one_line 'memory'
+        done
+    done
+    (ulimit -v 16000 && "$TLBSTORM" run "$smoke" -q -o small) >/dev/null 2>err.txt
+    [ $? -eq 3 ] || fail "a run without memory: $(cat err.txt)"
+    grep -q 'no memory\|not enough memory' err.txt || fail "no word of memory: $(cat err.txt)"
+    [ ! -e small ] && [ ! -e small.partial ] || fail "a run without memory left a folder"
+fi
 
 run 0 --version
 grep -q '^tlbstorm [0-9]' out.txt || fail "--version: $(cat out.txt)"
