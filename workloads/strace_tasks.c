@@ -274,8 +274,9 @@ static bool shares_mm(const struct ts_strace_record *c)
  * The parent of t is known: emits its SPAWN, gives it an address space if it has none, and marks
  * its records as ready. */
 static enum ts_status settle(struct ts_strace_replay *r, struct ts_strace_task *parent,
-                             struct ts_strace_task *t, bool shares, struct ts_error *err)
+                             struct ts_strace_task *t, uint32_t flags, struct ts_error *err)
 {
+    const bool shares = flags == 0;
     if (!t->mm) {
         t->mm = shares ? parent->mm : mm_fork(r, parent->mm, err);
         if (!t->mm)
@@ -289,12 +290,28 @@ static enum ts_status settle(struct ts_strace_replay *r, struct ts_strace_task *
     r->unsettled--;
     if (r->root && t->thread < r->root->thread)
         r->root = t;
-    struct ts_strace_event e = {.op = {.kind = TS_OP_SPAWN, .target = t->thread}};
-    if (!shares)
-        e.op.flags = TS_OPF_NEW_MM | TS_OPF_COPY_MM;
+    struct ts_strace_event e = {.op = {.kind = TS_OP_SPAWN, .target = t->thread, .flags = flags}};
     enum ts_status status = ts_strace_emit(r, parent, &e, err);
     if (status == TS_OK && t->ended)
         ts_strace_drop(r, t);
+    return status;
+}
+
+/* Whether the record at hand is of t and tells that it does not share mm: the kernel gave it an
+ * address that is in use there. */
+static enum ts_status is_apart(struct ts_strace_replay *r, const struct ts_strace_task *t,
+                               const struct ts_strace_mm *mm, bool *apart, struct ts_error *err)
+{
+    const struct ts_strace_record *c = &r->record;
+    *apart = false;
+    if (c->kind != TS_STRACE_CALL || c->call != TS_STRACE_MMAP || c->tid != t->tid ||
+        c->result != TS_STRACE_RESULT_VALUE || (c->flags & TS_STRACE_MAP_FIXED) ||
+        c->length > UINT64_MAX - c->ret)
+        return TS_OK;
+    r->scratch.n = 0;
+    enum ts_status status =
+        ts_regions_collect(&mm->map, c->ret, c->ret + c->length, &r->scratch, err);
+    *apart = r->scratch.n > 0;
     return status;
 }
 
@@ -309,9 +326,19 @@ static enum ts_status adopt(struct ts_strace_replay *r, struct ts_strace_task *t
         return ts_strace_error(r, err,
                                "a thread begins after all others have ended, so nothing can have "
                                "started it; record clone, clone3, fork, vfork and execve too");
-    t->assumed = true;
     r->counts.assumed_spawns++;
-    return settle(r, parent, t, true, err);
+    bool apart = false;
+    enum ts_status status = t->mm ? TS_OK : is_apart(r, t, parent->mm, &apart, err);
+    if (status != TS_OK)
+        return status;
+    t->assumed = !apart;
+    if (apart) {
+        r->counts.separated++;
+        t->mm = mm_create(r, err);
+        if (!t->mm)
+            return err->status;
+    }
+    return settle(r, parent, t, apart ? TS_OPF_NEW_MM : 0u, err);
 }
 
 enum ts_status ts_strace_adopt_oldest(struct ts_strace_replay *r, struct ts_error *err)
@@ -453,7 +480,8 @@ enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_tas
         t->assumed = true;
         r->counts.assumed_spawns++;
     }
-    return settle(r, parent, t, shares_mm(&parent->call), err);
+    return settle(r, parent, t, shares_mm(&parent->call) ? 0u : TS_OPF_NEW_MM | TS_OPF_COPY_MM,
+                  err);
 }
 
 void ts_strace_drop_all(struct ts_strace_replay *r)

@@ -125,10 +125,21 @@ TEST(StraceField, TwoProgramsAttached)
     EXPECT_EQ(t.counts().assumed_spawns, 1u);
     EXPECT_EQ(t.counts().stale_overlaps, 0u);
     EXPECT_EQ(t.counts().unknown_ranges, 0u);
-    EXPECT_EQ(show(ops[0])[1], "spawn t1");
-    EXPECT_EQ(show(ops[1])[0], "exec");
+    EXPECT_EQ(show(ops[0])[1], "spawn t1 new_mm"); /* with nothing of the other's */
     EXPECT_EQ(kinds(ops[0])[TS_OP_MUNMAP], 50u);
     EXPECT_EQ(kinds(ops[1])[TS_OP_MUNMAP], 50u);
+}
+
+/* It shows later: the thread goes on in memory of its own. */
+TEST(StraceField, ContradictionFoundLater)
+{
+    Trace t(map_line("1", 0x10000, 1) + "2 getpid() = 2\n" + map_line("2", 0x10000, 1) +
+            "2 munmap(0x10000, 4096) = 0\n1 munmap(0x10000, 4096) = 0\n");
+    Ops ops = pull_all(t);
+    EXPECT_EQ(show(ops[0]), (Lines{"mmap r0 1 p3 anon", "spawn t1", "munmap r0 0+1"}));
+    EXPECT_EQ(show(ops[1]), (Lines{"exec", "mmap r1 1 p3 anon", "munmap r1 0+1"}));
+    EXPECT_EQ(t.counts().processes, 2u);
+    EXPECT_EQ(t.counts().stale_overlaps, 0u);
 }
 
 /* The contradiction is found by the thread that was there before; what the other has mapped stays
