@@ -211,35 +211,6 @@ TEST(StraceWorkload, TouchesFollowTheRightToWrite)
               (Lines{"mmap r0 8 p0 anon", "dontneed r0 2+1"}));
 }
 
-TEST(StraceWorkload, TouchesComeBackAfterAPurge)
-{
-    ts_strace_params p = defaults();
-    p.touch_pages = 2;
-    for (const char *advice : {"MADV_DONTNEED", "MADV_FREE", "MADV_DONTNEED_LOCKED"})
-        EXPECT_EQ(
-            only(map_line("1", 0x10000, 8) + "1 madvise(0x12000, 16384, " + advice + ") = 0\n", p),
-            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", "dontneed r0 2+4",
-                   "touch r0 2 2x2 write"}))
-            << advice;
-    /* These drop pages too, but nothing says that they are used again. */
-    for (const char *advice : {"MADV_REMOVE", "MADV_PAGEOUT", "MADV_GUARD_INSTALL"})
-        EXPECT_EQ(
-            only(map_line("1", 0x10000, 8) + "1 madvise(0x12000, 16384, " + advice + ") = 0\n", p),
-            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", "dontneed r0 2+4"}))
-            << advice;
-    /* Random pages lie in the part. */
-    p.touch_placement = TS_PLACEMENT_RANDOM;
-    p.touch_pages = 200;
-    Trace t("1 mmap(NULL, 32768, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x10000\n"
-            "1 mprotect(0x12000, 8192, PROT_READ|PROT_WRITE) = 0\n",
-            p);
-    std::set<uint64_t> pages;
-    for (const ts_op &op : pull_all(t)[0])
-        if (op.kind == TS_OP_TOUCH)
-            pages.insert(op.offset / 4096);
-    EXPECT_EQ(pages, (std::set<uint64_t>{2, 3}));
-}
-
 TEST(StraceWorkload, RandomTouchesStayInside)
 {
     ts_strace_params p = defaults();
