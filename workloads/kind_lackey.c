@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/stats.h"
 #include "workloads/grow.h"
 #include "workloads/lackey.h"
 #include "workloads/line_reader.h"
@@ -69,6 +70,26 @@ static enum ts_status keep(struct lackey *w, const struct ts_lackey_record *r, s
     return TS_OK;
 }
 
+/* A line that begins as an access and goes on otherwise. */
+static enum ts_status on_bad(struct lackey *w, uint32_t column, const char *why,
+                             struct ts_error *err)
+{
+    const uint32_t number = ts_line_reader_line(&w->reader);
+    if (w->params.strict)
+        return ts_error_set_at(err, TS_ERR_USER, w->reader.source.name, number, column,
+                               "%s; valgrind's option --log-file=FILE keeps what the program "
+                               "prints out",
+                               why);
+    if (!w->reader.whole) {
+        w->counts.cut_lines++; /* how a recording that was stopped ends */
+        return TS_OK;
+    }
+    w->counts.bad_lines++;
+    if (w->counts.first_bad == 0)
+        w->counts.first_bad = number;
+    return TS_OK;
+}
+
 /* 1, 0 at the end of the file, -1. */
 static int read_record(struct lackey *w, struct ts_lackey_record *r, struct ts_error *err)
 {
@@ -87,12 +108,8 @@ static int read_record(struct lackey *w, struct ts_lackey_record *r, struct ts_e
             w->counts.other_lines++;
             break;
         case TS_LACKEY_BAD:
-            if (w->reader.whole) {
-                ts_error_set_at(err, TS_ERR_USER, w->reader.source.name,
-                                ts_line_reader_line(&w->reader), column, "%s", why);
+            if (on_bad(w, column, why, err) != TS_OK)
                 return -1;
-            }
-            w->counts.cut_lines++; /* how a recording that was stopped ends */
             break;
         }
     }
@@ -277,6 +294,25 @@ static void lackey_destroy(struct ts_workload *base)
     free(w);
 }
 
+#define LOSS(field, help)                                                                          \
+    {                                                                                              \
+#field, TS_STAT_COUNTER, offsetof(struct ts_lackey_counts, field), "1", help               \
+    }
+
+static const struct ts_stat losses[] = {
+    LOSS(bad_lines, "lines that begin as an access and cannot be read: ignored"),
+    LOSS(first_bad, "number of the first of these, 0: none"),
+    LOSS(cut_lines, "a last line that is cut off: ignored"),
+};
+
+static const struct ts_stat_table loss_table = {"trace", losses, TS_ARRAY_LEN(losses), NULL, 0};
+
+static const void *lackey_losses(const struct ts_workload *w, const struct ts_stat_table **table)
+{
+    *table = &loss_table;
+    return &((const struct lackey *)w)->counts;
+}
+
 static enum ts_status lackey_create(struct ts_workload **out,
                                     const struct ts_workload_config *config, struct ts_error *err)
 {
@@ -298,6 +334,7 @@ static enum ts_status lackey_create(struct ts_workload **out,
     w->base.next = lackey_next;
     w->base.initial_threads = 1;
     w->base.destroy = lackey_destroy;
+    w->base.losses = lackey_losses;
     w->params = *p;
     w->warm_left = p->warmup;
     w->regions = regions;
@@ -327,6 +364,8 @@ static const struct ts_param rows[] = {
      "access lines, fetches included, before the barrier at which measuring starts; may be longer "
      "than one replay",
      CHOICE},
+    {"strict", TS_PARAM_BOOL, AT(strict), 0, 0, 1, NULL,
+     "an access line that cannot be read is an error; else it is counted and left out", CHOICE},
 };
 
 static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};

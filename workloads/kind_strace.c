@@ -15,6 +15,7 @@ struct stream {
     bool ended;            /* its EXIT is in the queue or was handed out */
     uint64_t touches_left; /* of touch, a random placement handed out page by page */
     struct ts_op touch;
+    uint64_t touch_offset;
     uint64_t touch_length;
     struct ts_rng touch_rng;
     struct ts_rng think_rng;
@@ -77,16 +78,20 @@ static uint64_t scale(uint64_t v, uint64_t permille)
     return whole * permille + v % 1000u * permille / 1000u;
 }
 
+/* memory: a TS_OP_TOUCH that names the whole of it. */
 static enum ts_status push_touches(const struct strace *s, struct stream *st,
-                                   const struct ts_op *map, struct ts_error *err)
+                                   const struct ts_op *memory, struct ts_error *err)
 {
-    const uint64_t pages = map->length / TS_REGIONS_PAGE;
-    struct ts_op op = {.kind = TS_OP_TOUCH, .region = map->region, .count = s->params.touch_pages};
+    const uint64_t pages = memory->length / TS_REGIONS_PAGE;
+    struct ts_op op = {.kind = TS_OP_TOUCH,
+                       .region = memory->region,
+                       .offset = memory->offset,
+                       .count = s->params.touch_pages};
     op.flags = s->params.touch_write ? TS_OPF_WRITE : 0u;
     op.stride = TS_REGIONS_PAGE;
     if (s->params.touch_placement == TS_PLACEMENT_RANDOM) {
         /* Drawn one by one when they are handed out: the queue stays short. */
-        op.length = map->length;
+        op.length = memory->length;
         return ts_op_queue_push(&st->queue, &op, err);
     }
     if (op.count > pages)
@@ -112,6 +117,8 @@ static enum ts_status on_event(void *user, const struct ts_strace_event *event,
     struct stream *st = stream_of(s, event->op.thread, err);
     if (!st)
         return err->status;
+    if (event->op.kind == TS_OP_TOUCH)
+        return push_touches(s, st, &event->op, err);
     enum ts_status status = TS_OK;
     if (p->think == TS_STRACE_THINK_RECORDED) {
         struct ts_op op = {.kind = TS_OP_COMPUTE, .length = scale(event->gap_ns, p->think_scale)};
@@ -120,10 +127,7 @@ static enum ts_status on_event(void *user, const struct ts_strace_event *event,
     }
     if (status == TS_OK)
         status = ts_op_queue_push(&st->queue, &event->op, err);
-    if (status == TS_OK && event->touch && event->op.kind == TS_OP_MMAP)
-        status = push_touches(s, st, &event->op, err);
-    if (status == TS_OK && event->touch && event->op.kind == TS_OP_MUNMAP &&
-        p->think == TS_STRACE_THINK_SLEEP)
+    if (status == TS_OK && event->touch && p->think == TS_STRACE_THINK_SLEEP)
         status = push_sleep(s, st, err);
     if (event->op.kind == TS_OP_EXIT)
         st->ended = true;
@@ -142,6 +146,8 @@ static enum ts_status read_on(struct strace *s, struct ts_error *err)
         s->finished = true;
         return ts_strace_replay_finish(s->replay, err);
     }
+    if (s->reader.too_long)
+        return ts_strace_replay_skip(s->replay, ts_line_reader_line(&s->reader), err);
     return ts_strace_replay_line(s->replay, line, len, ts_line_reader_line(&s->reader),
                                  s->reader.whole, err);
 }
@@ -159,7 +165,8 @@ static void free_stream(struct slot *slot)
 static void next_touch(struct stream *st, struct ts_op *op)
 {
     *op = st->touch;
-    op->offset = ts_rng_below(&st->touch_rng, st->touch_length / TS_REGIONS_PAGE) * TS_REGIONS_PAGE;
+    op->offset = st->touch_offset +
+                 ts_rng_below(&st->touch_rng, st->touch_length / TS_REGIONS_PAGE) * TS_REGIONS_PAGE;
     st->touches_left--;
 }
 
@@ -169,6 +176,7 @@ static int take(struct stream *st, uint32_t thread, struct ts_op *op)
         ts_op_queue_pop(&st->queue, op);
         op->thread = thread;
         if (op->kind == TS_OP_TOUCH && op->length > 0) {
+            st->touch_offset = op->offset;
             st->touch_length = op->length;
             st->touches_left = op->count;
             op->length = 0;
@@ -218,6 +226,12 @@ static void strace_destroy(struct ts_workload *w)
     free(s);
 }
 
+static const void *strace_losses(const struct ts_workload *w, const struct ts_stat_table **table)
+{
+    *table = &ts_strace_losses;
+    return ts_strace_replay_counts(((const struct strace *)w)->replay);
+}
+
 static enum ts_status strace_create(struct ts_workload **out,
                                     const struct ts_workload_config *config, struct ts_error *err)
 {
@@ -232,12 +246,14 @@ static enum ts_status strace_create(struct ts_workload **out,
     s->base.next = strace_next;
     s->base.initial_threads = 1;
     s->base.destroy = strace_destroy;
+    s->base.losses = strace_losses;
     s->params = *p;
     s->seed = config->seed;
     s->instance = config->instance;
     struct ts_strace_replay_config rc = {.emit = on_event,
                                          .user = s,
                                          .source_name = config->source->name,
+                                         .strict = p->strict != 0,
                                          .touch = p->touch_pages > 0,
                                          .touch_min_length = p->touch_min_length};
     enum ts_status status = ts_strace_replay_create(&s->replay, &rc, err);
@@ -277,14 +293,15 @@ static const char *const think_names[] = {"none", "recorded", "sleep", NULL};
 
 static const struct ts_param rows[] = {
     {"touch_pages", TS_PARAM_COUNT, AT(touch_pages), 0, 0, MAX_PAGES, NULL,
-     "pages the thread touches right after it has mapped private anonymous writable memory; strace "
-     "does not record touches",
+     "pages the thread touches whenever memory becomes writable (mmap, brk, mremap, shmat, "
+     "mprotect), and again after MADV_DONTNEED and MADV_FREE of writable memory; strace does not "
+     "record touches",
      CHOICE},
     {"touch_placement", TS_PARAM_ENUM, AT(touch_placement), TS_PLACEMENT_STRIDED, 0, 1,
      placement_names, "strided: spread evenly over the mapping; random: each page drawn by itself",
      CHOICE},
     {"touch_min_length", TS_PARAM_BYTES, AT(touch_min_length), 0, 0, UINT64_MAX, NULL,
-     "mappings shorter than this are not touched", CHOICE},
+     "memory shorter than this that becomes writable in one piece is not touched", CHOICE},
     {"touch_write", TS_PARAM_BOOL, AT(touch_write), 1, 0, 1, NULL, "touches write", CHOICE},
     {"think", TS_PARAM_ENUM, AT(think), TS_STRACE_THINK_NONE, 0, 2, think_names,
      "time between the calls of a thread; recorded: as in the trace, which needs its times; sleep: "
@@ -297,6 +314,8 @@ static const struct ts_param rows[] = {
     {"sleep_max", TS_PARAM_TIME, AT(sleep_max), 999 * TS_NS, 0, TS_S, NULL,
      "longest random nanosleep; whole nanoseconds count",
      "mmapstorm.c, the recorded program: rand() % 1000 ns", TS_CONF_CHOICE},
+    {"strict", TS_PARAM_BOOL, AT(strict), 0, 0, 1, NULL,
+     "a line or call that cannot be read is an error; else it is counted and left out", CHOICE},
 };
 
 static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};

@@ -8,6 +8,8 @@
  * that crosses pages touches both. Touches of one kind that follow each other at one distance are
  * one operation.
  *
+ * What cannot be read is counted and left out; with `strict` it is an error.
+ *
  * After `warmup` access lines comes barrier 0 of one thread, also when `warmup` is 0: what is
  * measured starts behind it. */
 #ifndef TS_WORKLOADS_LACKEY_H
@@ -44,10 +46,10 @@ struct ts_lackey_record {
 
 enum ts_lackey_line { TS_LACKEY_ACCESS, TS_LACKEY_OTHER, TS_LACKEY_BAD };
 
-/* One line without its newline. An access line begins with "I  ", " L ", " S " or " M "; then come
- * the address in hexadecimal, a comma and the size in decimal. Lines that begin otherwise are of
- * something else: valgrind's own begin with ==, the program's may be among them. For BAD *column
- * (1-based) and *why say what is wrong. */
+/* One line without its newline; a carriage return at its end is passed over. An access line begins
+ * with "I  ", " L ", " S " or " M "; then come the address in hexadecimal, a comma and the size in
+ * decimal. Lines that begin otherwise are of something else: valgrind's own begin with ==, the
+ * program's may be among them. For BAD *column (1-based) and *why say what is wrong. */
 enum ts_lackey_line ts_lackey_parse(const char *line, size_t len, struct ts_lackey_record *out,
                                     uint32_t *column, const char **why);
 
@@ -56,12 +58,15 @@ struct ts_lackey_params {
     uint64_t limit;
     uint64_t repeat;
     uint64_t warmup;
+    uint64_t strict;
 };
 
 struct ts_lackey_counts {
     uint64_t lines[TS_LACKEY_KINDS]; /* access lines read, by kind */
     uint64_t other_lines;
     uint64_t cut_lines; /* a last line that is cut off: ignored */
+    uint64_t bad_lines; /* begin as an access and go on otherwise: ignored; an error if strict */
+    uint64_t first_bad; /* number of the first of these, or 0 */
     uint64_t regions;
 };
 

@@ -87,6 +87,8 @@ enum ts_lackey_line ts_lackey_parse(const char *line, size_t len, struct ts_lack
                                     uint32_t *column, const char **why)
 {
     size_t at = PREFIX;
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
     if (!kind_of(line, len, &out->kind))
         return TS_LACKEY_OTHER;
     *why = parse_access(line, len, &at, out);

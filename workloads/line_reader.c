@@ -57,6 +57,17 @@ static int fill(struct ts_line_reader *r, struct ts_error *err)
     return 1;
 }
 
+/* Hands out n bytes and passes over used. */
+static void hand_out(struct ts_line_reader *r, const char **line, size_t *len, size_t n,
+                     size_t used)
+{
+    *line = r->buf + r->begin;
+    *len = n;
+    r->begin += used;
+    r->seen = 0;
+    r->number++;
+}
+
 int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len,
                         struct ts_error *err)
 {
@@ -64,20 +75,23 @@ int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len
         const char *first = r->buf + r->begin;
         const char *hit = memchr(first + r->seen, '\n', r->end - r->begin - r->seen);
         size_t n = hit ? (size_t)(hit - first) : r->end - r->begin;
-        if (n > TS_LINE_MAX) {
-            r->number++;
-            ts_error_set_at(err, TS_ERR_USER, r->source.name, ts_line_reader_line(r),
-                            (uint32_t)TS_LINE_MAX + 1u, "a line of more than %zu bytes",
-                            TS_LINE_MAX);
-            return -1;
-        }
-        if (hit || (r->at_end && n > 0)) {
-            *line = first;
-            *len = n;
+        if (r->skipping && (hit || n > 0)) {
             r->begin += n + (hit ? 1u : 0u);
             r->seen = 0;
+            r->skipping = !hit;
+            continue;
+        }
+        if (n > TS_LINE_MAX) {
+            r->too_long = true;
+            r->whole = true;
+            r->skipping = true;
+            hand_out(r, line, len, TS_LINE_MAX, TS_LINE_MAX);
+            return 1;
+        }
+        if (hit || (r->at_end && n > 0)) {
+            r->too_long = false;
             r->whole = hit != NULL;
-            r->number++;
+            hand_out(r, line, len, n, n + (hit ? 1u : 0u));
             return 1;
         }
         if (r->at_end)

@@ -20,7 +20,9 @@ struct ts_line_reader {
     size_t seen;     /* bytes from begin that hold no newline */
     uint64_t number; /* of the last line handed out, 1-based */
     bool at_end;
-    bool whole; /* the last line handed out ended with a newline */
+    bool whole;    /* the last line handed out ended with a newline */
+    bool too_long; /* it has more than TS_LINE_MAX bytes, of which these are the first */
+    bool skipping; /* the rest of such a line */
 };
 
 /* Takes a copy of *source; ts_line_reader_fini closes it. On failure the source stays the
@@ -29,7 +31,7 @@ enum ts_status ts_line_reader_init(struct ts_line_reader *r, const struct ts_byt
                                    struct ts_error *err);
 void ts_line_reader_fini(struct ts_line_reader *r);
 /* 1 and the next line without its newline, valid until the next call; 0 at the end; -1 with *err
- * set when the source fails or a line is longer than TS_LINE_MAX. */
+ * set when the source fails. */
 int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len,
                         struct ts_error *err);
 /* The number for an error's place. */

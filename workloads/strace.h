@@ -33,6 +33,7 @@ struct ts_strace_params {
     uint64_t think_scale;
     uint64_t sleep_min;
     uint64_t sleep_max;
+    uint64_t strict;
 };
 
 /* What has been seen so far. w is of the kind `strace`. */

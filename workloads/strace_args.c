@@ -14,12 +14,21 @@ static const struct flag_name map_names[] = {{"MAP_PRIVATE", TS_STRACE_MAP_PRIVA
                                              {"MAP_FIXED", TS_STRACE_MAP_FIXED},
                                              {"MAP_SHARED", TS_STRACE_MAP_SHARED},
                                              {"MAP_SHARED_VALIDATE", TS_STRACE_MAP_SHARED},
-                                             {"MAP_ANON", TS_STRACE_MAP_ANONYMOUS}};
+                                             {"MAP_ANON", TS_STRACE_MAP_ANONYMOUS},
+                                             {"MAP_HUGETLB", TS_STRACE_MAP_HUGETLB}};
 
 static const struct flag_name madv_names[] = {
     {"MADV_DONTNEED", TS_STRACE_MADV_DONTNEED},
     {"MADV_FREE", TS_STRACE_MADV_FREE},
-    {"MADV_DONTNEED_LOCKED", TS_STRACE_MADV_DONTNEED_LOCKED}};
+    {"MADV_REMOVE", TS_STRACE_MADV_REMOVE},
+    {"MADV_PAGEOUT", TS_STRACE_MADV_PAGEOUT},
+    {"MADV_DONTNEED_LOCKED", TS_STRACE_MADV_DONTNEED_LOCKED},
+    {"MADV_COLLAPSE", TS_STRACE_MADV_COLLAPSE},
+    {"MADV_HWPOISON", TS_STRACE_MADV_HWPOISON},
+    {"MADV_SOFT_OFFLINE", TS_STRACE_MADV_SOFT_OFFLINE},
+    {"MADV_GUARD_INSTALL", TS_STRACE_MADV_GUARD_INSTALL}};
+
+static const struct flag_name shm_names[] = {{"SHM_RDONLY", TS_STRACE_SHM_RDONLY}};
 
 static const struct flag_name mremap_names[] = {{"MREMAP_MAYMOVE", 1u},
                                                 {"MREMAP_FIXED", TS_STRACE_MREMAP_FIXED},
@@ -230,20 +239,59 @@ static bool read_range(struct ts_lex *x)
     return read_value(x, &x->out->addr) && read_comma(x) && read_value(x, &x->out->length);
 }
 
-/* flags= is a field of clone3's structure and a named argument of clone; both are printed on entry.
- */
+/* Of -X raw and -e raw: flags first, as on every architecture but s390 and cris (kernel/fork.c
+ * CONFIG_CLONE_BACKWARDS2). clone3 gives an address there. */
+static bool read_raw_clone(struct ts_lex *x)
+{
+    struct ts_strace_record *r = x->out;
+    struct ts_lex t = *x;
+    ts_lex_blanks(&t);
+    if (r->call != TS_STRACE_CLONE || t.p == t.end || !ts_lex_is_digit(*t.p))
+        return true;
+    uint64_t v = 0;
+    if (!ts_lex_number(&t, &v))
+        return false;
+    if (!ts_lex_at(&t, ','))
+        return true;
+    r->has_flags = true;
+    r->flags = (uint32_t)(v & UINT32_MAX);
+    return true;
+}
+
+/* flags= is a field of clone3's structure and a named argument of clone. */
 static bool read_clone(struct ts_lex *x)
 {
+    const struct ts_lex whole = *x;
     for (;;) {
         const char *hit = ts_lex_find(x->p, x->end, "flags=");
-        if (!hit)
-            return true;
+        if (!hit) {
+            *x = whole;
+            return read_raw_clone(x);
+        }
         x->p = hit + strlen("flags=");
         if (ts_lex_is_name(hit[-1])) /* xxx_flags= */
             continue;
         x->out->has_flags = true;
         return read_flags(x, clone_names, TS_ARRAY_LEN(clone_names), &x->out->flags);
     }
+}
+
+/* shmget(key, size, flags): the key is a number or IPC_PRIVATE, which -X verbose comments. */
+static bool read_shmget(struct ts_lex *x)
+{
+    ts_lex_blanks(x);
+    while (x->p < x->end && ts_lex_is_name(*x->p))
+        x->p++;
+    skip_comment(x);
+    return read_comma(x) && read_value(x, &x->out->length);
+}
+
+/* shmat(id, address, flags) */
+static bool read_shmat(struct ts_lex *x)
+{
+    uint64_t hint = 0;
+    return read_value(x, &x->out->addr) && read_comma(x) && read_value(x, &hint) && read_comma(x) &&
+           read_flags(x, shm_names, TS_ARRAY_LEN(shm_names), &x->out->flags);
 }
 
 static bool read_mremap(struct ts_lex *x)
@@ -280,7 +328,14 @@ bool ts_strace_parse_args(struct ts_lex *x)
     case TS_STRACE_CLONE:
     case TS_STRACE_CLONE3:
         return read_clone(x);
+    case TS_STRACE_SHMGET:
+        return read_shmget(x);
+    case TS_STRACE_SHMAT:
+        return read_shmat(x);
+    case TS_STRACE_SHMDT:
+        return read_value(x, &r->addr);
     case TS_STRACE_OTHER:
+    case TS_STRACE_UNMODELLED:
     case TS_STRACE_FORK:
     case TS_STRACE_VFORK:
     case TS_STRACE_EXECVE:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pieces of strace text that the line parser's two files share. Private to them. */
+/* Pieces of strace text that the line parser's files share. Private to them. */
 #ifndef TS_WORKLOADS_STRACE_LEX_H
 #define TS_WORKLOADS_STRACE_LEX_H
 
@@ -72,9 +72,25 @@ bool ts_lex_seconds(struct ts_lex *x, uint64_t *ns);
 /* Skips one "...", comment or <...> that starts at p, if one does; p moves at least by one. */
 bool ts_lex_skip_token(struct ts_lex *x);
 
+/* The number of a thread, as strace prints it with every --decode-pids. */
+bool ts_lex_tid(struct ts_lex *x, uint32_t *tid);
+/* Behind a number: passes over a "<comm>", and over a comment that gives the number in strace's own
+ * namespace, which *number becomes. */
+bool ts_lex_other_number(struct ts_lex *x, uint64_t *number);
+
 /* Reads the arguments of a call that is understood, x->p behind the parenthesis and x->end at the
  * closing one, or at the end of what an unfinished call shows. */
 bool ts_strace_parse_args(struct ts_lex *x);
+
+/* Whether the line says nothing of a call; *kind is TS_STRACE_NOTE or TS_STRACE_BREAK then. */
+bool ts_strace_is_note(const struct ts_lex *x, enum ts_strace_kind *kind);
+/* Whether x begins with a message of strace itself. Fills x->out. */
+bool ts_strace_parse_message(const struct ts_lex *x);
+/* A row of the table of -c and -C. */
+bool ts_strace_is_summary_row(const struct ts_lex *x);
+/* Where strace's message that it attached or detached a thread stands at the end of an unfinished
+ * call (both go to standard error), or NULL. Fills x->out->peer. */
+const char *ts_strace_find_message(struct ts_lex *x, bool *detached);
 
 #ifdef __cplusplus
 }

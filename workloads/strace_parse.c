@@ -9,6 +9,9 @@
 /* A number of seconds below this one is relative: no strace ran before 1973. */
 #define UNIX_MIN_NS (UINT64_C(100000000) * UINT64_C(1000000000))
 
+/* Words that a log collector may put before a line. */
+#define PREFIX_WORDS_MAX 32u
+
 struct call_name {
     const char *name;
     enum ts_strace_call call;
@@ -34,14 +37,27 @@ static const struct call_name call_names[] = {
     {"pkey_mprotect", TS_STRACE_MPROTECT},
     {"execveat", TS_STRACE_EXECVE},
     {"_exit", TS_STRACE_EXIT},
+    {"shmget", TS_STRACE_SHMGET},
+    {"shmat", TS_STRACE_SHMAT},
+    {"shmdt", TS_STRACE_SHMDT},
+    {"ioctl", TS_STRACE_UNMODELLED}, /* those of userfaultfd: the others are TS_STRACE_OTHER */
+    {"remap_file_pages", TS_STRACE_UNMODELLED},
+    {"process_madvise", TS_STRACE_UNMODELLED},
+    {"process_mrelease", TS_STRACE_UNMODELLED},
+    {"map_shadow_stack", TS_STRACE_UNMODELLED},
+    {"io_setup", TS_STRACE_UNMODELLED}, /* maps its ring (fs/aio.c aio_setup_ring) */
+    {"io_destroy", TS_STRACE_UNMODELLED},
+    {"mbind", TS_STRACE_UNMODELLED}, /* it, and the next two, move pages (mm/migrate.c) */
+    {"move_pages", TS_STRACE_UNMODELLED},
+    {"migrate_pages", TS_STRACE_UNMODELLED},
 };
 
 const char *ts_strace_call_name(enum ts_strace_call call)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(call_names); i++)
-        if (call_names[i].call == call)
+        if (call_names[i].call == call && call != TS_STRACE_UNMODELLED)
             return call_names[i].name;
-    return "other";
+    return call == TS_STRACE_UNMODELLED ? "not modelled" : "other";
 }
 
 static enum ts_strace_call find_call(const char *name, size_t len)
@@ -52,43 +68,77 @@ static enum ts_strace_call find_call(const char *name, size_t len)
     return TS_STRACE_OTHER;
 }
 
+/* Whether one of eight bytes may be below 0x20 or be 0x7f: never misses one. The lowest byte that
+ * is found is one; a borrow may find those above it too. */
+static uint64_t find_control(uint64_t v)
+{
+    const uint64_t ones = UINT64_MAX / 255u;
+    const uint64_t x = v ^ (ones * 0x7fu);
+    return (((v - ones * 0x20u) & ~v) | ((x - ones) & ~x)) & (ones * 0x80u);
+}
+
+static bool is_control(char c)
+{
+    return ((unsigned char)c < 0x20u && c != '\t') || c == 0x7f;
+}
+
 /* strace escapes what cannot be printed, so a control byte means that this is something else. Bytes
  * above 0x7f stand: messages may be in the user's language. */
 static bool check_text(struct ts_lex *x)
 {
-    unsigned bad = 0;
-    for (const char *p = x->p; p < x->end; p++) {
-        unsigned char c = (unsigned char)*p;
-        bad |= (unsigned)(c < 0x20u && c != '\t') | (unsigned)(c == 0x7fu);
+    for (const char *p = x->p; p < x->end;) {
+        uint64_t v = 0;
+        if (x->end - p >= 8) {
+            memcpy(&v, p, 8);
+            if (!find_control(v)) {
+                p += 8;
+                continue;
+            }
+        }
+        if (is_control(*p)) {
+            x->p = p;
+            x->out->foreign = true;
+            return ts_lex_fail(x, "a control byte: not an strace text");
+        }
+        p++;
     }
-    if (!bad)
-        return true;
-    while (*x->p == '\t' || ((unsigned char)*x->p >= 0x20u && *x->p != 0x7f))
-        x->p++;
-    return ts_lex_fail(x, "a control byte: not an strace text");
+    return true;
 }
 
-static bool read_tid(struct ts_lex *x, uint32_t *tid)
+bool ts_lex_other_number(struct ts_lex *x, uint64_t *number)
 {
-    uint64_t n = 0;
-    if (!ts_lex_number(x, &n))
-        return false;
-    if (n == 0 || n > INT32_MAX)
-        return ts_lex_fail(x, "not a thread number");
-    *tid = (uint32_t)n;
-    /* "<comm>" of --decode-pids=comm, in which strace escapes the '>'; the number in another
-     * namespace, as a comment, of --decode-pids=pidns. */
-    if (ts_lex_at(x, '<')) {
+    static const char where[] = " in strace's PID NS";
+    if (ts_lex_at(x, '<')) { /* a name, in which strace escapes the '>' */
         const char *end = (const char *)memchr(x->p, '>', (size_t)(x->end - x->p));
         if (!end)
             return ts_lex_fail(x, "a '<' without its '>'");
         x->p = end + 1;
     }
-    const char *mark = x->p;
-    ts_lex_blanks(x);
-    if (ts_lex_starts(x, "/*"))
-        return ts_lex_skip_token(x);
-    x->p = mark;
+    struct ts_lex t = *x;
+    ts_lex_blanks(&t);
+    if (!ts_lex_starts(&t, "/*"))
+        return true;
+    struct ts_lex inside = t;
+    inside.p += 2;
+    ts_lex_blanks(&inside);
+    uint64_t n = 0;
+    if (inside.p < inside.end && ts_lex_is_digit(*inside.p) && ts_lex_number(&inside, &n) &&
+        ts_lex_starts(&inside, where))
+        *number = n;
+    if (!ts_lex_skip_token(&t))
+        return ts_lex_fail(x, "a comment without an end");
+    x->p = t.p;
+    return true;
+}
+
+bool ts_lex_tid(struct ts_lex *x, uint32_t *tid)
+{
+    uint64_t n = 0;
+    if (!ts_lex_number(x, &n) || !ts_lex_other_number(x, &n))
+        return false;
+    if (n == 0 || n > INT32_MAX)
+        return ts_lex_fail(x, "not a thread number");
+    *tid = (uint32_t)n;
     return true;
 }
 
@@ -99,7 +149,7 @@ static bool parse_pid(struct ts_lex *x)
     if (ts_lex_skip(x, "[pid ")) {
         ts_lex_blanks(x);
         x->out->has_tid = true;
-        if (!read_tid(x, &x->out->tid))
+        if (!ts_lex_tid(x, &x->out->tid))
             return false;
         if (!ts_lex_skip(x, "] "))
             return ts_lex_fail(x, "expected ']' after the thread number");
@@ -116,7 +166,7 @@ static bool parse_pid(struct ts_lex *x)
     if (!is_tid)
         return true;
     x->out->has_tid = true;
-    if (!read_tid(x, &x->out->tid))
+    if (!ts_lex_tid(x, &x->out->tid))
         return false;
     if (!ts_lex_at(x, ' '))
         return ts_lex_fail(x, "expected a blank after the thread number");
@@ -182,15 +232,21 @@ static bool parse_time(struct ts_lex *x)
     return skip_second_time(x);
 }
 
-/* "[  59] " of -n and "[00007f4ca05b7ce7] " of -i, question marks when unknown. */
+/* "[  59] " of -n, "[00007f4ca05b7ce7] " of -i, question marks when unknown, and "[type] " or
+ * "[user:role:type:level] " of --secontext. */
 static bool parse_columns(struct ts_lex *x)
 {
-    while (ts_lex_at(x, '[')) {
+    while (ts_lex_at(x, '[') && !ts_lex_starts(x, "[ Process PID=")) {
         const char *p = x->p + 1;
-        while (p < x->end && (ts_lex_is_name(*p) || *p == ' '))
-            p++;
-        if (x->end - p < 2 || p[0] != ']' || p[1] != ' ')
+        bool plain = !ts_lex_starts(x, "[pid "), context = false;
+        for (; p < x->end && *p != ']'; p++) {
+            plain = plain && (ts_lex_is_name(*p) || *p == ' ');
+            context = context || *p == ':';
+        }
+        if (x->end - p < 2 || p[1] != ' ' || !(plain || context)) {
+            x->out->foreign = true;
             return ts_lex_fail(x, "expected \"] \"");
+        }
         x->p = p + 2;
     }
     return true;
@@ -216,6 +272,12 @@ static bool parse_duration(struct ts_lex *x)
     return true;
 }
 
+static bool is_clone(enum ts_strace_call call)
+{
+    return call == TS_STRACE_CLONE || call == TS_STRACE_CLONE3 || call == TS_STRACE_FORK ||
+           call == TS_STRACE_VFORK;
+}
+
 /* " = RESULT [<duration>]". Only the results of calls that are understood are looked at. */
 static bool parse_result(struct ts_lex *x)
 {
@@ -238,9 +300,11 @@ static bool parse_result(struct ts_lex *x)
         return true;
     }
     r->result = TS_STRACE_RESULT_VALUE;
-    if (r->call == TS_STRACE_OTHER)
+    if (r->call == TS_STRACE_OTHER || r->call == TS_STRACE_UNMODELLED)
         return true;
     if (!ts_lex_number(x, &r->ret))
+        return false;
+    if (is_clone(r->call) && !ts_lex_other_number(x, &r->ret))
         return false;
     if (x->p < x->end && *x->p != ' ' && *x->p != '<')
         return ts_lex_fail(x, "not a result");
@@ -281,60 +345,87 @@ static const char *find_break(const struct ts_lex *x)
     return NULL;
 }
 
-/* "strace: Process N attached" printed into the middle of a call (both go to standard error). */
-static const char *find_cut(struct ts_lex *x)
-{
-    static const char tail[] = " attached";
-    size_t n = sizeof(tail) - 1;
-    if ((size_t)(x->end - x->p) < n || memcmp(x->end - n, tail, n) != 0)
-        return NULL;
-    const char *cut = ts_lex_find(x->p, x->end, "strace: Process ");
-    if (!cut)
-        return NULL;
-    struct ts_lex t = {x->line, cut + strlen("strace: Process "), x->end, x->out};
-    return read_tid(&t, &x->out->peer) ? cut : NULL;
-}
-
-static bool parse_call(struct ts_lex *x)
+static bool parse_name(struct ts_lex *x)
 {
     struct ts_strace_record *r = x->out;
     r->name = x->p;
     while (x->p < x->end && ts_lex_is_name(*x->p))
         x->p++;
     r->name_len = (size_t)(x->p - r->name);
-    if (r->name_len == 0)
-        return ts_lex_fail(x, "expected a system call");
-    if (!ts_lex_at(x, '('))
+    if (r->name_len > 0)
+        return true;
+    r->foreign = true;
+    return ts_lex_fail(x, "expected a system call");
+}
+
+/* The line ends before its call does: whatever the reason, its arguments so far count if they can
+ * be read. False. */
+static bool stays_open(const struct ts_lex *args)
+{
+    struct ts_strace_record *r = args->out;
+    const char *why = r->why;
+    const uint32_t column = r->column;
+    struct ts_lex t = *args;
+    r->kind = ts_strace_parse_args(&t) ? TS_STRACE_OPEN : TS_STRACE_NOTE;
+    r->why = why;
+    r->column = column;
+    return false;
+}
+
+/* Arguments of calls that are not understood may be in forms not known here: the last " = ". */
+static const char *find_last_result(const struct ts_lex *x)
+{
+    const char *last = NULL;
+    const char *hit = x->p;
+    const bool any = x->out->call == TS_STRACE_OTHER || x->out->call == TS_STRACE_UNMODELLED;
+    while (any && (hit = ts_lex_find(hit, x->end, " = ")) != NULL)
+        last = hit++;
+    return last;
+}
+
+static bool parse_call(struct ts_lex *x)
+{
+    struct ts_strace_record *r = x->out;
+    if (!parse_name(x))
+        return false;
+    if (!ts_lex_at(x, '(')) {
+        r->foreign = true;
         return ts_lex_fail(x, "expected '(' after the name of a system call");
+    }
     x->p++;
     r->call = find_call(r->name, r->name_len);
+    if (r->call == TS_STRACE_UNMODELLED && *r->name == 'i' && r->name_len == strlen("ioctl") &&
+        !ts_lex_find(x->p, x->end, "UFFDIO_"))
+        r->call = TS_STRACE_OTHER;
 
     struct ts_lex args = *x;
+    bool detached = false;
     const char *stop = find_break(x);
-    const char *cut = stop ? NULL : find_cut(x);
+    const char *cut = stop ? NULL : ts_strace_find_message(x, &detached);
     if (stop || cut) {
-        r->kind = cut ? TS_STRACE_CUT : TS_STRACE_UNFINISHED;
+        r->kind = cut && !detached ? TS_STRACE_CUT : TS_STRACE_UNFINISHED;
         args.end = cut ? cut : stop;
         return ts_strace_parse_args(&args);
     }
     r->kind = TS_STRACE_CALL;
     if (!find_end_of_args(x)) {
-        /* Arguments of calls that are not understood may be in forms not known here. */
-        const char *last = NULL;
-        const char *hit = args.p;
-        while (r->call == TS_STRACE_OTHER && (hit = ts_lex_find(hit, x->end, " = ")) != NULL)
-            last = hit++;
+        const char *last = find_last_result(&args);
         if (!last)
-            return false;
+            return stays_open(&args);
         x->p = last;
         return parse_result(x);
     }
     args.end = x->p;
     x->p++;
-    return ts_strace_parse_args(&args) && parse_result(x);
+    struct ts_lex t = args;
+    if (!ts_strace_parse_args(&t))
+        return false;
+    t = *x;
+    ts_lex_blanks(&t);
+    return parse_result(x) || (t.p == t.end && stays_open(&args));
 }
 
-/* Behind "<... name resumed>". */
+/* Behind "<... name resumed>". strace up to 4.x prints the arguments of clone there. */
 static bool parse_resumed_rest(struct ts_lex *x)
 {
     x->out->kind = TS_STRACE_RESUMED;
@@ -346,7 +437,9 @@ static bool parse_resumed_rest(struct ts_lex *x)
     }
     if (!find_end_of_args(x))
         return false;
-    x->p++;
+    t.end = x->p++;
+    if (x->out->call == TS_STRACE_CLONE && !ts_strace_parse_args(&t))
+        return false;
     return parse_result(x);
 }
 
@@ -354,12 +447,8 @@ static bool parse_resumed(struct ts_lex *x)
 {
     struct ts_strace_record *r = x->out;
     ts_lex_blanks(x);
-    r->name = x->p;
-    while (x->p < x->end && ts_lex_is_name(*x->p))
-        x->p++;
-    r->name_len = (size_t)(x->p - r->name);
-    if (r->name_len == 0)
-        return ts_lex_fail(x, "expected a system call");
+    if (!parse_name(x))
+        return false;
     if (!ts_lex_skip(x, " resumed>"))
         return ts_lex_fail(x, "expected \" resumed>\"");
     r->call = find_call(r->name, r->name_len);
@@ -378,7 +467,7 @@ static bool parse_end(struct ts_lex *x)
     if (!ts_lex_skip(x, "superseded by execve in pid "))
         return ts_lex_fail(x, "expected \"exited with\", \"killed by\" or \"superseded by\"");
     x->out->kind = TS_STRACE_SUPERSEDED;
-    return read_tid(x, &x->out->peer);
+    return ts_lex_tid(x, &x->out->peer);
 }
 
 static bool parse_body(struct ts_lex *x)
@@ -393,80 +482,95 @@ static bool parse_body(struct ts_lex *x)
     }
     if (ts_lex_skip(x, "<..."))
         return parse_resumed(x);
+    if (ts_lex_starts(x, "[ Process PID=")) {
+        x->out->kind = TS_STRACE_NOTE;
+        return true;
+    }
     return parse_call(x);
 }
 
-/* "strace: Process 123 attached", without the prefix before strace 4.26. */
-static bool parse_message(struct ts_lex *x)
-{
-    x->out->kind = TS_STRACE_NOTE;
-    if (!ts_lex_skip(x, "Process "))
-        return true;
-    struct ts_lex t = *x;
-    if (t.p < t.end && ts_lex_is_digit(*t.p) && read_tid(&t, &x->out->peer) &&
-        ts_lex_starts(&t, " attached"))
-        x->out->kind = TS_STRACE_ATTACHED;
-    return true;
-}
-
-/* A row of the table of -c and -C: numbers, then a name. */
-static bool is_summary_row(const struct ts_lex *x)
-{
-    const char *p = x->p;
-    unsigned words = 0;
-    while (p < x->end) {
-        while (p < x->end && *p == ' ')
-            p++;
-        const char *first = p;
-        bool number = true;
-        for (; p < x->end && *p != ' '; p++) {
-            if (!ts_lex_is_name(*p) && *p != '.')
-                return false;
-            number = number && (ts_lex_is_digit(*p) || *p == '.');
-        }
-        if (p == first)
-            break;
-        words++;
-        if (!number)
-            return p == x->end && words >= 4;
-    }
-    return false;
-}
-
-static bool is_note(const struct ts_lex *x)
-{
-    struct ts_lex t = *x;
-    ts_lex_blanks(&t);
-    return t.p == t.end || ts_lex_starts(x, " > ") || ts_lex_starts(x, "[ Process PID=") ||
-           ts_lex_starts(x, "% time ") || ts_lex_starts(x, "------ ");
-}
-
+/* A byte-order mark is no text. */
 static struct ts_lex begin(const char *line, size_t len, struct ts_strace_record *out)
 {
     memset(out, 0, sizeof(*out));
     while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' '))
         len--;
     struct ts_lex x = {line, line, line + len, out};
+    (void)ts_lex_skip(&x, "\xef\xbb\xbf");
     return x;
+}
+
+/* Behind the check of the text. */
+static bool parse_line(struct ts_lex *x)
+{
+    const struct ts_lex whole = *x;
+    struct ts_strace_record *out = x->out;
+    if (ts_strace_is_note(x, &out->kind) || ts_strace_parse_message(x))
+        return true;
+    if (parse_pid(x) && parse_time(x) && parse_columns(x) && parse_body(x))
+        return true;
+    if (ts_strace_is_summary_row(&whole)) {
+        memset(out, 0, sizeof(*out));
+        return true;
+    }
+    if (out->kind != TS_STRACE_OPEN)
+        out->kind = TS_STRACE_NOTE;
+    return false;
 }
 
 bool ts_strace_parse(const char *line, size_t len, struct ts_strace_record *out)
 {
     struct ts_lex x = begin(line, len, out);
+    return check_text(&x) && parse_line(&x);
+}
+
+/* The next place behind p where a record may begin: behind a blank or a sign that separates, and
+ * never inside a date or a time, whose numbers would pass for those of threads. */
+static const char *next_start(const char *p, const char *end)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    unsigned words = 1;
+    for (size_t i = 0; end - p > 4 && i < 36u; i += 3u)
+        if (memcmp(p, months + i, 3) == 0 && p[3] == ' ')
+            words = 3; /* Nov 28 07:34:26 */
+    const bool iso = end - p > 10 && p[4] == '-' && p[7] == '-' && ts_lex_is_digit(p[0]);
+    if (iso && p[10] == ' ')
+        words = 2; /* 2026-11-28 07:34:26; with a 'T' it is one word */
+    const bool date = iso || words > 1;
+    for (; words > 0; words--) {
+        while (p < end && *p != ' ' && *p != '\t' && (date || !strchr(":|]>", *p)))
+            p++;
+        if (!date && p < end && *p != ' ' && *p != '\t')
+            p++;
+        while (p < end && (*p == ' ' || *p == '\t'))
+            p++;
+    }
+    return p;
+}
+
+bool ts_strace_parse_prefixed(const char *line, size_t len, struct ts_strace_record *out)
+{
+    struct ts_lex x = begin(line, len, out);
     if (!check_text(&x))
         return false;
-    if (is_note(&x))
-        return true;
-    struct ts_lex message = x;
-    if (ts_lex_skip(&message, "strace: ") || ts_lex_starts(&message, "Process "))
-        return parse_message(&message);
-    if (parse_pid(&x) && parse_time(&x) && parse_columns(&x) && parse_body(&x))
-        return true;
-    struct ts_lex whole = {line, line, x.end, out};
-    if (!is_summary_row(&whole))
-        return false;
+    ts_lex_blanks(&x);
+    const char *p = x.p;
+    bool note = false;
+    for (unsigned tries = 0; tries < PREFIX_WORDS_MAX; tries++) {
+        p = next_start(p, x.end);
+        if (p == x.end)
+            break;
+        memset(out, 0, sizeof(*out));
+        struct ts_lex rest = {line, p, x.end, out};
+        if (parse_line(&rest) && out->kind != TS_STRACE_NOTE)
+            return true;
+        note = note || !out->why; /* "strace: " may be the collector's, and a call follow */
+    }
     memset(out, 0, sizeof(*out));
-    return true;
+    if (note)
+        return true;
+    out->foreign = true;
+    return ts_lex_fail(&x, "expected a system call");
 }
 
 bool ts_strace_parse_rest(const char *line, size_t len, struct ts_strace_record *out)

@@ -2,14 +2,17 @@
 /* One line of strace text to one record: no state, no I/O, no allocation.
  *
  * The grammar is that of strace 6.1 (strace.c printleader, trace_syscall and print_event_exit;
- * checked on recordings with each option):
+ * checked on recordings with each option), with the forms of 4.x beside it:
  *
- *   [PID] [TIME] ['[' syscall number ']'] ['[' instruction pointer ']'] BODY
+ *   [PID] [TIME] ['[' syscall number, instruction pointer or security context ']']... BODY
  *   BODY = name(args) = result [<duration>]
  *        | name(args <unfinished ...>  |  <... name resumed>rest) = result [<duration>]
  *        | --- signal ---              |  +++ end +++
  *
- * Lines that strace prints beside these (its own messages, summary tables, stack frames) are notes.
+ * Lines that strace prints beside these (its own messages, summary tables, stack frames, dumps of
+ * data) are notes. Where strace writes to the terminal of the traced program, the program's output
+ * and strace's messages stand between the lines and in the middle of calls: strace prints a call up
+ * to its last argument when it starts, and the rest from the ')' on when it ends.
  */
 #ifndef TS_WORKLOADS_STRACE_PARSE_H
 #define TS_WORKLOADS_STRACE_PARSE_H
@@ -26,6 +29,8 @@ enum ts_strace_kind {
     TS_STRACE_UNFINISHED,
     TS_STRACE_RESUMED,
     TS_STRACE_CUT,        /* unfinished by strace's own message: the next line is the rest */
+    TS_STRACE_OPEN,       /* a refused line that begins a call and does not end it */
+    TS_STRACE_BREAK,      /* only "<unfinished ...>" or "<detached ...>": ends the line before */
     TS_STRACE_SIGNAL,     /* a signal or a stop */
     TS_STRACE_EXITED,     /* exited or killed */
     TS_STRACE_SUPERSEDED, /* peer: the thread whose execve took this one's number */
@@ -48,6 +53,10 @@ enum ts_strace_call {
     TS_STRACE_EXECVE,
     TS_STRACE_EXIT,
     TS_STRACE_EXIT_GROUP,
+    TS_STRACE_SHMGET,
+    TS_STRACE_SHMAT,
+    TS_STRACE_SHMDT,
+    TS_STRACE_UNMODELLED, /* changes an address space in a way that is not replayed */
     TS_STRACE_CALL_COUNT
 };
 
@@ -71,11 +80,19 @@ enum ts_strace_result {
 #define TS_STRACE_MAP_PRIVATE 0x02u
 #define TS_STRACE_MAP_FIXED 0x10u
 #define TS_STRACE_MAP_ANONYMOUS 0x20u
+#define TS_STRACE_MAP_HUGETLB 0x40000u
 #define TS_STRACE_MREMAP_FIXED 2u
 #define TS_STRACE_MREMAP_DONTUNMAP 4u
 #define TS_STRACE_MADV_DONTNEED 4u
 #define TS_STRACE_MADV_FREE 8u
+#define TS_STRACE_MADV_REMOVE 9u
+#define TS_STRACE_MADV_PAGEOUT 21u
 #define TS_STRACE_MADV_DONTNEED_LOCKED 24u
+#define TS_STRACE_MADV_COLLAPSE 25u
+#define TS_STRACE_MADV_HWPOISON 100u
+#define TS_STRACE_MADV_SOFT_OFFLINE 101u
+#define TS_STRACE_MADV_GUARD_INSTALL 102u
+#define TS_STRACE_SHM_RDONLY 010000u
 #define TS_STRACE_CLONE_VM 0x100u
 
 struct ts_strace_record {
@@ -86,17 +103,18 @@ struct ts_strace_record {
     bool has_tid;
     bool has_duration;
     bool has_flags; /* of clone and clone3, which may be given none that can be read */
+    bool foreign;   /* refused, and nothing in the line is like a line of strace */
     uint32_t tid;
     uint32_t peer;
     uint64_t time_ns;
     uint64_t duration_ns;
     /* Arguments. NULL is 0. */
-    uint64_t addr; /* mmap's hint, the range of the others, brk's new break */
-    uint64_t length;
+    uint64_t addr;     /* mmap's hint, the range of the others, brk's new break, shmat's segment */
+    uint64_t length;   /* of shmget: the segment's */
     uint64_t new_addr; /* mremap with MREMAP_FIXED */
     uint64_t new_length;
     uint32_t prot;   /* PROT_* as numbers */
-    uint32_t flags;  /* of mmap, mremap, clone */
+    uint32_t flags;  /* of mmap, mremap, clone, shmat */
     uint32_t advice; /* of madvise */
     uint64_t ret;
     /* The call's name, in the line: valid as long as the line is. */
@@ -107,11 +125,16 @@ struct ts_strace_record {
     uint32_t column;
 };
 
-/* False when no rule accepts the line, with why and column set. The line is given without its
- * newline. */
+/* False when no rule accepts the line, with why and column set; kind is TS_STRACE_OPEN then, with
+ * the call's arguments so far, or TS_STRACE_NOTE. The line is given without its newline. Where
+ * strace names a thread by two numbers (--decode-pids=pidns), the one in strace's own namespace
+ * counts, which its other lines use. */
 bool ts_strace_parse(const char *line, size_t len, struct ts_strace_record *out);
-/* The line after one of TS_STRACE_CUT: the rest of that call, either as TS_STRACE_RESUMED with its
- * result, or as TS_STRACE_NOTE when it only says "<unfinished ...>". */
+/* The same for a line before which a log collector has printed something of its own (a date, a
+ * host, a file's name): the longest end of the line that is one of strace. */
+bool ts_strace_parse_prefixed(const char *line, size_t len, struct ts_strace_record *out);
+/* A line after one of TS_STRACE_CUT or TS_STRACE_OPEN: the rest of that call, either as
+ * TS_STRACE_RESUMED with its result, or as TS_STRACE_NOTE when it only says "<unfinished ...>". */
 bool ts_strace_parse_rest(const char *line, size_t len, struct ts_strace_record *out);
 /* The call's usual name; "other" for TS_STRACE_OTHER. */
 const char *ts_strace_call_name(enum ts_strace_call call);

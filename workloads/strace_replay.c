@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-/* A text that holds no call in so many lines is taken to be something else. */
-#define PROBE_LINES 100u
 #define DAY_NS UINT64_C(86400000000000)
 
 static enum ts_status handle(struct ts_strace_replay *r, struct ts_strace_task *t,
@@ -18,6 +16,34 @@ enum ts_status ts_strace_error(const struct ts_strace_replay *r, struct ts_error
                                const char *what)
 {
     return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, r->number, 1, "%s", what);
+}
+
+enum ts_status ts_strace_unread(struct ts_strace_replay *r, uint64_t *count, uint32_t line,
+                                uint32_t column, const char *why, struct ts_error *err)
+{
+    ++*count;
+    if (r->counts.first_unread == 0) {
+        r->counts.first_unread = line;
+        r->unread_column = column;
+        r->unread_why = why;
+    }
+    if (!r->config.strict)
+        return TS_OK;
+    const bool foreign = count == &r->counts.foreign_lines && r->record.foreign;
+    return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, line, column, "%s%s%s",
+                           r->accepted ? "" : "not an strace text: ", why,
+                           r->accepted && foreign
+                               ? "; strace's option -o FILE keeps what the program prints out"
+                               : "");
+}
+
+enum ts_status ts_strace_impossible(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                    const char *why, struct ts_error *err)
+{
+    enum ts_status status = ts_strace_memory_undo(r, t, err);
+    if (status != TS_OK)
+        return status;
+    return ts_strace_unread(r, &r->counts.impossible_calls, r->number, 1, why, err);
 }
 
 static uint64_t add_sat(uint64_t a, uint64_t b)
@@ -79,6 +105,23 @@ static enum ts_status end_call(struct ts_strace_replay *r, struct ts_strace_task
     return ts_strace_memory_end(r, t, rec->ret, err);
 }
 
+/* The line ended in the call, and no later one went on with it. The last line of a text may be so:
+ * strace was ended. */
+static enum ts_status count_open(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                 struct ts_error *err)
+{
+    uint64_t *count = &r->counts.cut_calls;
+    t->open = false;
+    if (t->open_line == r->number) {
+        count = &r->counts.partial_lines;
+        if (!r->config.strict) {
+            ++*count;
+            return TS_OK;
+        }
+    }
+    return ts_strace_unread(r, count, t->open_line, t->open_column, t->open_why, err);
+}
+
 /* The unfinished call will never be resumed. */
 static enum ts_status abandon_call(struct ts_strace_replay *r, struct ts_strace_task *t,
                                    struct ts_error *err)
@@ -86,10 +129,13 @@ static enum ts_status abandon_call(struct ts_strace_replay *r, struct ts_strace_
     if (!t->in_call)
         return TS_OK;
     t->in_call = false;
+    r->open_clones -= ts_strace_is_clone(&t->call);
+    enum ts_status status = ts_strace_memory_undo(r, t, err);
+    if (status == TS_OK && t->open)
+        return count_open(r, t, err);
     if (t->call.call != TS_STRACE_EXIT && t->call.call != TS_STRACE_EXIT_GROUP)
         r->counts.left_unfinished++;
-    r->open_clones -= ts_strace_is_clone(&t->call);
-    return ts_strace_memory_undo(r, t, err);
+    return status;
 }
 
 static enum ts_status on_resumed(struct ts_strace_replay *r, struct ts_strace_task *t,
@@ -100,8 +146,13 @@ static enum ts_status on_resumed(struct ts_strace_replay *r, struct ts_strace_ta
         return TS_OK;
     }
     t->in_call = false;
+    t->open = false;
     r->counts.pairs++;
     r->open_clones -= ts_strace_is_clone(&t->call);
+    if (rec->has_flags && !t->call.has_flags) {
+        t->call.flags = rec->flags;
+        t->call.has_flags = true;
+    }
     return end_call(r, t, rec, err);
 }
 
@@ -115,6 +166,10 @@ static enum ts_status on_exit(struct ts_strace_replay *r, struct ts_strace_task 
         status = ts_strace_adopt_oldest(r, err);
     if (status != TS_OK)
         return status;
+    if (r->ntasks == 1 && t->state == TS_STRACE_TASK_SPAWNED) {
+        ts_strace_retire(r, t);
+        return TS_OK;
+    }
     struct ts_strace_event e = {.op = {.kind = TS_OP_EXIT}};
     status = ts_strace_emit(r, t, &e, err);
     if (status != TS_OK)
@@ -152,11 +207,16 @@ static enum ts_status handle(struct ts_strace_replay *r, struct ts_strace_task *
             status = start_call(r, t, rec, err);
         return status == TS_OK ? end_call(r, t, rec, err) : status;
     case TS_STRACE_UNFINISHED:
+    case TS_STRACE_OPEN:
     case TS_STRACE_CUT:
         status = abandon_call(r, t, err);
         if (status == TS_OK)
             status = start_call(r, t, rec, err);
         t->in_call = true;
+        t->open = rec->kind == TS_STRACE_OPEN;
+        t->open_line = r->number;
+        t->open_column = rec->column;
+        t->open_why = rec->why;
         r->open_clones += ts_strace_is_clone(&t->call);
         return status;
     case TS_STRACE_RESUMED:
@@ -166,6 +226,7 @@ static enum ts_status handle(struct ts_strace_replay *r, struct ts_strace_task *
     case TS_STRACE_SUPERSEDED:
         return on_superseded(r, t, rec->peer, err);
     case TS_STRACE_NOTE:
+    case TS_STRACE_BREAK:
     case TS_STRACE_SIGNAL:
     case TS_STRACE_ATTACHED:
         break;
@@ -188,6 +249,7 @@ static enum ts_status hold(struct ts_strace_replay *r, const struct ts_strace_ta
     h->record.name = NULL; /* points into the line */
     h->tid = t->tid;
     h->done = false;
+    h->number = r->number;
     h->has_now = r->has_now;
     h->now_ns = r->now_ns;
     return TS_OK;
@@ -200,6 +262,7 @@ static enum ts_status drain(struct ts_strace_replay *r, struct ts_error *err)
     enum ts_status status = TS_OK;
     const bool has_now = r->has_now;
     const uint64_t now = r->now_ns;
+    const uint32_t number = r->number;
     while (r->ready && status == TS_OK) {
         r->ready = false;
         for (size_t i = r->first_held; i < r->nheld && !r->ready && status == TS_OK; i++) {
@@ -210,6 +273,7 @@ static enum ts_status drain(struct ts_strace_replay *r, struct ts_error *err)
             h->done = true;
             r->has_now = h->has_now;
             r->now_ns = h->now_ns;
+            r->number = h->number;
             if (t && !t->ended)
                 status = handle(r, t, &h->record, err);
         }
@@ -220,6 +284,7 @@ static enum ts_status drain(struct ts_strace_replay *r, struct ts_error *err)
         r->first_held = r->nheld = 0;
     r->has_now = has_now;
     r->now_ns = now;
+    r->number = number;
     return status;
 }
 
@@ -290,13 +355,25 @@ static void set_now(struct ts_strace_replay *r, const struct ts_strace_record *r
     r->counts.last_ns = t;
 }
 
+static bool begins_call(const struct ts_strace_record *rec)
+{
+    return rec->kind == TS_STRACE_CALL || rec->kind == TS_STRACE_UNFINISHED ||
+           rec->kind == TS_STRACE_OPEN || rec->kind == TS_STRACE_CUT;
+}
+
 static enum ts_status on_record(struct ts_strace_replay *r, const struct ts_strace_record *rec,
                                 struct ts_error *err)
 {
     struct ts_strace_task *t = NULL;
     set_now(r, rec);
-    if (rec->kind == TS_STRACE_SIGNAL || rec->kind == TS_STRACE_NOTE) {
-        *(rec->kind == TS_STRACE_NOTE ? &r->counts.notes : &r->counts.signals) += 1;
+    if (rec->kind == TS_STRACE_SIGNAL) {
+        r->counts.signals++;
+        return TS_OK;
+    }
+    /* Nothing but a call shows that another program has begun. */
+    if (rec->kind == TS_STRACE_NOTE || rec->kind == TS_STRACE_BREAK ||
+        (r->last && !begins_call(rec))) {
+        r->counts.notes++;
         return TS_OK;
     }
     if (rec->kind == TS_STRACE_ATTACHED) {
@@ -307,6 +384,7 @@ static enum ts_status on_record(struct ts_strace_replay *r, const struct ts_stra
     enum ts_status status = whose(r, rec, &t, err);
     if (status != TS_OK)
         return status;
+    t->seen = true;
     if (t->ended) {
         r->counts.notes++;
         return TS_OK;
@@ -324,29 +402,82 @@ static enum ts_status on_cut(struct ts_strace_replay *r, const struct ts_strace_
     enum ts_status status = on_record(r, rec, err);
     if (status != TS_OK)
         return status;
+    r->cut = true;
+    r->cut_by_message = rec->kind == TS_STRACE_CUT;
+    r->cut_has_tid = rec->has_tid;
+    r->cut_tid = rec->tid;
+    if (rec->kind == TS_STRACE_OPEN)
+        return TS_OK;
     memset(&attached, 0, sizeof(attached));
     attached.kind = TS_STRACE_ATTACHED;
     attached.peer = rec->peer;
-    r->cut = true;
-    r->cut_has_tid = rec->has_tid;
-    r->cut_tid = rec->tid;
     return on_record(r, &attached, err);
 }
 
-/* The line after a cut one. */
+/* The thread whose line ended in a call, while it is in that call. */
+static struct ts_strace_task *cut_task(const struct ts_strace_replay *r)
+{
+    struct ts_strace_task *t = ts_strace_find(r, r->cut_has_tid ? r->cut_tid : 0);
+    if (!t && !r->cut_has_tid && r->ntasks == 1)
+        t = r->tasks[0];
+    return t;
+}
+
+/* A line behind a cut one. */
 static bool parse_rest(struct ts_strace_replay *r, const char *line, size_t len)
 {
-    if (!r->cut)
+    if (!r->cut || !ts_strace_parse_rest(line, len, &r->record))
         return false;
     r->cut = false;
-    if (!ts_strace_parse_rest(line, len, &r->record))
-        return false;
     r->record.has_tid = r->cut_has_tid;
     r->record.tid = r->cut_tid;
-    const struct ts_strace_task *t = ts_strace_find(r, r->cut_has_tid ? r->cut_tid : 0);
+    const struct ts_strace_task *t = cut_task(r);
     if (t && t->in_call)
         r->record.call = t->call.call;
     return true;
+}
+
+/* A message of strace's cuts a call right before its rest, which is looked for first; what the
+ * program prints may be any number of lines. */
+static bool parse(struct ts_strace_replay *r, const char *line, size_t len)
+{
+    struct ts_strace_record *rec = &r->record;
+    const bool by_message = r->cut && r->cut_by_message;
+    if (by_message && parse_rest(r, line, len))
+        return true;
+    r->cut = r->cut && !by_message;
+    if (ts_strace_parse(line, len, rec)) {
+        if (rec->kind == TS_STRACE_BREAK && r->cut) {
+            struct ts_strace_task *t = cut_task(r);
+            if (t)
+                t->open = false; /* unfinished, as strace says */
+            r->cut = false;
+        }
+        r->prefixed = r->prefixed && !begins_call(rec);
+        return true;
+    }
+    const struct ts_strace_record plain = *rec;
+    if (parse_rest(r, line, len))
+        return true;
+    if ((!r->accepted || r->prefixed) && ts_strace_parse_prefixed(line, len, rec)) {
+        r->prefixed = r->prefixed || begins_call(rec);
+        r->counts.prefixed_lines++;
+        return true;
+    }
+    *rec = plain;
+    return false;
+}
+
+/* Whether a line that begins a call and does not end it can be one: the program's own output may
+ * look like it. */
+static bool can_open(const struct ts_strace_replay *r, const struct ts_strace_record *rec)
+{
+    if (rec->kind != TS_STRACE_OPEN)
+        return false;
+    const struct ts_strace_task *t = ts_strace_find(r, rec->has_tid ? rec->tid : 0);
+    if (!t && !rec->has_tid && r->ntasks == 1)
+        t = r->tasks[0];
+    return t && !t->in_call;
 }
 
 enum ts_status ts_strace_replay_line(struct ts_strace_replay *r, const char *line, size_t len,
@@ -355,23 +486,40 @@ enum ts_status ts_strace_replay_line(struct ts_strace_replay *r, const char *lin
     struct ts_strace_record *rec = &r->record;
     r->number = number;
     r->counts.lines++;
-    if (!parse_rest(r, line, len) && !ts_strace_parse(line, len, rec)) {
-        if (!whole && r->accepted) {
-            /* strace was ended in the middle of the line. */
-            r->counts.partial_lines++;
+    if (!parse(r, line, len)) {
+        if (can_open(r, rec))
+            return on_cut(r, rec, err);
+        rec->kind = TS_STRACE_NOTE;
+        /* Without its newline: strace was ended in the middle of the line. */
+        uint64_t *count =
+            !whole && r->accepted ? &r->counts.partial_lines : &r->counts.foreign_lines;
+        if (count == &r->counts.partial_lines && !r->config.strict) {
+            ++*count;
             return TS_OK;
         }
-        return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, number, rec->column, "%s%s",
-                               r->accepted ? "" : "not an strace text: ", rec->why);
+        return ts_strace_unread(r, count, number, rec->column, rec->why, err);
     }
-    r->accepted = r->accepted || (rec->kind != TS_STRACE_NOTE && rec->kind != TS_STRACE_ATTACHED);
-    if (!r->accepted && r->counts.lines == PROBE_LINES)
-        return ts_strace_error(r, err, "not an strace text: no system call in the first 100 lines");
+    r->accepted = r->accepted || (rec->kind != TS_STRACE_NOTE && rec->kind != TS_STRACE_BREAK &&
+                                  rec->kind != TS_STRACE_ATTACHED);
     return rec->kind == TS_STRACE_CUT ? on_cut(r, rec, err) : on_record(r, rec, err);
+}
+
+enum ts_status ts_strace_replay_skip(struct ts_strace_replay *r, uint32_t number,
+                                     struct ts_error *err)
+{
+    r->number = number;
+    r->counts.lines++;
+    memset(&r->record, 0, sizeof(r->record));
+    return ts_strace_unread(r, &r->counts.foreign_lines, number, 1, "the line is too long", err);
 }
 
 enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_error *err)
 {
+    if (!r->accepted && r->unread_why)
+        return ts_error_set_at(err, TS_ERR_USER, r->config.source_name,
+                               (uint32_t)r->counts.first_unread, r->unread_column,
+                               "not an strace text: %s, and no other line is a system call",
+                               r->unread_why);
     if (!r->accepted)
         return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, 0, 0,
                                "not an strace text: no system call in it");
@@ -386,7 +534,7 @@ enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_err
         if (status == TS_OK)
             status = pump(r, err);
     }
-    return status;
+    return status == TS_OK ? ts_strace_end_last(r, err) : status;
 }
 
 const struct ts_strace_counts *ts_strace_replay_counts(const struct ts_strace_replay *r)
@@ -417,6 +565,7 @@ void ts_strace_replay_destroy(struct ts_strace_replay *r)
         return;
     ts_strace_drop_all(r);
     free(r->held);
+    free(r->segments);
     ts_region_pieces_fini(&r->scratch);
     free(r);
 }

@@ -12,11 +12,23 @@
  * at once when every call that can be the parent shares one address space; otherwise its records
  * are held back until its parent is known. A thread that no recorded call explains is taken to
  * share the address space of the oldest living thread (assumed), unless its first call is
- * brk(NULL), with which only a new program starts (assumed).
+ * brk(NULL), with which only a new program starts (assumed). When the kernel gives an address to a
+ * thread that another one has in use, and one of the two only is assumed to share memory, that one
+ * goes on in an address space of its own (two programs that strace was attached to). A thread that
+ * begins after all others have ended is a second program (recordings one after the other).
+ *
+ * A child made by fork begins with its parent's mappings, by the same region numbers.
+ *
+ * What cannot be read is counted and left out; with `strict` it is an error. Only a text in which
+ * no line is a call is always refused.
+ *
+ * The touch policy applies to memory that becomes writable (mmap, brk, mremap, shmat, mprotect),
+ * and again to writable memory after MADV_DONTNEED, MADV_DONTNEED_LOCKED and MADV_FREE.
  */
 #ifndef TS_WORKLOADS_STRACE_REPLAY_H
 #define TS_WORKLOADS_STRACE_REPLAY_H
 
+#include "sim/stats.h"
 #include "workloads/strace_parse.h"
 #include "workloads/workload.h"
 
@@ -41,21 +53,33 @@ struct ts_strace_counts {
     uint64_t advice_ignored;
     uint64_t unknown_ranges; /* calls on memory that was never seen mapped: dropped */
     uint64_t stale_overlaps; /* mappings over memory that should have been free */
+    uint64_t separated;      /* threads taken to share memory until addresses told otherwise */
+    uint64_t not_modelled;   /* calls that change memory and are not replayed */
+    uint64_t huge_mappings;  /* MAP_HUGETLB, replayed as plain memory */
     uint64_t regions;
     uint64_t mapped_bytes; /* now, sum over the address spaces */
     uint64_t mapped_peak_bytes;
-    uint64_t partial_lines; /* a last line without its end */
+    uint64_t partial_lines;    /* a last line without its end */
+    uint64_t foreign_lines;    /* no rule accepts them */
+    uint64_t prefixed_lines;   /* read behind something that a log collector printed */
+    uint64_t cut_calls;        /* the line ends in the call, and the rest is not found */
+    uint64_t impossible_calls; /* what no call can have done: ignored */
+    uint64_t first_unread; /* number of the first line of the three kinds that are not read, or 0 */
     uint64_t has_time;
     uint64_t first_ns; /* times of the first and last line that have one */
     uint64_t last_ns;
 };
 
+/* The rows of struct ts_strace_counts that say what was left out or assumed. */
+extern const struct ts_stat_table ts_strace_losses;
+
 struct ts_strace_event {
     struct ts_op op; /* op.thread is whose */
     uint64_t gap_ns; /* recorded time between the thread's calls before this one */
-    bool touch;      /* TS_OP_MMAP: memory to touch. TS_OP_MUNMAP: the call's last operation, and
-                        such memory was among the unmapped */
+    bool touch;      /* TS_OP_MUNMAP: the call's last operation, and memory that the touch policy
+                        was applied to was among the unmapped */
 };
+/* TS_OP_TOUCH says by region, offset and length which memory the touch policy applies to now. */
 
 typedef enum ts_status ts_strace_emit_fn(void *user, const struct ts_strace_event *event,
                                          struct ts_error *err);
@@ -64,7 +88,8 @@ struct ts_strace_replay_config {
     ts_strace_emit_fn *emit;
     void *user;
     const char *source_name;   /* for errors */
-    bool touch;                /* mark private anonymous writable mappings of mmap ... */
+    bool strict;               /* what cannot be read is an error */
+    bool touch;                /* emit TS_OP_TOUCH for memory ... */
     uint64_t touch_min_length; /* ... of at least this many bytes */
 };
 
@@ -77,6 +102,9 @@ void ts_strace_replay_destroy(struct ts_strace_replay *r);
 /* One line; number is its place in the file, whole is false for a last line without a newline. */
 enum ts_status ts_strace_replay_line(struct ts_strace_replay *r, const char *line, size_t len,
                                      uint32_t number, bool whole, struct ts_error *err);
+/* A line that is too long to be kept: counts as one that is not read. */
+enum ts_status ts_strace_replay_skip(struct ts_strace_replay *r, uint32_t number,
+                                     struct ts_error *err);
 /* The end of the text. Nothing may follow. */
 enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_error *err);
 const struct ts_strace_counts *ts_strace_replay_counts(const struct ts_strace_replay *r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State of the strace replay that its two files share. Private to them. */
+/* State of the strace replay that its files share. Private to them. */
 #ifndef TS_WORKLOADS_STRACE_TASK_H
 #define TS_WORKLOADS_STRACE_TASK_H
 
@@ -9,6 +9,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The tag of a piece of memory: flags, and which thread mapped it. */
+#define TS_STRACE_TAG_TOUCHED 1u /* the touch policy was applied */
+#define TS_STRACE_TAG_WRITABLE 2u
+#define TS_STRACE_TAG_SEGMENT 4u /* of shmat */
+#define TS_STRACE_TAG_THREAD_SHIFT 3u
+
+struct ts_strace_segment {
+    uint64_t id;
+    uint64_t length;
+};
 
 struct ts_strace_mm {
     uint32_t refs; /* living tasks */
@@ -28,6 +39,7 @@ enum ts_strace_task_state {
 struct ts_strace_held {
     struct ts_strace_record record;
     uint32_t tid;
+    uint32_t number; /* of its line */
     bool done;
     bool has_now;
     uint64_t now_ns;
@@ -41,10 +53,15 @@ struct ts_strace_task {
     bool ended;    /* exited while unspawned */
     bool in_call;  /* call is unfinished */
     bool had_call; /* this is not its first one */
-    bool assumed;  /* its parent was not recorded */
+    bool assumed;  /* taken to share memory: nothing that is recorded says so */
+    bool seen;     /* a line of its own was read */
+    bool open;     /* call's line ended in the call, on line open_line */
     bool has_end;
     struct ts_strace_mm *mm; /* NULL while held */
     struct ts_strace_record call;
+    uint32_t open_line;
+    uint32_t open_column;
+    const char *open_why;
     uint64_t start_ns;
     uint64_t end_ns;                /* of the last call */
     uint64_t gap_ns;                /* between calls, since the last operation */
@@ -57,6 +74,7 @@ struct ts_strace_replay {
     struct ts_strace_task **tasks; /* by tid */
     size_t ntasks;
     size_t cap_tasks;
+    struct ts_strace_task *last; /* has ended after all others, its EXIT is not emitted, or NULL */
     struct ts_strace_task *root; /* the oldest spawned task, or NULL when it must be looked up */
     struct ts_strace_held *held; /* in the order of the file */
     size_t first_held;
@@ -69,19 +87,33 @@ struct ts_strace_replay {
     uint32_t unsettled;   /* tasks that are not spawned */
     bool knows_programs;  /* the recording holds execve */
     bool accepted;        /* some line was one of strace */
-    bool cut;             /* the line before was TS_STRACE_CUT, of cut_tid */
+    bool prefixed;        /* all lines so far have something in front of them */
+    bool cut;             /* the rest of the last call of cut_tid is still to come */
+    bool cut_by_message;  /* ... on this line */
     bool cut_has_tid;
     uint32_t cut_tid;
     bool has_now;
     uint64_t now_ns;
     uint64_t day_ns; /* of the last midnight, for times of the day */
     uint32_t number; /* of the line */
+    uint32_t first_tid;
+    uint32_t unread_column; /* of counts.first_unread */
+    const char *unread_why;
+    struct ts_strace_segment *segments;
+    size_t nsegments;
+    size_t cap_segments;
     struct ts_strace_record record;
     struct ts_region_pieces scratch;
 };
 
 enum ts_status ts_strace_error(const struct ts_strace_replay *r, struct ts_error *err,
                                const char *what);
+/* Something cannot be read: adds to *count, and is an error if the replay is strict. */
+enum ts_status ts_strace_unread(struct ts_strace_replay *r, uint64_t *count, uint32_t line,
+                                uint32_t column, const char *why, struct ts_error *err);
+/* t->call cannot have done what the recording says. */
+enum ts_status ts_strace_impossible(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                    const char *why, struct ts_error *err);
 /* The thread's next operation; the rest of op is filled in. */
 enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task *t,
                               struct ts_strace_event *event, struct ts_error *err);
@@ -98,6 +130,15 @@ bool ts_strace_is_last_parent(const struct ts_strace_replay *r, const struct ts_
 void ts_strace_rename(struct ts_strace_replay *r, struct ts_strace_task *t, uint32_t tid);
 void ts_strace_drop(struct ts_strace_replay *r, struct ts_strace_task *t);
 void ts_strace_drop_all(struct ts_strace_replay *r);
+/* The last thread has ended: its EXIT waits, because another program may follow in the text. */
+void ts_strace_retire(struct ts_strace_replay *r, struct ts_strace_task *t);
+/* Emits that EXIT, if there is one. */
+enum ts_status ts_strace_end_last(struct ts_strace_replay *r, struct ts_error *err);
+/* The living thread of this number, or NULL. */
+struct ts_strace_task *ts_strace_by_thread(const struct ts_strace_replay *r, uint32_t thread);
+/* t, which was taken to share its address space, goes on in one of its own. */
+enum ts_status ts_strace_separate(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                  struct ts_error *err);
 
 bool ts_strace_is_clone(const struct ts_strace_record *c);
 /* A thread that is seen for the first time, by a line of its own. */

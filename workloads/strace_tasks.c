@@ -47,14 +47,10 @@ static struct ts_strace_mm *mm_fork(struct ts_strace_replay *r, const struct ts_
     return mm;
 }
 
-enum ts_status ts_strace_exec(struct ts_strace_replay *r, struct ts_strace_task *t,
-                              struct ts_error *err)
+/* Goes on in a new, empty address space. */
+static enum ts_status leave_mm(struct ts_strace_replay *r, struct ts_strace_task *t,
+                               struct ts_error *err)
 {
-    /* A recording starts with the execve of the program itself, which replaces nothing. */
-    if (t->mm->refs == 1 && !t->mm->used) {
-        t->mm->has_brk = false;
-        return TS_OK;
-    }
     struct ts_strace_event e = {.op = {.kind = TS_OP_EXEC}};
     enum ts_status status = ts_strace_emit(r, t, &e, err);
     if (status != TS_OK)
@@ -65,6 +61,40 @@ enum ts_status ts_strace_exec(struct ts_strace_replay *r, struct ts_strace_task 
     mm_put(r, t->mm);
     t->mm = mm;
     return TS_OK;
+}
+
+enum ts_status ts_strace_exec(struct ts_strace_replay *r, struct ts_strace_task *t,
+                              struct ts_error *err)
+{
+    t->assumed = false;
+    /* A recording starts with the execve of the program itself, which replaces nothing. */
+    if (t->mm->refs == 1 && !t->mm->used) {
+        t->mm->has_brk = false;
+        return TS_OK;
+    }
+    return leave_mm(r, t, err);
+}
+
+enum ts_status ts_strace_separate(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                  struct ts_error *err)
+{
+    struct ts_regions *map = &t->mm->map;
+    uint64_t before = map->mapped;
+    t->assumed = false;
+    r->counts.separated++;
+    /* What it mapped was never in the others' way, and is lost: it stays mapped where it is. */
+    for (size_t i = map->map.n; i-- > 0;) {
+        const struct ts_region_piece p = map->map.v[i];
+        if (p.tag >> TS_STRACE_TAG_THREAD_SHIFT != t->thread)
+            continue;
+        r->scratch.n = 0;
+        enum ts_status status = ts_regions_remove(map, p.start, p.end, &r->scratch, err);
+        if (status != TS_OK)
+            return status;
+    }
+    r->counts.mapped_bytes -= before - map->mapped;
+    t->pieces.n = 0; /* of a call in progress */
+    return leave_mm(r, t, err);
 }
 
 /* --- the table of tasks ----------------------------------------------------------------------- */
@@ -145,6 +175,14 @@ struct ts_strace_task *ts_strace_root(struct ts_strace_replay *r)
     return r->root;
 }
 
+struct ts_strace_task *ts_strace_by_thread(const struct ts_strace_replay *r, uint32_t thread)
+{
+    for (size_t i = 0; i < r->ntasks; i++)
+        if (r->tasks[i]->thread == thread)
+            return r->tasks[i];
+    return NULL;
+}
+
 static struct ts_strace_task *oldest_unsettled(const struct ts_strace_replay *r)
 {
     struct ts_strace_task *best = NULL;
@@ -175,6 +213,28 @@ void ts_strace_drop(struct ts_strace_replay *r, struct ts_strace_task *t)
     free_task(r, t);
 }
 
+void ts_strace_retire(struct ts_strace_replay *r, struct ts_strace_task *t)
+{
+    TS_ASSERT(r->ntasks == 1 && !r->last);
+    r->root = NULL;
+    table_remove(r, t);
+    mm_put(r, t->mm);
+    t->mm = NULL;
+    r->last = t;
+}
+
+enum ts_status ts_strace_end_last(struct ts_strace_replay *r, struct ts_error *err)
+{
+    struct ts_strace_task *t = r->last;
+    if (!t)
+        return TS_OK;
+    struct ts_strace_event e = {.op = {.kind = TS_OP_EXIT}};
+    enum ts_status status = ts_strace_emit(r, t, &e, err);
+    r->last = NULL;
+    free_task(r, t);
+    return status;
+}
+
 enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task *t,
                               struct ts_strace_event *event, struct ts_error *err)
 {
@@ -192,6 +252,13 @@ bool ts_strace_is_clone(const struct ts_strace_record *c)
            c->call == TS_STRACE_VFORK;
 }
 
+/* Whether the recording says what the call's child does with the address space; a call in progress
+ * may still come to say it. */
+static bool knows_mm(const struct ts_strace_record *c)
+{
+    return c->has_flags || c->call == TS_STRACE_FORK || c->call == TS_STRACE_VFORK;
+}
+
 /* Whether the call's child shares the address space. A clone whose flags cannot be read is taken to
  * make a thread. */
 static bool shares_mm(const struct ts_strace_record *c)
@@ -207,8 +274,9 @@ static bool shares_mm(const struct ts_strace_record *c)
  * The parent of t is known: emits its SPAWN, gives it an address space if it has none, and marks
  * its records as ready. */
 static enum ts_status settle(struct ts_strace_replay *r, struct ts_strace_task *parent,
-                             struct ts_strace_task *t, bool shares, struct ts_error *err)
+                             struct ts_strace_task *t, uint32_t flags, struct ts_error *err)
 {
+    const bool shares = flags == 0;
     if (!t->mm) {
         t->mm = shares ? parent->mm : mm_fork(r, parent->mm, err);
         if (!t->mm)
@@ -222,12 +290,28 @@ static enum ts_status settle(struct ts_strace_replay *r, struct ts_strace_task *
     r->unsettled--;
     if (r->root && t->thread < r->root->thread)
         r->root = t;
-    struct ts_strace_event e = {.op = {.kind = TS_OP_SPAWN, .target = t->thread}};
-    if (!shares)
-        e.op.flags = TS_OPF_NEW_MM;
+    struct ts_strace_event e = {.op = {.kind = TS_OP_SPAWN, .target = t->thread, .flags = flags}};
     enum ts_status status = ts_strace_emit(r, parent, &e, err);
     if (status == TS_OK && t->ended)
         ts_strace_drop(r, t);
+    return status;
+}
+
+/* Whether the record at hand is of t and tells that it does not share mm: the kernel gave it an
+ * address that is in use there. */
+static enum ts_status is_apart(struct ts_strace_replay *r, const struct ts_strace_task *t,
+                               const struct ts_strace_mm *mm, bool *apart, struct ts_error *err)
+{
+    const struct ts_strace_record *c = &r->record;
+    *apart = false;
+    if (c->kind != TS_STRACE_CALL || c->call != TS_STRACE_MMAP || c->tid != t->tid ||
+        c->result != TS_STRACE_RESULT_VALUE || (c->flags & TS_STRACE_MAP_FIXED) ||
+        c->length > UINT64_MAX - c->ret)
+        return TS_OK;
+    r->scratch.n = 0;
+    enum ts_status status =
+        ts_regions_collect(&mm->map, c->ret, c->ret + c->length, &r->scratch, err);
+    *apart = r->scratch.n > 0;
     return status;
 }
 
@@ -242,9 +326,19 @@ static enum ts_status adopt(struct ts_strace_replay *r, struct ts_strace_task *t
         return ts_strace_error(r, err,
                                "a thread begins after all others have ended, so nothing can have "
                                "started it; record clone, clone3, fork, vfork and execve too");
-    t->assumed = true;
     r->counts.assumed_spawns++;
-    return settle(r, parent, t, true, err);
+    bool apart = false;
+    enum ts_status status = t->mm ? TS_OK : is_apart(r, t, parent->mm, &apart, err);
+    if (status != TS_OK)
+        return status;
+    t->assumed = !apart;
+    if (apart) {
+        r->counts.separated++;
+        t->mm = mm_create(r, err);
+        if (!t->mm)
+            return err->status;
+    }
+    return settle(r, parent, t, apart ? TS_OPF_NEW_MM : 0u, err);
 }
 
 enum ts_status ts_strace_adopt_oldest(struct ts_strace_replay *r, struct ts_error *err)
@@ -265,7 +359,7 @@ static void place(struct ts_strace_replay *r, struct ts_strace_task *t)
         one = one && p->state != TS_STRACE_TASK_HELD;
         if (!p->in_call || !ts_strace_is_clone(&p->call))
             continue;
-        one = one && shares_mm(&p->call) && (!mm || mm == p->mm);
+        one = one && knows_mm(&p->call) && shares_mm(&p->call) && (!mm || mm == p->mm);
         mm = p->mm;
     }
     r->unsettled++;
@@ -298,18 +392,60 @@ static enum ts_status create_task(struct ts_strace_replay *r, uint32_t tid,
     return TS_OK;
 }
 
+/* A program that starts when all others have ended. */
+static enum ts_status start_program(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                    struct ts_error *err)
+{
+    t->mm = mm_create(r, err);
+    if (!t->mm)
+        return err->status;
+    if (!r->last)
+        return TS_OK;
+    struct ts_strace_event e = {
+        .op = {.kind = TS_OP_SPAWN, .target = t->thread, .flags = TS_OPF_NEW_MM}};
+    enum ts_status status = ts_strace_emit(r, r->last, &e, err);
+    return status == TS_OK ? ts_strace_end_last(r, err) : status;
+}
+
+/* In a container clone returns numbers of the container's own, which are lower than those that
+ * strace prints: a child of such a number, which has no line, is the thread that nothing explains.
+ */
+static bool is_of_container(const struct ts_strace_replay *r, uint64_t number)
+{
+    return number < r->first_tid;
+}
+
+static struct ts_strace_task *find_unnamed_child(const struct ts_strace_replay *r)
+{
+    struct ts_strace_task *best = NULL;
+    for (size_t i = 0; i < r->ntasks; i++) {
+        struct ts_strace_task *t = r->tasks[i];
+        if (t->state == TS_STRACE_TASK_SPAWNED && !t->seen && t->tid > 0 &&
+            is_of_container(r, t->tid) && (!best || t->thread < best->thread))
+            best = t;
+    }
+    return best;
+}
+
 enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
                                   struct ts_strace_task **out, struct ts_error *err)
 {
-    bool first = r->next_thread == 0;
+    bool first = r->next_thread == 0 || r->last;
+    if (r->first_tid == 0)
+        r->first_tid = tid;
+    struct ts_strace_task *child =
+        r->open_clones == 0 && !is_of_container(r, tid) ? find_unnamed_child(r) : NULL;
+    if (child) {
+        ts_strace_rename(r, child, tid);
+        *out = child;
+        return TS_OK;
+    }
     enum ts_status status = create_task(r, tid, out, err);
     if (status != TS_OK)
         return status;
     struct ts_strace_task *t = *out;
-    if (first) {
-        t->mm = mm_create(r, err);
-        return t->mm ? TS_OK : err->status;
-    }
+    if (first)
+        return start_program(r, t, err);
     if (r->open_clones > 0) {
         place(r, t);
         return TS_OK;
@@ -323,12 +459,16 @@ enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_tas
                                 uint64_t ret, struct ts_error *err)
 {
     if (ret == 0 || ret > INT32_MAX)
-        return ts_strace_error(r, err, "not a thread number");
+        return ts_strace_impossible(r, parent, "not a thread number", err);
     struct ts_strace_task *t = ts_strace_find(r, (uint32_t)ret);
     enum ts_status status = TS_OK;
     /* A number in use: an end was lost, or the numbers are of another namespace. */
     if (t && (t->state == TS_STRACE_TASK_SPAWNED || t->thread <= parent->thread))
         return TS_OK;
+    if (!t && is_of_container(r, ret)) {
+        t = r->unsettled > 0 ? oldest_unsettled(r) : NULL;
+        t = t && t->thread > parent->thread ? t : NULL;
+    }
     if (!t) {
         status = create_task(r, (uint32_t)ret, &t, err);
         if (status != TS_OK)
@@ -336,12 +476,19 @@ enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_tas
         t->state = TS_STRACE_TASK_UNSPAWNED;
         r->unsettled++;
     }
-    return settle(r, parent, t, shares_mm(&parent->call), err);
+    if (!knows_mm(&parent->call)) {
+        t->assumed = true;
+        r->counts.assumed_spawns++;
+    }
+    return settle(r, parent, t, shares_mm(&parent->call) ? 0u : TS_OPF_NEW_MM | TS_OPF_COPY_MM,
+                  err);
 }
 
 void ts_strace_drop_all(struct ts_strace_replay *r)
 {
     for (size_t i = 0; i < r->ntasks; i++)
         free_task(r, r->tasks[i]);
+    if (r->last)
+        free_task(r, r->last);
     free(r->tasks);
 }

@@ -5,10 +5,29 @@
 
 #include <string.h>
 
-#define ROW(field, unit, help)                                                                     \
-    {                                                                                              \
-#field, TS_STAT_COUNTER, offsetof(struct ts_strace_info, counts.field), unit, help         \
-    }
+/* clang-format off */
+#define ROW(field, unit, help) \
+    {#field, TS_STAT_COUNTER, offsetof(struct ts_strace_info, counts.field), unit, help}
+#define COUNT(field, help) \
+    {#field, TS_STAT_COUNTER, offsetof(struct ts_strace_counts, field), "1", help}
+/* What is left out or assumed, most telling first: for the recording and for a run. */
+#define LOSSES(ROW_OF) \
+    ROW_OF(foreign_lines, "lines that strace did not print, or that cannot be read: ignored"), \
+    ROW_OF(cut_calls, "calls whose line ends in the middle: ignored"), \
+    ROW_OF(impossible_calls, "calls that cannot have done what is recorded: ignored"), \
+    ROW_OF(first_unread, "number of the first line of these, 0: none"), \
+    ROW_OF(partial_lines, "a last line that is cut off: ignored"), \
+    ROW_OF(left_unfinished, "calls without their end: taken as not done"), \
+    ROW_OF(resumed_alone, "ends of calls without their beginning: ignored"), \
+    ROW_OF(assumed_spawns, "threads whose start was not recorded: taken to share memory"), \
+    ROW_OF(separated, "of these, given memory of their own when addresses contradicted it"), \
+    ROW_OF(assumed_programs, "programs whose execve was not recorded"), \
+    ROW_OF(unknown_ranges, "calls on memory that was not seen mapped: ignored"), \
+    ROW_OF(stale_overlaps, "mappings where memory should still have been in use"), \
+    ROW_OF(not_modelled, "calls that change memory in ways that are not modelled: ignored"), \
+    ROW_OF(huge_mappings, "mappings of huge pages: replayed as plain memory")
+#define LOSS(field, help) ROW(field, "1", help)
+/* clang-format on */
 
 static const struct ts_stat rows[] = {
     ROW(lines, "1", "lines"),
@@ -23,19 +42,18 @@ static const struct ts_stat rows[] = {
      "from the first line to the last; 0 without times"},
     ROW(failed_calls, "1", "calls that failed or were interrupted, of those replayed: ignored"),
     ROW(pairs, "1", "calls on two lines, unfinished and resumed"),
-    ROW(left_unfinished, "1", "calls without their end: taken as not done"),
-    ROW(resumed_alone, "1", "ends of calls without their beginning: ignored"),
     ROW(signals, "1", "signals and stops"),
     ROW(notes, "1", "lines that say nothing of a call"),
-    ROW(partial_lines, "1", "a last line that is cut off: ignored"),
-    ROW(assumed_spawns, "1", "threads whose start was not recorded: taken to share memory"),
-    ROW(assumed_programs, "1", "programs whose execve was not recorded"),
+    ROW(prefixed_lines, "1", "lines read behind what a log collector put before them"),
     ROW(advice_ignored, "1", "madvise calls that drop no pages: ignored"),
-    ROW(unknown_ranges, "1", "calls on memory that was not seen mapped: ignored"),
-    ROW(stale_overlaps, "1", "mappings where memory should still have been in use"),
+    LOSSES(LOSS),
 };
 
 const struct ts_stat_table ts_strace_info_stats = {"trace", rows, TS_ARRAY_LEN(rows), NULL, 0};
+
+static const struct ts_stat losses[] = {LOSSES(COUNT)};
+
+const struct ts_stat_table ts_strace_losses = {"trace", losses, TS_ARRAY_LEN(losses), NULL, 0};
 
 static enum ts_status count_operation(void *user, const struct ts_strace_event *event,
                                       struct ts_error *err)
@@ -85,24 +103,26 @@ static enum ts_status read_all(struct ts_strace_info *info, struct ts_line_reade
             return err->status;
         if (got == 0)
             return ts_strace_replay_finish(replay, err);
-        enum ts_status status = ts_strace_replay_line(
-            replay, line, len, ts_line_reader_line(reader), reader->whole, err);
+        const uint32_t number = ts_line_reader_line(reader);
+        enum ts_status status =
+            reader->too_long ? ts_strace_replay_skip(replay, number, err)
+                             : ts_strace_replay_line(replay, line, len, number, reader->whole, err);
         if (status != TS_OK)
             return status;
         const struct ts_strace_record *rec = ts_strace_replay_record(replay);
         if (rec->kind == TS_STRACE_CALL || rec->kind == TS_STRACE_UNFINISHED ||
-            rec->kind == TS_STRACE_CUT)
+            rec->kind == TS_STRACE_OPEN || rec->kind == TS_STRACE_CUT)
             count_call(info, rec->name, rec->name_len);
     }
 }
 
 enum ts_status ts_strace_info_read(struct ts_strace_info *out, const struct ts_byte_source *source,
-                                   struct ts_error *err)
+                                   bool strict, struct ts_error *err)
 {
     struct ts_line_reader reader;
     struct ts_strace_replay *replay = NULL;
     struct ts_strace_replay_config config = {
-        .emit = count_operation, .user = out, .source_name = source->name};
+        .emit = count_operation, .user = out, .source_name = source->name, .strict = strict};
     memset(out, 0, sizeof(*out));
     enum ts_status status = ts_line_reader_init(&reader, source, err);
     if (status != TS_OK) {

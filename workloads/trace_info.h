@@ -31,9 +31,10 @@ struct ts_strace_info {
 /* The rows of struct ts_strace_info other than calls. */
 extern const struct ts_stat_table ts_strace_info_stats;
 
-/* Reads the whole source and closes it, also on failure. */
+/* Reads the whole source and closes it, also on failure. strict: what cannot be read is an error.
+ */
 enum ts_status ts_strace_info_read(struct ts_strace_info *out, const struct ts_byte_source *source,
-                                   struct ts_error *err);
+                                   bool strict, struct ts_error *err);
 
 #ifdef __cplusplus
 }

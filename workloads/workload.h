@@ -78,6 +78,7 @@ struct ts_op {
 };
 
 struct ts_workload;
+struct ts_stat_table;
 
 struct ts_workload_ops {
     const char *name;
@@ -125,6 +126,10 @@ struct ts_workload {
      * by TS_OP_SPAWN. threads_hint: upper bound known so far (may grow with a stream). */
     uint32_t initial_threads;
     void (*destroy)(struct ts_workload *w);
+    /* NULL, or: what of its recording the workload has left out or had to assume so far, as a
+     * struct whose rows *table names (all counters; 0 is nothing to tell, "first_..." is a line's
+     * number). Owned by the workload. */
+    const void *(*losses)(const struct ts_workload *w, const struct ts_stat_table **table);
 };
 
 #ifdef __cplusplus

@@ -76,7 +76,7 @@ class CommandLine
         else if (*explain_sub_)
             execute_explain();
         else if (*info_sub_)
-            command_trace_info(trace_, json_);
+            command_trace_info(trace_, json_, strict_);
         else if (*schema_sub_)
             command_schema();
     }
@@ -156,8 +156,11 @@ class CommandLine
         CLI::App *trace = app_.add_subcommand("trace", "Look at recordings");
         trace->require_subcommand(1);
         info_sub_ = trace->add_subcommand("info", "Say what an strace recording holds");
-        info_sub_->add_option("FILE", trace_, "Recording; plain, zstd or gzip")->required();
+        info_sub_->add_option("FILE", trace_, "Recording; plain, zstd, gzip, xz or bzip2")
+            ->required();
         info_sub_->add_flag("--json", json_, "As JSON");
+        info_sub_->add_flag("--strict", strict_,
+                            "A line that cannot be read is an error; else it is counted");
     }
 
     void add_schema()
@@ -207,7 +210,7 @@ class CommandLine
     RunCommand run_;
     ReproduceCommand reproduce_;
     std::string topic_, key_, trace_;
-    bool all_ = false, markdown_ = false, json_ = false;
+    bool all_ = false, markdown_ = false, json_ = false, strict_ = false;
 };
 
 // What was printed may be of use to nobody if a part of it is missing. A flush alone does not see

@@ -52,14 +52,14 @@ void print_json(const std::string &path, const ts_strace_info &info)
 
 } // namespace
 
-void command_trace_info(const std::string &path, bool json)
+void command_trace_info(const std::string &path, bool json, bool strict)
 {
     const Trace trace(path, Place());
     const std::unique_ptr<TraceReader> reader = trace.open();
     const ts_byte_source source = reader->source();
     auto info = std::make_unique<ts_strace_info>();
     ts_error error;
-    if (ts_strace_info_read(info.get(), &source, &error) != TS_OK)
+    if (ts_strace_info_read(info.get(), &source, strict, &error) != TS_OK)
         throw Error(error);
     if (json)
         print_json(path, *info);

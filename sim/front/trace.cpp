@@ -3,7 +3,9 @@
 
 #include <boost/crc.hpp>
 #include <boost/iostreams/device/file.hpp>
+#include <boost/iostreams/filter/bzip2.hpp>
 #include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filter/lzma.hpp>
 #include <boost/iostreams/filter/zstd.hpp>
 #include <boost/iostreams/filtering_streambuf.hpp>
 
@@ -23,7 +25,8 @@ constexpr size_t cache_bytes_max = 256u << 20;
 constexpr uint32_t zstd_magic = 0xfd2fb528;
 constexpr uint32_t zstd_skippable = 0x184d2a50; // to ...5f
 
-enum class Format { Plain, Gzip, Zstd };
+enum class Format { Plain, Gzip, Zstd, Xz, Bzip2 };
+constexpr const char *format_names[] = {"text", "gzip", "zstd", "xz", "bzip2"};
 
 uint32_t little(const unsigned char *bytes, size_t n)
 {
@@ -33,16 +36,69 @@ uint32_t little(const unsigned char *bytes, size_t n)
     return value;
 }
 
+// A block of bzip2 begins with the digits of pi, and the end of a stream with those of its root.
+constexpr char bzip2_block[] = "\x31\x41\x59\x26\x53\x59";
+constexpr char bzip2_end[] = "\x17\x72\x45\x38\x50\x90";
+
 Format format_of(const std::string &path)
 {
     std::ifstream file(path, std::ios::binary);
-    unsigned char head[4] = {0, 0, 0, 0};
+    unsigned char head[10] = {};
     if (!file)
         user_error(Place{path, 0, 0}, "the trace cannot be read");
     file.read(reinterpret_cast<char *>(head), sizeof head);
     if (little(head, 4) == zstd_magic || (little(head, 4) & 0xfffffff0u) == zstd_skippable)
         return Format::Zstd;
+    if (std::memcmp(head,
+                    "\xfd"
+                    "7zXZ\0",
+                    6) == 0)
+        return Format::Xz;
+    if (std::memcmp(head, "BZh", 3) == 0 &&
+        (std::memcmp(head + 4, bzip2_block, 6) == 0 || std::memcmp(head + 4, bzip2_end, 6) == 0))
+        return Format::Bzip2;
     return head[0] == 0x1f && head[1] == 0x8b ? Format::Gzip : Format::Plain;
+}
+
+std::string tail_of(const std::string &path, uint64_t most)
+{
+    std::ifstream file(path, std::ios::binary);
+    const uint64_t size = std::filesystem::file_size(path);
+    const uint64_t n = std::min(size, most);
+    std::string tail(n, '\0');
+    file.seekg(static_cast<std::streamoff>(size - n));
+    file.read(tail.data(), static_cast<std::streamsize>(n));
+    return tail;
+}
+
+// Whether the file ends as an xz file does: a footer (2.1.2 of its format), then zeros.
+bool xz_complete(const std::string &path)
+{
+    std::string tail = tail_of(path, 4096);
+    tail.resize(tail.find_last_not_of('\0') + 1);
+    return tail.size() > 1 && tail.compare(tail.size() - 2, 2, "YZ") == 0;
+}
+
+// Whether the last bits of the file are the end of a bzip2 stream: its magic and a checksum, 80
+// bits that begin anywhere in a byte.
+bool bzip2_complete(const std::string &path)
+{
+    const std::string tail = tail_of(path, 11);
+    if (tail.size() < 10)
+        return false;
+    for (unsigned pad = 0; pad < 8; pad++) {
+        std::string magic(6, '\0');
+        for (size_t i = 0; i < 48; i++) {
+            const size_t bit = tail.size() * 8 - 80 - pad + i;
+            if (tail.size() * 8 < 80 + pad)
+                break;
+            const bool set = static_cast<unsigned char>(tail[bit / 8]) >> (7 - bit % 8) & 1;
+            magic[i / 8] = static_cast<char>(magic[i / 8] | (set ? 0x80 >> (i % 8) : 0));
+        }
+        if (magic == bzip2_end)
+            return true;
+    }
+    return false;
 }
 
 // Walks the frames and blocks of a zstd file (RFC 8878, 3.1) without decompressing them. Boost's
@@ -122,13 +178,16 @@ class ZstdWalk
 class FileReader : public TraceReader
 {
   public:
-    explicit FileReader(const std::string &path) : TraceReader(path)
+    explicit FileReader(const std::string &path) : TraceReader(path), format_(format_of(path))
     {
-        const Format format = format_of(path);
-        if (format == Format::Zstd)
+        if (format_ == Format::Zstd)
             chain_.push(io::zstd_decompressor());
-        else if (format == Format::Gzip)
+        else if (format_ == Format::Gzip)
             chain_.push(io::gzip_decompressor());
+        else if (format_ == Format::Xz)
+            chain_.push(io::lzma_decompressor());
+        else if (format_ == Format::Bzip2)
+            chain_.push(io::bzip2_decompressor());
         chain_.push(io::file_source(path, std::ios::binary));
     }
 
@@ -137,13 +196,15 @@ class FileReader : public TraceReader
         try {
             const std::streamsize n = io::read(chain_, buffer, static_cast<std::streamsize>(size));
             return n > 0 ? static_cast<size_t>(n) : 0;
-        } catch (const std::exception &error) {
+        } catch (const std::exception &) { // says "iostream error", whatever it is
             user_error(Place{name_, 0, 0},
-                       std::string("the trace cannot be decompressed: ") + error.what());
+                       std::string("the trace cannot be decompressed: damaged or truncated ") +
+                           format_names[static_cast<size_t>(format_)]);
         }
     }
 
   private:
+    Format format_;
     io::filtering_streambuf<io::input> chain_;
 };
 
@@ -208,8 +269,14 @@ ts_byte_source TraceReader::source()
 
 std::unique_ptr<TraceReader> trace_open(const std::string &path)
 {
-    if (format_of(path) == Format::Zstd && !ZstdWalk(path).complete())
+    const Format format = format_of(path);
+    if (format == Format::Zstd && !ZstdWalk(path).complete())
         user_error(Place{path, 0, 0}, "the trace is truncated or damaged (zstd)");
+    // Boost's filters take the end of the file for the end of the data here too.
+    if (format == Format::Xz && !xz_complete(path))
+        user_error(Place{path, 0, 0}, "the trace is truncated or damaged (xz)");
+    if (format == Format::Bzip2 && !bzip2_complete(path))
+        user_error(Place{path, 0, 0}, "the trace is truncated or damaged (bzip2)");
     return std::make_unique<FileReader>(path);
 }
 

@@ -32,6 +32,7 @@ Outcome run(const uint8_t *data, size_t size, size_t piece, bool depth_first)
     params.touch_pages = 2;
     params.touch_placement = size % 2 ? TS_PLACEMENT_RANDOM : TS_PLACEMENT_STRIDED;
     params.think = size / 2 % 3;
+    params.strict = size / 6 % 2;
     FuzzText text(data, size, piece);
     ts_byte_source source = text.source();
     ts_workload_config config{&params, 1, 0, &source};

@@ -5,7 +5,9 @@
 #include <boost/iostreams/copy.hpp>
 #include <boost/iostreams/device/array.hpp>
 #include <boost/iostreams/device/back_inserter.hpp>
+#include <boost/iostreams/filter/bzip2.hpp>
 #include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filter/lzma.hpp>
 #include <boost/iostreams/filter/zstd.hpp>
 #include <boost/iostreams/filtering_stream.hpp>
 
@@ -56,7 +58,9 @@ TEST_F(FrontTrace, EveryFormatGivesTheSameBytes)
     const std::string text = sample(700000);
     for (const std::string &file :
          {write("plain", text), write("zstd", packed(text, io::zstd_compressor())),
-          write("gzip", packed(text, io::gzip_compressor()))}) {
+          write("gzip", packed(text, io::gzip_compressor())),
+          write("xz", packed(text, io::lzma_compressor())),
+          write("bzip2", packed(text, io::bzip2_compressor()))}) {
         const ts::Trace trace(file, ts::Place());
         EXPECT_EQ(all_of(*trace.open()), text) << file;
         EXPECT_EQ(all_of(*trace.open()), text) << file << ", second pass";
@@ -72,6 +76,19 @@ TEST_F(FrontTrace, FramesOneAfterTheOther)
     const std::string file = write("two", packed(a, io::zstd_compressor()) + skippable +
                                               packed(b, io::zstd_compressor()));
     EXPECT_EQ(all_of(*ts::trace_open(file)), a + b);
+    const std::string xz =
+        write("two.xz", packed(a, io::lzma_compressor()) + packed(b, io::lzma_compressor()));
+    EXPECT_EQ(all_of(*ts::trace_open(xz)), a + b);
+    const std::string bzip2 =
+        write("two.bz2", packed(a, io::bzip2_compressor()) + packed(b, io::bzip2_compressor()));
+    EXPECT_EQ(all_of(*ts::trace_open(bzip2)), a + b);
+}
+
+// Their magic is text: it says nothing without what follows.
+TEST_F(FrontTrace, TextThatBeginsLikeAnArchive)
+{
+    const std::string text = "BZh9 is what a bzip2 file begins with\n";
+    EXPECT_EQ(all_of(*ts::trace_open(write("text", text))), text);
 }
 
 TEST_F(FrontTrace, TruncatedFilesAreRefusedAtEveryLength)
@@ -79,9 +96,14 @@ TEST_F(FrontTrace, TruncatedFilesAreRefusedAtEveryLength)
     const std::string text = sample(5000);
     const std::string zstd = packed(text, io::zstd_compressor());
     const std::string gzip = packed(text, io::gzip_compressor());
-    for (const std::string &whole : {zstd, gzip}) {
-        // From 4 bytes on the format is known.
-        for (size_t n = 4; n < whole.size(); n += n < 40 || n + 40 > whole.size() ? 1 : 97) {
+    const std::string xz = packed(text, io::lzma_compressor());
+    const std::string bzip2 = packed(text, io::bzip2_compressor());
+    for (const std::string &whole : {zstd, gzip, xz, bzip2}) {
+        // From so many bytes on the format is known.
+        for (size_t n = whole == xz      ? 6
+                        : whole == bzip2 ? 10
+                                         : 4;
+             n < whole.size(); n += n < 40 || n + 40 > whole.size() ? 1 : 97) {
             const std::string file = write("cut", whole.substr(0, n));
             const std::string message = user_error_of([&] { ts::Trace(file, ts::Place()); });
             EXPECT_EQ(message.compare(0, file.size() + 2, file + ": "), 0) << message << n;

@@ -137,6 +137,7 @@ TEST(LackeyParse, AccessLines)
                           Case{" S 1fff000618,8", TS_LACKEY_STORE, 0x1fff000618, 8},
                           Case{" L 0,1", TS_LACKEY_LOAD, 0, 1},
                           Case{" M FFFFFFFFFFFF,1", TS_LACKEY_MODIFY, 0xffffffffffff, 1},
+                          Case{" L 10,8\r", TS_LACKEY_LOAD, 0x10, 8},
                           Case{" L 0000000000000000001,4096", TS_LACKEY_LOAD, 1, 4096}}) {
         Parsed p = parse(c.text);
         EXPECT_EQ(p.line, TS_LACKEY_ACCESS) << c.text;
@@ -284,6 +285,7 @@ TEST(Lackey, RepeatIsTheSameAgain)
 TEST(Lackey, BadLineHasItsPlace)
 {
     Replay r(data("bad-address.lackey"));
+    r.p.strict = 1;
     ts_op op;
     int got;
     while ((got = r.next(op)) == 1)
@@ -294,10 +296,35 @@ TEST(Lackey, BadLineHasItsPlace)
         EXPECT_STREQ(r.err.file, "trace.txt");
         EXPECT_EQ(r.err.line, 3u);
         EXPECT_EQ(r.err.column, 10u);
-        EXPECT_STREQ(r.err.message, "expected a comma and the size");
+        EXPECT_STREQ(r.err.message,
+                     "expected a comma and the size; valgrind's option --log-file=FILE keeps what "
+                     "the program prints out");
         r.err = ts_error{};
         got = r.next(op); /* and for every later call */
     }
+}
+
+/* Without `strict` it is counted, and the first named. */
+TEST(Lackey, BadLinesAreCounted)
+{
+    Replay r(data("bad-address.lackey") + " L 10,4hello\n L 600000,8\n");
+    EXPECT_EQ(show(r.pull()).back(), "exit");
+    EXPECT_EQ(r.err.status, TS_OK) << r.err.message;
+    EXPECT_EQ(r.counts().bad_lines, 2u);
+    EXPECT_EQ(r.counts().first_bad, 3u);
+    EXPECT_EQ(r.counts().cut_lines, 0u);
+    const ts_stat_table *table = nullptr;
+    EXPECT_EQ(r.w->losses(r.w, &table), &r.counts());
+    EXPECT_STREQ(table->rows[0].name, "bad_lines");
+}
+
+/* As a text that went over a machine of another kind ends its lines. */
+TEST(Lackey, CarriageReturns)
+{
+    std::string text;
+    for (const std::string &line : lines_of(data("small.lackey")))
+        text += line + "\r\n";
+    EXPECT_EQ(replay(text), replay(data("small.lackey")));
 }
 
 TEST(Lackey, TracesThatGiveNothing)

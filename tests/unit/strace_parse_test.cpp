@@ -48,7 +48,8 @@ TEST(StraceParse, PidColumn)
                           {"10884<mmapstorm> ", 10884},
                           {"10884<Web Content> ", 10884},
                           {"[pid 14698<a b>] ", 14698},
-                          {"10884 /* 3 in strace's PID NS */ ", 10884},
+                          {"3 /* 10884 in strace's PID NS */ ", 10884},
+                          {"3<sh> /* 10884 in strace's PID NS */ ", 10884},
                           {"4194304 ", 4194304}}) {
         SCOPED_TRACE(c.head);
         Parsed r(c.head + map_call);
@@ -140,7 +141,7 @@ TEST(StraceParse, FlagsInEveryStyle)
                 "0x7f0000000000 <0.000001>");
     ASSERT_TRUE(huge.ok) << huge.why;
     EXPECT_EQ(huge.prot, 1u);
-    EXPECT_EQ(huge.flags, TS_STRACE_MAP_SHARED);
+    EXPECT_EQ(huge.flags, TS_STRACE_MAP_SHARED | TS_STRACE_MAP_HUGETLB);
 }
 
 TEST(StraceParse, FileDescriptorsOfYy)
@@ -222,6 +223,11 @@ TEST(StraceParse, Clone)
            "= 11175<mmapstorm> <0.000061>",
            true, true},
           {"clone(child_stack=NULL, flags=0x1200011) = 11175", true, false},
+          {"clone(0x1200011, 0, 0, 0x7f5a10, 0) = 0x2ba7", true, false},
+          {"clone(0x3d0f00, 0x7f5a10, 0x7f5a11, 0x7f5a12, 0) = 0x2ba7", true, true},
+          {"clone(child_stack=NULL, flags=SIGCHLD) = 2 /* 11175 in strace's PID NS */", true,
+           false},
+          {"clone3(0x7ffc10, 0x58) = 0x2ba7", false, false},
           {"clone(0x7ffc) = 11175", false, false}}) {
         Parsed r(c.line);
         ASSERT_TRUE(r.ok) << c.line << ": " << r.why << " at " << r.column;
@@ -273,6 +279,14 @@ TEST(StraceParse, UnfinishedAndResumed)
     EXPECT_EQ(Parsed("9 <... clone resumed>, child_tidptr=0x7fc5ea033fd0) = 11177 <0.003208>").ret,
               11177u);
     EXPECT_EQ(Parsed("9 <... exit resumed>) = ?").result, TS_STRACE_RESULT_UNKNOWN);
+    /* strace 4.x prints clone's arguments when it ends. */
+    Parsed old(
+        "9 <... clone resumed> child_stack=0, flags=CLONE_VM|SIGCHLD, child_tidptr=0x7f) = 3");
+    ASSERT_TRUE(old.ok);
+    EXPECT_TRUE(old.has_flags);
+    EXPECT_EQ(old.flags, TS_STRACE_CLONE_VM);
+    EXPECT_EQ(old.ret, 3u);
+    EXPECT_FALSE(Parsed("9 <... clone resumed>, child_tidptr=0x7f) = 11177").has_flags);
 
     for (const char *line : {"9 exit_group(0 <ptrace(SYSCALL):No such process>",
                              "9 read(0,  <detached ...>", "9 wait4(-1,  <unfinished ...>"})
@@ -311,9 +325,25 @@ TEST(StraceParse, SignalsAndEnds)
 TEST(StraceParse, NotesOfStraceItself)
 {
     for (const char *line :
-         {"", "   ", "\t", "strace: Process 12 detached",
+         {"",
+          "   ",
+          "\t",
+          "strace: Process 12 detached",
+          "^Cstrace: Process 12 detached",
+          "Process 12 detached",
+          "/usr/bin/strace: Process 12 detached",
+          "/opt/strace-6.1/bin/strace: WARNING: Cannot...",
+          "^C/usr/bin/strace: Process 12 detached",
+          "10884 [ Process PID=5 runs in 32 bit mode. ]",
+          "[pid     5] [ Process PID=5 runs in x32 mode. ]",
+          "07:34:26 [ Process PID=2824 runs in 32 bit mode. ]",
+          "5<a> 07:34:26.123456 [   9] [00007f4ca05b7ce7] [ Process PID=2824 runs in 64 bit mode. "
+          "]",
+          "1795259309.820576 (+     0.000229) [ Process PID=2824 runs in 32 bit mode. ]",
+          " | 00000  68 65 6c 6c 6f 0a                                 hello.           |",
           "strace: [ Process PID=5 runs in 32 bit mode. ]",
-          "[ Process PID=5 runs in 32 bit mode. ]", " > /usr/lib/libc.so.6(_exit+0x29) [0xd4409]",
+          "[ Process PID=5 runs in 32 bit mode. ]",
+          " > /usr/lib/libc.so.6(_exit+0x29) [0xd4409]",
           "% time     seconds  usecs/call     calls    errors syscall",
           "------ ----------- ----------- --------- --------- ----------------",
           "  0.00    0.000000           0         3         1 munmap",
@@ -322,8 +352,10 @@ TEST(StraceParse, NotesOfStraceItself)
         EXPECT_TRUE(r.ok) << line << ": " << r.why;
         EXPECT_EQ(r.kind, TS_STRACE_NOTE) << line;
     }
-    for (const char *line : {"strace: Process 14700 attached", "Process 14700 attached",
-                             "strace: Process 14700 attached with 3 threads"}) {
+    for (const char *line :
+         {"strace: Process 14700 attached", "Process 14700 attached",
+          "strace: Process 14700 attached with 3 threads",
+          "/usr/bin/strace: Process 14700 attached", "strace: Process 14700<a> attached"}) {
         Parsed r(line);
         EXPECT_EQ(r.kind, TS_STRACE_ATTACHED) << line;
         EXPECT_EQ(r.peer, 14700u);
@@ -349,6 +381,121 @@ TEST(StraceParse, CallCutByAMessage)
     EXPECT_EQ(rest.kind, TS_STRACE_NOTE);
     line = "[pid 7] munmap(0x1000, 4096) = 0";
     EXPECT_FALSE(ts_strace_parse_rest(line.data(), line.size(), &rest));
+}
+
+/* A call that strace leaves alone: the message stands in its line. */
+TEST(StraceParse, CallLeftByDetaching)
+{
+    for (const char *head : {"", "[pid  4242] ", "07:34:26 ", "4242 1795259309.820576 "})
+        for (const char *call : {"pause(", "nanosleep({1, 0}, ", "futex(0x7f, FUTEX_WAIT, 2, NULL",
+                                 "munmap(0x1000, 4096"})
+            for (const char *tail : {"strace: Process 4242 detached", "Process 4242 detached",
+                                     "^Cstrace: Process 4242 detached", "^CProcess 4242 detached",
+                                     "/usr/bin/strace: Process 4242 detached", " <detached ...>"}) {
+                Parsed r(std::string(head) + call + tail);
+                ASSERT_TRUE(r.ok) << r.text << ": " << r.why;
+                EXPECT_EQ(r.kind, TS_STRACE_UNFINISHED) << r.text;
+                if (r.call == TS_STRACE_MUNMAP) {
+                    EXPECT_EQ(r.length, 4096u) << r.text;
+                }
+            }
+    for (const char *line : {" <detached ...>", "<unfinished ...>", " <unfinished ...>"}) {
+        Parsed r(line);
+        ASSERT_TRUE(r.ok) << line;
+        EXPECT_EQ(r.kind, TS_STRACE_BREAK) << line;
+    }
+}
+
+/* Refused, but the call may go on in a later line. */
+TEST(StraceParse, CallThatStaysOpen)
+{
+    Parsed open("12 munmap(0x1000, 4096Ready");
+    EXPECT_FALSE(open.ok);
+    EXPECT_EQ(open.kind, TS_STRACE_OPEN);
+    EXPECT_EQ(open.call, TS_STRACE_MUNMAP);
+    EXPECT_EQ(open.length, 4096u);
+    EXPECT_EQ(open.column, 28u);
+    EXPECT_EQ(Parsed("write(1, \"a\\n\", 2he said \"").kind, TS_STRACE_OPEN);
+    EXPECT_EQ(Parsed("munmap(0x1000, 4096)").kind, TS_STRACE_OPEN);
+    for (const char *line : {"munmap(0x1000", "hello (world", "munmap(0x1000; 4096) = 0",
+                             "munmap(0x1000, 4096) done", "12 bottles"})
+        EXPECT_EQ(Parsed(line).kind, TS_STRACE_NOTE) << line;
+}
+
+TEST(StraceParse, WhatALogCollectorPutsBefore)
+{
+    for (const char *head :
+         {"Nov 28 07:34:26 host strace[12]: ", "Nov  8 07:34:26 ",
+          "2026-11-28T07:34:26.123Z stdout F ", "2026-11-28 07:34:26,123 INFO ", "app_1  | ",
+          "app.strace:12:", "[  12.345678] ", "<6>host app: ", "13:"})
+        for (const char *pid : {"10645 ", "[pid 10645] ", "10645 1795259309.820576 ", ""}) {
+            const std::string line = head + (pid + map_call);
+            SCOPED_TRACE(line);
+            ts_strace_record r;
+            if (ts_strace_parse(line.data(), line.size(), &r)) {
+                /* A date alone cannot be told from strace's own time. */
+                EXPECT_EQ(std::string(head), "");
+                continue;
+            }
+            ASSERT_TRUE(ts_strace_parse_prefixed(line.data(), line.size(), &r)) << r.why;
+            EXPECT_EQ(r.call, TS_STRACE_MMAP);
+            EXPECT_EQ(r.ret, 0x7f5980d91000u);
+            EXPECT_EQ(r.tid, *pid ? 10645u : 0u);
+        }
+    for (const char *line : {"", "hello", "hello world", "Nov 28", "Nov 28 07:34:26 "}) {
+        ts_strace_record r;
+        EXPECT_FALSE(ts_strace_parse_prefixed(line, strlen(line), &r)) << line;
+    }
+}
+
+TEST(StraceParse, SharedMemoryAndWhatIsNotModelled)
+{
+    Parsed get("shmget(IPC_PRIVATE, 65536, IPC_CREAT|0600) = 3");
+    ASSERT_TRUE(get.ok) << get.why;
+    EXPECT_EQ(get.length, 65536u);
+    EXPECT_EQ(get.ret, 3u);
+    EXPECT_EQ(Parsed("shmget(0x51, 4096, 0) = 3").length, 4096u);
+    Parsed at("shmat(3, NULL, SHM_RDONLY) = 0x7f0000300000");
+    ASSERT_TRUE(at.ok) << at.why;
+    EXPECT_EQ(at.addr, 3u);
+    EXPECT_EQ(at.flags, TS_STRACE_SHM_RDONLY);
+    EXPECT_EQ(Parsed("shmdt(0x7f0000300000) = 0").addr, 0x7f0000300000u);
+    for (const char *line :
+         {"ioctl(4, UFFDIO_COPY, {dst=0x7f, src=0x7e, len=0x1000, mode=0, copy=0x1000}) = 0",
+          "remap_file_pages(0x7f, 4096, 0, 0, 0) = 0", "move_pages(0, 1, [0x7f], NULL, [0], 0) = 0",
+          "process_madvise(5, [{iov_base=0x7f, iov_len=4096}], 1, MADV_COLD, 0) = 4096"})
+        EXPECT_EQ(Parsed(line).call, TS_STRACE_UNMODELLED) << line;
+    EXPECT_EQ(Parsed("ioctl(4, TCGETS, {B38400}) = 0").call, TS_STRACE_OTHER);
+    EXPECT_EQ(Parsed("madvise(0x7f, 4096, MADV_GUARD_INSTALL) = 0").advice, 102u);
+    EXPECT_EQ(Parsed("madvise(0x7f, 4096, 0x15) = 0").advice, TS_STRACE_MADV_PAGEOUT);
+}
+
+/* Wherever it is in the line; a blank of another kind and letters of other languages are none. */
+TEST(StraceParse, ControlBytesEverywhere)
+{
+    for (size_t at = 0; at < 40; at++)
+        for (int c = 1; c < 256; c++) {
+            if (c == '\n')
+                continue;
+            std::string line(40, 'x');
+            line[at] = static_cast<char>(c);
+            Parsed r(line);
+            const bool control = (c < 0x20 && c != '\t') || c == 0x7f;
+            ASSERT_FALSE(r.ok);
+            const bool said = std::string(r.why).find("control byte") != std::string::npos;
+            /* A carriage return at the end is passed over. */
+            ASSERT_EQ(said, control && !(c == '\r' && at == 39)) << at << " " << c;
+            if (said) {
+                ASSERT_EQ(r.column, at + 1);
+            }
+        }
+}
+
+TEST(StraceParse, MarkAndContext)
+{
+    expect_map(Parsed("\xef\xbb\xbf" + map_call));
+    expect_map(Parsed("700  [unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023] " + map_call));
+    expect_map(Parsed("700 11:17:25 [  9] [unconfined_t] " + map_call));
 }
 
 TEST(StraceParse, RefusalsNameThePlace)

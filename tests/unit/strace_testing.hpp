@@ -87,6 +87,13 @@ inline ts_strace_params defaults()
     return p;
 }
 
+inline ts_strace_params strict()
+{
+    ts_strace_params p = defaults();
+    p.strict = 1;
+    return p;
+}
+
 /* The workload over a text. */
 struct Trace {
     Source source;
@@ -193,6 +200,8 @@ inline std::string show(const ts_op &op, bool regions = true)
         s << " same";
     if (op.flags & TS_OPF_NEW_MM)
         s << " new_mm";
+    if (op.flags & TS_OPF_COPY_MM)
+        s << " copy";
     return s.str();
 }
 
