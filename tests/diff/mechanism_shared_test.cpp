@@ -38,6 +38,12 @@ const std::vector<Platform> &platforms_of_all()
         crowded("vms", false),
         crowded("vms_any_put", false,
                 {{"hypervisor.pv_preempted_rule", "any_put"}, {"hypervisor.pin", "true"}}),
+        /* A line takes long enough for the host to change the preempted byte meanwhile. */
+        crowded("vms_far", false,
+                {{"hypervisor.pv_preempted_rule", "any_put"},
+                 {"hypervisor.pin", "true"},
+                 {"interconnect.socket_link_ps", "4us"}},
+                "kvm_pv"),
         crowded("vms_hv418", false, {{"hypervisor.hv_flush", "4.18"}}, "hyperv"),
         crowded("vms_moving", false,
                 {{"host_sched.policy", "eevdf"},
