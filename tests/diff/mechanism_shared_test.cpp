@@ -38,6 +38,12 @@ const std::vector<Platform> &platforms_of_all()
         crowded("vms", false),
         crowded("vms_any_put", false,
                 {{"hypervisor.pv_preempted_rule", "any_put"}, {"hypervisor.pin", "true"}}),
+        /* A line takes long enough for the host to change the preempted byte meanwhile. */
+        crowded("vms_far", false,
+                {{"hypervisor.pv_preempted_rule", "any_put"},
+                 {"hypervisor.pin", "true"},
+                 {"interconnect.socket_link_ps", "4us"}},
+                "kvm_pv"),
         crowded("vms_hv418", false, {{"hypervisor.hv_flush", "4.18"}}, "hyperv"),
         crowded("vms_moving", false,
                 {{"host_sched.policy", "eevdf"},
@@ -119,7 +125,7 @@ TEST_P(Shared, NoStaleTranslationIsUsed)
         Outcome got = run_shared(c, mechanism, script, rounds);
         ASSERT_EQ(got.status, TS_OK) << got.message;
         EXPECT_EQ(got.stats.at("oracle.hits_stale"), 0u);
-        EXPECT_GT(got.stats.at("guest.shootdowns"), rounds / 2);
+        EXPECT_GT(got.stats.at("guest.shootdowns"), rounds / 4);
         std::pair<const char *, ts_op_kind> changes[] = {
             {"guest.mmaps", TS_OP_MMAP},
             {"guest.munmaps", TS_OP_MUNMAP},
@@ -128,7 +134,7 @@ TEST_P(Shared, NoStaleTranslationIsUsed)
         for (auto [name, kind] : changes)
             EXPECT_EQ(got.stats.at(name), c.run.vms * count_ops(script, rounds, kind)) << name;
         if (std::string(script.name).find("table") == 0) {
-            EXPECT_GT(got.stats.at("guest.shootdown_freed_tables"), rounds / 2);
+            EXPECT_GT(got.stats.at("guest.shootdown_freed_tables"), rounds / 4);
         }
         in_window += got.stats.at("oracle.hits_in_window");
         if (got.stats.count("flush.kvm_pv.deferred"))
