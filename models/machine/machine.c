@@ -244,7 +244,14 @@ static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_v
     m->vm_list = calloc(m->nguests, sizeof(struct ts_vm *));
     m->domains = calloc(m->nguests, sizeof(*m->domains));
     m->mechanism_params = calloc(m->nguests, sizeof(void *));
-    if (!m->guests || !m->vms || !m->vm_list || !m->domains || !m->mechanism_params)
+    m->guest_sum = malloc(sizeof(*m->guest_sum));
+    m->latency_sum = malloc(sizeof(*m->latency_sum));
+    size_t state = 1;
+    for (uint32_t v = 0; v < m->nguests; v++)
+        state = specs[v].mechanism->state_size > state ? specs[v].mechanism->state_size : state;
+    m->mechanism_sum = malloc(state);
+    if (!m->guests || !m->vms || !m->vm_list || !m->domains || !m->mechanism_params ||
+        !m->guest_sum || !m->latency_sum || !m->mechanism_sum)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", m->nguests);
     for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
         s = create_vm(m, v, err);
@@ -354,7 +361,7 @@ void ts_machine_destroy(struct ts_machine *m)
     }
     if (m->hypervisor.vcpus)
         ts_hypervisor_fini(&m->hypervisor);
-    for (uint32_t v = 0; m->mechanism_params && v < m->nguests; v++) {
+    for (uint32_t v = 0; m->guests && m->vms && m->mechanism_params && v < m->nguests; v++) {
         struct ts_guest *g = &m->guests[v];
         if (g->engine)
             ts_guest_fini(g);
@@ -377,6 +384,9 @@ void ts_machine_destroy(struct ts_machine *m)
     free(m->vm_list);
     free(m->domains);
     free(m->mechanism_params);
+    free(m->guest_sum);
+    free(m->latency_sum);
+    free(m->mechanism_sum);
     if (m->dvm)
         ts_dvm_destroy(m->dvm);
     if (m->interrupt)

@@ -25,6 +25,10 @@ struct ts_machine {
     struct ts_vm *vms;
     struct ts_vm **vm_list;
     uint32_t nguests;
+    /* Room for sums over guests, so that results need no memory when they are read. */
+    struct ts_guest_stats *guest_sum;
+    struct ts_hist *latency_sum;
+    void *mechanism_sum; /* of the largest state */
     uint32_t finished;
     bool done;
     bool timed_out, stalled;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run has to say: verdict, figures, statistics. */
-#include <stdlib.h>
+#include <string.h>
 
 #include "models/machine/machine_private.h"
 
@@ -45,13 +45,11 @@ static void visit_mmus(const struct ts_machine *m, ts_machine_stat_fn *fn, void 
 
 static void visit_guests(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
 {
-    struct ts_guest_stats *sum = malloc(sizeof(*sum));
-    TS_ASSERT(sum);
+    struct ts_guest_stats *sum = m->guest_sum;
     *sum = m->guests[0].stats;
     for (uint32_t v = 1; v < m->nguests; v++)
         ts_stat_accumulate(&ts_guest_stat_table, sum, &m->guests[v].stats);
     fn(user, &ts_guest_stat_table, sum);
-    free(sum);
 }
 
 /* Each mechanism once, at the first VM that uses it. */
@@ -64,14 +62,12 @@ static void visit_mechanisms(const struct ts_machine *m, ts_machine_stat_fn *fn,
             seen = seen || m->guests[k].flush == f;
         if (seen || !f->stats)
             continue;
-        void *sum = calloc(1, f->state_size);
-        TS_ASSERT(sum);
+        memset(m->mechanism_sum, 0, f->state_size);
         for (uint32_t k = v; k < m->nguests; k++) {
             if (m->guests[k].flush == f)
-                ts_stat_accumulate(f->stats, sum, m->guests[k].flush_state);
+                ts_stat_accumulate(f->stats, m->mechanism_sum, m->guests[k].flush_state);
         }
-        fn(user, f->stats, sum);
-        free(sum);
+        fn(user, f->stats, m->mechanism_sum);
     }
 }
 
@@ -184,8 +180,7 @@ static void add_cpu_times(const struct ts_machine *m, struct ts_machine_result *
 
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out)
 {
-    struct ts_hist *latency = malloc(sizeof(*latency));
-    TS_ASSERT(latency);
+    struct ts_hist *latency = m->latency_sum;
     ts_hist_init(latency);
     *out = (struct ts_machine_result){0};
     ts_time sum = 0;
@@ -208,5 +203,4 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     out->shootdown_max_ps = latency->count ? latency->max : 0;
     out->shootdown_mean_ps = latency->count ? latency->sum / latency->count : 0;
     out->events = ts_engine_events_run(m->engine);
-    free(latency);
 }

@@ -68,11 +68,10 @@ void add_machine_statistics(Entries *entries)
     const Point point = experiment_points(experiment).at(0);
     const Resolved resolved = resolve(experiment, point);
     const Workload made = workload_make(experiment, resolved, 1, 0);
-    ts_workload *workload = made.workload.get();
+    const ts_machine_vm vm = {made.workload.get(), point.mechanism, resolved.subject_struct()};
     ts_machine *machine = nullptr;
     ts_error error;
-    if (ts_machine_create(&machine, &resolved.config, point.mechanism, resolved.subject_struct(),
-                          &workload, 1, &error) != TS_OK)
+    if (ts_machine_create(&machine, &resolved.config, &vm, 1, &error) != TS_OK)
         throw Error(error);
     ts_machine_visit_stats(machine, add_statistics, entries);
     ts_machine_destroy(machine);
