@@ -91,11 +91,18 @@ inline ts_mmu_params defaults()
     return params;
 }
 
+/* That of an x86 CPU of one thread. */
+inline ts_mmu_wiring x86()
+{
+    ts_mmu_wiring wiring{};
+    wiring.fault_invalidates = true;
+    return wiring;
+}
+
 class Mmu
 {
   public:
-    explicit Mmu(const ts_mmu_params &params = defaults(),
-                 const ts_mmu_wiring &wiring = ts_mmu_wiring{})
+    explicit Mmu(const ts_mmu_params &params = defaults(), const ts_mmu_wiring &wiring = x86())
     {
         ts_error err{};
         EXPECT_EQ(ts_mmu_create(&m, &params, 1, &wiring, &err), TS_OK) << err.message;

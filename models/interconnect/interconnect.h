@@ -87,13 +87,15 @@ struct ts_interconnect_stats {
     uint64_t flits;
     uint64_t flit_hops;
     uint64_t delivered;
+    uint64_t in_flight; /* sent and not delivered yet: more than 0 where a run ends before a slow link
+                           has carried everything */
     uint64_t socket_crossings;
     uint64_t queued_ps; /* waiting for links, buffers and their turn, summed over messages */
     uint64_t overtaken; /* flit: messages that waited at their destination for an earlier one */
     struct ts_hist latency_ps;
 };
 extern const struct ts_stat_table
-    ts_interconnect_stat_table; /* rule: messages == delivered at end */
+    ts_interconnect_stat_table; /* rule: messages == delivered + in_flight */
 
 enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_engine *engine,
                                       const struct ts_topology *topology,
@@ -113,8 +115,8 @@ ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, 
 const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic);
 /* Node on which the socket's link to the other sockets sits. */
 uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket);
-/* Sum rules of the routers, at any time: no flit lost or duplicated, credits conserved, no
- * deadlock. TS_ERR_FINDING otherwise. */
+/* At any time between events: no message in flight when nothing is left to happen; sum rules of the
+ * routers: no flit lost or duplicated, credits conserved, no deadlock. TS_ERR_FINDING otherwise. */
 enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err);
 const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic);
 struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic);

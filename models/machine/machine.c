@@ -55,6 +55,7 @@ static enum ts_status create_mmus(struct ts_machine *m, struct ts_error *err)
             .threads = (uint32_t)t->params.threads_per_core,
             .first = t->thread[i] == 0 ? NULL : m->mmus[t->core[i]],
             .memory = m->cache ? &memory : NULL,
+            .fault_invalidates = c->topology.arch == TS_ARCH_X86,
         };
         TS_ASSERT(t->thread[t->core[i]] == 0 && t->core[t->core[i]] == t->core[i]);
         s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, &wiring, err);

@@ -41,6 +41,7 @@ enum ts_status ts_mmu_create(struct ts_mmu **out, const struct ts_mmu_params *pa
     m->params = *params;
     m->core = &m->own_core;
     m->l1_hit_cycles = params->l1_hit_cycles;
+    m->fault_invalidates = wiring->fault_invalidates;
     m->conflict_abort = params->conflict_abort != 0;
     if (wiring->memory != NULL)
         m->memory = *wiring->memory;
@@ -90,6 +91,8 @@ static void fault(struct ts_mmu *m, const struct mmu_request *q, enum ts_mmu_res
     out->pa = 0;
     out->size_shift = 0;
     out->cycles = q->t - q->now;
+    if (!m->fault_invalidates)
+        return;
     ts_mmu_drop_(m, ts_inval_page_fault(ctx->vmid, ctx->asid, q->va));
     if (result == TS_MMU_FAULT_STAGE2)
         ts_mmu_drop_(m, ts_inval_stage2_fault(ctx->vmid, ctx->ep4ta, address));

@@ -12,7 +12,10 @@
  * A write needs an entry that knows the dirty bit to be set; otherwise it walks, sets the bit and
  * takes the new entry (SDM 4.8). A write that a cached entry denies faults without a walk if stage
  * 1 denies it, and walks if stage 2 does, as the fault needs the IPA. Faulting translations are not
- * cached, and a fault drops what was cached for its address (SDM 4.10.4.1; Arm allows it).
+ * cached. On x86 a fault drops what was cached for its address (SDM vol. 3, 4.10.4.1, and 28.3.3.1
+ * for EPT violations); on arm64 nothing is dropped, so software has to flush even when it only gives
+ * rights (Linux, arch/arm64/mm/fault.c, ptep_set_access_flags; arch/arm64/kvm/hyp/pgtable.c,
+ * kvm_pgtable_stage2_relax_perms).
  *
  * A walk-cache entry of a two-stage walk holds its table already translated, as a combined
  * paging-structure-cache entry does (SDM vol. 3C, "Information That May Be Cached"), so the table
@@ -187,6 +190,7 @@ struct ts_mmu_wiring {
     struct ts_mmu *first;               /* the core's thread 0, alive longer than this one; NULL for
                                            thread 0 itself */
     const struct ts_mmu_memory *memory; /* NULL: fetch_cycles and leaf_fetch_cycles. Copied */
+    bool fault_invalidates;             /* a fault drops what was cached for its address: x86 */
 };
 
 struct ts_mmu;

@@ -95,6 +95,7 @@ struct ts_mmu {
     uint64_t thread;
     bool needs_time;
     bool conflict_abort;
+    bool fault_invalidates;
     bool checks_more; /* either */
     uint64_t l1_hit_cycles;
 

@@ -150,7 +150,7 @@ enum ts_status ts_sharing_writers(struct ts_sharing *s, struct ts_error *err)
         if (!make_crowd(&c, s))
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
         start_at_random(&c, on_next_rmw);
-        status = ts_sharing_settle(s, (s->params->warmup + s->params->rounds) * c.n, err);
+        status = ts_sharing_settle(s, (s->params->warmup + s->params->rounds) * c.n, c.n, err);
         if (status == TS_OK) {
             ts_line_fini(&c.line);
             collect_writers(&c);
@@ -261,7 +261,7 @@ enum ts_status ts_sharing_readers(struct ts_sharing *s, struct ts_error *err)
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
         start_at_random(&c, on_poll);
         c.member[0].event.fn = on_store;
-        status = ts_sharing_settle(s, (s->params->warmup + s->params->rounds) * c.n, err);
+        status = ts_sharing_settle(s, (s->params->warmup + s->params->rounds) * c.n, c.n, err);
         if (status == TS_OK)
             ts_line_fini(&c.line);
         free(c.member);

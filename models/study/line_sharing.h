@@ -49,6 +49,7 @@ struct ts_sharing_stats {
 
 struct ts_sharing {
     const struct ts_sharing_params *params;
+    const struct ts_machine_config *config;
     struct ts_engine *engine;
     struct ts_topology topology;
     struct ts_interconnect *ic;
@@ -63,8 +64,10 @@ struct ts_sharing {
 enum ts_status ts_sharing_transfer(struct ts_sharing *s, struct ts_error *err);
 enum ts_status ts_sharing_writers(struct ts_sharing *s, struct ts_error *err);
 enum ts_status ts_sharing_readers(struct ts_sharing *s, struct ts_error *err);
-/* Runs until nothing is left to do; a finding if that takes too long for `rounds` transfers. */
-enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, struct ts_error *err);
+/* Runs until nothing is left to do; a finding if that takes too long for `rounds` transfers among so
+ * many CPUs, by the time of a message on this machine's links. */
+enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, uint32_t cpus,
+                                 struct ts_error *err);
 
 extern const struct ts_study_ops ts_study_line_sharing;
 

@@ -91,7 +91,7 @@ static enum ts_status time_pair(struct ts_sharing *s, uint32_t a, uint32_t b,
                            now + TS_NS + (i ? ts_rng_below(&s->rng, 200 * TS_NS) : 0),
                            TS_PHASE_SOFTWARE);
     }
-    status = ts_sharing_settle(s, s->params->warmup + s->params->rounds, err);
+    status = ts_sharing_settle(s, s->params->warmup + s->params->rounds, 2, err);
     if (status != TS_OK)
         return status;
     ts_line_fini(&bounce.line);

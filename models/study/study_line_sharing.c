@@ -143,12 +143,31 @@ static enum ts_status check(const struct ts_machine_config *config, const void *
     return TS_OK;
 }
 
-/* Far above what a transfer takes on any machine that the parameter tables allow sense for. */
-#define TRANSFER_LIMIT (100 * TS_US)
+__extension__ typedef unsigned __int128 ts_u128;
 
-enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, struct ts_error *err)
+/* Far above what one transfer takes where messages take no time: memory, homes, locked operations
+ * and the pause before the next one. */
+#define TRANSFER_LIMIT (100 * TS_US)
+/* Messages that a transfer sends for each CPU that takes part, and more: request, snoop, data,
+ * release, write-back, an invalidation and its acknowledgement. One link may carry them all. */
+#define TRANSFER_MESSAGES 8u
+
+/* The longest way of the machine, alone, for the larger message of the two. */
+static ts_time message_time(const struct ts_sharing *s)
 {
-    ts_engine_run(s->engine, ts_engine_now(s->engine) + (rounds + 100) * TRANSFER_LIMIT);
+    const struct ts_line_params *p = &s->config->line;
+    uint64_t flits = p->data_flits > p->control_flits ? p->data_flits : p->control_flits;
+
+    return ts_interconnect_zero_load(s->ic, 0, s->topology.nnodes - 1, (uint32_t)flits);
+}
+
+enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, uint32_t cpus,
+                                 struct ts_error *err)
+{
+    ts_u128 transfer = TRANSFER_LIMIT + (ts_u128)TRANSFER_MESSAGES * (cpus + 1) * message_time(s);
+    ts_u128 limit = ts_engine_now(s->engine) + (rounds + 100) * transfer;
+
+    ts_engine_run(s->engine, limit < TS_TIME_NEVER ? (ts_time)limit : TS_TIME_NEVER - 1);
     if (ts_engine_next_time(s->engine) == TS_TIME_NEVER)
         return TS_OK;
     return ts_error_set(err, TS_ERR_FINDING, "no progress: the line still moves at %" PRIu64 " ps",
@@ -163,6 +182,7 @@ static enum ts_status make(struct ts_sharing *s, const struct ts_study_input *in
     enum ts_status status;
 
     s->params = in->params;
+    s->config = c;
     s->cluster_cores = c->line.cluster_cores;
     engine.queue = (enum ts_queue_kind)c->run.queue;
     ts_rng_init(&s->rng, in->seed, "line_sharing", 0);
@@ -202,6 +222,8 @@ static enum ts_status collect(const struct ts_sharing *s, ts_machine_stat_fn *vi
         status = ts_stat_check(&ts_line_stat_table, lines, err);
     if (status == TS_OK)
         status = ts_stat_check(&ts_interconnect_stat_table, ic, err);
+    if (status == TS_OK)
+        status = ts_interconnect_check(s->ic, err);
     if (status == TS_OK && visit != NULL) {
         visit(user, &ts_interconnect_stat_table, ic);
         visit(user, &ts_line_stat_table, lines);

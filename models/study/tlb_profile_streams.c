@@ -31,6 +31,7 @@ static enum ts_status create_mmus(struct ts_profile_core *c, uint64_t seed, stru
         /* A sibling that runs nothing leaves partitioned structures whole (assumed). */
         wiring.threads = c->nstreams;
         wiring.first = i == 0 ? NULL : c->streams[0].mmu;
+        wiring.fault_invalidates = c->config->topology.arch == TS_ARCH_X86;
         wiring.memory = c->cache != NULL ? &memory : NULL;
         enum ts_status status =
             ts_mmu_create(&c->streams[i].mmu, &c->config->mmu, seed, &wiring, err);

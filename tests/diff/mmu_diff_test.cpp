@@ -150,7 +150,7 @@ History::History(uint64_t seed, bool nested, bool leave_out)
 {
     ts_mmu_params p = params();
     for (uint32_t t = 0; t < kThreads; t++) {
-        ts_mmu_wiring wiring{};
+        ts_mmu_wiring wiring = mmu_fixture::x86();
         wiring.cpu = wiring.thread = t;
         wiring.threads = kThreads;
         wiring.first = t == 0 ? nullptr : mmu[0]->m;

@@ -30,7 +30,7 @@ struct Core {
     explicit Core(const ts_mmu_params &p, uint32_t threads = 2)
     {
         for (uint32_t i = 0; i < threads; i++) {
-            ts_mmu_wiring wiring{};
+            ts_mmu_wiring wiring = mmu_fixture::x86();
             wiring.cpu = i;
             wiring.thread = i;
             wiring.threads = threads;

@@ -197,6 +197,41 @@ TEST(Mmu, AFaultDropsThePageFromEveryLevel)
     EXPECT_TRUE(n.mmu.cached(n.ctx(), kPage));
 }
 
+/* As the next access goes by the entry, a permission that was added needs a flush; of stage 2 too,
+ * and a cached table that is no longer there faults for ever. */
+TEST(Mmu, OnArmAFaultDropsNothing)
+{
+    PageTable table, host;
+    Mmu mmu(defaults(), ts_mmu_wiring{});
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    table.map(0, 0, 0, false);
+    mmu.access(ctx, 0);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(mmu.access(ctx, 0, true).result, TS_MMU_FAULT_STAGE1);
+        EXPECT_TRUE(mmu.cached(ctx, 0));
+        ts_pgtable_protect(table.pt, 0, kPage, true, nullptr, nullptr);
+    }
+    mmu.invalidate(ts_inval_tlbi_vae1(0, 1, 0, true, 0));
+    EXPECT_EQ(mmu.access(ctx, 0, true).result, TS_MMU_OK);
+
+    table.unmap(0);
+    uint32_t freed[TS_PT_LEVELS_MAX];
+    table.map(kTwoMiB, kPage);
+    ASSERT_EQ(ts_pgtable_free_tables(table.pt, 0, kPage, 0, kTwoMiB, freed), 1u);
+    table.map(0, 9 * kPage);
+    mmu.invalidate(ts_inval_tlbi_vae1(0, 1, 0, true, 0)); /* last level only */
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(mmu.access(ctx, 0).result, TS_MMU_FAULT_STAGE1);
+
+    ts_mmu_context nested{1, 1, 0, table.pt, host.pt};
+    for (uint64_t frame = kTableFrames; frame < kTableFrames + 64 * kPage; frame += kPage)
+        host.map(frame, frame);
+    host.map(9 * kPage, kGiB, 0, false);
+    EXPECT_EQ(mmu.access(nested, 0).result, TS_MMU_OK);
+    EXPECT_EQ(mmu.access(nested, 0, true).result, TS_MMU_FAULT_STAGE2);
+    EXPECT_TRUE(mmu.cached(nested, 0));
+}
+
 TEST(Mmu, AccessedAndDirtyAreSetByTheWalkThatNeedsThem)
 {
     Native n;
