@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exits and entries (arch/x86/kvm/x86.c vcpu_enter_guest), and the operations of vCPUs and of the
  * host's CPUs. */
-#include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/host_call.h"
 
 static const char *const reason_names[] = {"",
                                            "exit: interrupt",
@@ -66,6 +66,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     /* The hardware's switch cannot be interrupted; what is pending is taken afterwards. */
     ts_irq_disable(self);
     ts_task_work(self, v->hyp->params.exit_cycles);
+    ts_vcpu_write_mode(v); /* OUTSIDE_GUEST_MODE */
     transition_without_vpid(v);
     ts_irq_enable(self);
 }
@@ -90,6 +91,7 @@ void ts_vm_entry(struct ts_vcpu *v)
     for (;;) {
         ts_task_poll(self);
         ts_irq_disable(self);
+        ts_vcpu_write_mode(v); /* IN_GUEST_MODE */
         v->entering = true;
         ts_vcpu_requests(v);
         struct ts_cpu *p = self->cpu;
@@ -131,9 +133,14 @@ static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
     v->vm->os->interrupt(self, vector, raised);
 }
 
+/* arm64: the guest writes CNTV_CVAL and CNTV_CTL itself, which do not trap (arm64/kvm/arch_timer.c:
+ * the host takes its interrupt, and no part in its programming). That write is not charged: it is
+ * a few cycles of the guest's own. */
 static void vcpu_timer_program(struct ts_task *self)
 {
     struct ts_vcpu *v = ts_vcpu_of(self->cpu);
+    if (v->hyp->w.arch == TS_ARCH_ARM64)
+        return;
     ts_vm_exit(v, TS_EXIT_TIMER);
     ts_task_work(&v->task, v->hyp->params.icr_fastpath_cycles);
     ts_vm_entry(v);
@@ -235,8 +242,8 @@ static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
     struct ts_hypervisor *h = self->domain->owner;
     (void)raised;
     ts_task_work(self, h->params.host_irq_cycles);
-    if (vector == TS_VEC_KICK)
-        ts_hyp_ack_kicks(h, self->cpu->id);
+    if (vector == TS_VEC_CALL)
+        ts_host_call_handle(self);
     else if (vector == TS_VEC_TICK)
         ts_cpu_handle_tick(self);
     else if (vector == TS_VEC_TIMER)

@@ -31,6 +31,16 @@ static void record_steal_time(struct ts_vcpu *v)
     }
 }
 
+void ts_vcpu_write_mode(struct ts_vcpu *v)
+{
+    const struct ts_hypervisor *h = v->hyp;
+    uint32_t core = h->w.topology->core[v->task.cpu->id];
+    TS_ASSERT(v->loaded && v->task.cpu->irq_off);
+    /* Only Hyper-V flushes make requests of other vCPUs here. */
+    if (h->params.hv_flush != TS_HV_OFF && !ts_line_writable(&v->request_line, core))
+        ts_task_line(&v->task, &v->request_line, TS_LINE_WRITE);
+}
+
 void ts_vcpu_requests(struct ts_vcpu *v)
 {
     while (v->steal_update || v->hv_request) {
@@ -108,11 +118,11 @@ static void flush_for_move(struct ts_vcpu *v)
         flush_at_new_pcpu(v);
         h->stats.migrations_flush++;
     }
-    if (h->w.arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number &&
-        *ran != UINT32_MAX) {
-        /* kvm_arch_vcpu_load: this pCPU last ran another vCPU of the same VM. */
+    if (h->w.arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number) {
+        /* kvm_arch_vcpu_load and __kvm_flush_cpu_context (hyp/vhe/tlb.c, hyp/nvhe/tlb.c; 6.12):
+         * not the vCPU of the VM that ran here last. Nobody has, before the first: it flushes. */
         struct ts_tlb_inval inval = ts_inval_tlbi_vmalle1(ts_vcpu_vmid(v));
-        ts_task_work(&v->task, h->params.invvpid_cycles);
+        ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
         ts_vcpu_invalidate(v, &inval);
         h->stats.stage1_flush_switch++;
     }
