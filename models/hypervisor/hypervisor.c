@@ -111,6 +111,7 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
 
 void ts_hypervisor_start(struct ts_hypervisor *h)
 {
+    TS_ASSERT(h->vcpus && h->nvcpus);
     for (uint32_t i = 0; i < h->nvcpus; i++)
         ts_task_wake(NULL, &h->vcpus[i].task);
 }

@@ -265,7 +265,7 @@ void observe(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
              ts_shootdown_record *record)
 {
     freed_at_flush.push_back(ts_guest_cpu_of(self)->guest->stats.pages_freed);
-    ts_native_flush_tlb_multi(self, mask, info, true, record);
+    ts_native_flush_tlb_multi(self, mask, info, record);
 }
 
 } // namespace

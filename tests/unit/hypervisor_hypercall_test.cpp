@@ -31,6 +31,7 @@ struct Probe {
     std::vector<Call> calls;
     std::vector<uint64_t> results, requests;
     bool done = false;
+    std::map<std::string, uint64_t> stats; /* of the whole run */
 };
 Probe *probe; /* of the run under way */
 ts_machine *machine;
@@ -86,13 +87,13 @@ const ts_flush_ops *prober()
     return &ops;
 }
 
-/* A VM of so many vCPUs, of which the first makes the calls while the second computes. */
-void run_calls(Probe &p, const ts_machine_config &c)
+/* The first thread's vCPU makes the calls while the others compute. */
+void run_calls(Probe &p, const ts_machine_config &c, uint32_t threads = 2)
 {
-    ScriptWorkload w({{op_ns(TS_OP_COMPUTE, ms), op_mmap(0, page), op_touch(0, 0, 1),
-                       op_range(TS_OP_MUNMAP, 0, 0, page)},
-                      {op_ns(TS_OP_COMPUTE, 5 * ms)}},
-                     2);
+    Script s(threads, {op_ns(TS_OP_COMPUTE, 5 * ms)});
+    s[0] = {op_ns(TS_OP_COMPUTE, ms), op_mmap(0, page), op_touch(0, 0, 1),
+            op_range(TS_OP_MUNMAP, 0, 0, page)};
+    ScriptWorkload w(s, threads);
     ts_machine_vm vm{w.get(), prober(), nullptr};
     ts_error err{};
     probe = &p;
@@ -100,6 +101,7 @@ void run_calls(Probe &p, const ts_machine_config &c)
     ASSERT_EQ(ts_machine_start(machine, &err), TS_OK);
     ts_machine_run(machine);
     EXPECT_EQ(ts_machine_finish(machine, &err), TS_OK) << err.message;
+    ts_machine_visit_stats(machine, collect, &p.stats);
     ts_machine_destroy(machine);
     ASSERT_EQ(p.results.size(), p.calls.size());
     for (size_t i = 0; i < p.calls.size(); i++) {
@@ -254,4 +256,40 @@ TEST(HypervisorHypercall, AnExFlushReachesWhoIsInEitherBank)
     EXPECT_GT(got.stats.at("flush.hyperv.ex_calls"), 0u);
     EXPECT_EQ(got.stats.at("flush.hyperv.native_fallbacks"), 0u);
     EXPECT_GT(got.stats.at("flush.hyperv.targets"), 64 * got.stats.at("flush.hyperv.ex_calls"));
+}
+
+/* kvm_make_vcpus_request_mask and smp_call_function_many_cond: what one flush of k vCPUs in guest
+ * mode adds to a run without it. */
+TEST(HypervisorHypercall, AFlushIsChargedLineByLine)
+{
+    for (bool fifo : {false, true}) {
+        ts_machine_config c = one_vm(4);
+        set(c, "hypervisor.pin", "true");
+        set(c, "hypervisor.hv_flush", fifo ? "fifo16" : "4.18");
+        set(c, "interrupt.mode", "x2apic_phys");
+        set(c, "interrupt.shorthand", "false");
+        Probe without;
+        run_calls(without, c, 4);
+        Probe all;
+        all.calls = {
+            hv("everybody", ts_hv_control(TS_HVCALL_FLUSH_SPACE, 0, 0), {0, 0, 0xf}, 0, 4)};
+        run_calls(all, c, 4);
+        const auto more = [&](const char *stat) {
+            return all.stats.at(stat) - without.stats.at(stat);
+        };
+        const uint64_t k = 3, named = k + 1;
+        EXPECT_EQ(more("hypervisor.call_targets"), k);
+        EXPECT_EQ(more("hypervisor.call_ipis"), k);
+        EXPECT_EQ(more("interrupt.writes"), k);
+        EXPECT_EQ(more("pcpu.irq_call"), k);
+        EXPECT_EQ(more("hypervisor.exit_interrupt"), k);
+        /* Requests are made and seen, fifos filled and drained; queues are added to and emptied. */
+        EXPECT_EQ(more("line.rmws"), 2 * named * (fifo ? 2 : 1) + 2 * k);
+        /* csds are locked and unlocked; the mode is written on a line that the request took away.
+         */
+        EXPECT_EQ(more("line.writes"), 2 * k + k);
+        /* The handler reads the csd, the initiator too, and once more if it had to wait. */
+        EXPECT_GE(more("line.reads"), 2 * k + 1);
+        EXPECT_LE(more("line.reads"), 3 * k);
+    }
 }
