@@ -41,6 +41,7 @@ static void ring_doorbell(struct ts_task *from, struct ts_vcpu *v)
 
 static void wake(struct ts_vcpu *v, struct ts_task *from)
 {
+    TS_ASSERT(!v->entering && !v->polling && !v->cpu->in_guest);
     v->hyp->stats.wakeups++;
     v->ready = true; /* kvm_vcpu_wake_up */
     ts_task_wake(from, &v->task);
@@ -50,6 +51,7 @@ static void wake(struct ts_vcpu *v, struct ts_task *from)
 static void notify(struct ts_vcpu *v, struct ts_task *from)
 {
     struct ts_hypervisor *h = v->hyp;
+    TS_ASSERT(v->entering && v->loaded && v->pir && from != &v->task);
     bool posted = h->accel == TS_ACCEL_APICV || h->accel == TS_ACCEL_IPIV;
     if (v->notified) {
         h->stats.notify_on += posted;
@@ -72,6 +74,8 @@ static bool is_avic(const struct ts_hypervisor *h)
 
 void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from)
 {
+    TS_ASSERT(vector < TS_VECTORS && !(v->blocked && v->polling));
+    TS_ASSERT(!(v->blocked || v->polling) || !v->entering);
     v->pir |= bit_of(vector);
     if (v->blocked) {
         wake(v, from);
@@ -107,6 +111,8 @@ static void notification(struct ts_vcpu *v, struct ts_cpu *p)
 void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
 {
     struct ts_hypervisor *h = user;
+    TS_ASSERT(target < h->w.host->ncpus && vector < TS_VECTORS);
+    TS_ASSERT(vector != TS_VEC_POSTED || cookie < h->nvcpus);
     struct ts_cpu *p = &h->w.host->cpus[target];
     if (vector == TS_VEC_POSTED)
         notification(&h->vcpus[cookie], p);
@@ -139,11 +145,15 @@ static bool hardware_posts(const struct ts_hypervisor *h)
 /* vmx_vcpu_pi_load. */
 void ts_vcpu_pi_load(struct ts_vcpu *v)
 {
+    TS_ASSERT(!v->loaded && v->ndst < v->hyp->w.host->ncpus);
+    TS_ASSERT(hardware_posts(v->hyp) || (!v->nv_wakeup && !v->sn));
     v->loaded = true;
     if (v->nv_wakeup) {
         struct ts_vcpu **link = &v->hyp->pcpus[v->ndst].wakeups;
-        while (*link != v)
+        TS_ASSERT(!v->sn);
+        while (*link && *link != v)
             link = &(*link)->wakeup_next;
+        TS_ASSERT(*link == v);
         *link = v->wakeup_next;
         v->nv_wakeup = false;
     }
@@ -158,6 +168,7 @@ void ts_vcpu_pi_load(struct ts_vcpu *v)
 void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable)
 {
     struct ts_hypervisor *h = v->hyp;
+    TS_ASSERT(v->loaded && !v->nv_wakeup && !v->sn);
     v->loaded = false;
     if (!hardware_posts(h))
         return;
@@ -182,6 +193,7 @@ void ts_hyp_wakeups(struct ts_task *self)
     struct ts_hypervisor *h = self->domain->owner;
     for (struct ts_vcpu *v = h->pcpus[self->cpu->id].wakeups, *next; v; v = next) {
         next = v->wakeup_next;
+        TS_ASSERT(v->nv_wakeup && v->ndst == self->cpu->id);
         if (v->task.state != TS_TASK_BLOCKED || !v->pir)
             continue;
         h->stats.wakeups_nv++;

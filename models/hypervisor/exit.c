@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exits and entries (arch/x86/kvm/x86.c vcpu_enter_guest), and the operations of vCPUs and of the
  * host's CPUs. */
-#include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/host_call.h"
 
 static const char *const reason_names[] = {"",
                                            "exit: interrupt",
@@ -53,7 +53,9 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
 {
     struct ts_cpu *cpu = v->cpu;
     struct ts_task *self = &v->task;
-    TS_ASSERT(cpu->in_guest);
+    TS_ASSERT(cpu->in_guest && v->loaded && v->entering && !v->blocked && !v->polling);
+    TS_ASSERT(reason != TS_EXIT_NONE && v->reason == TS_EXIT_NONE);
+    TS_ASSERT(self->cpu->current == self && cpu->host_since == TS_TIME_NEVER);
     cpu->in_guest = false;
     v->entering = false;
     v->pv_eoi = false; /* apic_sync_pv_eoi_from_guest */
@@ -66,6 +68,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     /* The hardware's switch cannot be interrupted; what is pending is taken afterwards. */
     ts_irq_disable(self);
     ts_task_work(self, v->hyp->params.exit_cycles);
+    ts_vcpu_write_mode(v); /* OUTSIDE_GUEST_MODE */
     transition_without_vpid(v);
     ts_irq_enable(self);
 }
@@ -73,6 +76,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
 void ts_vcpu_sync_pir(struct ts_vcpu *v)
 {
     struct ts_cpu *cpu = v->cpu;
+    TS_ASSERT(v->loaded && !v->blocked && v->pir < 1u << TS_VECTORS);
     uint32_t fresh = v->pir & ~cpu->pending;
     for (uint32_t i = 0; i < TS_VECTORS; i++) {
         if (fresh & (1u << i))
@@ -87,9 +91,12 @@ void ts_vm_entry(struct ts_vcpu *v)
 {
     struct ts_task *self = &v->task;
     struct ts_cpu *cpu = v->cpu;
+    TS_ASSERT(v->loaded && !cpu->in_guest && !v->entering && !v->blocked && !v->polling);
+    TS_ASSERT(cpu->host_since != TS_TIME_NEVER);
     for (;;) {
         ts_task_poll(self);
         ts_irq_disable(self);
+        ts_vcpu_write_mode(v); /* IN_GUEST_MODE */
         v->entering = true;
         ts_vcpu_requests(v);
         struct ts_cpu *p = self->cpu;
@@ -101,7 +108,9 @@ void ts_vm_entry(struct ts_vcpu *v)
     ts_task_work(self, v->hyp->params.entry_cycles);
     transition_without_vpid(v);
     struct ts_cpu *p = self->cpu;
+    TS_ASSERT(p->irq_off == 1 && v->loaded && v->entering && p->current == self);
     ts_vcpu_sync_pir(v);
+    TS_ASSERT(!v->pir && !v->notified);
     ts_vcpu_pv_eoi_arm(v);
     cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
     cpu->host_since = TS_TIME_NEVER;
@@ -122,6 +131,7 @@ void ts_vm_entry(struct ts_vcpu *v)
 static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
 {
     struct ts_vcpu *v = ts_vcpu_of(self->cpu);
+    TS_ASSERT(v->cpu->in_guest && !v->in_service && vector < TS_VECTORS);
     v->in_service = true;
     /* The guest's tick is its timer's interrupt: VMX preemption timer or host hrtimer. */
     if (vector == TS_VEC_TICK) {
@@ -131,9 +141,14 @@ static void vcpu_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
     v->vm->os->interrupt(self, vector, raised);
 }
 
+/* arm64: the guest writes CNTV_CVAL and CNTV_CTL itself, which do not trap (arm64/kvm/arch_timer.c:
+ * the host takes its interrupt, and no part in its programming). That write is not charged: it is
+ * a few cycles of the guest's own. */
 static void vcpu_timer_program(struct ts_task *self)
 {
     struct ts_vcpu *v = ts_vcpu_of(self->cpu);
+    if (v->hyp->w.arch == TS_ARCH_ARM64)
+        return;
     ts_vm_exit(v, TS_EXIT_TIMER);
     ts_task_work(&v->task, v->hyp->params.icr_fastpath_cycles);
     ts_vm_entry(v);
@@ -224,6 +239,7 @@ static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
 {
     while (hp->timers) {
         struct ts_vcpu *v = hp->timers;
+        TS_ASSERT(v->timer_queued);
         hp->timers = v->timer_next;
         v->timer_queued = false;
         ts_vcpu_deliver(v, TS_VEC_TIMER, self);
@@ -234,9 +250,10 @@ static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
 {
     struct ts_hypervisor *h = self->domain->owner;
     (void)raised;
+    TS_ASSERT(self->cpu->irq_off && vector != TS_VEC_POSTED);
     ts_task_work(self, h->params.host_irq_cycles);
-    if (vector == TS_VEC_KICK)
-        ts_hyp_ack_kicks(h, self->cpu->id);
+    if (vector == TS_VEC_CALL)
+        ts_host_call_handle(self);
     else if (vector == TS_VEC_TICK)
         ts_cpu_handle_tick(self);
     else if (vector == TS_VEC_TIMER)

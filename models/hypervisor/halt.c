@@ -20,11 +20,13 @@ static bool halt_poll(struct ts_vcpu *v)
     struct ts_engine *engine = v->hyp->w.engine;
     if (v->poll_ps == 0 || v->task.cpu->rq.nr)
         return false;
+    TS_ASSERT(v->loaded && !v->entering && !v->blocked && !v->polling);
     v->poll_over = false;
     v->polling = true;
     ts_engine_schedule(engine, &v->poll_event, ts_engine_now(engine) + v->poll_ps, TS_PHASE_TIMER);
     ts_task_spin(&v->task, poll_ended, v, NULL);
     ts_engine_cancel(engine, &v->poll_event);
+    TS_ASSERT(v->polling && !v->entering);
     v->polling = false;
     v->hyp->stats.halt_poll_success += has_work(v);
     v->hyp->stats.halt_poll_fail += !has_work(v);
@@ -35,6 +37,7 @@ static bool halt_poll(struct ts_vcpu *v)
 static void adapt_polling(struct ts_vcpu *v, ts_time blocked_ps)
 {
     const struct ts_hypervisor_params *p = &v->hyp->params;
+    TS_ASSERT(v->poll_ps <= p->halt_poll_ps);
     if (blocked_ps <= v->poll_ps)
         return;
     if (blocked_ps > p->halt_poll_ps) {
@@ -48,6 +51,7 @@ static void adapt_polling(struct ts_vcpu *v, ts_time blocked_ps)
         v->poll_ps = p->halt_poll_grow_start_ps;
     if (v->poll_ps > p->halt_poll_ps)
         v->poll_ps = p->halt_poll_ps;
+    TS_ASSERT(v->poll_ps <= p->halt_poll_ps);
 }
 
 void ts_vcpu_halt(struct ts_task *self)
@@ -61,8 +65,10 @@ void ts_vcpu_halt(struct ts_task *self)
     ts_time start = ts_task_now(&v->task);
     if (!has_work(v) && !halt_poll(v)) {
         while (!has_work(v)) {
+            TS_ASSERT(v->loaded && !v->polling && !v->entering && !v->cpu->in_guest);
             v->blocked = true;
             ts_task_block(&v->task);
+            TS_ASSERT(v->blocked && v->loaded);
             v->blocked = false;
         }
     }

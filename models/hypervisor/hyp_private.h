@@ -50,7 +50,7 @@ struct ts_vcpu {
     bool steal_update; /* KVM_REQ_STEAL_UPDATE */
     bool timer_queued;
     struct ts_vcpu *timer_next;
-    uint32_t last_pcpu; /* UINT32_MAX: never ran */
+    uint32_t last_pcpu;    /* UINT32_MAX: never ran */
     uint32_t last_boosted; /* of the VM; kept at its vCPU 0 */
     bool preempted;        /* put while runnable (kvm_sched_out) */
     bool ready;            /* preempted, or woken and not yet loaded */
@@ -60,15 +60,30 @@ struct ts_vcpu {
     uint32_t hv_count;
     uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries; one place stays free */
     struct ts_line hv_line;               /* the fifo and its lock */
-    /* as an initiator that waits for kicked vCPUs to leave guest mode */
-    uint32_t kicks_left;
-    bool kick_waiting;
+    struct ts_line request_line;          /* kvm_vcpu.requests and .mode (kvm_host.h) */
+};
+
+struct ts_host_csd;
+
+/* What a pCPU has for such calls. Zeroed: empty. Each initiator uses its own pCPU's, with
+ * preemption off, so that there is one call at a time. */
+struct ts_host_calls {
+    struct ts_line queue_line;  /* call_single_queue */
+    struct ts_host_csd *queue;  /* the newest first */
+    uint64_t *mask;             /* cpu_kick_mask: pCPUs that the next call is for */
+    struct ts_host_csd *csds;   /* as an initiator: all, the last used last */
+    struct ts_host_csd *newest; /* of them */
+    struct ts_host_csd *called; /* of the call under way, by ascending target */
+    uint32_t ncsds;
+    uint32_t *ids; /* targets to interrupt */
+    uint32_t ids_room;
+    bool calling;
 };
 
 struct ts_hyp_pcpu {
     struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
-    uint64_t *kicked_by;     /* bitmap over vCPUs: acknowledgements owed */
     struct ts_vcpu *wakeups; /* blocked here, to be woken by notifications */
+    struct ts_host_calls calls;
 };
 
 /* The vCPU that is this CPU of a guest. */
@@ -115,8 +130,9 @@ void ts_vcpu_eoi(struct ts_task *self);
 void ts_vcpu_requests(struct ts_vcpu *v);
 void ts_vcpu_put(struct ts_vcpu *v, bool runnable);
 void ts_vcpu_load(struct ts_vcpu *v);
-/* Acknowledges kicks on this pCPU. */
-void ts_hyp_ack_kicks(struct ts_hypervisor *h, uint32_t pcpu);
+/* The vCPU writes its mode, on a line that requests take away. A write that hits is in the cost of
+ * exit and entry. */
+void ts_vcpu_write_mode(struct ts_vcpu *v);
 /* hyperv.c: the flush fifo of a vCPU, drained before entry. */
 void ts_vcpu_hv_drain(struct ts_vcpu *v);
 /* kvm_vcpu_flush_tlb_guest: all that the vCPU's context holds, globals included. */

@@ -7,7 +7,7 @@
  * all, whatever the call names. fifo16 (6.2 and later): a queue of 16 entries a vCPU. */
 #include <string.h>
 
-#include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/host_call.h"
 
 /* --- the target's side --- */
 
@@ -30,11 +30,17 @@ static void flush_entries(struct ts_vcpu *v, uint32_t n)
 void ts_vcpu_hv_drain(struct ts_vcpu *v)
 {
     TS_ASSERT(v->task.cpu->irq_off && v->hv_request);
-    ts_task_line(&v->task, &v->hv_line, TS_LINE_RMW);
+    ts_task_line(&v->task, &v->request_line, TS_LINE_RMW); /* kvm_check_request */
     v->hv_request = false;
+    if (v->hyp->params.hv_flush == TS_HV_4_18) {
+        ts_vcpu_flush_guest(v);
+        return;
+    }
+    ts_task_line(&v->task, &v->hv_line, TS_LINE_RMW);
     uint32_t n = v->hv_count;
     bool full = v->hv_full;
-    TS_ASSERT(full || (n > 0 && n < TS_HV_FIFO_SIZE));
+    /* Empty: an earlier request's drain took what was queued for this one. */
+    TS_ASSERT(n < TS_HV_FIFO_SIZE);
     v->hv_count = 0;
     v->hv_full = false;
     if (full)
@@ -57,54 +63,6 @@ static void enqueue(struct ts_vcpu *from, struct ts_vcpu *t, const uint64_t *ent
         t->hv_full = true;
     }
     TS_ASSERT(t->hv_count < TS_HV_FIFO_SIZE);
-    from->hyp->stats.hv_requests++;
-}
-
-static bool kicks_done(void *arg)
-{
-    return ((const struct ts_vcpu *)arg)->kicks_left == 0;
-}
-
-void ts_hyp_ack_kicks(struct ts_hypervisor *h, uint32_t pcpu)
-{
-    uint64_t *bits = h->pcpus[pcpu].kicked_by;
-    for (uint32_t w = 0; w < (h->nvcpus + 63) / 64; w++) {
-        while (bits[w]) {
-            struct ts_vcpu *from = &h->vcpus[w * 64 + (uint32_t)__builtin_ctzll(bits[w])];
-            bits[w] &= bits[w] - 1;
-            TS_ASSERT(from->kicks_left > 0);
-            if (--from->kicks_left == 0 && from->kick_waiting)
-                ts_task_spin_signal(&from->task);
-        }
-    }
-}
-
-/* smp_call_function_many(ack, wait=1) on the pCPUs of those that are in guest mode: returns when
- * each has left it, not when the flush has run, which its next entry does. */
-static void kick(struct ts_vcpu *v, struct ts_vcpu *t)
-{
-    struct ts_hypervisor *h = v->hyp;
-    uint32_t pcpu = t->task.cpu->id;
-    uint64_t *word = &h->pcpus[pcpu].kicked_by[v->number / 64];
-    uint64_t bit = UINT64_C(1) << (v->number % 64);
-    if (*word & bit)
-        return;
-    *word |= bit;
-    v->kicks_left++;
-    h->stats.kicks++;
-    ts_hyp_ipi(&v->task, pcpu, TS_VEC_KICK, 0);
-}
-
-static void wait_for_kicks(struct ts_vcpu *v, struct ts_hypercall *call)
-{
-    ts_time start = ts_task_now(&v->task);
-    ts_time off = ts_vcpu_not_running_ps(v->cpu);
-    v->kick_waiting = true;
-    ts_task_spin(&v->task, kicks_done, v, NULL);
-    v->kick_waiting = false;
-    ts_time span = ts_task_now(&v->task) - start;
-    ts_time lost = ts_vcpu_not_running_ps(v->cpu) - off;
-    call->times.wait_ps += span - (lost < span ? lost : span);
 }
 
 /* --- the call --- */
@@ -192,26 +150,44 @@ static bool names(const struct request *r, uint32_t vp)
                                  (r->banks[vp / 64] >> (vp % 64) & 1u));
 }
 
+/* kvm_make_vcpus_request_mask of a request to wait for: returns when each named vCPU that was in
+ * guest mode has left it, not when the flush has run, which its next entry does. */
+static void request_and_kick(struct ts_vcpu *v, const struct request *r, struct ts_hypercall *call)
+{
+    struct ts_task *self = &v->task;
+    uint32_t kicked = 0;
+    ts_preempt_disable(self); /* get_cpu */
+    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
+        if (!names(r, i))
+            continue;
+        struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
+        ts_task_work(self, v->hyp->params.kick_cycles);
+        ts_task_line(self, &t->request_line, TS_LINE_RMW); /* set_bit, cmpxchg of the mode */
+        v->hyp->stats.hv_requests++;
+        t->hv_request = true;
+        if (t == v || !t->entering)
+            continue;
+        TS_ASSERT(t->loaded && t->task.cpu != self->cpu);
+        ts_host_call_add(self, t->task.cpu->id);
+        kicked++;
+    }
+    if (kicked)
+        call->times.wait_ps += ts_host_call_many(self);
+    ts_preempt_enable(self);
+}
+
 static void flush(struct ts_vcpu *v, struct ts_hypercall *call)
 {
-    const struct ts_hypervisor_params *p = &v->hyp->params;
     struct request r;
     if (!read_request(v, call, &r)) {
         call->result = ts_hv_result(TS_HV_STATUS_INVALID_HYPERCALL_INPUT, 0);
         return;
     }
-    TS_ASSERT(v->kicks_left == 0);
-    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
-        if (!names(&r, i))
-            continue;
-        struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
-        ts_task_work(&v->task, p->kick_cycles);
-        enqueue(v, t, r.entries, r.nentries);
-        t->hv_request = true;
-        if (t != v && t->entering)
-            kick(v, t);
+    for (uint32_t i = 0; v->hyp->params.hv_flush == TS_HV_FIFO16 && i < v->vm->nvcpus; i++) {
+        if (names(&r, i))
+            enqueue(v, ts_vm_vcpu(v->vm, i), r.entries, r.nentries);
     }
-    wait_for_kicks(v, call);
+    request_and_kick(v, &r, call);
     call->result = ts_hv_result(TS_HV_STATUS_SUCCESS, ts_hv_control_rep_count(call->number));
 }
 

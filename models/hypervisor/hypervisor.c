@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/host_call.h"
 
 /* AVIC_MAX_PHYSICAL_ID and X2AVIC_MAX_PHYSICAL_ID, asm/svm.h. */
 enum { AVIC_LAST_ID = 0xfe, X2AVIC_LAST_ID = 0x1ff };
@@ -33,6 +33,8 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
         v->task.pinned = v->task.cpu;
     ts_event_init(&v->poll_event, on_poll_over);
     ts_line_init(h->w.lines, &v->hv_line, (UINT64_C(1) << 60) + h->line_ids++,
+                 h->w.topology->core[v->task.cpu->id]);
+    ts_line_init(h->w.lines, &v->request_line, (UINT64_C(7) << 58) + v->number,
                  h->w.topology->core[v->task.cpu->id]);
 }
 
@@ -93,17 +95,11 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
     if (s != TS_OK)
         return s;
     h->accel = ts_hypervisor_accel(&h->params, w->arch, w->vms[0]->intr_mode, w->vms[0]->nvcpus);
-    size_t words = (h->nvcpus + 63) / 64;
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
     h->pcpus = calloc(npcpus, sizeof(*h->pcpus));
     h->last_vcpu_ran = malloc(sizeof(*h->last_vcpu_ran) * h->w.nvms * npcpus);
-    uint64_t *kicked = calloc(words * npcpus, sizeof(*kicked));
-    if (!h->vcpus || !h->pcpus || !h->last_vcpu_ran || !kicked) {
-        free(kicked);
+    if (!h->vcpus || !h->pcpus || !h->last_vcpu_ran || !ts_host_calls_init(h))
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u vCPUs", h->nvcpus);
-    }
-    for (uint32_t i = 0; i < npcpus; i++)
-        h->pcpus[i].kicked_by = kicked + i * words;
     for (uint32_t i = 0; i < h->w.nvms * npcpus; i++)
         h->last_vcpu_ran[i] = UINT32_MAX;
     for (uint32_t i = 0; i < h->w.nvms; i++) {
@@ -115,6 +111,7 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
 
 void ts_hypervisor_start(struct ts_hypervisor *h)
 {
+    TS_ASSERT(h->vcpus && h->nvcpus);
     for (uint32_t i = 0; i < h->nvcpus; i++)
         ts_task_wake(NULL, &h->vcpus[i].task);
 }
@@ -126,7 +123,7 @@ void ts_hypervisor_fini(struct ts_hypervisor *h)
         ts_task_fini(&h->vcpus[i].task);
     }
     if (h->pcpus)
-        free(h->pcpus[0].kicked_by);
+        ts_host_calls_fini(h);
     free(h->vcpus);
     free(h->pcpus);
     free(h->last_vcpu_ran);

@@ -89,9 +89,10 @@ struct ts_hypervisor_params {
     uint64_t hv_flush;          /* enum ts_hv_flush */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
     uint64_t backing;           /* host page size behind guest memory: enum 4K, 2M, 1G */
-    uint64_t
-        last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 when another vCPU of the VM ran here */
-    uint64_t hcr_fb;         /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
+    uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 unless this vCPU of the VM was the
+                                     last to run here */
+    uint64_t flush_cpu_context_cycles; /* arm64: __kvm_flush_cpu_context */
+    uint64_t hcr_fb; /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
 
@@ -108,9 +109,10 @@ struct ts_hypervisor_stats {
     uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */
     uint64_t doorbells;                         /* AVIC's */
     uint64_t eoi_pv;
-    uint64_t kicks;      /* host IPIs to make a vCPU leave guest mode */
-    uint64_t wakeups;    /* halted vCPUs woken */
-    uint64_t wakeups_nv; /* of these by the wake-up vector */
+    uint64_t kicks; /* host IPIs to make a vCPU leave guest mode */
+    uint64_t call_targets, call_ipis, call_piggyback; /* of the host's calls; rule: a sum */
+    uint64_t wakeups;                                 /* halted vCPUs woken */
+    uint64_t wakeups_nv;                              /* of these by the wake-up vector */
     uint64_t halts;
     uint64_t halt_poll_success, halt_poll_fail;
     uint64_t directed_yield_attempted, directed_yield_successful;
@@ -142,6 +144,7 @@ struct ts_hypervisor_wiring {
 struct ts_hypervisor {
     struct ts_hypervisor_params params;
     struct ts_hypervisor_stats stats;
+    struct ts_error failure; /* status TS_OK: none; else the run has been stopped */
     /* --- private: the hypervisor's files --- */
     struct ts_hypervisor_wiring w;
     struct ts_interrupt_params interrupt_params;

@@ -21,6 +21,7 @@ void ts_vcpu_flush_guest(struct ts_vcpu *v)
 static void record_steal_time(struct ts_vcpu *v)
 {
     struct ts_steal_area *area = ts_vcpu_steal(v);
+    TS_ASSERT(v->hyp->params.pv_tlb_flush && v->loaded && !v->cpu->in_guest);
     ts_task_line(&v->task, &area->line, TS_LINE_RMW);
     uint32_t old = area->preempted;
     area->preempted = 0;
@@ -29,6 +30,16 @@ static void record_steal_time(struct ts_vcpu *v)
         v->hyp->stats.pv_flush_performed++;
         ts_vcpu_flush_guest(v);
     }
+}
+
+void ts_vcpu_write_mode(struct ts_vcpu *v)
+{
+    const struct ts_hypervisor *h = v->hyp;
+    uint32_t core = h->w.topology->core[v->task.cpu->id];
+    TS_ASSERT(v->loaded && v->task.cpu->irq_off);
+    /* Only Hyper-V flushes make requests of other vCPUs here. */
+    if (h->params.hv_flush != TS_HV_OFF && !ts_line_writable(&v->request_line, core))
+        ts_task_line(&v->task, &v->request_line, TS_LINE_WRITE);
 }
 
 void ts_vcpu_requests(struct ts_vcpu *v)
@@ -98,26 +109,46 @@ static void flush_at_new_pcpu(struct ts_vcpu *v)
     ts_vcpu_invalidate(v, &inval);
 }
 
+/* dvm.vmid_filter: the pCPUs that have ever run a vCPU of the VM. Nobody leaves the set, so what a
+ * vCPU has left behind is always reached. What the host does to keep the set is not charged. */
+static void extend_dvm_domain(struct ts_vcpu *v)
+{
+    struct ts_hypervisor *h = v->hyp;
+    const uint32_t *ran = &h->last_vcpu_ran[v->vm->number * h->w.host->ncpus];
+    struct ts_cpumask domain;
+    ts_cpumask_init(&domain, h->w.host->ncpus);
+    for (uint32_t i = 0; i < h->w.host->ncpus; i++) {
+        if (ran[i] != UINT32_MAX)
+            ts_cpumask_set(&domain, i);
+    }
+    TS_ASSERT(ts_cpumask_test(&domain, v->task.cpu->id));
+    ts_dvm_set_domain(h->w.dvm, ts_vcpu_vmid(v), &domain);
+}
+
 static void flush_for_move(struct ts_vcpu *v)
 {
     struct ts_hypervisor *h = v->hyp;
     uint32_t pcpu = v->task.cpu->id;
+    TS_ASSERT(v->vm->number < h->w.nvms && !v->loaded);
     uint32_t *ran = &h->last_vcpu_ran[v->vm->number * h->w.host->ncpus + pcpu];
     if (h->w.arch == TS_ARCH_X86 && h->params.flush_on_migration && v->last_pcpu != UINT32_MAX &&
         v->last_pcpu != pcpu) {
         flush_at_new_pcpu(v);
         h->stats.migrations_flush++;
     }
-    if (h->w.arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number &&
-        *ran != UINT32_MAX) {
-        /* kvm_arch_vcpu_load: this pCPU last ran another vCPU of the same VM. */
+    if (h->w.arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number) {
+        /* kvm_arch_vcpu_load and __kvm_flush_cpu_context (hyp/vhe/tlb.c, hyp/nvhe/tlb.c; 6.12):
+         * not the vCPU of the VM that ran here last. Nobody has, before the first: it flushes. */
         struct ts_tlb_inval inval = ts_inval_tlbi_vmalle1(ts_vcpu_vmid(v));
-        ts_task_work(&v->task, h->params.invvpid_cycles);
+        ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
         ts_vcpu_invalidate(v, &inval);
         h->stats.stage1_flush_switch++;
     }
+    bool fresh = *ran == UINT32_MAX;
     *ran = v->number;
     v->last_pcpu = pcpu;
+    if (h->w.dvm && fresh)
+        extend_dvm_domain(v);
 }
 
 /* x86: the window starts afresh (shrink_ple_window). arm64: WFE traps only where others wait. */
@@ -144,6 +175,7 @@ void ts_vcpu_load(struct ts_vcpu *v)
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
     flush_for_move(v);
     ts_vcpu_pi_load(v);
+    TS_ASSERT(v->loaded && !v->nv_wakeup && !v->sn);
     if (v->hyp->params.pv_tlb_flush)
         v->steal_update = true;
 }

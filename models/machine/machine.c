@@ -447,7 +447,7 @@ struct ts_engine *ts_machine_engine(struct ts_machine *m)
 
 bool ts_machine_done(const struct ts_machine *m)
 {
-    if (m->done)
+    if (m->done || m->hypervisor.failure.status != TS_OK)
         return true;
     for (uint32_t v = 0; v < m->nguests; v++) {
         if (m->guests[v].failure->status != TS_OK)

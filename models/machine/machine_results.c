@@ -133,6 +133,10 @@ static enum ts_status check_time(const struct ts_machine *m, struct ts_error *er
 
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
 {
+    if (m->hypervisor.failure.status != TS_OK) {
+        *err = m->hypervisor.failure;
+        return err->status;
+    }
     for (uint32_t v = 0; v < m->nguests; v++) {
         if (m->guests[v].failure->status != TS_OK) {
             *err = *m->guests[v].failure;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of KVM's host side, by name: whole small machines in which each shows. */
+#include <gtest/gtest.h>
+
+#include "tests/support/script_workload.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+constexpr uint64_t page = 4096;
+constexpr uint64_t us = 1000;
+constexpr uint64_t ms = 1000000;
+
+/* One VM whose vCPUs are one a pCPU, and nothing else on the machine. */
+ts_machine_config alone(bool arm)
+{
+    ts_machine_config c = small_machine(arm);
+    set(c, "run.vms", "1");
+    set(c, "hypervisor.pin", "true");
+    return c;
+}
+
+/* vCPUs take turns on each pCPU, as often as they can. */
+ts_machine_config crowded(bool arm, bool pinned = true)
+{
+    ts_machine_config c = small_machine(arm);
+    set(c, "hypervisor.pin", pinned ? "true" : "false");
+    set(c, "host_sched.policy", "rr");
+    set(c, "host_sched.slice", "100us");
+    set(c, "host_sched.tick", "100us");
+    return c;
+}
+
+/* Threads that lose and regain the right to write to a region that all of them read. */
+Script toggles(uint32_t threads, uint64_t pages, int rounds)
+{
+    Script s(threads);
+    for (uint32_t t = 0; t < threads; t++) {
+        if (t == 0)
+            s[t] = {op_mmap(0, pages * page), op_touch(0, 0, pages)};
+        s[t].push_back(op_barrier(0, threads));
+        for (int r = 0; r < rounds; r++) {
+            if (t == 0) {
+                s[t].push_back(op_range(TS_OP_MPROTECT, 0, 0, pages * page, TS_PROT_READ));
+                s[t].push_back(
+                    op_range(TS_OP_MPROTECT, 0, 0, pages * page, TS_PROT_READ | TS_PROT_WRITE));
+            } else {
+                for (int k = 0; k < 4; k++)
+                    s[t].push_back(op_touch(0, 0, pages, false));
+            }
+        }
+        s[t].push_back(op_barrier(1, threads));
+    }
+    return s;
+}
+
+} // namespace
+
+/* arch/arm64/kvm/arch_timer.c: the virtual timer is the guest's; on x86 the deadline MSR traps. */
+TEST(HypervisorRules, ProgrammingTheTimerExitsOnX86Only)
+{
+    uint64_t exits[2];
+    for (bool arm : {false, true}) {
+        Script s(1);
+        for (int i = 0; i < 50; i++)
+            s[0].push_back(op_ns(TS_OP_SLEEP, 100 * us));
+        Outcome got = run_script(alone(arm), s, 1, arm ? "tlbi_broadcast" : "native_concurrent");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        exits[arm] = got.stats.at("hypervisor.exit_timer");
+    }
+    EXPECT_GE(exits[false], 50u);
+    EXPECT_EQ(exits[true], 0u);
+}
+
+/* last_vcpu_ran starts at -1 on each pCPU (kvm_init_stage2_mmu), so the first load flushes. */
+TEST(HypervisorRules, TheFirstLoadOnAPcpuFlushesItsContextAndThatTakesTime)
+{
+    ts_time end[2];
+    for (bool slow : {false, true}) {
+        ts_machine_config c = alone(true);
+        set(c, "hypervisor.flush_cpu_context", slow ? "200000cycles" : "0cycles");
+        Outcome got = run_script(c, {{op_ns(TS_OP_COMPUTE, ms)}}, 1, "tlbi_broadcast");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.stats.at("hypervisor.stage1_flush_switch"), c.run.vcpus);
+        end[slow] = got.result.completion_ps;
+    }
+    EXPECT_GE(end[true], end[false] + 50 * TS_US);
+}
+
+/* openEuler's hisi_virt.c keeps such a set a VM. The oracle sees a pCPU that is left out. */
+TEST(HypervisorRules, TheDvmFilterNamesThePcpusThatHaveRunTheVm)
+{
+    for (bool pinned : {true, false}) {
+        ts_machine_config c = crowded(true, pinned);
+        set(c, "run.vcpus", "2");
+        set(c, "dvm.vmid_filter", "true");
+        Outcome got = run_script(c, toggles(2, 4, 40), 2, "tlbi_broadcast");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        if (pinned) {
+            EXPECT_GT(got.stats.at("dvm.vmid_filtered"), 0u);
+        }
+        set(c, "run.vcpus", "6");
+        got = run_script(c, toggles(6, 4, 40), 6, "tlbi_broadcast");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+    }
+}
+
+/* --- the kick of a Hyper-V flush --- */
+
+namespace
+{
+
+/* Flushes of one initiator while all others compute in guest mode, one on each pCPU. */
+Outcome kicks(const ts_machine_config &c)
+{
+    Script s(4, {op_barrier(0, 4), op_touch(0, 0, 1), op_ns(TS_OP_COMPUTE, 2 * ms)});
+    s[0] = {op_mmap(0, page), op_touch(0, 0, 1), op_barrier(0, 4), op_ns(TS_OP_COMPUTE, 100 * us)};
+    for (int r = 0; r < 10; r++) {
+        s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, page, TS_PROT_READ));
+        s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, page, TS_PROT_READ | TS_PROT_WRITE));
+        s[0].push_back(op_touch(0, 0, 1));
+    }
+    return run_script(c, s, 4, "hyperv");
+}
+
+} // namespace
+
+/* kernel/smp.c smp_call_function_many_cond: by x2APIC cluster one write reaches all; in physical
+ * mode each wants its own. */
+TEST(HypervisorRules, TheKickIsOneCallForAllPcpus)
+{
+    ts_machine_config c = alone(false);
+    std::map<std::string, uint64_t> by_mode[2];
+    for (bool cluster : {false, true}) {
+        set(c, "interrupt.mode", cluster ? "x2apic_cluster" : "x2apic_phys");
+        set(c, "interrupt.shorthand", "false");
+        Outcome got = kicks(c);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_GT(got.stats.at("hypervisor.call_targets"), 20u);
+        EXPECT_EQ(got.stats.at("hypervisor.kicks"), got.stats.at("hypervisor.call_ipis"));
+        by_mode[cluster] = got.stats;
+    }
+    /* Three targets a call. */
+    const uint64_t calls = by_mode[true].at("hypervisor.call_targets") / 3;
+    EXPECT_EQ(by_mode[true].at("interrupt.writes") + 2 * calls,
+              by_mode[false].at("interrupt.writes"));
+}
+
+/* --- pause loops --- */
+
+namespace
+{
+
+/* More vCPUs than pCPUs, and initiators that wait for such as have been put aside. */
+Outcome spins(const ts_machine_config &c)
+{
+    return run_script(c, toggles(4, 2, 40), 4, "native_concurrent");
+}
+
+} // namespace
+
+/* grow_ple_window: each exit doubles the window, so that a wait of n windows takes log2(n) exits.
+ */
+TEST(HypervisorRules, ThePleWindowDoublesWhileAVcpuStaysIn)
+{
+    uint64_t exits[2];
+    for (bool small : {false, true}) {
+        ts_machine_config c = crowded(false);
+        set(c, "hypervisor.ple_window", small ? "512cycles" : "4096cycles");
+        Outcome got = spins(c);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        exits[small] = got.stats.at("hypervisor.exit_pause");
+    }
+    EXPECT_GT(exits[false], 0u);
+    EXPECT_GT(exits[true], exits[false]);
+    /* Three windows more from 512 cycles than from 4096, for each wait. */
+    EXPECT_LE(exits[true], 4 * exits[false]);
+}
+
+/* --- halt polling --- */
+
+namespace
+{
+
+/* One thread that sleeps so long each time; the vCPU halts meanwhile. */
+Outcome naps(uint64_t ns, const char *cap)
+{
+    ts_machine_config c = alone(false);
+    set(c, "run.vcpus", "1");
+    set(c, "hypervisor.halt_poll", cap);
+    Script s(1);
+    for (int i = 0; i < 100; i++)
+        s[0].push_back(op_ns(TS_OP_SLEEP, ns));
+    return run_script(c, s, 1);
+}
+
+} // namespace
+
+/* kvm_vcpu_halt: short blocks make the vCPU poll for longer, until polling succeeds. */
+TEST(HypervisorRules, HaltPollingGrowsUntilItSucceeds)
+{
+    Outcome got = naps(50 * us, "200us");
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("hypervisor.halt_poll_success"), 80u);
+}
+
+/* Blocks beyond the cap make it poll for less, down to not at all. */
+TEST(HypervisorRules, HaltPollingShrinksWhereItIsOfNoUse)
+{
+    Outcome got = naps(2 * ms, "200us");
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GE(got.stats.at("hypervisor.halts"), 90u);
+    EXPECT_LT(got.stats.at("hypervisor.halt_poll_fail"), 20u);
+}
