@@ -130,6 +130,10 @@ TEST(ApicIcr, TheShorthandNeedsAllButSelfAndX86)
         others.push_back(cpu);
     for (ts_intr_mode mode : modes) {
         SCOPED_TRACE(mode);
+        ts_interrupt_params p{};
+        ts_param_defaults(&ts_interrupt_param_table, &p);
+        p.shorthand = 1;
+        EXPECT_EQ(ts_icr_shorthand(&p, mode, 19, true), mode != TS_INTR_GIC_SGI);
         auto all = writes(mode, others, true);
         if (mode == TS_INTR_GIC_SGI)
             EXPECT_EQ(all.size(), 2u);
