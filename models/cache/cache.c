@@ -52,6 +52,32 @@ static enum ts_status check_bounds(const struct ts_cache_params *params, struct 
     return TS_OK;
 }
 
+static enum ts_status check_level(const char *name, uint64_t bytes, uint64_t ways,
+                                  struct ts_error *err)
+{
+    uint64_t set_bytes = ways * LINE_BYTES;
+
+    if (bytes % set_bytes != 0)
+        return ts_error_set(err, TS_ERR_USER,
+                            "cache.%s_bytes is %" PRIu64 ": must be a multiple of %" PRIu64
+                            ", a set of cache.%s_ways = %" PRIu64 " lines of %" PRIu64 " bytes",
+                            name, bytes, set_bytes, name, ways, LINE_BYTES);
+    return TS_OK;
+}
+
+enum ts_status ts_cache_check(const struct ts_cache_params *params, struct ts_error *err)
+{
+    enum ts_status status = check_bounds(params, err);
+
+    if (status == TS_OK)
+        status = check_level("l1", params->l1_bytes, params->l1_ways, err);
+    if (status == TS_OK)
+        status = check_level("l2", params->l2_bytes, params->l2_ways, err);
+    if (status == TS_OK)
+        status = check_level("llc", params->llc_bytes, params->llc_ways, err);
+    return status;
+}
+
 static enum ts_status level_init(struct level *l, const char *name, uint64_t bytes, uint64_t ways,
                                  uint32_t units, struct ts_error *err)
 {
@@ -59,11 +85,6 @@ static enum ts_status level_init(struct level *l, const char *name, uint64_t byt
 
     if (bytes == 0)
         return TS_OK;
-    if (bytes % set_bytes != 0)
-        return ts_error_set(err, TS_ERR_USER,
-                            "cache.%s_bytes is %" PRIu64 ": must be a multiple of %" PRIu64
-                            ", a set of cache.%s_ways = %" PRIu64 " lines of %" PRIu64 " bytes",
-                            name, bytes, set_bytes, name, ways, LINE_BYTES);
     l->ways = (uint32_t)ways;
     l->sets = bytes / set_bytes;
     l->power_of_two = (l->sets & (l->sets - 1)) == 0;
@@ -111,7 +132,7 @@ enum ts_status ts_cache_create(struct ts_cache **out, const struct ts_topology *
                                uint32_t ncores, const struct ts_cache_params *params,
                                struct ts_error *err)
 {
-    enum ts_status status = check_bounds(params, err);
+    enum ts_status status = ts_cache_check(params, err);
     struct ts_cache *c;
     uint32_t llcs;
 

@@ -57,6 +57,8 @@ struct ts_cache;
 /* For ncores cores of the topology from the first on (0: all): a study of one core needs one.
  * A cache is a whole number of sets, not only powers of two: last levels have 40960 (27.5 MiB of 11
  * ways). The set is the line's number modulo that. A user error says which parameter is wrong. */
+/* What ts_cache_create refuses as a user's error. */
+enum ts_status ts_cache_check(const struct ts_cache_params *params, struct ts_error *err);
 enum ts_status ts_cache_create(struct ts_cache **out, const struct ts_topology *topology,
                                uint32_t ncores, const struct ts_cache_params *params,
                                struct ts_error *err);

@@ -28,14 +28,15 @@ static const struct ts_param rows[] = {
      "the MN completes a TLBI before its snoops are answered; it then orders Syncs behind it",
      "gem5 configs/ruby/CHI_config.py: early_nonsync_comp=False", TS_CONF_VERBATIM},
     {"vmid_filter", TS_PARAM_BOOL, ROW(vmid_filter), 0, 0, 1, NULL,
-     "the MN snoops only the cores that the hypervisor names for the VM",
+     "the MN snoops only the cores that the hypervisor names for the VM; off is assumed, as only "
+     "one known part has it",
      "Kunpeng HIP09 DVMBM: openEuler arch/arm64/kvm/hisilicon/hisi_virt.c", TS_CONF_CHOICE},
     {"mn_snoops", TS_PARAM_COUNT, ROW(mn_snoops), 4, 2, 64, NULL,
      "operations an MN distributes or awaits responses for at a time",
      "CCN-502 TRM: at most 4 SnpDVMOp to one core; gem5 MN_TBETable.cc", TS_CONF_VERBATIM},
     {"sync_drain_ps", TS_PARAM_TIME, ROW(sync_drain_ps), 100 * TS_NS, 0, 100 * TS_US, NULL,
      "a core answers a Sync no sooner than this after it, until its loads under old translations "
-     "have ended",
+     "have ended; sets the ceiling of many initiators' throughput and is a guess: sweep it",
      "a Sync takes about 100 ns more than a TLBI (planning values of 350 and 250 ns at 64 cores)",
      TS_CONF_GUESS},
 };
@@ -282,7 +283,25 @@ const struct ts_dvm_stats *ts_dvm_stats(const struct ts_dvm *d)
     return &d->stats;
 }
 
-static enum ts_status check(const struct ts_dvm_params *params, struct ts_error *err)
+/* A core has rn_tracker TLBIs and a Sync under way, and with early completion as many whose data is
+ * still on its way to the MN: their place at the core is free, their message is not. */
+static size_t ops_wanted(const struct ts_dvm_params *params, size_t ncpus)
+{
+    return ncpus * 2 * (params->rn_tracker + 1);
+}
+
+static size_t events_wanted(const struct ts_dvm_params *params,
+                            const struct ts_topology_params *topology)
+{
+    size_t sockets = topology->sockets;
+    size_t ncpus = sockets * topology->cores_per_socket * topology->threads_per_core;
+
+    return 2 * ops_wanted(params, ncpus) + sockets * params->mn_tracker * sockets + sockets +
+           2 * params->mn_snoops * ncpus + 2 * ncpus;
+}
+
+enum ts_status ts_dvm_check(const struct ts_dvm_params *params,
+                            const struct ts_topology_params *topology, struct ts_error *err)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
         uint64_t value = ts_param_get(&rows[i], params);
@@ -292,14 +311,12 @@ static enum ts_status check(const struct ts_dvm_params *params, struct ts_error 
                                 "dvm.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
                                 rows[i].key, value, rows[i].min, rows[i].max);
     }
+    if (events_wanted(params, topology) > UINT32_MAX)
+        return ts_error_set(err, TS_ERR_USER,
+                            "dvm.rn_tracker, dvm.mn_tracker, dvm.mn_snoops: too many operations "
+                            "under way on %" PRIu64 " sockets",
+                            topology->sockets);
     return TS_OK;
-}
-
-/* A core has rn_tracker TLBIs and a Sync under way, and with early completion as many whose data is
- * still on its way to the MN: their place at the core is free, their message is not. */
-static size_t ops_wanted(const struct ts_dvm *d)
-{
-    return (size_t)d->topology->ncpus * 2 * (d->params.rn_tracker + 1);
 }
 
 static bool allocate(struct ts_dvm *d)
@@ -310,7 +327,7 @@ static bool allocate(struct ts_dvm *d)
 
     d->mns = calloc(sockets, sizeof(*d->mns));
     d->rns = calloc(ncpus, sizeof(*d->rns));
-    d->ops = calloc(ops_wanted(d), sizeof(*d->ops));
+    d->ops = calloc(ops_wanted(&d->params, d->topology->ncpus), sizeof(*d->ops));
     d->txns = calloc(txns, sizeof(*d->txns));
     d->branches = calloc(txns * sockets, sizeof(*d->branches));
     d->slots = calloc(slots, sizeof(*d->slots));
@@ -325,21 +342,12 @@ static bool allocate(struct ts_dvm *d)
            d->held && d->mn_cpus && (!filter || (d->reached && d->domains));
 }
 
-static enum ts_status reserve_events(struct ts_dvm *d, struct ts_error *err)
-{
-    size_t ncpus = d->topology->ncpus, sockets = d->nsockets;
-    size_t n = 2 * ops_wanted(d) + sockets * d->params.mn_tracker * sockets + sockets +
-               2 * d->params.mn_snoops * ncpus + 2 * ncpus;
-
-    return ts_engine_reserve(d->engine, (uint32_t)n, err);
-}
-
 enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
                              const struct ts_topology *topology, struct ts_interconnect *ic,
                              const struct ts_dvm_params *params, ts_dvm_apply_fn *apply, void *user,
                              struct ts_error *err)
 {
-    enum ts_status status = check(params, err);
+    enum ts_status status = ts_dvm_check(params, &topology->params, err);
     struct ts_dvm *d;
 
     if (status != TS_OK)
@@ -361,7 +369,7 @@ enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
     d->mesh_clock = ts_interconnect_clock(ic);
     ts_hist_init(&d->stats.op_ps);
     ts_hist_init(&d->stats.sync_ps);
-    status = reserve_events(d, err);
+    status = ts_engine_reserve(d->engine, (uint32_t)events_wanted(params, &topology->params), err);
     if (status == TS_OK && !allocate(d))
         status = ts_error_set(err, TS_ERR_ENVIRONMENT, "dvm: out of memory for %u CPUs",
                               topology->ncpus);
@@ -369,7 +377,7 @@ enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
         ts_dvm_destroy(d);
         return status;
     }
-    for (size_t i = ops_wanted(d); i > 0; i--) {
+    for (size_t i = ops_wanted(&d->params, d->topology->ncpus); i > 0; i--) {
         d->ops[i - 1].d = d;
         dvm_op_free(&d->ops[i - 1]);
     }

@@ -64,6 +64,9 @@ struct ts_dvm;
 typedef uint64_t ts_dvm_apply_fn(void *user, uint32_t cpu, const struct ts_tlb_inval *inval);
 typedef void ts_dvm_done_fn(void *user, uint32_t cpu);
 
+/* What ts_dvm_create refuses as a user's error. */
+enum ts_status ts_dvm_check(const struct ts_dvm_params *params,
+                            const struct ts_topology_params *topology, struct ts_error *err);
 enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
                              const struct ts_topology *topology, struct ts_interconnect *ic,
                              const struct ts_dvm_params *params, ts_dvm_apply_fn *apply, void *user,

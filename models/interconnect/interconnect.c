@@ -318,7 +318,9 @@ static void fill_routes(struct ts_interconnect *ic)
     }
 }
 
-static enum ts_status check(const struct ts_interconnect_params *params, struct ts_error *err)
+enum ts_status ts_interconnect_check_params(const struct ts_interconnect_params *params,
+                                            const struct ts_topology_params *topology,
+                                            struct ts_error *err)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
         uint64_t value = ts_param_get(&rows[i], params);
@@ -328,6 +330,8 @@ static enum ts_status check(const struct ts_interconnect_params *params, struct 
                                 "interconnect.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
                                 rows[i].key, value, rows[i].min, rows[i].max);
     }
+    if (params->detail == TS_IC_FLIT && !ts_fabric_table[params->fabric]->instant)
+        return ic_flit_check_params(params, topology, err);
     return TS_OK;
 }
 
@@ -349,7 +353,7 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
                                       const struct ts_interconnect_params *params,
                                       struct ts_error *err)
 {
-    enum ts_status status = check(params, err);
+    enum ts_status status = ts_interconnect_check_params(params, &topology->params, err);
     const struct ts_fabric_ops *fabric;
     struct ts_interconnect *ic;
 

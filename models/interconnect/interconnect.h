@@ -87,8 +87,8 @@ struct ts_interconnect_stats {
     uint64_t flits;
     uint64_t flit_hops;
     uint64_t delivered;
-    uint64_t in_flight; /* sent and not delivered yet: more than 0 where a run ends before a slow link
-                           has carried everything */
+    uint64_t in_flight; /* sent and not delivered yet: more than 0 where a run ends before a slow
+                           link has carried everything */
     uint64_t socket_crossings;
     uint64_t queued_ps; /* waiting for links, buffers and their turn, summed over messages */
     uint64_t overtaken; /* flit: messages that waited at their destination for an earlier one */
@@ -97,6 +97,11 @@ struct ts_interconnect_stats {
 extern const struct ts_stat_table
     ts_interconnect_stat_table; /* rule: messages == delivered + in_flight */
 
+/* What ts_interconnect_create refuses as a user's error; topology is one that ts_topology_init
+ * takes. */
+enum ts_status ts_interconnect_check_params(const struct ts_interconnect_params *params,
+                                            const struct ts_topology_params *topology,
+                                            struct ts_error *err);
 enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_engine *engine,
                                       const struct ts_topology *topology,
                                       const struct ts_interconnect_params *params,

@@ -5,6 +5,7 @@
  * A message waits `lead` cycles on its way into the network and `tail` cycles behind it: what is
  * left of inject_cycles when the router's own way in and out has been taken off. To another socket
  * it goes to the gateway's node, over the serial link, and from the far gateway's node on. */
+#include "models/interconnect/fabric_table.h"
 #include "models/interconnect/interconnect_private.h"
 #include "models/interconnect/noc.h"
 
@@ -215,9 +216,29 @@ static void set_pipeline(struct ts_noc_params *p, uint64_t router_cycles)
     p->rc = router_cycles <= 3 ? 0 : (uint32_t)router_cycles - 3;
 }
 
-static enum ts_status check(const struct ts_interconnect *ic, struct ts_error *err)
+static struct ts_noc_params network(const struct ts_interconnect_params *p, uint32_t nodes)
 {
-    const struct ts_interconnect_params *p = &ic->params;
+    struct ts_noc_params np = {0};
+
+    np.classes = TS_MSG_CLASSES;
+    np.vcs = (uint32_t)p->vcs;
+    np.depth = (uint32_t)p->vc_depth;
+    np.link = (uint32_t)p->link_cycles;
+    np.credit = (uint32_t)p->credit_cycles;
+    np.packets = nodes * PACKETS_A_NODE + PACKETS_MIN;
+    np.watchdog = WATCHDOG_CYCLES;
+    set_pipeline(&np, p->router_cycles);
+    return np;
+}
+
+enum ts_status ic_flit_check_params(const struct ts_interconnect_params *p,
+                                    const struct ts_topology_params *topology, struct ts_error *err)
+{
+    uint32_t per_socket = (uint32_t)topology->cores_per_socket;
+    uint32_t nodes = (uint32_t)topology->sockets * per_socket;
+    struct ts_error inner;
+    struct ts_noc_params np;
+    enum ts_status status;
 
     if (p->router_cycles == 0 || p->link_cycles == 0)
         return ts_error_set(err, TS_ERR_USER,
@@ -227,26 +248,22 @@ static enum ts_status check(const struct ts_interconnect *ic, struct ts_error *e
         return ts_error_set(err, TS_ERR_USER,
                             "interconnect.background_permille is for detail message; flit by flit "
                             "the study noc_traffic offers load");
-    if (ic->nodes > NODES_MAX)
+    if (nodes > NODES_MAX)
         return ts_error_set(err, TS_ERR_USER, "interconnect.detail flit: %u nodes are more than %u",
-                            ic->nodes, NODES_MAX);
+                            nodes, NODES_MAX);
+    np = network(p, per_socket);
+    status = ts_noc_check_params(ts_fabric_table[p->fabric], per_socket, &np, &inner);
+    if (status != TS_OK)
+        return ts_error_set(err, status, "interconnect.vcs = %u, interconnect.fabric: %s", np.vcs,
+                            inner.message);
     return TS_OK;
 }
 
 static enum ts_status create_nets(struct ts_interconnect *ic, struct ts_error *err)
 {
-    const struct ts_interconnect_params *p = &ic->params;
-    struct ts_noc_params np = {0};
+    struct ts_noc_params np = network(&ic->params, ic->per_socket);
     enum ts_status status = TS_OK;
 
-    np.classes = TS_MSG_CLASSES;
-    np.vcs = (uint32_t)p->vcs;
-    np.depth = (uint32_t)p->vc_depth;
-    np.link = (uint32_t)p->link_cycles;
-    np.credit = (uint32_t)p->credit_cycles;
-    np.packets = ic->per_socket * PACKETS_A_NODE + PACKETS_MIN;
-    np.watchdog = WATCHDOG_CYCLES;
-    set_pipeline(&np, p->router_cycles);
     for (uint32_t s = 0; s < ic->sockets && status == TS_OK; s++) {
         struct flit_net *net = &ic->flit->nets[s];
 
@@ -260,13 +277,8 @@ static enum ts_status create_nets(struct ts_interconnect *ic, struct ts_error *e
 enum ts_status ic_flit_create(struct ts_interconnect *ic, struct ts_error *err)
 {
     const struct ts_interconnect_params *p = &ic->params;
-    enum ts_status status = check(ic, err);
     uint64_t own = p->router_cycles + p->link_cycles + 2;
-    struct ic_flit *f;
-
-    if (status != TS_OK)
-        return status;
-    f = calloc(1, sizeof(*f));
+    struct ic_flit *f = calloc(1, sizeof(*f));
     if (!f)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "interconnect: out of memory");
     ic->flit = f;

@@ -58,6 +58,9 @@ void ic_cross(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *then)
 uint32_t ic_hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to);
 
 /* interconnect_flit.c */
+enum ts_status ic_flit_check_params(const struct ts_interconnect_params *params,
+                                    const struct ts_topology_params *topology,
+                                    struct ts_error *err);
 enum ts_status ic_flit_create(struct ts_interconnect *ic, struct ts_error *err);
 void ic_flit_destroy(struct ts_interconnect *ic);
 void ic_flit_send(struct ts_interconnect *ic, struct ts_msg *msg);

@@ -32,17 +32,27 @@ static enum ts_status check_params(const struct ts_noc_params *p, uint32_t nodes
     return TS_OK;
 }
 
-enum ts_status ts_noc_create(struct ts_noc **out, const struct ts_fabric_ops *fabric,
-                             uint32_t nodes, const struct ts_noc_params *params,
-                             ts_noc_deliver_fn *deliver, void *user, struct ts_error *err)
+enum ts_status ts_noc_check_params(const struct ts_fabric_ops *fabric, uint32_t nodes,
+                                   const struct ts_noc_params *params, struct ts_error *err)
 {
     enum ts_status status = check_params(params, nodes, err);
-    struct ts_noc *noc;
 
     if (status != TS_OK)
         return status;
     if (fabric->instant)
         return ts_error_set(err, TS_ERR_USER, "fabric %s has no routers", fabric->name);
+    return noc_check_fabric(fabric, nodes, params, err);
+}
+
+enum ts_status ts_noc_create(struct ts_noc **out, const struct ts_fabric_ops *fabric,
+                             uint32_t nodes, const struct ts_noc_params *params,
+                             ts_noc_deliver_fn *deliver, void *user, struct ts_error *err)
+{
+    enum ts_status status = ts_noc_check_params(fabric, nodes, params, err);
+    struct ts_noc *noc;
+
+    if (status != TS_OK)
+        return status;
     noc = calloc(1, sizeof(*noc));
     if (!noc)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a network");

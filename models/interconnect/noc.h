@@ -102,6 +102,9 @@ typedef void ts_noc_deliver_fn(void *user, const struct ts_noc_delivery *deliver
 typedef void ts_noc_hop_fn(void *user, uint64_t cookie, uint32_t router, uint32_t port,
                            uint64_t cycle);
 
+/* What ts_noc_create refuses as a user's error. */
+enum ts_status ts_noc_check_params(const struct ts_fabric_ops *fabric, uint32_t nodes,
+                                   const struct ts_noc_params *params, struct ts_error *err);
 enum ts_status ts_noc_create(struct ts_noc **out, const struct ts_fabric_ops *fabric,
                              uint32_t nodes, const struct ts_noc_params *params,
                              ts_noc_deliver_fn *deliver, void *user, struct ts_error *err);

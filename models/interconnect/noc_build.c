@@ -216,24 +216,37 @@ static void reset(struct ts_noc *noc)
     noc->free_packets = noc->params.packets;
 }
 
+static bool is_halved(const struct ts_fabric_ops *fabric)
+{
+    return !fabric->one_router && fabric->channel_half != NULL;
+}
+
+enum ts_status noc_check_fabric(const struct ts_fabric_ops *fabric, uint32_t nodes,
+                                const struct ts_noc_params *params, struct ts_error *err)
+{
+    uint32_t ports = neighbour_ports(fabric, nodes) + nodes_of_router(fabric, nodes);
+
+    if (ports > TS_NOC_PORTS_MAX)
+        return ts_error_set(
+            err, TS_ERR_USER,
+            "fabric %s of %u nodes: a router has %u ports, more than the %u that are "
+            "modelled flit by flit",
+            fabric->name, nodes, ports, TS_NOC_PORTS_MAX);
+    if (is_halved(fabric) && params->vcs % 2 != 0)
+        return ts_error_set(err, TS_ERR_USER,
+                            "fabric %s: its cycles need two sets of virtual channels, so their "
+                            "number must be even, not %u",
+                            fabric->name, params->vcs);
+    return TS_OK;
+}
+
 enum ts_status noc_build(struct ts_noc *noc, const struct ts_fabric_ops *fabric,
                          struct ts_error *err)
 {
     noc->width = noc->params.classes * noc->params.vcs;
     noc->routers = routers(fabric, noc->nodes);
     noc->ports = neighbour_ports(fabric, noc->nodes) + nodes_of_router(fabric, noc->nodes);
-    noc->halved = !fabric->one_router && fabric->channel_half != NULL;
-    if (noc->ports > TS_NOC_PORTS_MAX)
-        return ts_error_set(
-            err, TS_ERR_USER,
-            "fabric %s of %u nodes: a router has %u ports, more than the %u that are "
-            "modelled flit by flit",
-            fabric->name, noc->nodes, noc->ports, TS_NOC_PORTS_MAX);
-    if (noc->halved && noc->params.vcs % 2 != 0)
-        return ts_error_set(err, TS_ERR_USER,
-                            "fabric %s: its cycles need two sets of virtual channels, so their "
-                            "number must be even, not %u",
-                            fabric->name, noc->params.vcs);
+    noc->halved = is_halved(fabric);
     noc->channels = noc->routers * noc->ports * noc->width;
     if (!allocate_routers(noc) || !allocate_nodes(noc) || !allocate_trees(noc) ||
         !allocate_slots(noc))

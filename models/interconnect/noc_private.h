@@ -249,6 +249,8 @@ void noc_tree_arrive(struct ts_noc *noc, uint32_t channel);
 void noc_tree_traverse(struct ts_noc *noc, uint32_t channel, uint64_t outs, uint64_t cycle);
 
 /* noc_build.c */
+enum ts_status noc_check_fabric(const struct ts_fabric_ops *fabric, uint32_t nodes,
+                                const struct ts_noc_params *params, struct ts_error *err);
 enum ts_status noc_build(struct ts_noc *noc, const struct ts_fabric_ops *fabric,
                          struct ts_error *err);
 void noc_unbuild(struct ts_noc *noc);

@@ -10,6 +10,10 @@
  * | x2apic_cluster | the targets of one cluster of 16 APIC IDs; one WRMSR                       |
  * | gic_sgi        | up to 16 targets of one affinity group that follow each other; ICC_SGI1R   |
  *
+ * Of one affinity group are 16 values of Aff0, which number the threads of a core where
+ * MPIDR_EL1.MT is set (topology.mpidr_mt): one write a core. A guest of KVM has Aff0 of 0 to 15 on
+ * any core (arch/arm64/kvm/sys_regs.c, reset_mpidr, 6.1 and 6.12): 16 targets a write.
+ *
  * On x86 a mask send to every CPU but the sender takes one write with a destination shorthand
  * (native_send_call_func_ipi; apic_use_ipi_shorthand). A self-IPI is one write with none.
  */

@@ -219,7 +219,7 @@ const struct ts_line_stats *ts_line_system_stats(const struct ts_line_system *s)
     return &s->stats;
 }
 
-static enum ts_status check(const struct ts_line_params *params, struct ts_error *err)
+enum ts_status ts_line_check_params(const struct ts_line_params *params, struct ts_error *err)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
         uint64_t value = ts_param_get(&rows[i], params);
@@ -252,7 +252,7 @@ enum ts_status ts_line_system_create(struct ts_line_system **out, struct ts_engi
                                      const struct ts_topology *topology, struct ts_interconnect *ic,
                                      const struct ts_line_params *params, struct ts_error *err)
 {
-    enum ts_status status = check(params, err);
+    enum ts_status status = ts_line_check_params(params, err);
     uint32_t nacks = ACKS_PER_CORE * topology->nnodes;
     struct ts_line_system *s;
 

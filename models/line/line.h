@@ -139,6 +139,8 @@ struct ts_line_req {
     ts_time started, queued;
 };
 
+/* What ts_line_system_create refuses as a user's error. */
+enum ts_status ts_line_check_params(const struct ts_line_params *params, struct ts_error *err);
 enum ts_status ts_line_system_create(struct ts_line_system **out, struct ts_engine *engine,
                                      const struct ts_topology *topology, struct ts_interconnect *ic,
                                      const struct ts_line_params *params, struct ts_error *err);

@@ -87,6 +87,22 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
     return TS_OK;
 }
 
+/* All that constructing the hardware would refuse. */
+static enum ts_status check_hardware(const struct ts_machine_config *c, struct ts_error *err)
+{
+    const struct ts_topology_params *t = &c->topology;
+    enum ts_status s = ts_interconnect_check_params(&c->interconnect, t, err);
+    if (s == TS_OK)
+        s = ts_line_check_params(&c->line, err);
+    if (s == TS_OK && t->arch == TS_ARCH_ARM64)
+        s = ts_dvm_check(&c->dvm, t, err);
+    if (s == TS_OK)
+        s = ts_mmu_check(&c->mmu, (uint32_t)t->threads_per_core, err);
+    if (s == TS_OK && c->cache.walks)
+        s = ts_cache_check(&c->cache, err);
+    return s;
+}
+
 /* What the interrupt controllers of host and guests can address and do. */
 static enum ts_status check_interrupts(const struct ts_machine_config *c, struct ts_error *err)
 {
@@ -156,6 +172,8 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
     if (config->guest.nr_dyn_asids > TS_ASIDS_MAX)
         return ts_error_set(err, TS_ERR_USER, "guest.nr_dyn_asids is more than %d", TS_ASIDS_MAX);
     enum ts_status s = check_interrupts(config, err);
+    if (s == TS_OK)
+        s = check_hardware(config, err);
     if (s == TS_OK)
         s = check_ticks(config, err);
     return s == TS_OK ? check_needs(config, mechanism, err) : s;

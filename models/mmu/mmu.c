@@ -8,9 +8,6 @@ static enum ts_status join_core(struct ts_mmu *m, const struct ts_mmu_wiring *wi
                                 struct ts_error *err)
 {
     uint32_t threads = wiring->threads == 0 ? 1 : wiring->threads;
-    if (threads > TS_TLB_THREADS_MAX)
-        return ts_error_set(err, TS_ERR_USER, "an MMU of %u threads: at most %u are possible",
-                            threads, TS_TLB_THREADS_MAX);
     TS_ASSERT(wiring->thread < threads && (wiring->first == NULL) == (wiring->thread == 0));
     const struct ts_mmu_params *p = &m->params;
     m->thread = wiring->thread;
@@ -35,6 +32,9 @@ static enum ts_status join_core(struct ts_mmu *m, const struct ts_mmu_wiring *wi
 enum ts_status ts_mmu_create(struct ts_mmu **out, const struct ts_mmu_params *params, uint64_t seed,
                              const struct ts_mmu_wiring *wiring, struct ts_error *err)
 {
+    enum ts_status status = ts_mmu_check(params, wiring->threads, err);
+    if (status != TS_OK)
+        return status;
     struct ts_mmu *m = calloc(1, sizeof(*m));
     if (m == NULL)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "no memory for an MMU");
@@ -45,7 +45,7 @@ enum ts_status ts_mmu_create(struct ts_mmu **out, const struct ts_mmu_params *pa
     m->conflict_abort = params->conflict_abort != 0;
     if (wiring->memory != NULL)
         m->memory = *wiring->memory;
-    enum ts_status status = join_core(m, wiring, err);
+    status = join_core(m, wiring, err);
     if (status == TS_OK)
         status = ts_mmu_make_structures_(m, seed, wiring, err);
     if (status != TS_OK) {

@@ -13,8 +13,8 @@
  * takes the new entry (SDM 4.8). A write that a cached entry denies faults without a walk if stage
  * 1 denies it, and walks if stage 2 does, as the fault needs the IPA. Faulting translations are not
  * cached. On x86 a fault drops what was cached for its address (SDM vol. 3, 4.10.4.1, and 28.3.3.1
- * for EPT violations); on arm64 nothing is dropped, so software has to flush even when it only gives
- * rights (Linux, arch/arm64/mm/fault.c, ptep_set_access_flags; arch/arm64/kvm/hyp/pgtable.c,
+ * for EPT violations); on arm64 nothing is dropped, so software has to flush even when it only
+ * gives rights (Linux, arch/arm64/mm/fault.c, ptep_set_access_flags; arch/arm64/kvm/hyp/pgtable.c,
  * kvm_pgtable_stage2_relax_perms).
  *
  * A walk-cache entry of a two-stage walk holds its table already translated, as a combined
@@ -194,6 +194,10 @@ struct ts_mmu_wiring {
 };
 
 struct ts_mmu;
+/* What ts_mmu_create refuses as a user's error, of a core of so many threads. The message names the
+ * parameter. */
+enum ts_status ts_mmu_check(const struct ts_mmu_params *params, uint32_t threads,
+                            struct ts_error *err);
 enum ts_status ts_mmu_create(struct ts_mmu **out, const struct ts_mmu_params *params, uint64_t seed,
                              const struct ts_mmu_wiring *wiring, struct ts_error *err);
 /* Thread 0 last. */

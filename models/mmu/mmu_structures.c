@@ -82,27 +82,58 @@ static enum ts_status partition(struct shape *shape, uint32_t threads, struct ts
     return TS_OK;
 }
 
-static enum ts_status create_own(struct ts_mmu *m, enum mmu_structure s, struct shape *shape,
-                                 uint64_t seed, const struct ts_mmu_wiring *wiring,
-                                 uint32_t threads, struct ts_error *err)
+/* Of a thread's own structure, or of the shared one. */
+static enum ts_status geometry_of(const struct ts_mmu_params *p, struct shape *shape,
+                                  uint32_t threads, struct ts_tlb_geometry *g, struct ts_error *err)
 {
-    if (smt_of(&m->params, shape->group) == TS_MMU_SMT_PARTITION && threads > 1) {
+    if (smt_of(p, shape->group) == TS_MMU_SMT_PARTITION && threads > 1) {
         enum ts_status status = partition(shape, threads, err);
         if (status != TS_OK)
             return status;
     }
     if (shape->entries > UINT32_MAX || shape->ways > UINT32_MAX)
         return ts_error_set(err, TS_ERR_USER, "too many entries");
-    struct ts_tlb_geometry g = {0};
-    g.entries = (uint32_t)shape->entries;
-    g.ways = (uint32_t)shape->ways;
+    *g = (struct ts_tlb_geometry){0};
+    g->entries = (uint32_t)shape->entries;
+    g->ways = (uint32_t)shape->ways;
     if (shape->policy >= ts_replacement_table_count)
         return ts_error_set(err, TS_ERR_USER, "no replacement policy %llu",
                             (unsigned long long)shape->policy);
-    g.replacement = ts_replacement_table[shape->policy];
+    g->replacement = ts_replacement_table[shape->policy];
     for (uint32_t shift = 12; shift < 57; shift++)
         if (shape->sizes & BIT(shift))
-            g.size_shift[g.nsizes++] = (uint8_t)shift;
+            g->size_shift[g->nsizes++] = (uint8_t)shift;
+    return ts_tlb_check_geometry(g, err);
+}
+
+enum ts_status ts_mmu_check(const struct ts_mmu_params *p, uint32_t threads, struct ts_error *err)
+{
+    struct ts_tlb_geometry g;
+    struct ts_error inner;
+    threads = threads == 0 ? 1 : threads;
+    if (threads > TS_TLB_THREADS_MAX)
+        return ts_error_set(err, TS_ERR_USER,
+                            "topology.threads_per_core is %u: an MMU serves at most %u", threads,
+                            TS_TLB_THREADS_MAX);
+    for (uint32_t s = 0; s < MMU_STRUCTURES; s++) {
+        struct shape shape = shape_of(p, (enum mmu_structure)s);
+        if (shape.entries == 0)
+            continue;
+        enum ts_status status = geometry_of(p, &shape, threads, &g, &inner);
+        if (status != TS_OK)
+            return ts_error_set(err, status, "mmu.%s_entries: %s", shape.name, inner.message);
+    }
+    return TS_OK;
+}
+
+static enum ts_status create_own(struct ts_mmu *m, enum mmu_structure s, struct shape *shape,
+                                 uint64_t seed, const struct ts_mmu_wiring *wiring,
+                                 uint32_t threads, struct ts_error *err)
+{
+    struct ts_tlb_geometry g;
+    enum ts_status status = geometry_of(&m->params, shape, threads, &g, err);
+    if (status != TS_OK)
+        return status;
     struct mmu_unit *unit = &m->own[s];
     unit->kinds = shape->kinds;
     unit->structure = (uint8_t)s;
@@ -125,7 +156,7 @@ static enum ts_status create_structure(struct ts_mmu *m, enum mmu_structure s, u
     struct ts_error inner;
     enum ts_status status = create_own(m, s, &shape, seed, wiring, threads, &inner);
     if (status != TS_OK)
-        return ts_error_set(err, status, "mmu.%s: %s", shape.name, inner.message);
+        return ts_error_set(err, status, "mmu.%s_entries: %s", shape.name, inner.message);
     return TS_OK;
 }
 

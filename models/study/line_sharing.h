@@ -64,8 +64,8 @@ struct ts_sharing {
 enum ts_status ts_sharing_transfer(struct ts_sharing *s, struct ts_error *err);
 enum ts_status ts_sharing_writers(struct ts_sharing *s, struct ts_error *err);
 enum ts_status ts_sharing_readers(struct ts_sharing *s, struct ts_error *err);
-/* Runs until nothing is left to do; a finding if that takes too long for `rounds` transfers among so
- * many CPUs, by the time of a message on this machine's links. */
+/* Runs until nothing is left to do; a finding if that takes too long for `rounds` transfers among
+ * so many CPUs, by the time of a message on this machine's links. */
 enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, uint32_t cpus,
                                  struct ts_error *err);
 

@@ -130,7 +130,13 @@ static enum ts_status check(const struct ts_machine_config *config, const void *
     const struct ts_sharing_params *p = params;
     uint64_t cpus = config->topology.sockets * config->topology.cores_per_socket *
                     config->topology.threads_per_core;
+    enum ts_status status =
+        ts_interconnect_check_params(&config->interconnect, &config->topology, err);
 
+    if (status == TS_OK)
+        status = ts_line_check_params(&config->line, err);
+    if (status != TS_OK)
+        return status;
     if (p->pattern == TS_SHARING_TRANSFER)
         return TS_OK;
     if (p->pattern == TS_SHARING_READERS)

@@ -212,6 +212,11 @@ static enum ts_status check(const struct ts_machine_config *config, const void *
                             "tlb_profile.streams is %" PRIu64 ", but the core has %" PRIu64
                             " threads (topology.threads_per_core)",
                             p->streams, config->topology.threads_per_core);
+    status = ts_mmu_check(&config->mmu, (uint32_t)p->streams, err);
+    if (status == TS_OK && config->cache.walks)
+        status = ts_cache_check(&config->cache, err);
+    if (status != TS_OK)
+        return status;
     if (p->data_caches && !config->cache.walks)
         return ts_error_set(err, TS_ERR_USER,
                             "tlb_profile.data_caches needs walks that go through the caches: set "

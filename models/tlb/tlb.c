@@ -7,7 +7,7 @@
 #define SPARE_SPACES 64u
 #define LINE_WORDS 8u /* of a cache line */
 
-static enum ts_status check_geometry(const struct ts_tlb_geometry *g, struct ts_error *err)
+enum ts_status ts_tlb_check_geometry(const struct ts_tlb_geometry *g, struct ts_error *err)
 {
     if (g->entries == 0)
         return TS_OK;
@@ -84,7 +84,7 @@ static bool allocate(struct ts_tlb *t)
 enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *geometry,
                              uint64_t seed, uint64_t instance, struct ts_error *err)
 {
-    enum ts_status status = check_geometry(geometry, err);
+    enum ts_status status = ts_tlb_check_geometry(geometry, err);
     if (status != TS_OK)
         return status;
     struct ts_tlb *t = calloc(1, sizeof(*t));

@@ -58,6 +58,8 @@ static inline uint64_t ts_tlb_key(enum ts_tlb_kind kind, struct ts_tlb_space spa
 }
 
 struct ts_tlb;
+/* What ts_tlb_create refuses as a user's error. */
+enum ts_status ts_tlb_check_geometry(const struct ts_tlb_geometry *geometry, struct ts_error *err);
 enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *geometry,
                              uint64_t seed, uint64_t instance, struct ts_error *err);
 void ts_tlb_destroy(struct ts_tlb *t);

@@ -8,6 +8,8 @@
 #define SOCKETS_MAX 16u
 #define CORES_MAX 256u
 #define THREADS_MAX 4u
+/* ICC_SGI1R_EL1 addresses 16 values of Aff0 (Arm GICv3, IHI 0069, TargetList). */
+#define SGI_LIST_BITS 4u
 
 static const char *const arch_names[] = {"x86", "arm64", NULL};
 
@@ -24,6 +26,11 @@ static const struct ts_param rows[] = {
     {"core_hz", TS_PARAM_FREQ, ROW(core_hz), UINT64_C(2600000000), UINT64_C(100000000),
      UINT64_C(10000000000), NULL, "clock of the cores; constant",
      "base clock of a Skylake-SP class server part", TS_CONF_CHOICE},
+    {"mpidr_mt", TS_PARAM_BOOL, ROW(mpidr_mt), 0, 0, 1, NULL,
+     "arm64: Aff0 numbers a core's threads and Aff1 the cores (MPIDR_EL1.MT), so on bare metal one "
+     "SGI write reaches the threads of one core; off: Aff0 numbers cores, and it reaches 16",
+     "Arm ARM (DDI 0487), MPIDR_EL1; set by Cortex-A55, Cortex-A76 and later cores",
+     TS_CONF_REMEMBERED},
 };
 #undef ROW
 
@@ -85,6 +92,8 @@ enum ts_status ts_topology_init(struct ts_topology *t, const struct ts_topology_
     t->thread = t->core + t->ncpus;
     t->apic_id = t->thread + t->ncpus;
     thread_bits = field_bits((uint32_t)params->threads_per_core);
+    if (params->arch == TS_ARCH_ARM64 && params->mpidr_mt)
+        thread_bits = SGI_LIST_BITS;
     core_bits = field_bits(cores);
     for (uint32_t cpu = 0; cpu < t->ncpus; cpu++) {
         uint32_t core = cpu % t->nnodes;

@@ -21,6 +21,7 @@ struct ts_topology_params {
     uint64_t cores_per_socket;
     uint64_t threads_per_core;
     uint64_t core_hz;
+    uint64_t mpidr_mt; /* bool, arm64: MPIDR_EL1.MT of the cores */
 };
 extern const struct ts_param_table ts_topology_param_table; /* prefix "topology" */
 
@@ -34,7 +35,8 @@ struct ts_topology {
     uint32_t *thread;  /* 0.. within the core */
     uint32_t *apic_id; /* x2APIC ID: socket, core and thread packed in power-of-two fields, so there
                           are gaps where counts are no powers of two (SDM vol. 3, 9.9.1). On Arm the
-                          affinity value packed alike. */
+                          affinity value packed alike; with mpidr_mt threads have 16 values to
+                          themselves, so that cores are of different groups of an SGI's targets. */
 };
 
 enum ts_status ts_topology_init(struct ts_topology *t, const struct ts_topology_params *params,

@@ -352,3 +352,46 @@ TEST(DvmCalibration, RoundTripsOfA64CoreMesh)
     EXPECT_NEAR(static_cast<double>(op), 250e3, 25e3);
     EXPECT_NEAR(static_cast<double>(sync), 350e3, 25e3);
 }
+
+/* Pairs of TLBI and DSB of all cores for a while, at a core's Sync answer of 0, 100 and 300 ns. */
+TEST(DvmTiming, TheDrainOfASyncSetsTheCeilingOfManyInitiators)
+{
+    std::vector<uint64_t> pairs;
+
+    for (uint64_t drain : {0, 100, 300}) {
+        auto p = rig::dvm_params();
+        p.sync_drain_ps = drain * TS_NS;
+        rig::Dvm d(rig::arm_topology(1, 16), p);
+        struct Looper {
+            rig::Dvm *d;
+            uint32_t cpu;
+            uint64_t done;
+            void next()
+            {
+                d->issue(cpu, 1);
+                ts_dvm_dsb(d->dvm, cpu, again, this);
+            }
+            static void again(void *user, uint32_t)
+            {
+                auto *self = static_cast<Looper *>(user);
+                self->done++;
+                if (self->d->net.now() < 20 * TS_US)
+                    self->next();
+            }
+        };
+        std::vector<Looper> loopers;
+        for (uint32_t cpu = 0; cpu < 16; cpu++)
+            loopers.push_back({&d, cpu, 0});
+        for (Looper &l : loopers)
+            l.next();
+        d.net.run();
+        d.expect_rules();
+        uint64_t sum = 0;
+        for (const Looper &l : loopers)
+            sum += l.done;
+        pairs.push_back(sum);
+    }
+    /* One Sync at a time at a Misc Node: each waits for all before it. */
+    EXPECT_GT(pairs[0], pairs[1] * 5 / 4);
+    EXPECT_GT(pairs[1], pairs[2] * 5 / 4);
+}

@@ -93,6 +93,36 @@ TEST(ApicIcr, AnSgiReachesCpusOfItsGroupThatFollowEachOther)
         (std::vector<Write>{{TS_ICR_SGI, {0, 1, 15}}, {TS_ICR_SGI, {16}}, {TS_ICR_SGI, {33}}}));
 }
 
+/* Where MPIDR_EL1.MT is set, cores have Aff0 0; guests of KVM do not see it. */
+TEST(ApicIcr, AnSgiReachesOneCoreWhereAff0NumbersThreads)
+{
+    ts_topology_params p{};
+    ts_param_defaults(&ts_topology_param_table, &p);
+    p.arch = TS_ARCH_ARM64;
+    p.sockets = 2;
+    p.cores_per_socket = 20;
+    Ids others;
+    for (uint32_t cpu = 1; cpu < 40; cpu++)
+        others.push_back(cpu);
+    for (uint64_t threads : {1, 2})
+        for (uint64_t mt : {0, 1}) {
+            SCOPED_TRACE(testing::Message() << threads << " threads, mt " << mt);
+            ts_topology t{};
+            ts_error err{};
+            p.threads_per_core = threads;
+            p.mpidr_mt = mt;
+            ASSERT_EQ(ts_topology_init(&t, &p, &err), TS_OK) << err.message;
+            Ids ids(t.apic_id, t.apic_id + t.ncpus);
+            /* 19 of the first socket's 20 and all 20 of the second's; groups of 16 numbers, each
+             * socket's from a power of two on, a core taking as many numbers as it has threads. */
+            size_t groups = threads == 1 ? 2 + 2 : 3 + 3;
+            EXPECT_EQ(writes(TS_INTR_GIC_SGI, others, true, &ids).size(), mt ? 39u : groups);
+            EXPECT_EQ(std::set<uint32_t>(ids.begin(), ids.end()).size(), t.ncpus);
+            ts_topology_fini(&t);
+        }
+    EXPECT_EQ(writes(TS_INTR_GIC_SGI, others, true).size(), 3u);
+}
+
 TEST(ApicIcr, TheShorthandNeedsAllButSelfAndX86)
 {
     Ids others;
@@ -100,6 +130,10 @@ TEST(ApicIcr, TheShorthandNeedsAllButSelfAndX86)
         others.push_back(cpu);
     for (ts_intr_mode mode : modes) {
         SCOPED_TRACE(mode);
+        ts_interrupt_params p{};
+        ts_param_defaults(&ts_interrupt_param_table, &p);
+        p.shorthand = 1;
+        EXPECT_EQ(ts_icr_shorthand(&p, mode, 19, true), mode != TS_INTR_GIC_SGI);
         auto all = writes(mode, others, true);
         if (mode == TS_INTR_GIC_SGI)
             EXPECT_EQ(all.size(), 2u);

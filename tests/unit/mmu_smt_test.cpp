@@ -165,7 +165,8 @@ TEST(MmuSmt, PartsMustBeEqual)
         if (status == TS_OK)
             ts_mmu_destroy(m);
         else
-            EXPECT_NE(std::string(err.message).find("mmu.l2:"), std::string::npos) << err.message;
+            EXPECT_NE(std::string(err.message).find("mmu.l2_entries:"), std::string::npos)
+                << err.message;
     }
     wiring.threads = TS_TLB_THREADS_MAX + 1;
     EXPECT_EQ(ts_mmu_create(&m, &p, 1, &wiring, &err), TS_ERR_USER);

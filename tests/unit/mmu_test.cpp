@@ -91,7 +91,7 @@ TEST(Mmu, RefusesImpossibleStructuresByName)
     ts_mmu_params params = defaults();
     params.l2_ways = 7;
     EXPECT_EQ(ts_mmu_create(&m, &params, 1, &wiring, &err), TS_ERR_USER);
-    EXPECT_NE(std::string(err.message).find("mmu.l2:"), std::string::npos) << err.message;
+    EXPECT_NE(std::string(err.message).find("mmu.l2_entries:"), std::string::npos) << err.message;
     params = defaults();
     params.replacement = 99;
     EXPECT_EQ(ts_mmu_create(&m, &params, 1, &wiring, &err), TS_ERR_USER);
