@@ -215,3 +215,68 @@ TEST(HypervisorRules, HaltPollingShrinksWhereItIsOfNoUse)
     EXPECT_GT(got.stats.at("hypervisor.halt_poll_success"), 10u);
     EXPECT_LT(got.stats.at("hypervisor.halt_poll_fail"), 20u);
 }
+
+/* vmx_sync_pir_to_irr: the timer's interrupt is posted while the vCPU is out, and found at entry.
+ */
+TEST(HypervisorRules, WhatIsPostedToAVcpuThatIsOutIsSeenAtItsEntry)
+{
+    Outcome got = naps(20, 20);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GE(got.stats.at("vcpu.irq_timer"), 40u);
+}
+
+/* --- whom a spinning vCPU may boost --- */
+
+/* kvm_vcpu_on_spin, 4.14 to 5.2: vCPUs that were put in user mode are of no use to a spinner in the
+ * kernel. Since 5.13 they are, if an interrupt waits for them. */
+TEST(HypervisorRules, UserModeVcpusAreBoostedSinceAPendingInterruptCounts)
+{
+    uint64_t tried[2];
+    for (bool irq : {false, true}) {
+        ts_machine_config c = crowded(false);
+        set(c, "hypervisor.boost_rule", irq ? "ready_irq" : "preempted");
+        set(c, "hypervisor.ple_window", "512cycles");
+        Script s(4, {op_barrier(0, 4), op_touch(0, 0, 1), op_ns(TS_OP_COMPUTE, 20 * ms)});
+        s[0] = {op_mmap(0, page), op_touch(0, 0, 1), op_barrier(0, 4)};
+        for (int r = 0; r < 200; r++) {
+            s[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page));
+            s[0].push_back(op_touch(0, 0, 1));
+            s[0].push_back(op_ns(TS_OP_COMPUTE, 20 * us));
+        }
+        Outcome got = run_script(c, s, 4, "native_concurrent");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_GT(got.stats.at("hypervisor.exit_pause"), 20u);
+        tried[irq] = got.stats.at("hypervisor.directed_yield_attempted");
+    }
+    EXPECT_GT(tried[true], 10 * tried[false] + 10);
+}
+
+/* --- migration --- */
+
+/* vmx_vcpu_load_vmcs: a vCPU that comes to another pCPU may find there what it left earlier. */
+TEST(HypervisorRules, AVcpuThatHasMovedFlushesItsNewPcpu)
+{
+    ts_machine_config c = crowded(false, false);
+    set(c, "run.vcpus", "6");
+    set(c, "hypervisor.halt_poll", "0");
+    Script s(6);
+    for (uint32_t t = 0; t < 6; t++) {
+        if (t == 0)
+            s[t] = {op_mmap(0, 8 * page), op_touch(0, 0, 8)};
+        s[t].push_back(op_barrier(0, 6));
+        for (uint64_t r = 0; r < 100; r++) {
+            if (t == 0)
+                s[t].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 8 * page));
+            s[t].push_back(op_touch(0, 0, 8, false));
+            s[t].push_back(op_ns(r % 2 ? TS_OP_SLEEP : TS_OP_COMPUTE, (20 + 13 * t) * us));
+        }
+        s[t].push_back(op_barrier(1, 6));
+    }
+    Outcome got = run_script(c, s, 6, "native_concurrent");
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("hypervisor.migrations_flush"), 20u);
+    set(c, "hypervisor.flush_on_migration", "false");
+    got = run_script(c, s, 6, "native_concurrent");
+    EXPECT_EQ(got.status, TS_ERR_FINDING);
+    EXPECT_GT(got.stats.at("oracle.hits_stale"), 0u);
+}
