@@ -33,8 +33,8 @@ ts_machine_config crowded(bool arm, bool pinned = true)
     return c;
 }
 
-/* Threads that lose and regain the right to write to a region that all of them read. */
-Script toggles(uint32_t threads, uint64_t pages, int rounds)
+/* Threads that go on reading a region whose pages the first one gives back. */
+Script drops(uint32_t threads, uint64_t pages, int rounds)
 {
     Script s(threads);
     for (uint32_t t = 0; t < threads; t++) {
@@ -43,11 +43,10 @@ Script toggles(uint32_t threads, uint64_t pages, int rounds)
         s[t].push_back(op_barrier(0, threads));
         for (int r = 0; r < rounds; r++) {
             if (t == 0) {
-                s[t].push_back(op_range(TS_OP_MPROTECT, 0, 0, pages * page, TS_PROT_READ));
-                s[t].push_back(
-                    op_range(TS_OP_MPROTECT, 0, 0, pages * page, TS_PROT_READ | TS_PROT_WRITE));
+                s[t].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, pages * page));
+                s[t].push_back(op_ns(TS_OP_COMPUTE, 5 * us));
             } else {
-                for (int k = 0; k < 4; k++)
+                for (int k = 0; k < 20; k++)
                     s[t].push_back(op_touch(0, 0, pages, false));
             }
         }
@@ -96,13 +95,13 @@ TEST(HypervisorRules, TheDvmFilterNamesThePcpusThatHaveRunTheVm)
         ts_machine_config c = crowded(true, pinned);
         set(c, "run.vcpus", "2");
         set(c, "dvm.vmid_filter", "true");
-        Outcome got = run_script(c, toggles(2, 4, 40), 2, "tlbi_broadcast");
+        Outcome got = run_script(c, drops(2, 4, 40), 2, "tlbi_broadcast");
         ASSERT_EQ(got.status, TS_OK) << got.message;
         if (pinned) {
             EXPECT_GT(got.stats.at("dvm.vmid_filtered"), 0u);
         }
         set(c, "run.vcpus", "6");
-        got = run_script(c, toggles(6, 4, 40), 6, "tlbi_broadcast");
+        got = run_script(c, drops(6, 4, 40), 6, "tlbi_broadcast");
         ASSERT_EQ(got.status, TS_OK) << got.message;
     }
 }
@@ -156,7 +155,7 @@ namespace
 /* More vCPUs than pCPUs, and initiators that wait for such as have been put aside. */
 Outcome spins(const ts_machine_config &c)
 {
-    return run_script(c, toggles(4, 2, 40), 4, "native_concurrent");
+    return run_script(c, drops(4, 2, 400), 4, "native_concurrent");
 }
 
 } // namespace
@@ -184,15 +183,17 @@ TEST(HypervisorRules, ThePleWindowDoublesWhileAVcpuStaysIn)
 namespace
 {
 
-/* One thread that sleeps so long each time; the vCPU halts meanwhile. */
-Outcome naps(uint64_t ns, const char *cap)
+/* One thread that takes some short naps and some long ones; its vCPU halts meanwhile. */
+Outcome naps(int many_short, int many_long)
 {
     ts_machine_config c = alone(false);
     set(c, "run.vcpus", "1");
-    set(c, "hypervisor.halt_poll", cap);
+    set(c, "hypervisor.halt_poll", "200us");
     Script s(1);
-    for (int i = 0; i < 100; i++)
-        s[0].push_back(op_ns(TS_OP_SLEEP, ns));
+    for (int i = 0; i < many_short; i++)
+        s[0].push_back(op_ns(TS_OP_SLEEP, 20 * us));
+    for (int i = 0; i < many_long; i++)
+        s[0].push_back(op_ns(TS_OP_SLEEP, 2 * ms));
     return run_script(c, s, 1);
 }
 
@@ -201,7 +202,7 @@ Outcome naps(uint64_t ns, const char *cap)
 /* kvm_vcpu_halt: short blocks make the vCPU poll for longer, until polling succeeds. */
 TEST(HypervisorRules, HaltPollingGrowsUntilItSucceeds)
 {
-    Outcome got = naps(50 * us, "200us");
+    Outcome got = naps(100, 0);
     ASSERT_EQ(got.status, TS_OK) << got.message;
     EXPECT_GT(got.stats.at("hypervisor.halt_poll_success"), 80u);
 }
@@ -209,8 +210,73 @@ TEST(HypervisorRules, HaltPollingGrowsUntilItSucceeds)
 /* Blocks beyond the cap make it poll for less, down to not at all. */
 TEST(HypervisorRules, HaltPollingShrinksWhereItIsOfNoUse)
 {
-    Outcome got = naps(2 * ms, "200us");
+    Outcome got = naps(20, 100);
     ASSERT_EQ(got.status, TS_OK) << got.message;
-    EXPECT_GE(got.stats.at("hypervisor.halts"), 90u);
+    EXPECT_GT(got.stats.at("hypervisor.halt_poll_success"), 10u);
     EXPECT_LT(got.stats.at("hypervisor.halt_poll_fail"), 20u);
+}
+
+/* vmx_sync_pir_to_irr: the timer's interrupt is posted while the vCPU is out, and found at entry.
+ */
+TEST(HypervisorRules, WhatIsPostedToAVcpuThatIsOutIsSeenAtItsEntry)
+{
+    Outcome got = naps(20, 20);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GE(got.stats.at("vcpu.irq_timer"), 40u);
+}
+
+/* --- whom a spinning vCPU may boost --- */
+
+/* kvm_vcpu_on_spin, 4.14 to 5.2: vCPUs that were put in user mode are of no use to a spinner in the
+ * kernel. Since 5.13 they are, if an interrupt waits for them. */
+TEST(HypervisorRules, UserModeVcpusAreBoostedSinceAPendingInterruptCounts)
+{
+    uint64_t tried[2];
+    for (bool irq : {false, true}) {
+        ts_machine_config c = crowded(false);
+        set(c, "hypervisor.boost_rule", irq ? "ready_irq" : "preempted");
+        set(c, "hypervisor.ple_window", "512cycles");
+        Script s(4, {op_barrier(0, 4), op_touch(0, 0, 1), op_ns(TS_OP_COMPUTE, 20 * ms)});
+        s[0] = {op_mmap(0, page), op_touch(0, 0, 1), op_barrier(0, 4)};
+        for (int r = 0; r < 200; r++) {
+            s[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page));
+            s[0].push_back(op_touch(0, 0, 1));
+            s[0].push_back(op_ns(TS_OP_COMPUTE, 20 * us));
+        }
+        Outcome got = run_script(c, s, 4, "native_concurrent");
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_GT(got.stats.at("hypervisor.exit_pause"), 20u);
+        tried[irq] = got.stats.at("hypervisor.directed_yield_attempted");
+    }
+    EXPECT_GT(tried[true], 10 * tried[false] + 10);
+}
+
+/* --- migration --- */
+
+/* vmx_vcpu_load_vmcs: a vCPU that comes to another pCPU may find there what it left earlier. */
+TEST(HypervisorRules, AVcpuThatHasMovedFlushesItsNewPcpu)
+{
+    ts_machine_config c = crowded(false, false);
+    set(c, "run.vcpus", "6");
+    set(c, "hypervisor.halt_poll", "0");
+    Script s(6);
+    for (uint32_t t = 0; t < 6; t++) {
+        if (t == 0)
+            s[t] = {op_mmap(0, 8 * page), op_touch(0, 0, 8)};
+        s[t].push_back(op_barrier(0, 6));
+        for (uint64_t r = 0; r < 100; r++) {
+            if (t == 0)
+                s[t].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 8 * page));
+            s[t].push_back(op_touch(0, 0, 8, false));
+            s[t].push_back(op_ns(r % 2 ? TS_OP_SLEEP : TS_OP_COMPUTE, (20 + 13 * t) * us));
+        }
+        s[t].push_back(op_barrier(1, 6));
+    }
+    Outcome got = run_script(c, s, 6, "native_concurrent");
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("hypervisor.migrations_flush"), 20u);
+    set(c, "hypervisor.flush_on_migration", "false");
+    got = run_script(c, s, 6, "native_concurrent");
+    EXPECT_EQ(got.status, TS_ERR_FINDING);
+    EXPECT_GT(got.stats.at("oracle.hits_stale"), 0u);
 }
