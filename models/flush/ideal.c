@@ -15,8 +15,8 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
         .kinds = TS_TLB_KIND_BIT(TS_TLB_COMBINED) | TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK),
         .all_addresses = all,
         .walk_any_address = true,
-        .asid_rule = g->arch == TS_ARCH_X86 || !info->mm ? TS_INVAL_ASID_ANY_NONGLOBAL
-                                                         : TS_INVAL_ASID_MATCH,
+        .asid_rule =
+            g->arch == TS_ARCH_X86 || !info->mm ? TS_INVAL_ASID_ANY_NONGLOBAL : TS_INVAL_ASID_MATCH,
         .asid = info->mm ? info->mm->asid : 0,
         .start = info->start,
         .length = all ? 0 : info->end - info->start,

@@ -7,7 +7,8 @@
  * | preempted | 4.14  | vCPUs put while runnable, in kernel mode if the spinner was             |
  * | ready     | 5.3   | also such as have just been woken; blocked ones with an interrupt to    |
  * |           |       | take (d73eb57b80b9)                                                     |
- * | ready_irq | 5.13  | also in user mode, if an interrupt is pending (52acd22faa1a)            | */
+ * | ready_irq | 5.13  | also in user mode, if an interrupt is pending (52acd22faa1a)            |
+ */
 #include "models/hypervisor/hyp_private.h"
 
 /* A vCPU's level when it lost its pCPU (kvm_arch_vcpu_put: preempted_in_kernel). */
@@ -41,8 +42,7 @@ static bool is_candidate(const struct ts_vcpu *me, struct ts_vcpu *t, bool in_ke
     if (t->blocked && !t->pir)
         return false;
     bool judged = in_kernel && (rule == TS_BOOST_PREEMPTED || t->preempted);
-    if (judged && !was_in_kernel(t) &&
-        !(rule == TS_BOOST_READY_IRQ && has_pending_interrupt(t)))
+    if (judged && !was_in_kernel(t) && !(rule == TS_BOOST_READY_IRQ && has_pending_interrupt(t)))
         return false;
     return is_eligible(t);
 }
