@@ -94,7 +94,7 @@ static inline struct ts_vcpu *ts_vcpu_of(const struct ts_cpu *cpu)
 }
 static inline struct ts_vcpu *ts_vm_vcpu(const struct ts_vm *vm, uint32_t id)
 {
-    const struct ts_hypervisor *h = vm->host;
+    const struct ts_hypervisor *h = (const struct ts_hypervisor *)vm->host;
     TS_ASSERT(id < vm->nvcpus);
     return &h->vcpus[vm->first_vcpu + id];
 }
