@@ -260,11 +260,13 @@ TEST(MmapStorm, SharedMappingsAreFeltByEveryCpu)
     ts_machine_config c = small_machine(true);
     set(c, "hypervisor.hcr_fb", "false");
     set(c, "run.vms", "1");
+    /* What a broken mechanism leaves may also be an entry without the right to write, on which a CPU
+     * then faults for ever: arm64 drops nothing by a fault. */
+    set(c, "run.progress", "20ms");
     for (const char *unmap : {"munmap", "madvise_dontneed"}) {
         StormParams params = {{"threads", "4"}, {"rounds", "20"}, {"pages", "16"},
                               {"unmap", unmap}, {"sharers", "3"}, {"sharing", "none"}};
         Outcome alone = run_storm(c, tlbi, params, 1);
-        EXPECT_EQ(run_storm(c, local_only, params, 1).status, TS_OK);
         for (const char *sharing : {"read", "write"}) {
             params["sharing"] = sharing;
             Outcome got = run_storm(c, tlbi, params, 1);
