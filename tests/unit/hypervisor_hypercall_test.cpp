@@ -54,7 +54,8 @@ void make_calls(ts_task *self)
         if (c.has_input) {
             call.input = block;
             call.input_bytes = static_cast<uint32_t>(c.input.size() * sizeof(uint64_t));
-            std::memcpy(block, c.input.data(), call.input_bytes);
+            if (!c.input.empty())
+                std::memcpy(block, c.input.data(), call.input_bytes);
         }
         const uint64_t before = hv_requests();
         ts_irq_disable(self);
