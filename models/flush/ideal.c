@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The upper bound that every plot shows: all CPUs' translations die at once and for nothing. It is
- * the one place where something acts at a distance. */
+/* All CPUs' translations die at once and for nothing: what flushes cost, taken away. No bound of
+ * completion: threads then meet at locks in another order. It is the one place where something acts
+ * at a distance. */
 #include "models/flush/flush.h"
 
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
@@ -46,7 +47,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
 
 const struct ts_flush_ops ts_flush_ideal = {
     .name = "ideal",
-    .summary = "free and instant: the bound",
+    .summary = "free and instant flushes (no bound of completion)",
     .reference = "none; no hardware does it",
     .flush_multi = flush_multi,
 };

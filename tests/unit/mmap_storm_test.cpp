@@ -260,8 +260,8 @@ TEST(MmapStorm, SharedMappingsAreFeltByEveryCpu)
     ts_machine_config c = small_machine(true);
     set(c, "hypervisor.hcr_fb", "false");
     set(c, "run.vms", "1");
-    /* What a broken mechanism leaves may also be an entry without the right to write, on which a CPU
-     * then faults for ever: arm64 drops nothing by a fault. */
+    /* What a broken mechanism leaves may also be an entry without the right to write, on which a
+     * CPU then faults for ever: arm64 drops nothing by a fault. */
     set(c, "run.progress", "20ms");
     for (const char *unmap : {"munmap", "madvise_dontneed"}) {
         StormParams params = {{"threads", "4"}, {"rounds", "20"}, {"pages", "16"},

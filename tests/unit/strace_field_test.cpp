@@ -409,7 +409,8 @@ TEST(StraceField, TouchesComeBackAfterAPurge)
             "1 mprotect(0x12000, 8192, PROT_READ|PROT_WRITE) = 0\n",
             p);
     std::set<uint64_t> pages;
-    for (const ts_op &op : pull_all(t)[0])
+    const std::vector<ts_op> ops = pull_all(t)[0];
+    for (const ts_op &op : ops)
         if (op.kind == TS_OP_TOUCH)
             pages.insert(op.offset / 4096);
     EXPECT_EQ(pages, (std::set<uint64_t>{2, 3}));
