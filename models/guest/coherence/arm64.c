@@ -28,7 +28,7 @@ struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct t
         .end = (info->end + stride - 1) & ~(stride - 1),
         .last_level = !info->freed_tables,
     };
-    TS_ASSERT(info->end != UINT64_MAX && info->start < info->end);
+    TS_ASSERT(info->end != UINT64_MAX && info->start <= info->end);
     r.pages = (r.end - r.start) >> 12;
     if (g->params.ttl && !info->freed_tables)
         r.ttl = (uint8_t)(1 + (info->stride_shift - 12) / 9);
