@@ -2,7 +2,7 @@
 /* A Linux-like operating system: one VM's, or the host's own on bare metal. Here is what all its
  * modules share: parameters, statistics, physical frames, and the struct that holds it together.
  *
- * Its modules, each on those before it: core, lock (spinlocks, rwsem), coherence (TLB state,
+ * Its modules, each on those before it: lock (spinlocks, rwsem), core, coherence (TLB state,
  * cross-CPU calls, flushes), mm (address spaces), os (threads, and the operating system as a table
  * of functions). Kernel names are kept so that results map back (x86.md 1 and 2).
  *
