@@ -23,7 +23,7 @@ void page_touches(benchmark::State &state, bool page_by_page)
         ops.push_back(op_touch(0, 0, pages));
     double touches = 0;
     for (auto _ : state) {
-        Outcome got = run_script(c, {ops}, 1, "ideal");
+        Outcome got = run_script(c, {ops}, 1, "free_flush");
         if (got.status != TS_OK)
             state.SkipWithError(got.message.c_str());
         touches += static_cast<double>(got.result.page_touches);

@@ -32,8 +32,8 @@ TIME_UNITS = {"ps": 1e-12, "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s":
 
 
 def style(mechanism):
-    """The ideal bound is black and dashed; the others differ in colour, or in marker and dashes."""
-    if mechanism == "ideal":
+    """The free_flush bound is black and dashed; the others differ in colour, or in marker and dashes."""
+    if mechanism == "free_flush":
         return {"color": "black", "marker": ".", "linestyle": "--"}
     if mechanism in KNOWN:
         index = KNOWN.index(mechanism)

@@ -64,7 +64,7 @@ void add_statistics(void *user, const ts_stat_table *table, const void *)
 void add_machine_statistics(Entries *entries)
 {
     const Experiment experiment = experiment_parse(
-        "schema: 1\nname: any\nworkload: {kind: mmap_storm}\nmechanisms: [ideal]\n", "", {}, false);
+        "schema: 1\nname: any\nworkload: {kind: mmap_storm}\nmechanisms: [free_flush]\n", "", {}, false);
     const Point point = experiment_points(experiment).at(0);
     const Resolved resolved = resolve(experiment, point);
     const Workload made = workload_make(experiment, resolved, 1, 0);

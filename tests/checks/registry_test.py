@@ -41,11 +41,11 @@ class Registry(tree.TreeTest):
         return rows, text
 
     def test_sorted_without_helpers(self):
-        done = self.configure("m/flush/xen.c", "m/flush/ideal.c", "m/flush/kvm_pv.c",
+        done = self.configure("m/flush/xen.c", "m/flush/free_flush.c", "m/flush/kvm_pv.c",
                               "m/flush/flush.c", "m/flush/flush_kernel.c", "m/flush/xen.h",
                               "m/tlb/replacement_lru.c", "m/tlb/tlb.c")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(self.table("ts_t")[0], ["ts_flush_ideal", "ts_flush_kvm_pv",
+        self.assertEqual(self.table("ts_t")[0], ["ts_flush_free_flush", "ts_flush_kvm_pv",
                                                  "ts_flush_xen"])
         rows, text = self.table("ts_r")
         self.assertEqual(rows, ["ts_replacement_lru"])

@@ -68,7 +68,7 @@ bad "the sweep of run.vms is empty" '8a sweep: {run.vms: []}'
 bad "the sweep of run.vms names 2 twice" '8a sweep: {run.vms: [2, 2]}'
 bad "^e.yaml:9:22: run.vms: 'many' is no number" '8a sweep: {run.vms: [1, many]}'
 bad "^e.yaml:9:9: unknown key 'run.vns' \(did you mean 'run.vms'" '8a sweep: {run.vns: [1]}'
-bad "'machine' belongs into each platform" '8a platforms: {a: {mechanisms: [ideal]}}'
+bad "'machine' belongs into each platform" '8a platforms: {a: {mechanisms: [free_flush]}}'
 
 # What does not go together, at every point, where the file or the command line says it.
 bad "^e.yaml:8:38: x86-2s-64t: hypervisor.avic is AMD's" 's/vcpus: 2/vcpus: 2, hypervisor.avic: avic/'
@@ -151,10 +151,10 @@ run 2 run e.yaml --set machine=arm-64c
 one_line '^e.yaml:5:13: arm-64c: hypervisor kvm-6.12 is for x86'
 run 2 run e.yaml --set baseline=kvm_pv
 one_line "^--set baseline: the baseline 'kvm_pv' is not among the mechanisms"
-run 2 run e.yaml --set mechanisms=ideal,kvm_pv --set baseline=native_concurrent
+run 2 run e.yaml --set mechanisms=free_flush,kvm_pv --set baseline=native_concurrent
 one_line "^--set baseline: the baseline 'native_concurrent' is not among the mechanisms"
-run 0 run e.yaml --set mechanisms=ideal,kvm_pv --set baseline=kvm_pv --dry-run
-run 0 run "$smoke" --set mechanisms=ideal --dry-run # leaves the file's baseline out
+run 0 run e.yaml --set mechanisms=free_flush,kvm_pv --set baseline=kvm_pv --dry-run
+run 0 run "$smoke" --set mechanisms=free_flush --dry-run # leaves the file's baseline out
 run 2 run e.yaml --seed -1
 one_line "^--set seed: seed: '-1' is out of bounds"
 run 2 run e.yaml --jobs 0

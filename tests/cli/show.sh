@@ -63,7 +63,7 @@ for experiment in "$configs"/experiments/*.yaml; do
 done
 for kind in machine hypervisor guest; do
     for file in "$configs/${kind}s"/*.yaml; do
-        printf 'schema: 1\nname: t\nworkload: {kind: mmap_storm}\nmechanisms: [ideal]\n%s: %s\n' \
+        printf 'schema: 1\nname: t\nworkload: {kind: mmap_storm}\nmechanisms: [free_flush]\n%s: %s\n' \
             "$kind" "$file" >e.yaml
         "$TLBSTORM" run e.yaml --dry-run >out.txt 2>err.txt
         # A piece alone may not fit the defaults; its keys must.
@@ -85,7 +85,7 @@ except ImportError:
     sys.exit(0)
 jsonschema.Draft7Validator.check_schema(schema)
 good = {"schema": 1, "name": "t", "workload": {"kind": "mmap_storm", "pages": 4},
-        "mechanisms": ["ideal"], "set": {"run.vcpus": 2, "mmu": {"l2_hit_cycles": "9cycles"}}}
+        "mechanisms": ["free_flush"], "set": {"run.vcpus": 2, "mmu": {"l2_hit_cycles": "9cycles"}}}
 jsonschema.validate(good, schema)
 for key, value in (("schema", 2), ("workload", {"kind": "x"}), ("set", {"run.vcpus": 0}),
                    ("set", {"mmu": {"l2_hit_cycles": "9ns"}}), ("more", 1)):

@@ -24,15 +24,15 @@ bad() {
 # Wrong input.
 bad "^e.yaml:3:8: unknown study 'tlb_profil' \(did you mean 'tlb_profile'\?\)" 's/tlb_profile$/tlb_profil/'
 bad "^e.yaml:3:1: unknown key 'studi' in an experiment \(did you mean 'study'\?\)" 's/^study/studi/; /^machines/d'
-bad "^e.yaml:9:1: 'mechanisms' does not go with 'study': tlb_profile runs no mechanism" '8a mechanisms: [ideal]'
-bad "^e.yaml:9:1: 'baseline' does not go with 'study'" '8a baseline: ideal'
-bad "^e.yaml:5:20: 'mechanisms' does not go with 'study'" 's/^machines.*/platforms: {a: {   mechanisms: [ideal]}}/'
+bad "^e.yaml:9:1: 'mechanisms' does not go with 'study': tlb_profile runs no mechanism" '8a mechanisms: [free_flush]'
+bad "^e.yaml:9:1: 'baseline' does not go with 'study'" '8a baseline: free_flush'
+bad "^e.yaml:5:20: 'mechanisms' does not go with 'study'" 's/^machines.*/platforms: {a: {   mechanisms: [free_flush]}}/'
 bad "^e.yaml:8:9: unknown key 'tlb_profile.regim' \(did you mean 'tlb_profile.regime'\?\)" 's/regime/regim/'
 bad "^e.yaml:8:38: tlb_profile.regime: 'nestd'" 's/nested/nestd/'
 bad "^e.yaml:3:8: the study tlb_profile needs a 'workload'" '/^workload/d'
 bad "^e.yaml:4:1: 'machines' is of studies; here it is 'machine'" '/^study/d'
 bad "^e.yaml:7:7: 'tlb_profile.streams' is a parameter of the study tlb_profile, which does not run here" \
-    's/^study: .*/mechanisms: [ideal]/; /^machines/d; s/run.vcpus/tlb_profile.streams/; /^sweep/d; /^repetitions/i title: x'
+    's/^study: .*/mechanisms: [free_flush]/; /^machines/d; s/run.vcpus/tlb_profile.streams/; /^sweep/d; /^repetitions/i title: x'
 bad "^e.yaml:5:12: no machine 'skylake-sp-2s-81t' \(did you mean 'skylake-sp-2s-80t'" 's/80t/81t/'
 bad "^e.yaml:5:31: the machine 'skylake-sp-2s-80t' is named twice" 's/rome-2s-256t/skylake-sp-2s-80t/'
 bad "^e.yaml:9:1: 'machine' does not go with 'machines'" '8a machine: arm-64c'
@@ -48,7 +48,7 @@ if [ -x "$(dirname "$TLBSTORM")/tlbstorm-systemc" ]; then
     run 2 run e.yaml --kernel systemc
     one_line '^--kernel is of whole machines'
 fi
-run 2 run e.yaml --set mechanisms=ideal
+run 2 run e.yaml --set mechanisms=free_flush
 one_line '^--set mechanisms: the study tlb_profile runs no mechanism'
 run 2 run e.yaml --set platforms=arm
 one_line "no platform 'arm'"
@@ -134,7 +134,7 @@ jsonschema.Draft7Validator.check_schema(schema)
 good = {"schema": 1, "name": "t", "study": "tlb_profile", "machines": ["a"],
         "workload": {"kind": "access_stream"}, "tlb_profile": {"regime": "nested"}}
 jsonschema.validate(good, schema)
-for change in ({"mechanisms": ["ideal"]}, {"baseline": "ideal"}, {"study": "x"},
+for change in ({"mechanisms": ["free_flush"]}, {"baseline": "free_flush"}, {"study": "x"},
                {"tlb_profile": {"regim": "nested"}}):
     try:
         jsonschema.validate({**good, **change}, schema)

@@ -39,7 +39,7 @@ class FrontExperiment : public FrontTest
 TEST_F(FrontExperiment, PointsAreTheProduct)
 {
     const ts::Experiment experiment =
-        parse("repetitions: 2\nseed: 5\nmechanisms: [ideal, native_concurrent]\n"
+        parse("repetitions: 2\nseed: 5\nmechanisms: [free_flush, native_concurrent]\n"
               "sweep: {run.vms: [1, 2, 3], interconnect.socket_link_rate: [20GB/s, 10GB/s]}\n");
     const std::vector<ts::Point> points = ts::experiment_points(experiment);
     ASSERT_EQ(points.size(), 2u * 3 * 2 * 2);
@@ -48,7 +48,7 @@ TEST_F(FrontExperiment, PointsAreTheProduct)
         folders.insert(point.folder);
     EXPECT_EQ(folders.size(), points.size());
     EXPECT_EQ(points[0].folder,
-              "default/ideal/run.vms=1,interconnect.socket_link_rate=20GB_s/seed=5");
+              "default/free_flush/run.vms=1,interconnect.socket_link_rate=20GB_s/seed=5");
     // Seeds stand together; the last swept key varies fastest among combinations.
     EXPECT_EQ(points[1].seed, 6u);
     EXPECT_EQ(points[2].mechanism->name, std::string("native_concurrent"));
@@ -62,7 +62,7 @@ TEST_F(FrontExperiment, LaterLayersWin)
     write("m.yaml", "source: a book\nconfidence: verbatim\nrun: {vcpus: 10}\nmmu: {l2_ways: 3}\n");
     write("g.yaml", "run.vcpus: {value: 11, source: a page, confidence: derived}\n");
     const std::string platform =
-        "platforms:\n  p:\n    machine: m.yaml\n    guest: ./g.yaml\n    mechanisms: [ideal]\n";
+        "platforms:\n  p:\n    machine: m.yaml\n    guest: ./g.yaml\n    mechanisms: [free_flush]\n";
     ts::Resolved resolved = first(parse(platform));
     EXPECT_EQ(resolved.config.run.vcpus, 11u);
     EXPECT_EQ(value(resolved, "run.vcpus").source, "a page");
@@ -85,7 +85,7 @@ TEST_F(FrontExperiment, IncludesMergeAndLaterWins)
     write("a.yaml", "set: {run.vcpus: 2, run: {vms: 2}}\nrepetitions: 2\n");
     write("b.yaml", "include: a.yaml\nset: {run: {vcpus: 3}}\n");
     const ts::Experiment experiment =
-        parse("include: [a.yaml, b.yaml]\nrepetitions: 4\nmechanisms: [ideal]\n");
+        parse("include: [a.yaml, b.yaml]\nrepetitions: 4\nmechanisms: [free_flush]\n");
     EXPECT_EQ(experiment.repetitions, 4u);
     EXPECT_EQ(first(experiment).config.run.vcpus, 3u);
     EXPECT_EQ(first(experiment).config.run.vms, 2u);
@@ -94,12 +94,12 @@ TEST_F(FrontExperiment, IncludesMergeAndLaterWins)
 TEST_F(FrontExperiment, ValuesWithoutSourceAreAssumedInPieces)
 {
     write("m.yaml", "mmu.l2_ways: 3\n");
-    const ts::Resolved resolved = first(parse("machine: m.yaml\nmechanisms: [ideal]\n"));
+    const ts::Resolved resolved = first(parse("machine: m.yaml\nmechanisms: [free_flush]\n"));
     EXPECT_TRUE(ts_confidence_assumed(value(resolved, "mmu.l2_ways").confidence));
     // In an experiment it is a choice, unless it is what the table says anyway.
     const ts_param *row = ts_param_find(&ts_mmu_param_table, "l2_entries");
     const ts::Resolved set =
-        first(parse("mechanisms: [ideal]\nset: {mmu: {l2_ways: 3, l2_entries: " +
+        first(parse("mechanisms: [free_flush]\nset: {mmu: {l2_ways: 3, l2_entries: " +
                     std::to_string(row->def) + "}}\n"));
     EXPECT_EQ(value(set, "mmu.l2_ways").confidence, TS_CONF_CHOICE);
     EXPECT_EQ(value(set, "mmu.l2_entries").confidence, row->confidence);
@@ -108,7 +108,7 @@ TEST_F(FrontExperiment, ValuesWithoutSourceAreAssumedInPieces)
 
 TEST_F(FrontExperiment, DefaultsAreTheTables)
 {
-    const ts::Experiment experiment = parse("mechanisms: [ideal]\n");
+    const ts::Experiment experiment = parse("mechanisms: [free_flush]\n");
     const ts::Resolved resolved = first(experiment);
     ts_machine_config config;
     ts_machine_config_defaults(&config);
@@ -139,7 +139,7 @@ TEST_F(FrontExperiment, ResolvedTextResolvesToItself)
     write("m.yaml", "source: \"a: \\\"book\\\" # with marks\"\nconfidence: guess\n"
                     "mmu: {l2_ways: 3, replacement: fifo}\ninterconnect: {fabric: ring}\n");
     const ts::Experiment experiment =
-        parse("title: 'x # y'\nmachine: m.yaml\nmechanisms: [native_concurrent, ideal]\n"
+        parse("title: 'x # y'\nmachine: m.yaml\nmechanisms: [native_concurrent, free_flush]\n"
               "repetitions: 3\nsweep: {run.vcpus: [2, 3]}\nset: {run.limit: 3s}\n");
     const std::vector<ts::Point> points = ts::experiment_points(experiment);
     const ts::Point &point = points.back();
@@ -159,8 +159,8 @@ TEST_F(FrontExperiment, ResolvedTextResolvesToItself)
 
 TEST_F(FrontExperiment, CommandLineEditsTheExperiment)
 {
-    const std::string text = "platforms:\n  a: {mechanisms: [ideal, kvm_pv]}\n"
-                             "  b: {mechanisms: [ideal, native_concurrent]}\n"
+    const std::string text = "platforms:\n  a: {mechanisms: [free_flush, kvm_pv]}\n"
+                             "  b: {mechanisms: [free_flush, native_concurrent]}\n"
                              "sweep: {run.vms: [1, 2]}\n";
     EXPECT_EQ(ts::experiment_points(parse(text)).size(), 8u);
     EXPECT_EQ(ts::experiment_points(parse(text, {{"platforms", "b"}})).size(), 4u);
@@ -168,7 +168,7 @@ TEST_F(FrontExperiment, CommandLineEditsTheExperiment)
     EXPECT_EQ(ts::experiment_points(parse(text, {{"mechanisms", "kvm_pv"}})).size(), 2u);
     EXPECT_EQ(ts::experiment_points(parse(text, {{"run.vms", "4"}})).size(), 4u);
     EXPECT_EQ(ts::experiment_points(parse(text, {{"run.vcpus", "4,5,6"}})).size(), 24u);
-    EXPECT_EQ(ts::experiment_points(parse(text, {{"platforms.a.mechanisms", "ideal"}})).size(), 6u);
+    EXPECT_EQ(ts::experiment_points(parse(text, {{"platforms.a.mechanisms", "free_flush"}})).size(), 6u);
     EXPECT_EQ(parse(text, {{"repetitions", "9"}, {"seed", "3"}}).repetitions, 9u);
     EXPECT_EQ(first(parse(text, {{"workload.pages", "77"}})).workload_params,
               first(parse(text + "", {{"workload.pages", "77"}})).workload_params);
@@ -193,7 +193,7 @@ TEST_F(FrontExperiment, PathsAreLabelledWithoutTheMachine)
 
 TEST_F(FrontExperiment, WhatTheMachineCannotOfferIsKnownBeforehand)
 {
-    const ts::Experiment experiment = parse("mechanisms: [ideal, tlbi_range]\n");
+    const ts::Experiment experiment = parse("mechanisms: [free_flush, tlbi_range]\n");
     EXPECT_EQ(user_error_of([&] {
                   ts::experiment_check(experiment);
               }).find(path("e.yaml") + ":4:21: default: mechanism 'tlbi_range'"),
@@ -203,7 +203,7 @@ TEST_F(FrontExperiment, WhatTheMachineCannotOfferIsKnownBeforehand)
 // Of the keys that an error names, the one that was set last is to blame.
 TEST_F(FrontExperiment, AnErrorStandsWhereItsKeyWasSet)
 {
-    const std::string bare = "hypervisor: {hypervisor.kind: none}\nmechanisms: [ideal]\n";
+    const std::string bare = "hypervisor: {hypervisor.kind: none}\nmechanisms: [free_flush]\n";
     const auto error = [&](const std::string &text, const std::vector<ts::Override> &set = {}) {
         const ts::Experiment experiment = parse(bare + text, set);
         return user_error_of([&] { ts::experiment_check(experiment); });
@@ -231,10 +231,10 @@ TEST_F(FrontExperiment, LongNamesAreCutAndTold)
                             "irq_entry", "irq_exit"})
         sweep += "guest." + std::string(key) + ": [100000000cycles, 10cycles], ";
     const ts::Experiment experiment =
-        parse("mechanisms: [ideal]\n" + sweep + "run.vms: [1, 2, 3, 4]}\n");
+        parse("mechanisms: [free_flush]\n" + sweep + "run.vms: [1, 2, 3, 4]}\n");
     std::set<std::string> folders;
     for (const ts::Point &point : ts::experiment_points(experiment)) {
-        EXPECT_LE(point.folder.size(), std::string("default/ideal//seed=1").size() + 200);
+        EXPECT_LE(point.folder.size(), std::string("default/free_flush//seed=1").size() + 200);
         folders.insert(point.folder);
     }
     EXPECT_EQ(folders.size(), 512u * 4);

@@ -72,8 +72,8 @@ TEST(FrontEstimate, FewSamples)
 TEST(FrontSummary, FailedRunsAreLeftOut)
 {
     const ts::Experiment experiment = ts::experiment_parse(
-        "schema: 1\nname: t\nworkload: {kind: mmap_storm}\nrepetitions: 3\nbaseline: ideal\n"
-        "mechanisms: [ideal, native_concurrent]\nsweep: {run.vms: [1, 2]}\n",
+        "schema: 1\nname: t\nworkload: {kind: mmap_storm}\nrepetitions: 3\nbaseline: free_flush\n"
+        "mechanisms: [free_flush, native_concurrent]\nsweep: {run.vms: [1, 2]}\n",
         "e.yaml", {}, false);
     const std::vector<ts::Point> points = ts::experiment_points(experiment);
     ASSERT_EQ(points.size(), 12u);
@@ -87,8 +87,8 @@ TEST(FrontSummary, FailedRunsAreLeftOut)
     const auto has = [&](const std::string &row) { return csv.find(row) != std::string::npos; };
     // Only the last seed is there on both sides.
     EXPECT_TRUE(has("native_concurrent,default,1,speedup,ratio,3,,1\n")) << csv;
-    EXPECT_TRUE(has("ideal,default,1,speedup,ratio,1,0,2\n")) << csv;
-    EXPECT_TRUE(has("ideal,default,2,speedup,ratio,1,0,3\n")) << csv;
+    EXPECT_TRUE(has("free_flush,default,1,speedup,ratio,1,0,2\n")) << csv;
+    EXPECT_TRUE(has("free_flush,default,2,speedup,ratio,1,0,3\n")) << csv;
     EXPECT_FALSE(has("native_concurrent,default,2,")) << csv;
     EXPECT_NE(ts::critical_path_csv(experiment, points, runs)
                   .find("native_concurrent,default,1,total,us,0,0,2\n"),

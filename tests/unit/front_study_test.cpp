@@ -275,13 +275,13 @@ TEST_F(FrontStudy, WrongInputIsToldWithItsPlace)
     EXPECT_EQ(refused("schema: 1\nname: t\nstudy: tou\n")
                   .find("e.yaml:3:8: unknown study 'tou' (did you mean 'toy'?)"),
               0u);
-    EXPECT_EQ(refused(start + "mechanisms: [ideal]\n"),
+    EXPECT_EQ(refused(start + "mechanisms: [free_flush]\n"),
               "e.yaml:5:1: 'mechanisms' does not go with 'study': toy runs no mechanism");
-    EXPECT_EQ(refused(start + "baseline: ideal\n"),
+    EXPECT_EQ(refused(start + "baseline: free_flush\n"),
               "e.yaml:5:1: 'baseline' does not go with 'study': toy runs no mechanism");
-    EXPECT_EQ(refused(start + "platforms:\n  a: {mechanisms: [ideal]}\n"),
+    EXPECT_EQ(refused(start + "platforms:\n  a: {mechanisms: [free_flush]}\n"),
               "e.yaml:6:7: 'mechanisms' does not go with 'study': toy runs no mechanism");
-    EXPECT_EQ(refused(start, {{"mechanisms", "ideal"}}),
+    EXPECT_EQ(refused(start, {{"mechanisms", "free_flush"}}),
               "--set mechanisms: the study toy runs no mechanism");
     EXPECT_EQ(refused(head).find("e.yaml:3:8: the study toy needs a 'workload'"), 0u);
     EXPECT_EQ(refused(std::string("schema: 1\nname: t\nstudy: alone\n") + storm),
@@ -294,7 +294,7 @@ TEST_F(FrontStudy, WrongInputIsToldWithItsPlace)
               "e.yaml:5:7: duplicate key 'toy.every', first on line 6");
     EXPECT_EQ(refused("schema: 1\nname: t\nstudy: alone\nset: {toy.every: 1}\n"),
               "e.yaml:4:7: 'toy.every' is a parameter of the study toy, which does not run here");
-    const std::string machine = std::string("schema: 1\nname: t\nmechanisms: [ideal]\n") + storm;
+    const std::string machine = std::string("schema: 1\nname: t\nmechanisms: [free_flush]\n") + storm;
     EXPECT_EQ(refused(machine + "machines: [x]\n").find("e.yaml:5:1: 'machines' is of studies"),
               0u);
     EXPECT_EQ(refused(machine + "toy: {every: 1}\n").find("e.yaml:5:1: unknown key 'toy' in"), 0u);

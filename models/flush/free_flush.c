@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All CPUs' translations die at once and for nothing: what flushes cost, taken away. No bound of
- * completion: threads then meet at locks in another order. It is the one place where something acts
- * at a distance. */
+/* All CPUs' translations die at once and for nothing: what flushes cost, taken away. It is the one
+ * place where something acts at a distance.
+ *
+ * A bound of each shootdown's latency, and of completion where no thread waits for another. Not of
+ * completion under overcommit: on a host that does not report a vCPU as preempted when it yields its
+ * CPU on a pause-loop exit (Linux 5.19 and later, commit 6cd88243c7e0), writers who queue for
+ * mmap_lock behind such a vCPU go on spinning, and free flushes bring more of them there at once
+ * (results/free-flush). */
 #include "models/flush/flush.h"
 
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
@@ -45,8 +50,8 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     }
 }
 
-const struct ts_flush_ops ts_flush_ideal = {
-    .name = "ideal",
+const struct ts_flush_ops ts_flush_free_flush = {
+    .name = "free_flush",
     .summary = "free and instant flushes (no bound of completion)",
     .reference = "none; no hardware does it",
     .flush_multi = flush_multi,
