@@ -3,8 +3,8 @@
  * place where something acts at a distance.
  *
  * A bound of each shootdown's latency, and of completion where no thread waits for another. Not of
- * completion under overcommit: on a host that does not report a vCPU as preempted when it yields its
- * CPU on a pause-loop exit (Linux 5.19 and later, commit 6cd88243c7e0), writers who queue for
+ * completion under overcommit: on a host that does not report a vCPU as preempted when it yields
+ * its CPU on a pause-loop exit (Linux 5.19 and later, commit 6cd88243c7e0), writers who queue for
  * mmap_lock behind such a vCPU go on spinning, and free flushes bring more of them there at once
  * (results/free-flush). */
 #include "models/flush/flush.h"

@@ -3,11 +3,16 @@
  * and the hypervisor flushes, the caller's own CPU included. */
 #include <string.h>
 
-#include "models/flush/flush.h"
+#include "models/flush/flush_update_gen.h"
 
 struct hyperv_state {
     uint64_t hypercalls, list_calls, space_calls, ex_calls, native_fallbacks, empty, targets,
         lazy_skipped;
+    struct ts_update_gen_stats update;
+};
+
+struct hyperv_params {
+    struct ts_update_gen_params update;
 };
 
 /* The processor set: lazy CPUs stay out unless tables are freed. */
@@ -152,6 +157,13 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     state->space_calls += reps == 0;
     state->ex_calls += ex;
     state->targets += n;
+    const struct hyperv_params *params = g->flush_params;
+    TS_CPUMASK_FOR_EACH(cpu, &gc->flush_mask)
+    {
+        if (info->mm)
+            ts_assisted_flushed(gc, &g->cpus[cpu], info, info->end == UINT64_MAX);
+        ts_update_gen(self, &g->cpus[cpu], info, &params->update, &state->update);
+    }
     uint32_t others = n - (ts_cpumask_test(&gc->flush_mask, gc->id) ? 1u : 0u);
     record->targets += others;
     g->stats.targets += others;
@@ -184,10 +196,15 @@ static const struct ts_stat rows[] = {
     ROW(empty, "flushes whose CPUs were all lazy: no call"),
     ROW(targets, "processors named, the caller included"),
     ROW(lazy_skipped, "lazy CPUs left out"),
+    TS_UPDATE_GEN_STATS(hyperv_state, update),
 };
 static const struct ts_stat_rule rules[] = {
     {"a call is by list or by space", {"+hypercalls", "-list_calls", "-space_calls"}},
+    TS_UPDATE_GEN_RULE,
 };
+static const struct ts_param param_rows[] = {TS_UPDATE_GEN_PARAMS(TS_UPDATE_OFF)};
+static const struct ts_param_table param_table = {"flush.hyperv", param_rows,
+                                                  TS_ARRAY_LEN(param_rows)};
 static const struct ts_stat_table stats = {"flush.hyperv", rows, TS_ARRAY_LEN(rows), rules,
                                            TS_ARRAY_LEN(rules)};
 
@@ -199,6 +216,8 @@ const struct ts_flush_ops ts_flush_hyperv = {
                  "pv-tlb-flush-windows-guests-kvm",
     .needs = TS_NEEDS_X86 | TS_NEEDS_VM | TS_NEEDS_HV_FLUSH,
     .remote_by_mask = true,
+    .params = &param_table,
+    .params_size = sizeof(struct hyperv_params),
     .stats = &stats,
     .state_size = sizeof(struct hyperv_state),
     .flush_multi = flush_multi,

@@ -103,17 +103,19 @@ inline void collect(void *user, const ts_stat_table *t, const void *base)
     }
 }
 
-/* One workload a VM, not owned. kernel: what drives the engine, or the engine itself. */
+/* One workload a VM, not owned. kernel: what drives the engine, or the engine itself; params: the
+ * mechanism's, or NULL. */
 inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mechanism,
                              const std::vector<ts_workload *> &workloads, uint64_t seed,
-                             ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+                             ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
+                             const void *params = nullptr)
 {
     Outcome out;
     ts_error err{};
     ts_machine *m = nullptr;
     std::vector<ts_machine_vm> vms;
     for (ts_workload *w : workloads)
-        vms.push_back({w, mechanism, nullptr});
+        vms.push_back({w, mechanism, params});
     out.status = ts_machine_create(&m, &c, vms.data(), seed, &err);
     if (out.status == TS_OK) {
         ts_machine_set_shootdowns(

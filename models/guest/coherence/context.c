@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which address space a CPU has loaded: switch_mm_irqs_off, ASID choice, lazy TLB (x86.md 1.2-1.4,
  * arch/x86/mm/tlb.c), and the arm64 counterpart. */
+#include "models/guest/coherence/assisted.h"
 #include "models/guest/coherence/mechanism.h"
 
 /* choose_new_asid: the slot that holds next, or the next one round-robin, which is then flushed. */
@@ -11,6 +12,7 @@ static uint32_t choose_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, u
     for (uint32_t a = 0; a < n; a++) {
         if (gc->ctxs[a].ctx_id == next->ctx_id) {
             *need_flush = gc->ctxs[a].tlb_gen < next_gen;
+            ts_assisted_asked(gc, a, TS_REDUNDANT_SWITCH_BACK, next_gen, *need_flush);
             return a;
         }
     }
@@ -50,9 +52,10 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
         /* The CPU was left out of flushes while lazy: only the generation tells. */
         ts_task_line(self, &next->gen_line, TS_LINE_READ);
         next_gen = next->tlb_gen;
-        if (gc->ctxs[asid].tlb_gen == next_gen)
+        need_flush = gc->ctxs[asid].tlb_gen != next_gen;
+        ts_assisted_asked(gc, asid, TS_REDUNDANT_LAZY_RETURN, next_gen, need_flush);
+        if (!need_flush)
             return;
-        need_flush = true;
     } else {
         ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
         gc->switching = true;
@@ -72,8 +75,8 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
                    : choose_asid(gc, next, next_gen, &need_flush);
     }
     if (need_flush) {
-        gc->ctxs[asid].ctx_id = next->ctx_id;
-        gc->ctxs[asid].tlb_gen = next_gen;
+        gc->ctxs[asid] = (struct ts_tlb_context){.ctx_id = next->ctx_id, .tlb_gen = next_gen};
+        ts_assisted_own(&gc->ctxs[asid], next_gen);
     }
     load_cr3(self, gc, asid, need_flush);
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);

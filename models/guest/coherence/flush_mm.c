@@ -4,6 +4,7 @@
 #include "models/guest/coherence/flush_mm.h"
 
 #include "models/guest/coherence/arm64.h"
+#include "models/guest/coherence/assisted.h"
 
 /* --- the target's side --- */
 
@@ -28,6 +29,19 @@ static void flush_all_user(struct ts_task *self, struct ts_guest_cpu *gc)
     ts_guest_invalidate(self, &inval);
 }
 
+/* What an assisted flush had left to do of a flush of everything that has just been made. */
+static void count_redundant(struct ts_guest_cpu *gc, const struct ts_flush_info *info,
+                            uint64_t mm_gen)
+{
+    uint32_t slot = gc->loaded_asid;
+    if (!info->new_tlb_gen)
+        ts_assisted_asked(gc, slot, TS_REDUNDANT_BATCH, mm_gen, true);
+    else if (gc->ctxs[slot].flushed_gen >= info->new_tlb_gen)
+        ts_assisted_asked(gc, slot, TS_REDUNDANT_RACED, info->new_tlb_gen, true);
+    else if (info->end != UINT64_MAX && info->new_tlb_gen == mm_gen)
+        ts_assisted_asked(gc, slot, TS_REDUNDANT_SOFTWARE, mm_gen - 1, true);
+}
+
 /* Rows 5 to 8 of the decision table: what the generation says is still to be done. */
 static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
                                 struct ts_flush_info *info, bool local)
@@ -36,17 +50,22 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
     struct ts_tlb_context *ctx = &gc->ctxs[gc->loaded_asid];
     if (info->new_tlb_gen && info->new_tlb_gen <= ctx->tlb_gen) {
         s->flush_skipped++;
+        ts_assisted_asked(gc, gc->loaded_asid, TS_REDUNDANT_RACED, info->new_tlb_gen, false);
         return;
     }
     ts_task_line(self, &gc->loaded_mm->gen_line, TS_LINE_READ);
     uint64_t mm_gen = gc->loaded_mm->tlb_gen;
     if (ctx->tlb_gen == mm_gen) {
         s->flush_skipped++;
+        ts_assisted_asked(gc, gc->loaded_asid,
+                          info->new_tlb_gen ? TS_REDUNDANT_RACED : TS_REDUNDANT_BATCH, mm_gen,
+                          false);
         return;
     }
     if (info->end != UINT64_MAX && info->new_tlb_gen == ctx->tlb_gen + 1 &&
         info->new_tlb_gen == mm_gen) {
         uint64_t n = info_strides(info);
+        ts_assisted_asked(gc, gc->loaded_asid, TS_REDUNDANT_SOFTWARE, mm_gen - 1, false);
         for (uint64_t i = 0; i < n; i++)
             flush_one_user(self, gc, info->start + (i << info->stride_shift));
         s->flush_partial++;
@@ -56,11 +75,13 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
     } else {
         flush_all_user(self, gc);
         s->flush_full++;
+        count_redundant(gc, info, mm_gen);
         if (local)
             s->nr_tlb_local_flush_all++;
     }
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
     ctx->tlb_gen = mm_gen;
+    ts_assisted_own(ctx, mm_gen);
 }
 
 /* arm64, by IPI: a local TLBI for each page, or for the whole ASID above MAX_DVM_OPS. Under

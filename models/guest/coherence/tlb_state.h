@@ -13,6 +13,10 @@ extern "C" {
 
 struct ts_tlb_context {
     uint64_t ctx_id, tlb_gen;
+    /* For the statistics of assisted flushes only (assisted.h): the last generation that the CPU
+     * wrote itself, and up to which the TLB has really been flushed. */
+    uint64_t own_gen, flushed_gen;
+    bool flushed_by_self;
 };
 
 /* flush_tlb_info: one outstanding a CPU. */

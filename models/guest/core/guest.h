@@ -96,6 +96,17 @@ struct ts_guest_params {
 };
 extern const struct ts_param_table ts_guest_param_table; /* prefix "guest" */
 
+/* Flushes that are made twice: R1 to R6 of coherence/assisted.h. */
+enum ts_redundant {
+    TS_REDUNDANT_LAZY_RETURN,
+    TS_REDUNDANT_SWITCH_BACK,
+    TS_REDUNDANT_SOFTWARE,
+    TS_REDUNDANT_BATCH,
+    TS_REDUNDANT_RACED,
+    TS_REDUNDANT_INITIATOR,
+    TS_REDUNDANT_KINDS
+};
+
 struct ts_guest_stats {
     uint64_t nr_tlb_remote_flush; /* as /proc/vmstat counts, per guest */
     uint64_t nr_tlb_remote_flush_received;
@@ -117,6 +128,9 @@ struct ts_guest_stats {
     uint64_t flush_full, flush_partial, flush_skipped; /* outcomes on targets, self included */
     uint64_t flush_pages;
     uint64_t flush_on_switch;
+    /* Flushes that an assisted one had done before, and such as a remote write spared
+     * (coherence/assisted.h). */
+    uint64_t redundant[TS_REDUNDANT_KINDS], redundant_avoided[TS_REDUNDANT_KINDS];
     uint64_t mmaps, munmaps, mprotects, madvises, faults, faults_spurious, touches;
     uint64_t pages_freed, tables_freed;
     uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */

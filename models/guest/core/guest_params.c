@@ -176,6 +176,15 @@ const struct ts_param_table ts_guest_param_table = {"guest", param_rows, TS_ARRA
 #define N(f, help) STAT(f, TS_STAT_COUNTER, "1", help)
 #define PAGES(f, help) STAT(f, TS_STAT_COUNTER, "pages", help)
 #define HIST(f, help) STAT(f, TS_STAT_HIST, "ps", help)
+/* Two rows: done twice, and spared by a remote write of the generation. */
+#define REDUNDANT(name, kind, help)                                                                \
+    {"redundant_" #name, TS_STAT_COUNTER, offsetof(struct ts_guest_stats, redundant[kind]), "1",   \
+     "flushes that an assisted one had made already: " help},                                      \
+    {                                                                                              \
+        "avoided_" #name, TS_STAT_COUNTER,                                                         \
+            offsetof(struct ts_guest_stats, redundant_avoided[kind]), "1",                         \
+            "flushes spared by a remote write of the generation: " help                            \
+    }
 
 static const struct ts_stat stat_rows[] = {
     N(nr_tlb_remote_flush, "flushes that named other CPUs, as /proc/vmstat counts them"),
@@ -200,6 +209,13 @@ static const struct ts_stat stat_rows[] = {
     N(flush_skipped, "flush functions that found nothing to do, on any CPU"),
     PAGES(flush_pages, "pages flushed one by one, on any CPU"),
     N(flush_on_switch, "flushes at a switch of the address space"),
+    REDUNDANT(lazy_return, TS_REDUNDANT_LAZY_RETURN, "return from lazy"),
+    REDUNDANT(switch_back, TS_REDUNDANT_SWITCH_BACK, "slot found again"),
+    REDUNDANT(software, TS_REDUNDANT_SOFTWARE, "whole flush instead of page by page"),
+    REDUNDANT(batch, TS_REDUNDANT_BATCH, "flush of no one address space"),
+    REDUNDANT(raced, TS_REDUNDANT_RACED, "flush function"),
+    REDUNDANT(initiator, TS_REDUNDANT_INITIATOR,
+              "any of these on the CPU that had asked for the flush"),
     N(mmaps, "mmap calls done"),
     N(munmaps, "munmap calls done"),
     N(mprotects, "mprotect calls done"),

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of results pages are what their CSV files say, and a stale one is found."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+import tree
+
+SUMMARY = ("mechanism,platform,run.vms,metric,unit,mean,ci95,n\n"
+           "native,x86,1,completion_time,s,0.05722,0.0006,5\n"
+           "native,x86,1,speedup,ratio,1,0,5\n"
+           "free,x86,1,completion_time,s,0.0286,0.0003,5\n"
+           "free,x86,1,speedup,ratio,2.0004,0.0061,5\n"
+           "free,x86,1,ipis,1,12345,10,5\n"
+           "native,x86,1,ipis,1,0.5,10,5\n"
+           "native,arm,1,completion_time,s,9,1,5\n")
+PARTS = ("mechanism,part,unit,mean,share\nnative,send,us,4.0804,0.7\nfree,send,us,0,0\n"
+         "native,lock,us,0,0\nfree,lock,us,0,0\n")
+ROWS = ("experiment,row,role,unit,published,simulated,error_pct\nE3,dry,calibrate,ns,23.92,24,0.326\n"
+        "E3,all,predict,ns,,151100,\n")
+
+
+class ResultTables(tree.TreeTest):
+    def run_tables(self, *arguments):
+        script = os.path.join(tree.ROOT, "scripts", "result-tables")
+        done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True,
+                              check=False)
+        self.assertNotIn("Traceback", done.stderr)
+        return done.returncode, done.stdout + done.stderr
+
+    def made(self, directive, code=0):
+        self.write("results/a/summary.csv", SUMMARY)
+        self.write("results/a/parts.csv", PARTS)
+        self.write("results/a/e.csv", ROWS)
+        self.write("results/a/README.md",
+                   f"x\n<!-- table: {directive} -->\n| 7 |\n<!-- end of table -->\ny\n")
+        got, said = self.run_tables("--root", self.root)
+        self.assertEqual(got, code, said)
+        if code:
+            return said
+        with open(os.path.join(self.root, "results/a/README.md"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertTrue(text.startswith("x\n<!-- table: ") and text.endswith(" -->\ny\n"), text)
+        return text.splitlines()[2:-2]
+
+    def test_pages_of_the_tree(self):
+        self.assertEqual(self.run_tables("--check"), (0, ""))
+
+    def test_kinds(self):
+        self.assertEqual(
+            self.made("speedup summary.csv platform=x86 rows=run.vms title=VMs baseline=native"),
+            ["| VMs | native | free |", "|---|---|---|", "| 1 | 57.2 ms | x 2.000 +- 0.006 |"])
+        self.assertEqual(self.made("metric summary.csv platform=x86 rows=run.vms metric=ipis"),
+                         ["| run.vms | native | free |", "|---|---|---|", "| 1 | 0.5 | 12,345 |"])
+        self.assertEqual(self.made("path parts.csv"),
+                         ["| part, us | native | free |", "|---|---|---|", "| `send` | 4.08 | 0 |"])
+        self.assertEqual(self.made("reproduce e.csv")[2:],
+                         ["| dry | calibrate | 23.9 | 24.0 | +0.3 % |",
+                          "| all | predict | - | 151,100 | - |"])
+
+    def test_stale(self):
+        self.made("path parts.csv")
+        self.assertEqual(self.run_tables("--root", self.root, "--check"), (0, ""))
+        self.write("results/a/parts.csv", PARTS.replace("4.0804", "4.2"))
+        self.assertEqual(self.run_tables("--root", self.root, "--check"),
+                         (1, "results/a/README.md: tables differ from their files\n"))
+
+    def test_wrong(self):
+        for directive, says in (
+                ("path gone.csv", "README.md:2: "), ("path", "wants a kind and a file"),
+                ("paths parts.csv", "no kind paths; there are speedup, "),
+                ("speedup summary.csv rows=run.vms", "a table of kind speedup wants baseline="),
+                ("metric summary.csv rows=run.vms metric=ipi", "0 rows of "),
+                ("path parts.csv vms=1", "has no column vms"),
+                ("path parts.csv part=exit", "no row of ")):
+            self.assertIn(says, self.made(directive, 2), directive)
+        self.write("results/a/README.md", "<!-- table: path parts.csv -->\n| 7 |\n")
+        self.assertEqual(self.run_tables("--root", self.root)[0], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
