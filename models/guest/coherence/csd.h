@@ -27,7 +27,9 @@ struct ts_csd {
     ts_call_fn *fn;
     void *arg;
     bool locked;
-    bool first; /* found the queue empty: the call sends an IPI */
+    bool first;                  /* found the queue empty: the call sends an IPI */
+    bool unsent;                 /* and has not sent it yet */
+    struct ts_guest_cpu *sender; /* who has queued it; NULL: nobody yet */
     struct ts_line *line;
     struct ts_task *waiter;
     ts_time sent, raised, entered, started, finished, released;

@@ -6,79 +6,130 @@
 #include "models/guest/coherence/ipi.h"
 #include "models/guest/coherence/tlb_state.h"
 
-struct call {
-    struct ts_task *self;
-    struct ts_guest_cpu *gc;
-    struct ts_guest *g;
-    struct ts_csd *csds, **tail; /* enqueued, by ascending target */
-    uint32_t ntargets;
-    uint32_t nipi;
-};
+enum { HANDLER_BATCH = 64 };
 
-static struct ts_csd *get_csd(struct call *c, uint32_t target)
+/* --- the initiator's side --- */
+
+void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
 {
-    struct ts_csd *csd = ts_csd_get(c->g->csds, c->gc->id, target);
+    const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    TS_ASSERT(gc->cpu->preempt_off);
+    *call = (struct ts_smp_call){.self = self,
+                                 .tail = &call->csds,
+                                 .started = ts_task_now(self),
+                                 .off_mark = ts_vcpu_not_running_ps(gc->cpu)};
+}
+
+static struct ts_csd *get_csd(struct ts_guest *g, struct ts_task *self, uint32_t target)
+{
+    struct ts_csd *csd = ts_csd_get(g->csds, ts_guest_cpu_of(self)->id, target);
     struct ts_error err;
 
     if (csd)
         return csd;
     (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
-                       c->g->ncpus);
-    ts_guest_report(c->g, &err);
+                       g->ncpus);
+    ts_guest_report(g, &err);
     for (;;)
-        ts_task_stall(c->self); /* the run has been stopped */
+        ts_task_stall(self); /* the run has been stopped */
 }
 
-static void enqueue(struct call *c, struct ts_guest_cpu *target, ts_call_fn *fn, void *arg)
+struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu *target,
+                                   ts_call_fn *fn, void *arg)
 {
-    struct ts_csd *csd = get_csd(c, target->id);
-    TS_ASSERT(!csd->locked && target != c->gc);
+    const struct ts_guest_cpu *gc = ts_guest_cpu_of(call->self);
+    struct ts_csd *csd = get_csd(gc->guest, call->self, target->id);
+    TS_ASSERT(!csd->locked && target != gc);
     csd->locked = true;
-    ts_task_line(c->self, csd->line, TS_LINE_WRITE);
+    ts_task_line(call->self, csd->line, TS_LINE_WRITE);
     csd->fn = fn;
     csd->arg = arg;
     csd->waiter = NULL;
-    ts_task_line(c->self, &target->queue_line, TS_LINE_RMW);
+    csd->sender = NULL;
+    csd->initiator = gc->cpu;
+    csd->call_next = NULL;
+    *call->tail = csd;
+    call->tail = &csd->call_next;
+    call->ntargets++;
+    gc->guest->stats.targets++;
+    return csd;
+}
+
+bool ts_smp_call_queue(struct ts_task *self, struct ts_csd *csd)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    struct ts_guest_cpu *target = &g->cpus[csd->target];
+    TS_ASSERT(csd->locked && !csd->sender && target != gc);
+    csd->sender = gc;
+    ts_task_line(self, &target->queue_line, TS_LINE_RMW);
     csd->first = target->queue == NULL;
+    csd->unsent = csd->first;
     csd->next = target->queue;
     target->queue = csd;
     /* Until the IPI leaves, a handler that is already on its way may take it. */
     csd->entered = 0;
-    csd->sent = ts_task_now(c->self);
+    csd->sent = ts_task_now(self);
     csd->not_running_mark = ts_vcpu_not_running_ps(target->cpu);
     csd->host_mark = ts_vcpu_host_ps(target->cpu);
-    csd->initiator = c->gc->cpu;
-    csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
-    csd->call_next = NULL;
-    *c->tail = csd;
-    c->tail = &csd->call_next;
-    c->ntargets++;
-    csd->flow = ((uint64_t)c->g->number << 48) + c->g->stats.csd_queued++;
-    ts_timeline_emit(c->g->timeline, csd->sent, TS_TL_FLOW, c->g->domain->group, c->gc->id, "call",
+    csd->initiator_mark = ts_vcpu_not_running_ps(csd->initiator);
+    csd->flow = ((uint64_t)g->number << 48) + g->stats.csd_queued++;
+    ts_timeline_emit(g->timeline, csd->sent, TS_TL_FLOW, g->domain->group, gc->id, "call",
                      csd->flow);
-    if (csd->first)
-        c->nipi++;
-    else
-        c->g->stats.csd_piggyback++;
+    if (!csd->first)
+        g->stats.csd_piggyback++;
+    return csd->first;
 }
 
-static void send_ipis(struct call *c)
+static void send_to(struct ts_task *self, const uint32_t *ids, uint32_t n)
 {
-    struct ts_guest_cpu *gc = c->gc;
-    uint32_t n = 0;
-    for (const struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
-        if (csd->first)
-            gc->ids[n++] = csd->target;
-    }
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     /* send_call_function_single_ipi: a single target that polls in its idle loop finds the queue by
      * itself. It is charged as an interrupt's handler all the same. */
-    if (n == 1 && ts_guest_wake_polling(c->self, &c->g->cpus[gc->ids[0]])) {
-        c->g->stats.ipis_polling++;
-        ts_cpu_raise(c->g->cpus[gc->ids[0]].cpu, TS_VEC_CALL);
+    if (n == 1 && ts_guest_wake_polling(self, &g->cpus[ids[0]])) {
+        g->stats.ipis_polling++;
+        ts_cpu_raise(g->cpus[ids[0]].cpu, TS_VEC_CALL);
         return;
     }
-    c->g->stats.ipis += n;
-    ts_guest_send_ipi(c->self, gc->ids, n, n == c->g->ncpus - 1, TS_VEC_CALL);
+    g->stats.ipis += n;
+    ts_guest_send_ipi(self, ids, n, n == g->ncpus - 1, TS_VEC_CALL);
+}
+
+/* IPIs leave after all csds are queued: the path's send part ends when the write has left. */
+static void stamp_sent(struct ts_guest_cpu *gc, struct ts_smp_call *call, ts_time now)
+{
+    for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
+        const struct ts_cpu *t = gc->guest->cpus[csd->target].cpu;
+        if (csd->sender != gc || !csd->first || !csd->locked || csd->entered > csd->sent)
+            continue;
+        csd->sent = now;
+        csd->not_running_mark = ts_vcpu_not_running_ps(t);
+        csd->host_mark = ts_vcpu_host_ps(t);
+        csd->initiator_mark = ts_vcpu_not_running_ps(csd->initiator);
+    }
+}
+
+uint32_t ts_smp_call_send(struct ts_task *self, struct ts_smp_call *call)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    bool own = self == call->self; /* else gc->ids may be in use below this handler */
+    uint32_t batch[HANDLER_BATCH], n = 0, all = 0;
+    uint32_t *ids = own ? gc->ids : batch;
+    for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
+        if (csd->sender != gc || !csd->unsent)
+            continue;
+        csd->unsent = false;
+        ids[n++] = csd->target;
+        all++;
+        if (!own && n == HANDLER_BATCH) {
+            send_to(self, ids, n);
+            n = 0;
+        }
+    }
+    if (n)
+        send_to(self, ids, n);
+    stamp_sent(gc, call, ts_task_now(self));
+    return all;
 }
 
 static bool csd_unlocked(void *arg)
@@ -97,6 +148,12 @@ static void wait_for(struct ts_task *self, struct ts_csd *csd)
     csd->waiter = NULL;
 }
 
+void ts_smp_call_wait(struct ts_smp_call *call)
+{
+    for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next)
+        wait_for(call->self, csd);
+}
+
 static ts_time minus(ts_time a, ts_time b)
 {
     return a > b ? a - b : 0;
@@ -111,11 +168,11 @@ static ts_time take(ts_time *left, ts_time want)
 
 /* The path of the acknowledgement that came last, from the call's start to now. Each part is cut
  * from what is left of its span, so the parts of a span add up to it. */
-static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time started,
-                       ts_time off_mark, ts_time local_start, ts_time local_end)
+void ts_smp_call_account(const struct ts_smp_call *c, struct ts_shootdown_record *r,
+                         ts_time local_start, ts_time local_end)
 {
     ts_time now = ts_task_now(c->self);
-    ts_time off_now = ts_vcpu_not_running_ps(c->gc->cpu);
+    ts_time off_now = ts_vcpu_not_running_ps(ts_guest_cpu_of(c->self)->cpu);
     const struct ts_csd *last = NULL;
     for (const struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
         if (!last || csd->released > last->released) {
@@ -123,16 +180,17 @@ static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time st
             r->last_target = csd->target;
         }
     }
-    ts_time left = now - started;
+    ts_time left = now - c->started;
+    r->targets += c->ntargets;
     if (!last || last->released <= local_end) {
         r->last_target = UINT32_MAX;
-        r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, off_now - off_mark);
+        r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, off_now - c->off_mark);
         r->part_ps[TS_PATH_LOCAL] += take(&left, local_end - local_start);
         r->part_ps[TS_PATH_SEND] += left;
         return;
     }
-    left = last->sent - started;
-    r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, last->initiator_mark - off_mark);
+    left = last->sent - c->started;
+    r->part_ps[TS_PATH_INITIATOR_OFF] += take(&left, last->initiator_mark - c->off_mark);
     r->part_ps[TS_PATH_SEND] += left;
 
     left = last->entered - last->sent;
@@ -149,19 +207,15 @@ static void trace_path(struct call *c, struct ts_shootdown_record *r, ts_time st
     r->part_ps[TS_PATH_ACK] += left;
 }
 
-/* IPIs leave after all csds are queued: the path's send part ends when the write has left. */
-static void stamp_sent(struct call *c)
+void ts_smp_call_end(struct ts_smp_call *call)
 {
-    ts_time now = ts_task_now(c->self);
-    for (struct ts_csd *csd = c->csds; csd; csd = csd->call_next) {
-        const struct ts_cpu *t = c->g->cpus[csd->target].cpu;
-        if (!csd->first || !csd->locked || csd->entered > csd->sent)
-            continue;
-        csd->sent = now;
-        csd->not_running_mark = ts_vcpu_not_running_ps(t);
-        csd->host_mark = ts_vcpu_host_ps(t);
-        csd->initiator_mark = ts_vcpu_not_running_ps(c->gc->cpu);
+    struct ts_csd_pool *pool = ts_guest_cpu_of(call->self)->guest->csds;
+    for (struct ts_csd *csd = call->csds, *next; csd; csd = next) {
+        next = csd->call_next;
+        TS_ASSERT(!csd->locked);
+        ts_csd_put(pool, csd);
     }
+    call->csds = NULL;
 }
 
 void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_call_cond *cond,
@@ -169,43 +223,34 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_ca
                       struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    struct call c = {.self = self, .gc = gc, .g = gc->guest};
-    c.tail = &c.csds;
-    ts_time started = ts_task_now(self);
-    ts_time off_mark = ts_vcpu_not_running_ps(gc->cpu);
-    TS_ASSERT(gc->cpu->preempt_off);
-    ts_task_work(self, c.g->params.smp_call_setup_cycles);
+    struct ts_guest *g = gc->guest;
+    struct ts_smp_call call;
+    ts_smp_call_begin(&call, self);
+    ts_task_work(self, g->params.smp_call_setup_cycles);
     TS_CPUMASK_FOR_EACH(cpu, mask)
     {
-        struct ts_guest_cpu *target = &c.g->cpus[cpu];
+        struct ts_guest_cpu *target = &g->cpus[cpu];
         if (cpu == gc->id)
             continue;
-        ts_task_work(self, c.g->params.smp_call_target_cycles);
+        ts_task_work(self, g->params.smp_call_target_cycles);
         if (cond && !cond(self, target, arg)) {
-            c.g->stats.targets_lazy_skipped++;
+            g->stats.targets_lazy_skipped++;
             continue;
         }
-        enqueue(&c, target, fn, arg);
+        (void)ts_smp_call_queue(self, ts_smp_call_prepare(&call, target, fn, arg));
     }
-    if (record)
-        record->targets += c.ntargets;
-    c.g->stats.targets += c.ntargets;
-    if (c.nipi)
-        send_ipis(&c);
-    stamp_sent(&c);
+    (void)ts_smp_call_send(self, &call);
     ts_time local_start = ts_task_now(self);
     if (local_fn)
         local_fn(self, arg);
     ts_time local_end = ts_task_now(self);
-    for (struct ts_csd *csd = c.csds; csd; csd = csd->call_next)
-        wait_for(self, csd);
+    ts_smp_call_wait(&call);
     if (record)
-        trace_path(&c, record, started, off_mark, local_start, local_end);
-    for (struct ts_csd *csd = c.csds, *next; csd; csd = next) {
-        next = csd->call_next;
-        ts_csd_put(c.g->csds, csd);
-    }
+        ts_smp_call_account(&call, record, local_start, local_end);
+    ts_smp_call_end(&call);
 }
+
+/* --- the target's side --- */
 
 /* flush_smp_call_function_queue: oldest first; the release of the csd is the acknowledgement. */
 void ts_smp_call_handle(struct ts_task *self, ts_time raised)
