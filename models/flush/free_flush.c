@@ -14,6 +14,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     bool all = !info->mm || info->end == UINT64_MAX;
+    TS_ASSERT(all || info->start < info->end);
     (void)mask;
     (void)record;
     /* Every tag the address space may have: on x86 a slot of any vCPU, on arm64 its ASID. */
@@ -44,8 +45,10 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     /* Nothing is left for a switch to flush. */
     for (uint32_t i = 0; i < g->ncpus; i++) {
         for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
-            if (g->cpus[i].ctxs[a].ctx_id == info->mm->ctx_id)
-                g->cpus[i].ctxs[a].tlb_gen = info->mm->tlb_gen;
+            if (g->cpus[i].ctxs[a].ctx_id != info->mm->ctx_id)
+                continue;
+            TS_ASSERT(g->cpus[i].ctxs[a].tlb_gen <= info->mm->tlb_gen);
+            g->cpus[i].ctxs[a].tlb_gen = info->mm->tlb_gen;
         }
     }
 }

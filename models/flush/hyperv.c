@@ -22,6 +22,7 @@ static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct ts_cpumask *set = &gc->flush_mask;
+    TS_ASSERT(gc->cpu->irq_off && cpus->nbits == g->ncpus); /* the input page is this CPU's */
     ts_cpumask_copy(set, cpus);
     TS_CPUMASK_FOR_EACH(cpu, cpus)
     {
@@ -65,6 +66,7 @@ static uint32_t put_sparse_set(struct block *b, const struct ts_cpumask *set, ui
 {
     struct ts_hv_flush_ex_input in = {space, flags, TS_HV_SET_SPARSE_4K, 0};
     uint32_t nbanks = last_of(set) / 64 + 1, used = 0;
+    TS_ASSERT(nbanks <= 64 && ts_cpumask_count(set) > 0);
     for (uint32_t k = 0; k < nbanks; k++)
         in.valid_bank_mask |= (uint64_t)(set->w[k] != 0) << k;
     put(b, &in, sizeof(in));
@@ -141,6 +143,7 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     call.number = fill_input(gc, &block, info, everybody);
     call.input = block.page;
     call.input_bytes = block.bytes;
+    TS_ASSERT(block.bytes % sizeof(uint64_t) == 0 && n <= g->ncpus);
     uint32_t code = ts_hv_control_code(call.number);
     bool ex = code == TS_HVCALL_FLUSH_LIST_EX || code == TS_HVCALL_FLUSH_SPACE_EX;
     uint32_t reps = ts_hv_control_rep_count(call.number);

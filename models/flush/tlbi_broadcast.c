@@ -29,6 +29,8 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     ts_task_work(self, g->params.dsb_ishst_cycles);
     if (!all)
         r = ts_arm64_range_of(g, info);
+    TS_ASSERT(all || (r.start <= info->start && info->end <= r.end));
+    TS_ASSERT(all || ((r.end - r.start) & ((UINT64_C(1) << info->stride_shift) - 1)) == 0);
     if (all || (r.end - r.start) >> info->stride_shift >= g->params.max_dvm_ops) {
         struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
         ts_arm64_tlbi(self, &inval);

@@ -11,6 +11,8 @@ static void issue(struct ts_task *self, struct ts_guest *g, const struct ts_flus
 {
     uint16_t vmid = ts_arm64_vmid(g);
     uint16_t asid = info->mm->asid;
+    TS_ASSERT(op->pages > 0 && (op->range || op->pages == 1));
+    TS_ASSERT(op->start >= r->start && op->start + (op->pages << 12) <= r->end);
     struct ts_tlb_inval inval =
         op->range ? ts_inval_tlbi_rvae1(vmid, asid, op->start, op->pages << 12, r->last_level)
                   : ts_inval_tlbi_vae1(vmid, asid, op->start, r->last_level, 0);
@@ -34,6 +36,7 @@ static void range_ops(struct ts_task *self, struct ts_guest *g, const struct ts_
 
     do {
         n = ts_range_split(split, start, left, ops, OPS_AT_ONCE, &fault);
+        TS_ASSERT(n > 0 && n <= OPS_AT_ONCE && !fault); /* a guest asks for what can be said */
         for (uint32_t i = 0; i < n; i++)
             issue(self, g, info, r, &ops[i]);
         if (split != TS_RANGE_SPLIT_PAGES)
@@ -66,6 +69,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     ts_task_work(self, g->params.dsb_ishst_cycles);
     if (!all)
         r = ts_arm64_range_of(g, info);
+    TS_ASSERT(all || (r.start <= info->start && info->end <= r.end && r.pages > 0));
     if (all || too_many(g, r.pages)) {
         struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
         ts_arm64_tlbi(self, &inval);

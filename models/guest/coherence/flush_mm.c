@@ -285,10 +285,14 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
         remote = n > (ts_cpumask_test(&mm->cpumask, gc->id) ? 1u : 0u);
     }
     r->number = g->shootdown_number++;
+    uint32_t irq_off = gc->cpu->irq_off;
     if (remote)
         g->flush->flush_multi(self, &mm->cpumask, info, r);
     else if (gc->loaded_mm == mm)
         ts_flush_local(self, info);
+    /* What mechanisms leave as they found it. */
+    TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && gc->cpu->irq_off == irq_off);
+    TS_ASSERT(info->mm == mm && (g->arch != TS_ARCH_X86 || info->new_tlb_gen <= mm->tlb_gen));
     finish_record(self, g, r, remote);
     ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->domain->group, gc->id,
                      "shootdown", r->number);
