@@ -235,6 +235,7 @@ const struct ts_cpu_ops ts_vcpu_ops = {
 
 /* --- CPU operations of the host's pCPUs --- */
 
+/* hrtimer_interrupt: the vCPUs' timers, and those of threads that sleep. */
 static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
 {
     while (hp->timers) {
@@ -244,6 +245,7 @@ static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
         v->timer_queued = false;
         ts_vcpu_deliver(v, TS_VEC_TIMER, self);
     }
+    ts_cpu_handle_timer(self);
 }
 
 static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
@@ -267,6 +269,8 @@ static void host_switch_out(struct ts_task *self, struct ts_task *next)
     (void)next;
     if (self->vcpu)
         ts_vcpu_put(ts_vcpu_of(self->vcpu), self->state == TS_TASK_RUNNABLE);
+    else if (!self->is_idle)
+        ts_host_switch_dsb(self);
 }
 
 static void host_switch_in(struct ts_task *self)

@@ -189,14 +189,28 @@ static enum ts_status copy_mechanism_params(struct ts_machine *m, uint32_t v,
     return TS_OK;
 }
 
-/* What is in flight when the last thread ends arrives before the books are closed. */
+/* What is in flight when the last stream ends arrives before the books are closed. */
+static void drain_if_ended(struct ts_machine *m)
+{
+    TS_ASSERT(m->finished <= m->nguests && m->host_ended <= m->host_tasks);
+    if (ts_machine_streams_ended(m))
+        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
+                           TS_PHASE_SAMPLE);
+}
+
 static void on_guest_finished(struct ts_guest *g, void *user)
 {
     struct ts_machine *m = user;
     (void)g;
-    if (++m->finished == m->nguests)
-        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
-                           TS_PHASE_SAMPLE);
+    m->finished++;
+    drain_if_ended(m);
+}
+
+static void on_host_task_ended(void *user)
+{
+    struct ts_machine *m = user;
+    m->host_ended++;
+    drain_if_ended(m);
 }
 
 static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
@@ -286,6 +300,8 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .interrupt = m->interrupt,
         .interrupt_params = &c->interrupt,
         .dvm = m->dvm,
+        .range_split = c->guest.tlbirange ? (enum ts_range_split)c->hypervisor.range_split
+                                          : TS_RANGE_SPLIT_PAGES,
         .mmus = m->mmus,
         .vms = m->vm_list,
         .nvms = m->nguests,
@@ -311,8 +327,8 @@ static void on_limit(struct ts_engine *engine, struct ts_event *event)
 static void on_progress(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, progress_event);
-    uint64_t seen = ts_machine_operations(m);
-    if (seen == m->progress_seen && m->finished < m->nguests) {
+    uint64_t seen = ts_machine_operations(m) + ts_host_tasks_operations(&m->hypervisor);
+    if (seen == m->progress_seen && !ts_machine_streams_ended(m)) {
         m->stalled = true;
         m->done = true;
         ts_engine_stop(engine);
@@ -404,6 +420,23 @@ void ts_machine_destroy(struct ts_machine *m)
 
 /* --- running --- */
 
+enum ts_status ts_machine_add_host_task(struct ts_machine *m,
+                                        const struct ts_host_task_config *config,
+                                        struct ts_error *err)
+{
+    TS_ASSERT(!m->started);
+    if (ts_machine_is_bare(&m->config))
+        return ts_error_set(err, TS_ERR_USER,
+                            "host task '%s': there is no host (hypervisor.kind is none)",
+                            config->name);
+    enum ts_status s = ts_hypervisor_add_task(&m->hypervisor, config, on_host_task_ended, m, err);
+    if (s != TS_OK)
+        return s;
+    m->has_host_tasks = true;
+    m->host_tasks += !config->background;
+    return TS_OK;
+}
+
 void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user)
 {
     m->timeline.fn = fn;
@@ -422,6 +455,8 @@ enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err)
 {
     bool bare = ts_machine_is_bare(&m->config);
     enum ts_status s = ts_cpu_domain_start(&m->host, err);
+    TS_ASSERT(!m->started);
+    m->started = true;
     for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
         if (!bare)
             s = ts_cpu_domain_start(m->guests[v].domain, err);
