@@ -171,3 +171,27 @@ void ts_kvm_flush_remote_tlbs_range(struct ts_task *self, struct ts_vm *vm, uint
     else
         ts_kvm_flush_remote_tlbs(self, vm);
 }
+
+/* --- what a flush is for --- */
+
+static const struct ts_stage2_watch *watch_of(const struct ts_task *self, const struct ts_vm *vm)
+{
+    const struct ts_hypervisor *h = host_of(self);
+    TS_ASSERT(vm->host == h && vm->number < h->w.nvms);
+    return h->w.watch;
+}
+
+uint32_t ts_host_stage2_window_open(struct ts_task *self, const struct ts_vm *vm, uint64_t start,
+                                    uint64_t end)
+{
+    const struct ts_stage2_watch *w = watch_of(self, vm);
+    TS_ASSERT(start < end);
+    return w ? w->open(w->user, vm->number, start, end) : 0;
+}
+
+void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, uint32_t window)
+{
+    const struct ts_stage2_watch *w = watch_of(self, vm);
+    if (w)
+        w->close(w->user, vm->number, window);
+}

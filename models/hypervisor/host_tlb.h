@@ -48,6 +48,15 @@ void ts_kvm_flush_remote_tlbs(struct ts_task *self, struct ts_vm *vm);
 void ts_kvm_flush_remote_tlbs_range(struct ts_task *self, struct ts_vm *vm, uint64_t start,
                                     uint64_t length);
 
+/* --- what a flush is for --- */
+
+/* Code of the host that changes a VM's stage 2 opens a window before the first entry of [start,
+ * end) changes, and closes it when the flush has returned: in between a TLB may still say what was
+ * there, after it that is a lost flush. No time passes. */
+uint32_t ts_host_stage2_window_open(struct ts_task *self, const struct ts_vm *vm, uint64_t start,
+                                    uint64_t end);
+void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, uint32_t window);
+
 #ifdef __cplusplus
 }
 #endif

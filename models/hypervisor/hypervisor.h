@@ -135,6 +135,14 @@ struct ts_hypervisor_stats {
 };
 extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor" */
 
+/* Who judges hits in TLBs is told when the host changes a VM's stage 2 (host_tlb.h); the machine
+ * hands it on to the VM's oracle. */
+struct ts_stage2_watch {
+    uint32_t (*open)(void *user, uint32_t vm, uint64_t start, uint64_t end);
+    void (*close)(void *user, uint32_t vm, uint32_t window);
+    void *user;
+};
+
 /* What the machine gives the hypervisor; all of it outlives it. */
 struct ts_hypervisor_wiring {
     const struct ts_hypervisor_params *params; /* copied */
@@ -146,9 +154,10 @@ struct ts_hypervisor_wiring {
     struct ts_interrupt *interrupt;
     const struct ts_interrupt_params *interrupt_params; /* copied */
     struct ts_dvm *dvm;                                 /* arm64, else NULL */
-    enum ts_range_split range_split; /* for stage 2; by pages: there is no FEAT_TLBIRANGE */
-    struct ts_mmu **mmus;            /* by pCPU */
-    struct ts_vm *const *vms;        /* their guests have been created */
+    enum ts_range_split range_split;     /* for stage 2; by pages: there is no FEAT_TLBIRANGE */
+    struct ts_mmu **mmus;                /* by pCPU */
+    const struct ts_stage2_watch *watch; /* NULL: nobody judges */
+    struct ts_vm *const *vms;            /* their guests have been created */
     uint32_t nvms;
 };
 

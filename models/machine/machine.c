@@ -276,6 +276,18 @@ static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_v
     return s;
 }
 
+static uint32_t open_stage2_window(void *user, uint32_t vm, uint64_t start, uint64_t end)
+{
+    struct ts_machine *m = user;
+    return ts_oracle_stage2_window_open(m->guests[vm].oracle, start, end);
+}
+
+static void close_stage2_window(void *user, uint32_t vm, uint32_t window)
+{
+    struct ts_machine *m = user;
+    ts_oracle_window_close(m->guests[vm].oracle, window);
+}
+
 static enum ts_status create_software(struct ts_machine *m, const struct ts_machine_vm *specs,
                                       struct ts_error *err)
 {
@@ -290,6 +302,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         s = create_vms(m, specs, err);
     if (s != TS_OK || bare)
         return s;
+    m->watch = (struct ts_stage2_watch){open_stage2_window, close_stage2_window, m};
     struct ts_hypervisor_wiring w = {
         .params = &c->hypervisor,
         .arch = (enum ts_arch)c->topology.arch,
@@ -300,6 +313,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .interrupt = m->interrupt,
         .interrupt_params = &c->interrupt,
         .dvm = m->dvm,
+        .watch = c->run.oracle ? &m->watch : NULL,
         .range_split = c->guest.tlbirange ? (enum ts_range_split)c->hypervisor.range_split
                                           : TS_RANGE_SPLIT_PAGES,
         .mmus = m->mmus,

@@ -22,6 +22,7 @@ struct ts_machine {
     struct ts_cpu_domain *domains; /* of vCPUs, one a VM; NULL on bare metal */
     struct ts_hypervisor hypervisor;
     struct ts_guest *guests;
+    struct ts_stage2_watch watch; /* to the guests' oracles */
     struct ts_vm *vms;
     struct ts_vm **vm_list;
     uint32_t nguests;
