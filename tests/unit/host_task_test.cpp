@@ -271,14 +271,14 @@ Outcome moves(bool arm, const std::function<void(ts_task *, ts_vm *, uint64_t)> 
     Script s(4);
     for (uint32_t t = 0; t < 4; t++) {
         s[t] = {op_mmap(t, 64 * page), op_touch(t, 0, 64)};
-        for (int r = 0; r < 10000; r++) {
+        for (int r = 0; r < 4500; r++) {
             s[t].push_back(op_touch(t, 0, 64, false));
             s[t].push_back(op_ns(TS_OP_COMPUTE, 100));
         }
     }
     HostRun run(alone(arm));
-    std::vector<ts_host_op> ops = {host_op(TS_HOST_SLEEP, 500 * TS_US)};
-    for (int i = 0; i < 10; i++) {
+    std::vector<ts_host_op> ops = {host_op(TS_HOST_SLEEP, 200 * TS_US)};
+    for (int i = 0; i < 6; i++) {
         ops.push_back(run.code([&](ts_task *self, ts_hypervisor *h) {
             move_memory(self, h, [&](ts_vm *vm, uint64_t ipa) { flush(self, vm, ipa); });
         }));
@@ -323,6 +323,45 @@ TEST(HostOracle, AMoveWithoutAFlushOrWithHalfOfItIsFound)
         });
         EXPECT_EQ(got.status, TS_ERR_FINDING) << form;
         EXPECT_GT(got.stats["oracle.hits_stale"], 0u) << form;
+    }
+}
+
+/* Threads that flush and kick at any time, in whatever state the vCPUs are: no translation is lost,
+ * nobody hangs, and all sums are right. */
+TEST(HostTask, DisturbsNoGuestWhateverItIsDoing)
+{
+    Script s(6);
+    for (uint32_t t = 0; t < 6; t++) {
+        s[t] = {op_mmap(t, 16 * page), op_touch(t, 0, 16), op_barrier(0, 6)};
+        for (uint64_t r = 0; r < 40; r++) {
+            s[t].push_back(op_range(TS_OP_MADVISE_DONTNEED, (t + 1) % 6, 0, 16 * page));
+            s[t].push_back(op_touch(t, 0, 16));
+            s[t].push_back(op_ns(r % 3 ? TS_OP_COMPUTE : TS_OP_SLEEP, (7 + 13 * t) * us));
+        }
+        s[t].push_back(op_barrier(1, 6));
+    }
+    for (int k = 0; k < 24; k++) {
+        bool arm = k % 2;
+        ts_machine_config c = small_machine(arm);
+        set(c, "run.vcpus", "6");
+        set(c, "hypervisor.pin", k / 2 % 2 ? "true" : "false");
+        set(c, "host_sched.policy", k / 4 % 3 == 0 ? "cfs" : k / 4 % 3 == 1 ? "eevdf" : "rr");
+        set(c, "hypervisor.ipiv", k >= 12 ? "true" : "false");
+        HostRun run(c);
+        for (uint32_t i = 0; i < 3; i++) {
+            ts_host_op kick = host_op(TS_HOST_KICK, 0, i % 2);
+            kick.vcpu = i;
+            std::vector<ts_host_op> ops = {host_op(TS_HOST_FLUSH, 0, i % 2),
+                                           host_op(TS_HOST_COMPUTE, 3000 * i + 1), kick,
+                                           host_op(TS_HOST_FLUSH_RANGE, 64 * page, (i + 1) % 2)};
+            ops.push_back(arm ? host_op(TS_HOST_FLUSH_IPA, 0, i % 2) : host_op(TS_HOST_INVEPT));
+            ops.push_back(host_op(TS_HOST_SLEEP, (11 + 7 * i) * TS_US));
+            run.task(ops, i == 2 ? 3 : TS_HOST_ANY_PCPU, 60);
+        }
+        Outcome got = run.run(s, 6, mechanism(arm));
+        EXPECT_EQ(got.status, TS_OK) << k << ": " << got.message;
+        EXPECT_EQ(got.stats.at("host_task.operations"), 3u * 6 * 60) << k;
+        EXPECT_EQ(got.stats.at("host_task.ended"), 3u);
     }
 }
 
