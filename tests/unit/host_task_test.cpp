@@ -216,6 +216,32 @@ TEST(HostFlush, OnX86IsARequestToEachVcpu)
     EXPECT_EQ(total(later[0]), 0u);
 }
 
+/* vmx.c vmx_flush_tlb_all: INVEPT of all contexts, which takes the other VM's too; svm.c: a new
+ * ASID for the vCPU, which takes nobody else's. */
+TEST(HostFlush, OnX86TakesTheOtherVmsWithVmxAlone)
+{
+    for (bool svm : {false, true}) {
+        ts_machine_config c = shared(false);
+        set(c, "hypervisor.tlb_tags", svm ? "svm_asid" : "vpid_ept");
+        Cached before, after;
+        HostRun run(c);
+        run.task({host_op(TS_HOST_SLEEP, 20 * TS_MS),
+                  run.code([&](ts_task *self, ts_hypervisor *h) {
+                      before = cached(h);
+                      ts_kvm_flush_remote_tlbs(self, h->w.vms[0]);
+                  }),
+                  host_op(TS_HOST_SLEEP, 2 * TS_MS),
+                  run.code([&](ts_task *, ts_hypervisor *h) { after = cached(h); })},
+                 1);
+        Outcome got = run.run(fills(), 4, mechanism(false));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(total(after[0]), 0u);
+        EXPECT_EQ(after[1], svm ? before[1] : std::vector<uint64_t>(4, 0));
+        EXPECT_EQ(got.stats.at("hypervisor.tlb_flush_all"), 4u);
+        EXPECT_EQ(got.stats.at("hypervisor.invept"), svm ? 0u : 4u);
+    }
+}
+
 /* --- kicks --- */
 
 /* kvm_vcpu_kick: a blocked one wakes, and finds nothing to do; a running one leaves guest mode. */
