@@ -39,7 +39,7 @@ static void ring_doorbell(struct ts_task *from, struct ts_vcpu *v)
 
 /* --- delivery by the host's software --- */
 
-static void wake(struct ts_vcpu *v, struct ts_task *from)
+void ts_vcpu_wake(struct ts_vcpu *v, struct ts_task *from)
 {
     TS_ASSERT(!v->entering && !v->polling && !v->cpu->in_guest);
     v->hyp->stats.wakeups++;
@@ -78,7 +78,7 @@ void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *f
     TS_ASSERT(!(v->blocked || v->polling) || !v->entering);
     v->pir |= bit_of(vector);
     if (v->blocked) {
-        wake(v, from);
+        ts_vcpu_wake(v, from);
     } else if (v->polling) {
         ts_task_spin_signal(&v->task);
     } else if (v->entering && from != &v->task) {
@@ -197,7 +197,7 @@ void ts_hyp_wakeups(struct ts_task *self)
         if (v->task.state != TS_TASK_BLOCKED || !v->pir)
             continue;
         h->stats.wakeups_nv++;
-        wake(v, self);
+        ts_vcpu_wake(v, self);
     }
 }
 
@@ -265,7 +265,7 @@ static void avic_incomplete(struct ts_vcpu *v, const struct ts_icr_iter *it,
     {
         ts_task_work(&v->task, p->kick_cycles);
         if (t->blocked)
-            wake(t, &v->task);
+            ts_vcpu_wake(t, &v->task);
         else if (t->polling)
             ts_task_spin_signal(&t->task);
         else if (t->entering)

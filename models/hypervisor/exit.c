@@ -235,6 +235,7 @@ const struct ts_cpu_ops ts_vcpu_ops = {
 
 /* --- CPU operations of the host's pCPUs --- */
 
+/* hrtimer_interrupt: the vCPUs' timers, and those of threads that sleep. */
 static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
 {
     while (hp->timers) {
@@ -244,6 +245,7 @@ static void host_timers(struct ts_task *self, struct ts_hyp_pcpu *hp)
         v->timer_queued = false;
         ts_vcpu_deliver(v, TS_VEC_TIMER, self);
     }
+    ts_cpu_handle_timer(self);
 }
 
 static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
@@ -267,6 +269,8 @@ static void host_switch_out(struct ts_task *self, struct ts_task *next)
     (void)next;
     if (self->vcpu)
         ts_vcpu_put(ts_vcpu_of(self->vcpu), self->state == TS_TASK_RUNNABLE);
+    else if (!self->is_idle)
+        ts_host_switch_dsb(self);
 }
 
 static void host_switch_in(struct ts_task *self)
@@ -279,7 +283,11 @@ static void host_idle(struct ts_task *self)
 {
     const struct ts_hypervisor *h = self->domain->owner;
     ts_task_idle_wait(self);
+    /* MWAIT wakes with interrupts masked (mwait_idle_with_hints, ECX bit 0; WFI alike): what woke
+     * the CPU is taken after the C-state has been left. */
+    ts_irq_disable(self);
     ts_task_work_ps(self, h->params.wakeup_ps);
+    ts_irq_enable(self);
 }
 
 static void host_send_resched(struct ts_task *self, struct ts_cpu *target)

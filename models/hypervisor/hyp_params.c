@@ -25,6 +25,7 @@ static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
                                       "cluster128", "cluster192", NULL};
 static const char *const hv[] = {"off", "4.18", "fifo16", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
+static const char *const range_splits[] = {"legacy", "modern", NULL};
 
 #define V TS_CONF_VERBATIM
 #define D TS_CONF_DERIVED
@@ -148,6 +149,20 @@ static const struct ts_param rows[] = {
         "assumed: two writes of VTTBR with an ISB each, 100; invalidation and local DSB, 200", G),
     FLAG("hcr_fb", hcr_fb, 1, "arm64: HCR_EL2.FB, the guest's local TLBIs act inner-shareable",
          "asm/kvm_arm.h HCR_GUEST_FLAGS (arm.md 1.3)", V),
+    CYC("tlbi_issue", tlbi_issue_cycles, 20, 1000000,
+        "arm64: issue of one broadcast TLBI by the host", "assumed; as guest.tlbi_issue", G),
+    CYC("dsb_ishst", dsb_ishst_cycles, 30, 1000000, "arm64: DSB ISHST before the host's first TLBI",
+        "assumed; as guest.dsb_ishst", G),
+    CYC("vmid_context", vmid_context_cycles, 100, 1000000,
+        "arm64: into a VM's context for the host's TLBIs and back, half of it each",
+        "assumed; as in hypervisor.flush_cpu_context: two writes of VTTBR with an ISB each", G),
+    {"range_split", TS_PARAM_ENUM, OFF(range_split), TS_RANGE_SPLIT_MODERN, 0,
+     TS_RANGE_SPLIT_MODERN, range_splits,
+     "arm64: how the host cuts a range of guest-physical addresses into range operations, where "
+     "guest.tlbirange is true; legacy: wrong for exactly 2^21 pages",
+     "asm/tlbflush.h __flush_s2_tlb_range_op, legacy to 6.8; arm64/kvm/hyp/pgtable.c "
+     "kvm_tlb_flush_vmid_range",
+     V},
 };
 
 const struct ts_param_table ts_hypervisor_param_table = {"hypervisor", rows, TS_ARRAY_LEN(rows)};
@@ -200,6 +215,12 @@ static const struct ts_stat stats[] = {
     CNT(hv_requests, "vCPUs named in Hyper-V flush hypercalls"),
     CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),
     CNT(stage1_flush_switch, "local VMALLE1 because the pCPU did not run this vCPU of the VM last"),
+    CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),
+    CNT(dsb, "arm64: DSB ISH of the host's code for them"),
+    CNT(invept, "INVEPT: after moves, at entry for KVM_REQ_TLB_FLUSH, by the host's threads"),
+    CNT(remote_tlb_flush_requests, "remote_tlb_flush_requests: kvm_flush_remote_tlbs"),
+    CNT(remote_tlb_flush, "remote_tlb_flush: of these, on x86 with a vCPU in guest mode"),
+    CNT(tlb_flush_all, "entries that found KVM_REQ_TLB_FLUSH, and flushed"),
 };
 static const struct ts_stat_rule stat_rules[] = {
     {"every exit has one reason",

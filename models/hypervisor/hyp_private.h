@@ -18,6 +18,13 @@ enum ts_exit_reason {
     TS_EXIT_AVIC
 };
 
+/* What others may ask of a vCPU before its next entry. All are KVM_REQUEST_WAIT and
+ * KVM_REQUEST_NO_WAKEUP (linux/kvm_host.h, asm/kvm_host.h; 6.12). */
+enum ts_vcpu_request {
+    TS_REQUEST_HV_FLUSH = 1u << 0, /* KVM_REQ_HV_TLB_FLUSH */
+    TS_REQUEST_TLB_FLUSH = 1u << 1 /* KVM_REQ_TLB_FLUSH, x86 */
+};
+
 enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
 
 struct ts_vcpu {
@@ -55,8 +62,9 @@ struct ts_vcpu {
     bool preempted;        /* put while runnable (kvm_sched_out) */
     bool ready;            /* preempted, or woken and not yet loaded */
     bool in_spin_loop, dy_eligible;
+    uint32_t requests; /* bits of enum ts_vcpu_request that others have set */
     /* Hyper-V flush requests */
-    bool hv_request, hv_full;
+    bool hv_full;
     uint32_t hv_count;
     uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries; one place stays free */
     struct ts_line hv_line;               /* the fifo and its lock */
@@ -119,6 +127,8 @@ void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *f
 /* One of the host's own interrupts, from the pCPU that executes `from`. */
 void ts_hyp_ipi(struct ts_task *from, uint32_t target, enum ts_vector vector, uint64_t cookie);
 void ts_hyp_wakeups(struct ts_task *self);
+/* kvm_vcpu_wake_up of one that is blocked. */
+void ts_vcpu_wake(struct ts_vcpu *v, struct ts_task *from);
 void ts_vcpu_pi_load(struct ts_vcpu *v);
 void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable);
 void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v);
@@ -133,6 +143,24 @@ void ts_vcpu_load(struct ts_vcpu *v);
 /* The vCPU writes its mode, on a line that requests take away. A write that hits is in the cost of
  * exit and entry. */
 void ts_vcpu_write_mode(struct ts_vcpu *v);
+/* One request to be met at this entry: taken off, which others see. Interrupts are off. */
+void ts_vcpu_check_request(struct ts_vcpu *v, enum ts_vcpu_request what);
+/* kvm_vcpu_flush_tlb_all, x86: at entry, or after a move. */
+void ts_vcpu_flush_all(struct ts_vcpu *v);
+/* arm64 __switch_to: maintenance that self has issued on its pCPU completes before another task
+ * runs there, since self may go on elsewhere. Interrupts are off. */
+void ts_host_switch_dsb(struct ts_task *self);
+/* vcpu_request.c */
+typedef bool ts_vcpu_named_fn(const void *arg, uint32_t vcpu);
+/* kvm_make_vcpus_request_mask: asks it of the VM's vCPUs that are named (NULL: all) and returns
+ * when each that was in guest mode has left it, not when it has been met, which the next entry
+ * does. True: somebody had to be made to leave; what went by in waiting is added to *wait_ps. self:
+ * a host task, with interrupts on. */
+bool ts_vcpus_request(struct ts_task *self, struct ts_vm *vm, enum ts_vcpu_request what,
+                      ts_vcpu_named_fn *named, const void *arg, ts_time *wait_ps);
+/* kvm_vcpu_kick: wakes it if it is blocked, makes it leave guest mode if it is there. from: a host
+ * task that is not it. */
+void ts_vcpu_kick(struct ts_vcpu *v, struct ts_task *from);
 /* hyperv.c: the flush fifo of a vCPU, drained before entry. */
 void ts_vcpu_hv_drain(struct ts_vcpu *v);
 /* kvm_vcpu_flush_tlb_guest: all that the vCPU's context holds, globals included. */

@@ -29,9 +29,8 @@ static void flush_entries(struct ts_vcpu *v, uint32_t n)
  * nothing of this vCPU comes between; others may queue more while the line is on its way. */
 void ts_vcpu_hv_drain(struct ts_vcpu *v)
 {
-    TS_ASSERT(v->task.cpu->irq_off && v->hv_request);
-    ts_task_line(&v->task, &v->request_line, TS_LINE_RMW); /* kvm_check_request */
-    v->hv_request = false;
+    TS_ASSERT(v->task.cpu->irq_off && (v->requests & TS_REQUEST_HV_FLUSH));
+    ts_vcpu_check_request(v, TS_REQUEST_HV_FLUSH);
     if (v->hyp->params.hv_flush == TS_HV_4_18) {
         ts_vcpu_flush_guest(v);
         return;
@@ -144,36 +143,11 @@ static bool read_request(const struct ts_vcpu *v, const struct ts_hypercall *cal
     return take(call, &at, r->entries, reps * sizeof(uint64_t));
 }
 
-static bool names(const struct request *r, uint32_t vp)
+static bool names(const void *arg, uint32_t vp)
 {
+    const struct request *r = arg;
     return r->all_processors || (vp / 64 < 64 && (r->valid_banks >> (vp / 64) & 1u) &&
                                  (r->banks[vp / 64] >> (vp % 64) & 1u));
-}
-
-/* kvm_make_vcpus_request_mask of a request to wait for: returns when each named vCPU that was in
- * guest mode has left it, not when the flush has run, which its next entry does. */
-static void request_and_kick(struct ts_vcpu *v, const struct request *r, struct ts_hypercall *call)
-{
-    struct ts_task *self = &v->task;
-    uint32_t kicked = 0;
-    ts_preempt_disable(self); /* get_cpu */
-    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
-        if (!names(r, i))
-            continue;
-        struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
-        ts_task_work(self, v->hyp->params.kick_cycles);
-        ts_task_line(self, &t->request_line, TS_LINE_RMW); /* set_bit, cmpxchg of the mode */
-        v->hyp->stats.hv_requests++;
-        t->hv_request = true;
-        if (t == v || !t->entering)
-            continue;
-        TS_ASSERT(t->loaded && t->task.cpu != self->cpu);
-        ts_host_call_add(self, t->task.cpu->id);
-        kicked++;
-    }
-    if (kicked)
-        call->times.wait_ps += ts_host_call_many(self);
-    ts_preempt_enable(self);
 }
 
 static void flush(struct ts_vcpu *v, struct ts_hypercall *call)
@@ -187,7 +161,7 @@ static void flush(struct ts_vcpu *v, struct ts_hypercall *call)
         if (names(&r, i))
             enqueue(v, ts_vm_vcpu(v->vm, i), r.entries, r.nentries);
     }
-    request_and_kick(v, &r, call);
+    (void)ts_vcpus_request(&v->task, v->vm, TS_REQUEST_HV_FLUSH, names, &r, &call->times.wait_ps);
     call->result = ts_hv_result(TS_HV_STATUS_SUCCESS, ts_hv_control_rep_count(call->number));
 }
 

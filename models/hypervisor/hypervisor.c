@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "models/hypervisor/host_call.h"
+#include "models/hypervisor/host_task.h"
 
 /* AVIC_MAX_PHYSICAL_ID and X2AVIC_MAX_PHYSICAL_ID, asm/svm.h. */
 enum { AVIC_LAST_ID = 0xfe, X2AVIC_LAST_ID = 0x1ff };
@@ -94,6 +95,7 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
     }
     if (s != TS_OK)
         return s;
+    h->makes_requests = h->params.hv_flush != TS_HV_OFF;
     h->accel = ts_hypervisor_accel(&h->params, w->arch, w->vms[0]->intr_mode, w->vms[0]->nvcpus);
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
     h->pcpus = calloc(npcpus, sizeof(*h->pcpus));
@@ -114,6 +116,7 @@ void ts_hypervisor_start(struct ts_hypervisor *h)
     TS_ASSERT(h->vcpus && h->nvcpus);
     for (uint32_t i = 0; i < h->nvcpus; i++)
         ts_task_wake(NULL, &h->vcpus[i].task);
+    ts_host_tasks_start(h);
 }
 
 void ts_hypervisor_fini(struct ts_hypervisor *h)
@@ -122,6 +125,7 @@ void ts_hypervisor_fini(struct ts_hypervisor *h)
         ts_engine_cancel(h->w.engine, &h->vcpus[i].poll_event);
         ts_task_fini(&h->vcpus[i].task);
     }
+    ts_host_tasks_fini(h);
     if (h->pcpus)
         ts_host_calls_fini(h);
     free(h->vcpus);

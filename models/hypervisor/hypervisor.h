@@ -10,6 +10,7 @@
 #include "models/cpu/icr_port.h"
 #include "models/dvm/dvm.h"
 #include "models/mmu/mmu.h"
+#include "models/tlb/range.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,6 +94,11 @@ struct ts_hypervisor_params {
                                      last to run here */
     uint64_t flush_cpu_context_cycles; /* arm64: __kvm_flush_cpu_context */
     uint64_t hcr_fb; /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
+    /* arm64, maintenance by the host's own code (host_tlb.h) */
+    uint64_t tlbi_issue_cycles;
+    uint64_t dsb_ishst_cycles;
+    uint64_t vmid_context_cycles; /* into a VM's context and back */
+    uint64_t range_split;         /* enum ts_range_split, legacy or modern */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
 
@@ -122,8 +128,20 @@ struct ts_hypervisor_stats {
     uint64_t hv_requests;        /* vCPUs named in Hyper-V flush hypercalls */
     uint64_t migrations_flush;
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
+    /* Maintenance by the host's own code. */
+    uint64_t tlbi_issued, dsb, invept;
+    uint64_t remote_tlb_flush_requests, remote_tlb_flush; /* KVM's names */
+    uint64_t tlb_flush_all;                               /* KVM_REQ_TLB_FLUSH met at entry */
 };
 extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor" */
+
+/* Who judges hits in TLBs is told when the host changes a VM's stage 2 (host_tlb.h); the machine
+ * hands it on to the VM's oracle. */
+struct ts_stage2_watch {
+    uint32_t (*open)(void *user, uint32_t vm, uint64_t start, uint64_t end);
+    void (*close)(void *user, uint32_t vm, uint32_t window);
+    void *user;
+};
 
 /* What the machine gives the hypervisor; all of it outlives it. */
 struct ts_hypervisor_wiring {
@@ -136,8 +154,10 @@ struct ts_hypervisor_wiring {
     struct ts_interrupt *interrupt;
     const struct ts_interrupt_params *interrupt_params; /* copied */
     struct ts_dvm *dvm;                                 /* arm64, else NULL */
-    struct ts_mmu **mmus;                               /* by pCPU */
-    struct ts_vm *const *vms;                           /* their guests have been created */
+    enum ts_range_split range_split;     /* for stage 2; by pages: there is no FEAT_TLBIRANGE */
+    struct ts_mmu **mmus;                /* by pCPU */
+    const struct ts_stage2_watch *watch; /* NULL: nobody judges */
+    struct ts_vm *const *vms;            /* their guests have been created */
     uint32_t nvms;
 };
 
@@ -154,6 +174,8 @@ struct ts_hypervisor {
     struct ts_hyp_pcpu *pcpus; /* by pCPU */
     uint32_t *last_vcpu_ran;   /* [nvms * npcpus] global vCPU number, UINT32_MAX */
     uint64_t line_ids;
+    bool makes_requests;               /* of other vCPUs: their mode's line changes hands */
+    struct ts_host_task *tasks, *last; /* in the order in which they were added */
 };
 
 extern const struct ts_cpu_ops ts_host_cpu_ops; /* pCPUs under a hypervisor */
@@ -171,7 +193,7 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
                                   struct ts_error *err);
 void ts_hypervisor_fini(struct ts_hypervisor *h);
-/* Makes every vCPU's host task runnable, spread over the pCPUs. */
+/* Makes every vCPU's host task runnable, spread over the pCPUs, and then the host's threads. */
 void ts_hypervisor_start(struct ts_hypervisor *h);
 
 /* Interrupt transport delivers at a pCPU (ts_intr_sink_fn; user: the hypervisor). */

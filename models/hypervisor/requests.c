@@ -2,11 +2,21 @@
 /* What happens to a vCPU around being scheduled and entered: steal time with its preempted byte,
  * PV flush, TLB flush on migration, and the emulated Hyper-V flush hypercalls (x86.md 3.1, 4.3;
  * arch/x86/kvm/x86.c record_steal_time, kvm_arch_vcpu_load/put; hyperv.c kvm_hv_flush_tlb). */
+#include "models/cpu/dvm_port.h"
+#include "models/hypervisor/host_tlb.h"
 #include "models/hypervisor/hyp_private.h"
 
 void ts_vcpu_invalidate(struct ts_vcpu *v, const struct ts_tlb_inval *inval)
 {
     (void)ts_mmu_invalidate(v->hyp->w.mmus[v->task.cpu->id], inval, ts_task_cycle(&v->task));
+}
+
+/* kvm_check_request. */
+void ts_vcpu_check_request(struct ts_vcpu *v, enum ts_vcpu_request what)
+{
+    TS_ASSERT(v->task.cpu->irq_off && (v->requests & (uint32_t)what));
+    ts_task_line(&v->task, &v->request_line, TS_LINE_RMW);
+    v->requests &= ~(uint32_t)what;
 }
 
 /* kvm_vcpu_flush_tlb_guest: INVVPID single context; globals and all PCIDs go. */
@@ -37,27 +47,33 @@ void ts_vcpu_write_mode(struct ts_vcpu *v)
     const struct ts_hypervisor *h = v->hyp;
     uint32_t core = h->w.topology->core[v->task.cpu->id];
     TS_ASSERT(v->loaded && v->task.cpu->irq_off);
-    /* Only Hyper-V flushes make requests of other vCPUs here. */
-    if (h->params.hv_flush != TS_HV_OFF && !ts_line_writable(&v->request_line, core))
+    if (h->makes_requests && !ts_line_writable(&v->request_line, core))
         ts_task_line(&v->task, &v->request_line, TS_LINE_WRITE);
 }
 
 void ts_vcpu_requests(struct ts_vcpu *v)
 {
-    while (v->steal_update || v->hv_request) {
+    while (v->steal_update || v->requests) {
+        if (v->requests & TS_REQUEST_TLB_FLUSH) {
+            ts_vcpu_check_request(v, TS_REQUEST_TLB_FLUSH);
+            ts_vcpu_flush_all(v);
+            v->hyp->stats.tlb_flush_all++;
+        }
         if (v->steal_update)
             record_steal_time(v);
-        if (v->hv_request)
+        if (v->requests & TS_REQUEST_HV_FLUSH)
             ts_vcpu_hv_drain(v);
     }
 }
 
 /* --- scheduled out and in --- */
 
-static void dsb_done(void *user, uint32_t cpu)
+void ts_host_switch_dsb(struct ts_task *self)
 {
-    (void)cpu;
-    ts_task_stall_done(user);
+    struct ts_hypervisor *h = self->domain->owner;
+    TS_ASSERT(self->cpu->irq_off && !self->cpu->is_virtual);
+    if (h->w.dvm)
+        ts_dvm_port_dsb(self, h->w.dvm);
 }
 
 void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
@@ -80,11 +96,7 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
         ts_vcpu_steal(v)->preempted = TS_STEAL_PREEMPTED;
         v->vm->os->steal_changed(v->vm, v->id);
     }
-    if (h->w.dvm) {
-        /* __switch_to: maintenance issued here must complete before the task may move. */
-        if (!ts_dvm_dsb(h->w.dvm, v->task.cpu->id, dsb_done, &v->task))
-            ts_task_stall(&v->task);
-    }
+    ts_host_switch_dsb(&v->task);
     ts_task_work(&v->task, h->params.vcpu_put_load_cycles / 2);
     ts_vcpu_pi_put(v, runnable);
     cpu->host_total_ps += ts_task_now(&v->task) - cpu->host_since;
@@ -93,20 +105,18 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
     (void)ts_cpu_set_mode(cpu, runnable ? TS_MODE_STEAL : TS_MODE_IDLE);
 }
 
-/* VMX: KVM_REQ_TLB_FLUSH becomes an INVEPT, which takes the guests of every VM. SVM: the vCPU gets
- * an ASID that is new to the pCPU (svm.c pre_svm_run, new_asid), so it finds nothing of its own and
+/* VMX: an INVEPT, which takes the guests of every VM (vmx_flush_tlb_all). SVM: the vCPU gets an
+ * ASID that is new to the pCPU (svm.c pre_svm_run, new_asid), so it finds nothing of its own and
  * nobody else loses anything. The wrap of the ASID counter, which flushes all, is not modelled. */
-static void flush_at_new_pcpu(struct ts_vcpu *v)
+void ts_vcpu_flush_all(struct ts_vcpu *v)
 {
-    const struct ts_hypervisor_params *p = &v->hyp->params;
-    if (p->tlb_tags == TS_TAGS_SVM_ASID) {
+    TS_ASSERT(v->hyp->w.arch == TS_ARCH_X86 && !v->cpu->in_guest);
+    if (v->hyp->params.tlb_tags == TS_TAGS_SVM_ASID) {
         struct ts_tlb_inval inval = ts_inval_svm_flush_asid(ts_vcpu_vmid(v));
         ts_vcpu_invalidate(v, &inval);
         return;
     }
-    struct ts_tlb_inval inval = ts_inval_invept_global();
-    ts_task_work(&v->task, p->invept_cycles);
-    ts_vcpu_invalidate(v, &inval);
+    ts_host_invept(&v->task, NULL);
 }
 
 /* dvm.vmid_filter: the pCPUs that have ever run a vCPU of the VM. Nobody leaves the set, so what a
@@ -133,7 +143,7 @@ static void flush_for_move(struct ts_vcpu *v)
     uint32_t *ran = &h->last_vcpu_ran[v->vm->number * h->w.host->ncpus + pcpu];
     if (h->w.arch == TS_ARCH_X86 && h->params.flush_on_migration && v->last_pcpu != UINT32_MAX &&
         v->last_pcpu != pcpu) {
-        flush_at_new_pcpu(v);
+        ts_vcpu_flush_all(v);
         h->stats.migrations_flush++;
     }
     if (h->w.arch == TS_ARCH_ARM64 && h->params.last_vcpu_ran_flush && *ran != v->number) {

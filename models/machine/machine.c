@@ -189,14 +189,28 @@ static enum ts_status copy_mechanism_params(struct ts_machine *m, uint32_t v,
     return TS_OK;
 }
 
-/* What is in flight when the last thread ends arrives before the books are closed. */
+/* What is in flight when the last stream ends arrives before the books are closed. */
+static void drain_if_ended(struct ts_machine *m)
+{
+    TS_ASSERT(m->finished <= m->nguests && m->host_ended <= m->host_tasks);
+    if (ts_machine_streams_ended(m))
+        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
+                           TS_PHASE_SAMPLE);
+}
+
 static void on_guest_finished(struct ts_guest *g, void *user)
 {
     struct ts_machine *m = user;
     (void)g;
-    if (++m->finished == m->nguests)
-        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
-                           TS_PHASE_SAMPLE);
+    m->finished++;
+    drain_if_ended(m);
+}
+
+static void on_host_task_ended(void *user)
+{
+    struct ts_machine *m = user;
+    m->host_ended++;
+    drain_if_ended(m);
 }
 
 static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
@@ -262,6 +276,18 @@ static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_v
     return s;
 }
 
+static uint32_t open_stage2_window(void *user, uint32_t vm, uint64_t start, uint64_t end)
+{
+    struct ts_machine *m = user;
+    return ts_oracle_stage2_window_open(m->guests[vm].oracle, start, end);
+}
+
+static void close_stage2_window(void *user, uint32_t vm, uint32_t window)
+{
+    struct ts_machine *m = user;
+    ts_oracle_window_close(m->guests[vm].oracle, window);
+}
+
 static enum ts_status create_software(struct ts_machine *m, const struct ts_machine_vm *specs,
                                       struct ts_error *err)
 {
@@ -276,6 +302,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         s = create_vms(m, specs, err);
     if (s != TS_OK || bare)
         return s;
+    m->watch = (struct ts_stage2_watch){open_stage2_window, close_stage2_window, m};
     struct ts_hypervisor_wiring w = {
         .params = &c->hypervisor,
         .arch = (enum ts_arch)c->topology.arch,
@@ -286,6 +313,9 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .interrupt = m->interrupt,
         .interrupt_params = &c->interrupt,
         .dvm = m->dvm,
+        .watch = c->run.oracle ? &m->watch : NULL,
+        .range_split = c->guest.tlbirange ? (enum ts_range_split)c->hypervisor.range_split
+                                          : TS_RANGE_SPLIT_PAGES,
         .mmus = m->mmus,
         .vms = m->vm_list,
         .nvms = m->nguests,
@@ -311,8 +341,8 @@ static void on_limit(struct ts_engine *engine, struct ts_event *event)
 static void on_progress(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, progress_event);
-    uint64_t seen = ts_machine_operations(m);
-    if (seen == m->progress_seen && m->finished < m->nguests) {
+    uint64_t seen = ts_machine_operations(m) + ts_host_tasks_operations(&m->hypervisor);
+    if (seen == m->progress_seen && !ts_machine_streams_ended(m)) {
         m->stalled = true;
         m->done = true;
         ts_engine_stop(engine);
@@ -404,6 +434,23 @@ void ts_machine_destroy(struct ts_machine *m)
 
 /* --- running --- */
 
+enum ts_status ts_machine_add_host_task(struct ts_machine *m,
+                                        const struct ts_host_task_config *config,
+                                        struct ts_error *err)
+{
+    TS_ASSERT(!m->started);
+    if (ts_machine_is_bare(&m->config))
+        return ts_error_set(err, TS_ERR_USER,
+                            "host task '%s': there is no host (hypervisor.kind is none)",
+                            config->name);
+    enum ts_status s = ts_hypervisor_add_task(&m->hypervisor, config, on_host_task_ended, m, err);
+    if (s != TS_OK)
+        return s;
+    m->has_host_tasks = true;
+    m->host_tasks += !config->background;
+    return TS_OK;
+}
+
 void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user)
 {
     m->timeline.fn = fn;
@@ -422,6 +469,8 @@ enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err)
 {
     bool bare = ts_machine_is_bare(&m->config);
     enum ts_status s = ts_cpu_domain_start(&m->host, err);
+    TS_ASSERT(!m->started);
+    m->started = true;
     for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
         if (!bare)
             s = ts_cpu_domain_start(m->guests[v].domain, err);

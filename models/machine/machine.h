@@ -13,7 +13,7 @@
 #include "models/cache/cache.h"
 #include "models/flush/flush.h"
 #include "models/guest/os/thread.h"
-#include "models/hypervisor/hypervisor.h"
+#include "models/hypervisor/host_task.h"
 #include "models/oracle/oracle.h"
 
 #ifdef __cplusplus
@@ -74,12 +74,18 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
                                  const struct ts_machine_vm *vms, uint64_t seed,
                                  struct ts_error *err);
 void ts_machine_destroy(struct ts_machine *m);
+/* A thread of the host with its own stream of operations (models/hypervisor/host_task.h), before
+ * ts_machine_start. The run ends when the guests and all such threads have ended, those in the
+ * background apart. TS_ERR_USER: bare metal, or no such pCPU. */
+enum ts_status ts_machine_add_host_task(struct ts_machine *m,
+                                        const struct ts_host_task_config *config,
+                                        struct ts_error *err);
 /* Before ts_machine_start. */
 void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user);
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user);
 enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err);
 struct ts_engine *ts_machine_engine(struct ts_machine *m);
-/* All guests have finished, or a failure has stopped the run. */
+/* All guests and host tasks have finished, or a failure has stopped the run. */
 bool ts_machine_done(const struct ts_machine *m);
 /* Runs to the end. One event after the machine is done the engine stops by itself. */
 void ts_machine_run(struct ts_machine *m);
@@ -94,7 +100,7 @@ struct ts_machine_result {
     ts_time user_ps,
         system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
     ts_time steal_ps, host_ps;
-    uint64_t operations; /* workload operations done */
+    uint64_t operations; /* workload operations done; those of host tasks are statistics */
     uint64_t shootdowns, ipis, vm_exits;
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
     uint64_t page_touches;

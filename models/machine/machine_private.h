@@ -22,6 +22,7 @@ struct ts_machine {
     struct ts_cpu_domain *domains; /* of vCPUs, one a VM; NULL on bare metal */
     struct ts_hypervisor hypervisor;
     struct ts_guest *guests;
+    struct ts_stage2_watch watch; /* to the guests' oracles */
     struct ts_vm *vms;
     struct ts_vm **vm_list;
     uint32_t nguests;
@@ -30,6 +31,8 @@ struct ts_machine {
     struct ts_hist *latency_sum;
     void *mechanism_sum; /* of the largest state */
     uint32_t finished;
+    uint32_t host_tasks, host_ended; /* without those in the background */
+    bool has_host_tasks, started;
     bool done;
     bool timed_out, stalled;
     uint64_t next_table_frame;
@@ -42,7 +45,11 @@ static inline bool ts_machine_is_bare(const struct ts_machine_config *c)
     return c->hypervisor.kind == TS_HYP_NONE;
 }
 uint32_t ts_machine_vcpus(const struct ts_machine_config *c);
-/* Operations that workloads have completed: the watchdog's measure of progress. */
+/* Operations that workloads have completed. */
 uint64_t ts_machine_operations(const struct ts_machine *m);
+static inline bool ts_machine_streams_ended(const struct ts_machine *m)
+{
+    return m->finished == m->nguests && m->host_ended == m->host_tasks;
+}
 
 #endif

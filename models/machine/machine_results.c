@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run has to say: verdict, figures, statistics. */
+#include <stdio.h>
 #include <string.h>
 
 #include "models/machine/machine_private.h"
@@ -86,6 +87,11 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
         visit_cpus(m->domains, m->nguests, "vcpu", fn, user);
         fn(user, &ts_hypervisor_stat_table, &m->hypervisor.stats);
     }
+    if (m->has_host_tasks) {
+        struct ts_host_task_stats sum;
+        ts_host_tasks_stats(&m->hypervisor, &sum);
+        fn(user, &ts_host_task_stat_table, &sum);
+    }
     visit_guests(m, fn, user);
     visit_mechanisms(m, fn, user);
     if (m->guests[0].oracle) {
@@ -131,6 +137,23 @@ static enum ts_status check_time(const struct ts_machine *m, struct ts_error *er
     return TS_OK;
 }
 
+static enum ts_status not_ended(const struct ts_machine *m, struct ts_error *err)
+{
+    char host[64] = "";
+    if (m->host_tasks)
+        (void)snprintf(host, sizeof(host), " and %u of %u host tasks",
+                       m->host_tasks - m->host_ended, m->host_tasks);
+    if (m->timed_out)
+        return ts_error_set(err, TS_ERR_FINDING,
+                            "not finished after run.limit: %u of %u guests%s were still running",
+                            m->nguests - m->finished, m->nguests, host);
+    return ts_error_set(err, TS_ERR_FINDING,
+                        "no progress: at %llu ps no operation had finished for run.progress; "
+                        "%u of %u guests%s were still running",
+                        (unsigned long long)ts_engine_now(m->engine), m->nguests - m->finished,
+                        m->nguests, host);
+}
+
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
 {
     if (m->hypervisor.failure.status != TS_OK) {
@@ -148,16 +171,8 @@ enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
                 return s;
         }
     }
-    if (m->timed_out)
-        return ts_error_set(err, TS_ERR_FINDING,
-                            "not finished after run.limit: %u of %u guests were still running",
-                            m->nguests - m->finished, m->nguests);
-    if (m->stalled || m->finished < m->nguests)
-        return ts_error_set(err, TS_ERR_FINDING,
-                            "no progress: at %llu ps no operation had finished for run.progress; "
-                            "%u of %u guests were still running",
-                            (unsigned long long)ts_engine_now(m->engine), m->nguests - m->finished,
-                            m->nguests);
+    if (m->timed_out || m->stalled || !ts_machine_streams_ended(m))
+        return not_ended(m, err);
     struct verdict v = {TS_OK, err};
     ts_machine_visit_stats(m, check_table, &v);
     if (v.status == TS_OK)

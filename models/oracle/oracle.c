@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STAGE2 UINT64_MAX
+
 struct window {
-    uint64_t space; /* 0: this slot is free */
+    uint64_t space; /* 0: this slot is free; STAGE2: of guest-physical addresses */
     uint64_t start, end;
 };
 
@@ -73,7 +75,7 @@ static void grow(struct ts_oracle *o)
     o->room *= 2;
 }
 
-uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+static uint32_t open_window(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
 {
     uint32_t i = 0;
 
@@ -88,6 +90,17 @@ uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t sta
     o->windows[i].start = start;
     o->windows[i].end = end;
     return i;
+}
+
+uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+{
+    TS_ASSERT(space != STAGE2);
+    return open_window(o, space, start, end);
+}
+
+uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint64_t end)
+{
+    return open_window(o, STAGE2, start, end);
 }
 
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
@@ -113,20 +126,28 @@ static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
     return pte->target + (address & ((UINT64_C(1) << pte->size_shift) - 1));
 }
 
-/* What the tables say now: true if they let the access through, then *pa is where to. */
-static bool translate(const struct ts_oracle_use *use, uint64_t *pa)
+struct verdict {
+    bool stage1; /* stage 1 lets the access through, to this guest-physical address */
+    uint64_t ipa;
+    bool mapped; /* both stages do, to this physical address */
+    uint64_t pa;
+};
+
+/* What the tables say now. */
+static struct verdict translate(const struct ts_oracle_use *use)
 {
+    struct verdict v = {0};
     struct ts_pte pte;
 
     if (!ts_pgtable_lookup(use->stage1, use->va, &pte) || (use->write && !pte.writable))
-        return false;
-    *pa = leaf_address(&pte, use->va);
-    if (!use->stage2)
-        return true;
-    if (!ts_pgtable_lookup(use->stage2, *pa, &pte) || (use->write && !pte.writable))
-        return false;
-    *pa = leaf_address(&pte, *pa);
-    return true;
+        return v;
+    v.stage1 = true;
+    v.ipa = v.pa = leaf_address(&pte, use->va);
+    v.mapped = !use->stage2 ||
+               (ts_pgtable_lookup(use->stage2, v.ipa, &pte) && !(use->write && !pte.writable));
+    if (use->stage2 && v.mapped)
+        v.pa = leaf_address(&pte, v.ipa);
+    return v;
 }
 
 static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use, bool mapped,
@@ -148,17 +169,17 @@ static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use, b
 
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
 {
-    uint64_t pa = 0;
-    bool mapped = translate(use, &pa);
+    struct verdict v = translate(use);
 
     o->stats.hits_checked++;
-    if (mapped && pa == use->pa) {
+    if (v.mapped && v.pa == use->pa) {
         o->stats.hits_current++;
-    } else if (in_window(o, use->space, use->va)) {
+    } else if (in_window(o, use->space, use->va) ||
+               (use->stage2 && v.stage1 && in_window(o, STAGE2, v.ipa))) {
         o->stats.hits_in_window++;
     } else {
         o->stats.hits_stale++;
-        keep_finding(o, use, mapped, pa);
+        keep_finding(o, use, v.mapped, v.pa);
     }
 }
 

@@ -33,6 +33,9 @@ void ts_oracle_destroy(struct ts_oracle *o);
  */
 uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
+/* The same for the VM's stage 2: the host is about to change what stands for the guest-physical
+ * addresses [start, end). Closed likewise, when its flush has returned. */
+uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint64_t end);
 
 /* A hit in a TLB: who used what, and the tables that should have said so. */
 struct ts_oracle_use {

@@ -64,7 +64,9 @@ void add_statistics(void *user, const ts_stat_table *table, const void *)
 void add_machine_statistics(Entries *entries)
 {
     const Experiment experiment = experiment_parse(
-        "schema: 1\nname: any\nworkload: {kind: mmap_storm}\nmechanisms: [free_flush]\n", "", {}, false);
+        "schema: 1\nname: any\nworkload: {kind: mmap_storm}\nmechanisms: [free_flush]\n"
+        "host: {tasks: [{operations: [{sleep: 1us}]}]}\n",
+        "", {}, false);
     const Point point = experiment_points(experiment).at(0);
     const Resolved resolved = resolve(experiment, point);
     const Workload made = workload_make(experiment, resolved, 1, 0);
@@ -73,6 +75,8 @@ void add_machine_statistics(Entries *entries)
     ts_error error;
     if (ts_machine_create(&machine, &resolved.config, &vm, 1, &error) != TS_OK)
         throw Error(error);
+    HostStreams host;
+    host.add_to(machine, point.platform->host_tasks);
     ts_machine_visit_stats(machine, add_statistics, entries);
     ts_machine_destroy(machine);
 }

@@ -149,6 +149,7 @@ void check_point(const Experiment &experiment, const Point &point, const Resolve
             : ts_machine_check(&resolved.config, point.mechanism, &error);
     if (status != TS_OK)
         throw located(experiment, point, status, error.message);
+    host_tasks_check(point.platform->host_tasks, resolved.config, point.platform->name);
 }
 
 void check_workload(const Experiment &experiment, const Point &point, const Resolved &resolved,

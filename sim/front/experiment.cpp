@@ -16,8 +16,9 @@ constexpr uint64_t seed_max = UINT64_MAX / 2;
 const std::vector<std::string> top_keys{
     "schema", "name",     "title",      "description", "workload", "repetitions",
     "seed",   "study",    "baseline",   "set",         "machine",  "hypervisor",
-    "guest",  "machines", "mechanisms", "platforms",   "sweep"};
-const std::vector<std::string> platform_keys{"machine", "hypervisor", "guest", "mechanisms", "set"};
+    "guest",  "machines", "mechanisms", "platforms",   "sweep",    "host"};
+const std::vector<std::string> platform_keys{"machine",    "hypervisor", "guest",
+                                             "mechanisms", "set",        "host"};
 
 void check_keys(const YamlNode &map, const std::vector<std::string> &known,
                 const std::string &where)
@@ -351,7 +352,7 @@ class Reader
         const YamlEntry *machines = root_.find("machines");
         if (platforms) {
             for (const std::string key :
-                 {"machine", "machines", "hypervisor", "guest", "mechanisms"})
+                 {"machine", "machines", "hypervisor", "guest", "mechanisms", "host"})
                 if (const YamlEntry *entry = root_.find(key))
                     user_error(entry->place, "'" + key + "' belongs into each platform here");
             for (const YamlEntry &entry : platforms->value.as_map("platforms"))
@@ -416,7 +417,7 @@ class Reader
         map.place = root_.place;
         if (machine)
             map.entries.push_back(YamlEntry{"machine", machine->place, *machine});
-        for (const char *key : {"hypervisor", "guest", "mechanisms"})
+        for (const char *key : {"hypervisor", "guest", "mechanisms", "host"})
             if (const YamlEntry *entry = root_.find(key))
                 map.entries.push_back(*entry);
         const bool named = machine && machine->kind == YamlNode::Scalar;
@@ -435,7 +436,9 @@ class Reader
         read_piece(&platform, map, "guest", &platform.guest);
         if (const YamlEntry *set = map.find("set"))
             take_settings(&platform.own, set->value, "");
-        refuse_in_study(map, "mechanisms");
+        for (const char *key : {"mechanisms", "host"})
+            refuse_in_study(map, key);
+        platform.host_tasks = host_tasks_read(map);
         if (!experiment_.study)
             read_mechanisms(&platform, map);
         experiment_.platforms.push_back(std::move(platform));
@@ -573,14 +576,6 @@ class Reader
 };
 
 } // namespace
-
-Override override_parse(const std::string &text)
-{
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-        user_error(Place(), "--set " + text + ": expected KEY=VALUE");
-    return Override{text.substr(0, equals), text.substr(equals + 1)};
-}
 
 Experiment experiment_load(const std::string &path, const std::vector<Override> &overrides)
 {

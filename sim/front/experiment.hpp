@@ -5,6 +5,7 @@
 #define TS_SIM_FRONT_EXPERIMENT_HPP
 
 #include "sim/front/document.hpp"
+#include "sim/front/host_tasks.hpp"
 #include "sim/front/trace.hpp"
 
 #include <memory>
@@ -32,6 +33,7 @@ struct Platform {
     Layer own;                                    // platforms.<name>.set
     std::vector<const ts_flush_ops *> mechanisms; // none in a study
     std::vector<Place> mechanism_places;
+    std::vector<HostTask> host_tasks;
 };
 
 struct Sweep {

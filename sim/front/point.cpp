@@ -136,6 +136,14 @@ void add_seeds(std::vector<Point> *points, Point point, const Experiment &experi
 
 } // namespace
 
+Override override_parse(const std::string &text)
+{
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+        user_error(Place(), "--set " + text + ": expected KEY=VALUE");
+    return Override{text.substr(0, equals), text.substr(equals + 1)};
+}
+
 std::string swept_text(const std::vector<const Setting *> &swept)
 {
     std::string text;

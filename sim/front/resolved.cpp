@@ -36,8 +36,10 @@ std::string parameter_line(const ResolvedValue &value, const std::string &key)
 std::string subject_text(const Point &point)
 {
     const std::string platform = "platforms:\n  " + point.platform->name + ":";
+    const std::string host = host_tasks_text(point.platform->host_tasks);
     if (point.mechanism)
-        return platform + "\n    mechanisms: [" + point.subject.name + "]\n";
+        return platform + "\n    mechanisms: [" + point.subject.name + "]\n" +
+               (host.empty() ? "" : "    host: " + host + "\n");
     return "study: " + point.subject.name + "\n" + platform + " {}\n";
 }
 

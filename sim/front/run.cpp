@@ -145,6 +145,7 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
 struct Simulation {
     // Destroyed in reverse: the machine before what it uses.
     std::vector<Workload> workloads;
+    HostStreams host;
     std::unique_ptr<ts_machine, MachineDelete> machine;
 };
 
@@ -167,6 +168,7 @@ void create(Simulation *simulation, const Experiment &experiment, const Point &p
     }
     check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
     simulation->machine.reset(machine);
+    simulation->host.add_to(machine, point.platform->host_tasks);
 }
 
 void simulate(ts_machine *machine, const RunOptions &options)

@@ -3,6 +3,7 @@
 // platform can offer, whether a file is there) `tlbstorm run --dry-run` checks.
 #include "sim/front/cli.hpp"
 
+#include "sim/front/host_tasks.hpp"
 #include "sim/front/keys.hpp"
 
 #include <nlohmann/json.hpp>
@@ -160,6 +161,32 @@ Json sweep_schema()
             {"additionalProperties", {{"type", {"array", "object"}}}}};
 }
 
+Json host_schema()
+{
+    Json names = Json::array();
+    for (const std::string &name : host_operation_names())
+        names.push_back(name);
+    const Json operation = {
+        {"anyOf",
+         {{{"enum", names}},
+          {{"type", "object"}, {"propertyNames", {{"enum", names}}}, {"maxProperties", 1}}}}};
+    const Json task = {
+        {"type", "object"},
+        {"properties",
+         {{"name", {{"type", "string"}, {"maxLength", 23}}},
+          {"pcpu", {{"type", "integer"}, {"minimum", 0}}},
+          {"background", {{"type", "boolean"}}},
+          {"repeat", {{"type", "integer"}, {"minimum", 1}}},
+          {"operations", {{"type", "array"}, {"items", operation}, {"minItems", 1}}}}},
+        {"required", {"operations"}},
+        {"additionalProperties", false}};
+    return {{"description", "Threads of the host, beside the vCPUs"},
+            {"type", "object"},
+            {"properties", {{"tasks", {{"type", "array"}, {"items", task}}}}},
+            {"required", {"tasks"}},
+            {"additionalProperties", false}};
+}
+
 } // namespace
 
 void command_schema()
@@ -169,11 +196,8 @@ void command_schema()
                         {"type", {"string", "object"}}};
     const Json mechanisms = {{"type", "array"}, {"items", mechanism_schema()}, {"minItems", 1}};
     const Json settings = {{"$ref", "#/definitions/settings"}};
-    Json platform = {{"machine", piece},
-                     {"hypervisor", piece},
-                     {"guest", piece},
-                     {"mechanisms", mechanisms},
-                     {"set", settings}};
+    Json platform = {{"machine", piece},         {"hypervisor", piece},   {"guest", piece},
+                     {"mechanisms", mechanisms}, {"host", host_schema()}, {"set", settings}};
     Json properties = {{"schema", {{"const", 1}}},
                        {"name", text},
                        {"title", text},
@@ -188,7 +212,8 @@ void command_schema()
                        {"machine", piece},
                        {"hypervisor", piece},
                        {"guest", piece},
-                       {"mechanisms", mechanisms}};
+                       {"mechanisms", mechanisms},
+                       {"host", host_schema()}};
     properties["platforms"] = {
         {"type", "object"},
         {"additionalProperties",

@@ -118,6 +118,30 @@ TEST_F(Oracle, AWindowCoversItsRangeOfItsAddressSpaceWhileItIsOpen)
     ts_oracle_window_close(o, w);
 }
 
+/* What the host is changing: by the address that stage 1 gives, in whatever space; and where there
+ * is no stage 2, or stage 1 has nothing, it excuses nothing. */
+TEST_F(Oracle, AWindowOfStage2IsOfGuestPhysicalAddresses)
+{
+    nested = true;
+    map(stage1, 5 * page, 9 * page);
+    map(stage1, 6 * page, 10 * page);
+    map(stage2, 9 * page, 20 * page);
+    map(stage2, 10 * page, 21 * page);
+    uint32_t w = ts_oracle_stage2_window_open(o, 9 * page, 10 * page);
+    hit(5 * page + 4095, 30 * page);
+    EXPECT_EQ(stats().hits_in_window, 1u);
+    hit(6 * page, 30 * page);
+    hit(9 * page, 30 * page);
+    EXPECT_EQ(stats().hits_stale, 2u);
+    nested = false;
+    hit(5 * page, 30 * page);
+    EXPECT_EQ(stats().hits_stale, 3u);
+    nested = true;
+    ts_oracle_window_close(o, w);
+    hit(5 * page, 30 * page);
+    EXPECT_EQ(stats().hits_stale, 4u);
+}
+
 TEST_F(Oracle, ManyWindowsMayBeOpen)
 {
     const uint32_t n = 300;

@@ -3,11 +3,7 @@
  * pCPU (arm.md 3.9). */
 #include "models/guest/coherence/arm64.h"
 
-static void stall_done(void *user, uint32_t cpu)
-{
-    (void)cpu;
-    ts_task_stall_done(user);
-}
+#include "models/cpu/dvm_port.h"
 
 uint16_t ts_arm64_vmid(const struct ts_guest *g)
 {
@@ -39,9 +35,7 @@ void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     ts_task_work(self, g->params.tlbi_issue_cycles);
-    while (!ts_dvm_can_issue(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
-        ts_task_stall(self);
-    ts_dvm_issue(g->dvm, ts_cpu_physical(self->cpu)->id, inval);
+    ts_dvm_port_tlbi(self, g->dvm, inval);
     g->stats.tlbi_issued++;
 }
 
@@ -49,13 +43,11 @@ void ts_arm64_dsb_ish(struct ts_task *self)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     g->stats.dsb++;
-    if (!ts_dvm_dsb(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
-        ts_task_stall(self);
+    ts_dvm_port_dsb(self, g->dvm);
     if (!g->params.repeat_tlbi)
         return;
     /* ARM64_WORKAROUND_REPEAT_TLBI: one more VALE1IS of address 0 and its DSB (arm.md 1.6). */
     struct ts_tlb_inval again = ts_inval_tlbi_vae1(ts_arm64_vmid(g), 0, 0, true, 0);
     ts_arm64_tlbi(self, &again);
-    if (!ts_dvm_dsb(g->dvm, ts_cpu_physical(self->cpu)->id, stall_done, self))
-        ts_task_stall(self);
+    ts_dvm_port_dsb(self, g->dvm);
 }

@@ -47,7 +47,10 @@ static void native_idle(struct ts_task *self)
     self->cpu->polling = g->arch == TS_ARCH_X86 && g->params.idle_polling;
     ts_task_idle_wait(self);
     self->cpu->polling = false;
+    /* As in a host's idle loop: interrupts are masked until the C-state has been left. */
+    ts_irq_disable(self);
     ts_task_work_ps(self, g->idle_wakeup_ps);
+    ts_irq_enable(self);
 }
 
 static void native_timer_program(struct ts_task *self)

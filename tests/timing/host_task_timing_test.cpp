@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exact times of what threads of the host do, and of the end of a run. */
+#include <gtest/gtest.h>
+
+#include "tests/support/dvm_rig.hpp"
+#include "tests/support/host_rig.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+constexpr uint64_t us = 1000; /* of a workload's compute */
+constexpr uint64_t ms = 1000000;
+
+/* One VM; pCPUs from its number of vCPUs on are the host's. */
+ts_machine_config quiet(bool arm, const char *vcpus)
+{
+    ts_machine_config c = small_machine(arm);
+    set(c, "run.vms", "1");
+    set(c, "run.vcpus", vcpus);
+    set(c, "hypervisor.pin", "true");
+    return c;
+}
+
+const char *mechanism(bool arm)
+{
+    return arm ? "tlbi_broadcast" : "native_concurrent";
+}
+
+struct Cycles {
+    explicit Cycles(const ts_machine_config &c)
+    {
+        ts_clock_init(&clock, c.topology.core_hz);
+    }
+    ts_time time(uint64_t n) const
+    {
+        return ts_clock_cycle_time(&clock, n);
+    }
+    /* n cycles that begin at the first edge from t on. */
+    ts_time after(ts_time t, uint64_t n) const
+    {
+        return ts_clock_after(&clock, t, n);
+    }
+    ts_clock clock{};
+};
+
+} // namespace
+
+/* --- the end of a run --- */
+
+/* Both ways: a millisecond after the last stream, the host's or the guest's. */
+TEST(HostTaskTiming, TheRunEndsWithTheLastStream)
+{
+    ts_machine_config c = quiet(false, "1");
+    Cycles cycles(c);
+    for (bool host_last : {true, false}) {
+        HostRun run(c);
+        ts_time ended = 0;
+        const uint64_t work = host_last ? 50'000'000 : 1000;
+        run.task({host_op(TS_HOST_COMPUTE, work),
+                  run.code([&](ts_task *self, ts_hypervisor *) { ended = ts_task_now(self); })},
+                 3);
+        Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 5 * ms)}}, 1, mechanism(false));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        /* The idle task gives way, then its cycles exactly. */
+        EXPECT_EQ(ended, cycles.time(c.host_sched.switch_cycles + work));
+        EXPECT_EQ(got.stats.at("host_task.user_ps"),
+                  ended - cycles.time(c.host_sched.switch_cycles));
+        EXPECT_EQ(got.stats.at("host_task.ended"), 1u);
+        EXPECT_EQ(ended > got.result.completion_ps, host_last);
+        EXPECT_EQ(run.end, (host_last ? ended : got.result.completion_ps) + TS_MS);
+    }
+}
+
+TEST(HostTaskTiming, ASleeperWakesByItsTimer)
+{
+    ts_machine_config c = quiet(false, "1");
+    set(c, "hypervisor.wakeup", "0");
+    Cycles cycles(c);
+    HostRun run(c);
+    ts_time slept = 0, woke = 0;
+    run.task({run.code([&](ts_task *self, ts_hypervisor *) { slept = ts_task_now(self); }),
+              host_op(TS_HOST_SLEEP, 10 * TS_US),
+              run.code([&](ts_task *self, ts_hypervisor *) { woke = ts_task_now(self); })},
+             3);
+    Outcome got = run.run({{op_ns(TS_OP_COMPUTE, us)}}, 1, mechanism(false));
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    /* The interrupt's own cycles and the wake-up; then the idle task gives way. */
+    EXPECT_EQ(woke, cycles.after(slept + 10 * TS_US, c.hypervisor.host_irq_cycles +
+                                                         c.host_sched.wakeup_cycles +
+                                                         c.host_sched.switch_cycles));
+}
+
+/* --- preemption --- */
+
+/* The thread and the vCPU of its pCPU share it; the other vCPUs lose nothing. */
+TEST(HostTaskTiming, TakesItsTimeFromTheVcpuOfItsPcpu)
+{
+    ts_machine_config c = quiet(false, "4");
+    set(c, "host_sched.policy", "rr");
+    set(c, "host_sched.slice", "500us");
+    set(c, "host_sched.tick", "1ms");
+    Cycles cycles(c);
+    const uint64_t work = 100'000'000;
+    Script s(4, {op_ns(TS_OP_COMPUTE, 100 * ms)});
+    HostRun run(c);
+    ts_time began = 0, ended = 0;
+    run.task({host_op(TS_HOST_SLEEP, 10 * TS_MS),
+              run.code([&](ts_task *self, ts_hypervisor *) { began = ts_task_now(self); }),
+              host_op(TS_HOST_COMPUTE, work),
+              run.code([&](ts_task *self, ts_hypervisor *) { ended = ts_task_now(self); })},
+             2);
+    Outcome got = run.run(s, 4, mechanism(false));
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    const ts_time user = got.stats.at("host_task.user_ps");
+    EXPECT_GE(user, cycles.time(work));
+    EXPECT_LT(user, cycles.time(work + 100));
+    /* Turn by turn, so it took twice its time. */
+    EXPECT_NEAR(static_cast<double>(ended - began), 2.0 * static_cast<double>(user),
+                0.05 * static_cast<double>(user));
+    const ts_time steal = got.stats.at("vcpu.steal_ps");
+    EXPECT_GE(steal, user);
+    EXPECT_LT(steal, user + user / 20);
+    EXPECT_GE(got.stats.at("host_task.wait_ps"), user - TS_MS);
+    EXPECT_EQ(got.stats.at("pcpu.user_ps"), user);
+    EXPECT_GE(got.result.completion_ps, 100 * TS_MS + user);
+    EXPECT_GT(got.stats.at("hypervisor.preemption_reported"), 20u);
+}
+
+/* --- DSB --- */
+
+namespace
+{
+
+/* When a DSB ends that follows one TLBI, both of pCPU `cpu`, on a machine on which nothing else
+ * moves: by the DVM model alone. */
+ts_time dsb_end(const ts_machine_config &c, uint32_t cpu, ts_time issued)
+{
+    rig::Dvm d(c.topology, c.dvm, c.interconnect);
+    d.busy = [](uint32_t, uint64_t) { return UINT64_C(1); };
+    rig::Done done(d.net.engine);
+    struct Issue {
+        ts_event event;
+        rig::Dvm *d;
+        rig::Done *done;
+        uint32_t cpu;
+    } issue{{}, &d, &done, cpu};
+    ts_event_init(&issue.event, [](ts_engine *, ts_event *e) {
+        auto *i = reinterpret_cast<Issue *>(e);
+        i->d->issue(i->cpu, 1);
+        EXPECT_FALSE(ts_dvm_dsb(i->d->dvm, i->cpu, rig::Done::call, i->done));
+    });
+    ts_engine_schedule(d.net.engine, &issue.event, issued, TS_PHASE_SOFTWARE);
+    ts_engine_run(d.net.engine, issued + TS_MS);
+    EXPECT_EQ(done.calls, 1u);
+    return done.when;
+}
+
+struct Dsb {
+    ts_time began = 0, issued = 0, ended = 0;
+    bool over = false;
+    Outcome got;
+};
+
+/* One TLBI and one DSB on pCPU 3 while the guest computes; the probes see it between. */
+void run_dsb(const ts_machine_config &c, Dsb *d, ts_time probe, std::vector<bool> *seen)
+{
+    HostRun run(c);
+    run.task({host_op(TS_HOST_SLEEP, 100 * TS_US), run.code([d](ts_task *self, ts_hypervisor *h) {
+                  d->over = false;
+                  d->began = ts_task_now(self);
+                  ts_tlb_inval inval = ts_inval_tlbi_vmalls12e1(h->w.vms[0]->vmid_base);
+                  ts_host_tlbi(self, &inval);
+                  d->issued = ts_task_now(self);
+                  ts_host_dsb_ish(self);
+                  d->ended = ts_task_now(self);
+                  d->over = true;
+              })},
+             3);
+    for (ts_time t : {probe - 1, probe}) {
+        if (probe)
+            run.at(t, [d, seen] { seen->push_back(d->over); });
+    }
+    d->got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+    EXPECT_EQ(d->got.status, TS_OK) << d->got.message;
+}
+
+ts_machine_config flash_clear()
+{
+    ts_machine_config c = quiet(true, "1");
+    set(c, "mmu.sweep_sets_per_cycle", "0");
+    return c;
+}
+
+} // namespace
+
+TEST(HostTaskTiming, ADsbEndsWhenTheLastCpuHasAcknowledgedAndNotAPicosecondBefore)
+{
+    const ts_machine_config c = flash_clear();
+    Cycles cycles(c);
+    Dsb d;
+    run_dsb(c, &d, 0, nullptr);
+    EXPECT_EQ(d.issued, cycles.after(d.began, c.hypervisor.tlbi_issue_cycles));
+    EXPECT_EQ(d.ended, dsb_end(c, 3, d.issued));
+    EXPECT_EQ(d.got.stats.at("dvm.syncs"), 1u);
+    EXPECT_EQ(d.got.stats.at("dvm.sync_ps.max"), d.ended - d.issued);
+    std::vector<bool> seen;
+    Dsb again;
+    run_dsb(c, &again, d.ended, &seen);
+    EXPECT_EQ(again.ended, d.ended);
+    EXPECT_EQ(seen, (std::vector<bool>{false, true}));
+}
+
+/* hyp/vhe/tlb.c __kvm_tlb_flush_vmid and _ipa, part by part. */
+TEST(HostTaskTiming, KvmsFlushesAreTheirParts)
+{
+    const ts_machine_config c = flash_clear();
+    const ts_hypervisor_params &p = c.hypervisor;
+    Cycles cycles(c);
+    for (bool by_ipa : {false, true}) {
+        HostRun run(c);
+        ts_time began = 0, ended = 0;
+        run.task(
+            {host_op(TS_HOST_SLEEP, 100 * TS_US), run.code([&](ts_task *self, ts_hypervisor *h) {
+                 began = ts_task_now(self);
+                 if (by_ipa)
+                     ts_kvm_tlb_flush_vmid_ipa(self, h->w.vms[0], 0, 0);
+                 else
+                     ts_kvm_flush_remote_tlbs(self, h->w.vms[0]);
+                 ended = ts_task_now(self);
+             })},
+            3);
+        Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        ts_time t = cycles.after(began, p.dsb_ishst_cycles + p.vmid_context_cycles / 2);
+        for (int i = 0; i < (by_ipa ? 2 : 1); i++)
+            t = dsb_end(c, 3, cycles.after(t, p.tlbi_issue_cycles));
+        EXPECT_EQ(ended, cycles.after(t, p.vmid_context_cycles / 2)) << by_ipa;
+    }
+}
+
+/* --- x86 --- */
+
+TEST(HostTaskTiming, InveptTakesItsCycles)
+{
+    const ts_machine_config c = quiet(false, "1");
+    Cycles cycles(c);
+    HostRun run(c);
+    ts_time began = 0, ended = 0;
+    run.task({run.code([&](ts_task *self, ts_hypervisor *h) {
+                 began = ts_task_now(self);
+                 ts_host_invept(self, h->w.vms[0]);
+                 ended = ts_task_now(self);
+             })},
+             3);
+    Outcome got = run.run({{op_ns(TS_OP_COMPUTE, us)}}, 1, mechanism(false));
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(ended, cycles.after(began, c.hypervisor.invept_cycles));
+}
