@@ -5,6 +5,7 @@
 
 struct kvm_pv_state {
     uint64_t examined, deferred, cmpxchg_failed, interrupted; /* examined = the other three */
+    uint64_t merged;
 };
 
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *cpus,
@@ -34,6 +35,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *cpus,
             state->cmpxchg_failed++;
             continue;
         }
+        state->merged += (seen & TS_STEAL_FLUSH_TLB) != 0;
         area->preempted = seen | TS_STEAL_FLUSH_TLB;
         ts_cpumask_clear(mask, cpu);
         state->deferred++;
@@ -50,6 +52,7 @@ static const struct ts_stat rows[] = {
     ROW(deferred, "targets left to flush at their next entry"),
     ROW(cmpxchg_failed, "targets whose byte changed under the compare-and-exchange"),
     ROW(interrupted, "targets not reported as preempted"),
+    ROW(merged, "deferred, and another flush was to be done at that entry already"),
 };
 static const struct ts_stat_rule rules[] = {
     {"each examined target goes one way",
