@@ -154,6 +154,8 @@ class Mutants(unittest.TestCase):
                 (b"[ RUN      ] A.b\n[  FAILED  ] A.b (1 ms)\n[  FAILED  ] C.d\n", "A.b"),
                 (b"[ RUN      ] A.b\n[       OK ] A.b\n[ RUN      ] C.d\n", "C.d crashes"),
                 (b"FAILED: exit 0, not 2\n", "exit 0, not 2"),
+                (b"FAILED: exit 0, not 2: tlbstorm run e.yaml\n", "exit 0, not 2"),
+                (b"FAILED: '--set a: b' not in /tmp/x/out|txt\n", "'--set a: b' not in out/txt"),
                 (b"====\nFAIL: test_x (__main__.X)\n", "test_x"),
                 (b"", "crashes")):
             self.assertEqual(mutants.first_case(output, "crashes"), case)
