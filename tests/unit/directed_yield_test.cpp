@@ -74,10 +74,12 @@ class Spin
     {
         auto *s = static_cast<Spin *>(self->user);
         ts_task_work_ps(self, TS_US);
-        for (; s->times > 0; s->times--)
+        for (; s->times > 0; s->times--) {
+            s->vcpus[0].dy_eligible = true; /* others have left it so */
             ts_vcpu_on_spin(&s->vcpus[0], s->kernel);
-        EXPECT_FALSE(s->vcpus[0].in_spin_loop);
-        EXPECT_FALSE(s->vcpus[0].dy_eligible);
+            EXPECT_FALSE(s->vcpus[0].in_spin_loop);
+            EXPECT_FALSE(s->vcpus[0].dy_eligible);
+        }
     }
     int times = 0;
     bool kernel = true;
@@ -101,7 +103,8 @@ TEST(OnSpin, WhoCouldNotBeBoostedIsNotRemembered)
 {
     Spin s({sleeps, sleeps, sleeps});
     s.vcpus[0].last_boosted = 2;
-    EXPECT_EQ(s.exits(2), 6u);
+    s.vcpus[2].ready = false; /* tried, and refused, are 3 and then 1 */
+    EXPECT_EQ(s.exits(2), 4u);
     EXPECT_EQ(s.successes(), 0u);
     EXPECT_EQ(s.vcpus[0].last_boosted, 2u);
 }
