@@ -210,6 +210,13 @@ class Mutants(unittest.TestCase):
                 "| `first` | old | row | kept |",
                 "| `second` | models/a.c | a rule \\| with a bar | unit/a_test (A.b), cli/run (c) |",
                 ""])))
+        rows = mutants.read_markdown(path)[1]
+        self.assertTrue(mutants.has_verdict(rows["second"]))
+        for verdict, has in (("not run", False), ("SURVIVED not noticed by a", False),
+                             ("DOES NOT BUILD", False), ("KILLED, SO NOT EQUIVALENT", False),
+                             ("unit/a (x \\| y)", True), ("equivalent: not run", True)):
+            self.assertEqual(mutants.has_verdict(f"| `m` | f | not run | {verdict} |"), has)
+        self.assertFalse(mutants.has_verdict(None))
         self.write("testing.md", "no marks")
         self.assertRaises(mutants.Wrong, mutants.write_markdown, path, found)
 

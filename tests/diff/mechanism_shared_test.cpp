@@ -114,6 +114,8 @@ std::string case_name(const testing::TestParamInfo<Case> &info)
 }
 
 constexpr uint32_t rounds = 24;
+constexpr uint64_t page = 4096;
+constexpr uint64_t ms = 1000000; /* in ns */
 
 } // namespace
 
@@ -169,7 +171,7 @@ const std::vector<Negative> &negatives()
     static const auto seldom = broken::mechanism<broken::seldom_forgotten>("seldom_forgotten");
     static const auto ignored = broken::mechanism<broken::flush_tlb_ignored>("flush_tlb_ignored");
     static const auto before = broken::mechanism<broken::before_the_change>("before_the_change");
-    static const auto page = broken::mechanism<broken::short_by_a_page>("short_by_a_page");
+    static const auto shorter = broken::mechanism<broken::short_by_a_page>("short_by_a_page");
     static const auto dsb = broken::mechanism<broken::no_dsb>("no_dsb");
     static const auto tables = broken::mechanism<broken::tables_kept>("tables_kept");
     static const std::vector<Negative> all = {
@@ -200,9 +202,9 @@ const std::vector<Negative> &negatives()
         {before, "bare"},
         {before, "arm_vms_nofb"},
         {before, "arm_bare"},
-        {page, "vm"},
-        {page, "bare"},
-        {page, "arm_bare"},
+        {shorter, "vm"},
+        {shorter, "bare"},
+        {shorter, "arm_bare"},
         {dsb, "arm_vm"},
         {dsb, "arm_bare"},
         {tables, "arm_vm"},
@@ -250,8 +252,6 @@ INSTANTIATE_TEST_SUITE_P(All, Broken, testing::ValuesIn(negatives()), negative_n
 
 namespace
 {
-
-constexpr uint64_t page = 4096, ms = 1000000;
 
 /* Three pCPUs, two VMs of two vCPUs; vCPU n begins on pCPU n mod 3. By the millisecond:
  *
@@ -316,7 +316,7 @@ TEST(Moved, LocalFlushesAreOfNoUseWhereTheVcpuComesBack)
 /* The VMA says again that the page may be used, its entry is still to follow. */
 TEST(Protect, AccessComesBackToPagesThatAreBeingTouched)
 {
-    constexpr uint64_t n = 2048, page = 4096;
+    constexpr uint64_t n = 2048;
     Script s(2);
     s[0] = {op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(1, 2)};
     for (int round = 0; round < 4; round++) {
@@ -350,7 +350,7 @@ void observe(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
 
 TEST(Gather, FramesComeFreeAfterTheFlushThatCoversThem)
 {
-    constexpr uint64_t n = 5, page = 4096;
+    constexpr uint64_t n = 5;
     Script s(2);
     s[0] = {op_mmap(0, n * page)};
     for (uint32_t r = 0; r < 4; r++) {
