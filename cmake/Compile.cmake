@@ -7,11 +7,15 @@ set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 
+# With the root as its base directory a second copy of the tree (another checkout, build/mutants)
+# finds what the first one has compiled: it makes paths relative.
 find_program(TS_CCACHE ccache)
 if(TS_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_C_COMPILER_LAUNCHER "${TS_CCACHE}")
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${TS_CCACHE}")
+    set(launcher "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "${TS_CCACHE}")
+    set(CMAKE_C_COMPILER_LAUNCHER "${launcher}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${launcher}")
 endif()
+file(RELATIVE_PATH up "${PROJECT_BINARY_DIR}" "${PROJECT_SOURCE_DIR}")
 
 add_library(ts_compile INTERFACE)
 target_include_directories(ts_compile INTERFACE "${PROJECT_SOURCE_DIR}")
@@ -23,7 +27,7 @@ target_compile_options(ts_compile INTERFACE
     # g++'s -Wconversion leaves the signs out, clang's does not.
     $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wshadow;-Wno-sign-conversion>
     # __FILE__ is relative to the root: messages and binaries do not depend on where it is.
-    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/= -fmacro-prefix-map=${up}=)
 
 if(TS_SANITIZE)
     target_compile_options(ts_compile INTERFACE -fsanitize=${TS_SANITIZE}

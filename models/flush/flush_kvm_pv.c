@@ -33,6 +33,7 @@ struct ts_cpumask *ts_kvm_pv_defer(struct ts_task *self, const struct ts_cpumask
             state->cmpxchg_failed++;
             continue;
         }
+        state->merged += (seen & TS_STEAL_FLUSH_TLB) != 0;
         area->preempted = seen | TS_STEAL_FLUSH_TLB;
         ts_cpumask_clear(mask, cpu);
         state->deferred++;

@@ -13,6 +13,7 @@ extern "C" {
 /* Begins the mechanism's own state. */
 struct ts_kvm_pv_state {
     uint64_t examined, deferred, cmpxchg_failed, interrupted; /* examined = the other three */
+    uint64_t merged;
 };
 
 /* A target has been left its flag: no instruction of its runs before it has been flushed. Time may
@@ -36,7 +37,8 @@ struct ts_cpumask *ts_kvm_pv_defer(struct ts_task *self, const struct ts_cpumask
         TS_KVM_PV_STAT(deferred, "targets left to flush at their next entry"),                     \
         TS_KVM_PV_STAT(cmpxchg_failed,                                                             \
                        "targets whose byte changed under the compare-and-exchange"),               \
-        TS_KVM_PV_STAT(interrupted, "targets not reported as preempted")
+        TS_KVM_PV_STAT(interrupted, "targets not reported as preempted"),                          \
+        TS_KVM_PV_STAT(merged, "deferred, and another flush was to be done at that entry already")
 #define TS_KVM_PV_RULE                                                                             \
     {                                                                                              \
         "each examined target goes one way",                                                       \

@@ -47,8 +47,7 @@ static bool is_candidate(const struct ts_vcpu *me, struct ts_vcpu *t, bool in_ke
     return is_eligible(t);
 }
 
-/* The two passes over the VM's vCPUs, from the one after the last that was boosted. */
-static void on_spin(struct ts_vcpu *v, bool in_kernel)
+void ts_vcpu_on_spin(struct ts_vcpu *v, bool in_kernel)
 {
     struct ts_vcpu *first = ts_vm_vcpu(v->vm, 0);
     uint32_t n = v->vm->nvcpus;
@@ -85,6 +84,6 @@ void ts_vcpu_pause_exit(struct ts_cpu *cpu)
     ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
     /* handle_pause says kernel mode always: pause loops exit in CPL 0 only. kvm_handle_wfx asks
      * (vcpu_mode_priv), and spins are the kernel's here too. */
-    on_spin(v, true);
+    ts_vcpu_on_spin(v, true);
     ts_vm_entry(v);
 }

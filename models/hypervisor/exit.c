@@ -111,6 +111,7 @@ void ts_vm_entry(struct ts_vcpu *v)
     TS_ASSERT(p->irq_off == 1 && v->loaded && v->entering && p->current == self);
     ts_vcpu_sync_pir(v);
     TS_ASSERT(!v->pir && !v->notified);
+    TS_ASSERT(!ts_vcpu_steal(v)->preempted); /* no deferred flush is left for later */
     ts_vcpu_pv_eoi_arm(v);
     cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
     cpu->host_since = TS_TIME_NEVER;

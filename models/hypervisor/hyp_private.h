@@ -5,6 +5,10 @@
 
 #include "models/hypervisor/hypervisor.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum ts_exit_reason {
     TS_EXIT_NONE,
     TS_EXIT_INTERRUPT,
@@ -188,6 +192,14 @@ extern const struct ts_hypercall_table ts_kvm_hypercalls;    /* apic.c */
 extern const struct ts_hypercall_table ts_hyperv_hypercalls; /* hyperv.c */
 /* halt.c */
 void ts_vcpu_halt(struct ts_task *self);
+/* directed_yield.c */
 void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
+/* v, whose host task executes on a pCPU, spins: the two passes over the vCPUs of its VM, from the
+ * one after the last that was boosted. in_kernel: its level, as its exit's handler has it. Takes no
+ * time but that for which v gives way. */
+void ts_vcpu_on_spin(struct ts_vcpu *v, bool in_kernel);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -23,7 +23,9 @@ def walk(root, folder):
     for here, folders, files in os.walk(os.path.join(root, folder)):
         relative = os.path.relpath(here, root)
         folders[:] = [f for f in folders if not is_left_out(relative, f)]
-        found += [os.path.normpath(os.path.join(relative, name)) for name in files]
+        # A linked worktree has a file of that name.
+        found += [os.path.normpath(os.path.join(relative, name)) for name in files
+                  if name != ".git"]
     return sorted(found)
 
 

@@ -67,7 +67,7 @@ ROWS = {
 }
 
 # Generated, in no folder.
-VERSION = ("version.h", r"^(sim/front|tests|bench)\b")
+GENERATED = {"version.h": r"^(sim/front|tests|bench)\b", "source_dir.h": r"^tests\b"}
 # A mechanism stands alone: of its own folder it includes these only.
 MECHANISM_HEADERS = re.compile(r"^models/flush/flush(_\w+)?\.h$")
 
@@ -88,8 +88,8 @@ def folder_of(path):
 
 
 def may_include(folder, header):
-    if header == VERSION[0]:
-        return re.match(VERSION[1], folder) is not None
+    if header in GENERATED:
+        return re.match(GENERATED[header], folder) is not None
     target = folder_of(header)
     if target == folder:
         return folder != "models/flush" or MECHANISM_HEADERS.match(header) is not None

@@ -44,10 +44,12 @@ ALLOWED = (
     ("sim/systemc/host.hpp", "<systemc>"),
     ("tests/sysc/host_test.cpp", "<systemc>"),
     ("tests/unit/config_test.cpp", "<yaml-cpp/yaml.h>"),
+    ("tests/unit/strace_testing.hpp", '"source_dir.h"'),
 )
 FORBIDDEN = (
     ("sim/engine.c", '"engine.h"'),
     ("sim/engine.c", '"version.h"'),
+    ("sim/front/main.cpp", '"source_dir.h"'),
     ("sim/engine.c", "<boost/heap/heap.hpp>"),
     ("sim/param.c", "<yaml-cpp/yaml.h>"),
     ("sim/param.c", '"sim/param.hpp"'),

@@ -154,6 +154,8 @@ class Mutants(unittest.TestCase):
                 (b"[ RUN      ] A.b\n[  FAILED  ] A.b (1 ms)\n[  FAILED  ] C.d\n", "A.b"),
                 (b"[ RUN      ] A.b\n[       OK ] A.b\n[ RUN      ] C.d\n", "C.d crashes"),
                 (b"FAILED: exit 0, not 2\n", "exit 0, not 2"),
+                (b"FAILED: exit 0, not 2: tlbstorm run e.yaml\n", "exit 0, not 2"),
+                (b"FAILED: '--set a: b' not in /tmp/x/out|txt\n", "'--set a: b' not in out/txt"),
                 (b"====\nFAIL: test_x (__main__.X)\n", "test_x"),
                 (b"", "crashes")):
             self.assertEqual(mutants.first_case(output, "crashes"), case)
@@ -208,6 +210,13 @@ class Mutants(unittest.TestCase):
                 "| `first` | old | row | kept |",
                 "| `second` | models/a.c | a rule \\| with a bar | unit/a_test (A.b), cli/run (c) |",
                 ""])))
+        rows = mutants.read_markdown(path)[1]
+        self.assertTrue(mutants.has_verdict(rows["second"]))
+        for verdict, has in (("not run", False), ("SURVIVED not noticed by a", False),
+                             ("DOES NOT BUILD", False), ("KILLED, SO NOT EQUIVALENT", False),
+                             ("unit/a (x \\| y)", True), ("equivalent: not run", True)):
+            self.assertEqual(mutants.has_verdict(f"| `m` | f | not run | {verdict} |"), has)
+        self.assertFalse(mutants.has_verdict(None))
         self.write("testing.md", "no marks")
         self.assertRaises(mutants.Wrong, mutants.write_markdown, path, found)
 

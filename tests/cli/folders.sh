@@ -56,6 +56,13 @@ grep -q 'the results of the others are in a.incomplete$' err.txt || fail "$(cat 
 run 4 run "$smoke" -q -o a --force "${part[@]}"
 same_results a before3
 same_results a.incomplete part
+# A machine without memory for it comes first, one that is too slow is worse.
+if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so with sanitizers
+    (ulimit -v 60000 && "$TLBSTORM" run "$smoke" -q -o worst --jobs 1 --set run.vcpus=4000,4 \
+        --set mechanisms=native_sequential --set repetitions=1 --set run.limit=1us) 2>err.txt
+    [ $? -eq 4 ] || fail "the exit code is not the worst: $(cat err.txt)"
+    grep -q '^\(tlbstorm: \)\?default/.*: out of memory' err.txt || fail "no word of memory: $(cat err.txt)"
+fi
 
 # --force keeps what tlbstorm did not write.
 cp -r a mixed

@@ -4,6 +4,7 @@
 #ifndef TS_TESTS_CONFORMANCE_INVALIDATION_RULES_HPP
 #define TS_TESTS_CONFORMANCE_INVALIDATION_RULES_HPP
 
+#include "source_dir.h"
 #include "tests/conformance/invalidation_cases.hpp"
 
 #include <gtest/gtest.h>

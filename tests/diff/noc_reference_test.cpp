@@ -2,6 +2,7 @@
 /* The network of routers against BookSim2's figures for an 8x8 mesh (tests/data/noc). */
 #include "models/interconnect/fabric_table.h"
 #include "models/study/noc_traffic.h"
+#include "source_dir.h"
 
 #include <gtest/gtest.h>
 

@@ -256,3 +256,71 @@ TEST(CoherenceRules, Arm64CoversEveryPageWhateverTheSplit)
         }
     }
 }
+
+/* --- a switch and a flush at the same time --- */
+
+namespace
+{
+
+/* Another CPU's flush, at one moment after the other of a switch: it raises the generation, and
+ * where it does not find this CPU in the mask it sends nothing. */
+struct Meanwhile {
+    ts_event event; /* first: the engine hands back its address */
+    ts_mm *mm;
+    uint32_t cpu;
+    uint64_t switches, raised;
+} meanwhile;
+
+void raise_unseen(ts_engine *, ts_event *event)
+{
+    auto *m = reinterpret_cast<Meanwhile *>(event);
+    if (ts_cpumask_test(&m->mm->cpumask, m->cpu))
+        return;
+    m->mm->tlb_gen++;
+    m->raised++;
+}
+
+void begin_switch(ts_task *self, ts_mm *, ts_mm *next)
+{
+    ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    if (next == gc->guest->init_mm || next == gc->loaded_mm || ts_event_pending(&meanwhile.event))
+        return;
+    meanwhile.mm = next;
+    meanwhile.cpu = gc->id;
+    ts_engine_schedule(self->domain->engine, &meanwhile.event,
+                       ts_task_now(self) + meanwhile.switches++ * 100, TS_PHASE_HARDWARE);
+}
+
+uint32_t see_generation(ts_guest_cpu *, const ts_mm *next, uint64_t next_gen, bool *need_flush)
+{
+    EXPECT_EQ(next_gen, next->tlb_gen) << "a flush " << meanwhile.switches << " * 100 ps after "
+                                       << "the switch began is neither seen nor told of";
+    *need_flush = true;
+    return 0;
+}
+
+} // namespace
+
+/* switch_mm_irqs_off sets the bit in mm_cpumask and then reads tlb_gen: who raises it before the
+ * read is seen there, who raises it later sees the bit. */
+TEST(CoherenceRules, AFlushInTheMiddleOfASwitchIsSeenOrTold)
+{
+    ts_flush_ops ops = *ts_flush_find("native_concurrent");
+    ops.switch_mm = begin_switch;
+    ops.choose_asid = see_generation;
+    ts_event_init(&meanwhile.event, raise_unseen);
+    meanwhile.switches = meanwhile.raised = 0;
+    Script s(3);
+    s[0] = {op_spawn(1, TS_OPF_NEW_MM), op_spawn(2, TS_OPF_NEW_MM)};
+    for (int r = 0; r < 400; r++)
+        for (uint32_t p : {1u, 2u}) {
+            s[p].push_back(op_ns(TS_OP_COMPUTE, 3000));
+            s[p].push_back(op_ns(TS_OP_SLEEP, 20000));
+        }
+    Outcome got = run_script(bare_machine(1), s, 1, &ops);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(meanwhile.switches, 400u);
+    EXPECT_GT(meanwhile.raised, 50u);
+    EXPECT_LT(meanwhile.raised,
+              meanwhile.switches - 50); /* the sweep passes the end of the switch */
+}

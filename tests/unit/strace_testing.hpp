@@ -3,6 +3,7 @@
 #ifndef TS_TESTS_UNIT_STRACE_TESTING_HPP
 #define TS_TESTS_UNIT_STRACE_TESTING_HPP
 
+#include "source_dir.h"
 #include "workloads/strace.h"
 
 #include <boost/iostreams/copy.hpp>
