@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 #include <regex>
 
+#include "models/interrupt/interrupt.h"
+#include "models/line/sharers.h"
+#include "models/oracle/oracle.h"
+#include "tests/support/dvm_rig.hpp"
 #include "tests/support/failing_memory.hpp"
+#include "tests/support/line_rig.hpp"
 #include "tests/support/machine_rig.hpp"
 #include "tests/support/profile_rig.hpp"
 
@@ -86,4 +91,101 @@ TEST(Memory, OfAnAddressSpaceMayRunOut)
     ts_machine_config c = bare_machine(8);
     every_allocation_may_fail(
         [&] { return run_script(c, script, 1, ts_flush_find("native_sequential")); });
+}
+
+TEST(Memory, OfTheTablesOfAStudyMayRunOut)
+{
+    ProfileRig rig;
+    rig.set("tlb_profile.regime", "nested");
+    const uint64_t length = UINT64_C(1) << 24;
+    const Script script = {{op_mmap(0, length), op_touch(0, 0, 300, true, 5 * 4096),
+                            op_range(TS_OP_MADVISE_DONTNEED, 0, 4096, length / 2),
+                            op_touch(0, 0, 300), op_range(TS_OP_MUNMAP, 0, 0, length)}};
+    every_allocation_may_fail([&] { return rig.run(script); });
+}
+
+namespace
+{
+
+/* What the engine says was missing. */
+std::string failure(const ts_engine *engine)
+{
+    ts_error err{};
+    return ts_engine_status(engine, &err) == TS_ERR_ENVIRONMENT ? err.message : "";
+}
+
+} // namespace
+
+TEST(Memory, TheOracleSaysThatItHasNoRoomForAWindow)
+{
+    ts_error err{};
+    ts_oracle *o = nullptr;
+    ASSERT_EQ(ts_oracle_create(&o, &err), TS_OK);
+    memory = {0, UINT64_MAX, 0};
+    uint32_t opened = 0, window = 0;
+    while ((window = ts_oracle_window_open(o, 1, 0, 4096)) != TS_ORACLE_NO_WINDOW)
+        opened++;
+    EXPECT_GE(opened, 64u);
+    ts_oracle_window_close(o, window);
+    memory.count = 0;
+    EXPECT_EQ(ts_oracle_window_open(o, 1, 0, 4096), opened);
+    ts_oracle_destroy(o);
+}
+
+/* The line goes on without a bitmap, and is taken away as any other. */
+TEST(Memory, ForTheSharersOfALineIsMissing)
+{
+    rig::Network net(rig::topology(1, 64));
+    rig::Lines lines(net);
+    std::vector<ts_line> many(200);
+
+    memory = {0, UINT64_MAX, 0};
+    for (size_t i = 0; i < many.size(); i++) {
+        ts_line_init(lines.system, &many[i], i, 0);
+        if (i % 2)
+            ts_line_fini(&many[i]);
+    }
+    memory.count = 0;
+    EXPECT_NE(failure(net.engine).find("sharers of 1 lines"), std::string::npos);
+    for (size_t i = 0; i < many.size(); i += 2)
+        ts_line_fini(&many[i]);
+}
+
+TEST(Memory, ForAnInterruptIsMissing)
+{
+    rig::Network net(rig::topology(1, 4));
+    const auto p = rig::defaults<ts_interrupt_params>(ts_interrupt_param_table);
+    ts_interrupt *in = nullptr;
+    uint32_t taken = 0;
+    net.check(ts_interrupt_create(
+        &in, net.engine, &net.topo, net.ic, &p,
+        [](void *user, uint32_t, uint32_t, uint64_t) { ++*static_cast<uint32_t *>(user); }, &taken,
+        &net.err));
+    memory = {0, UINT64_MAX, 0};
+    while (failure(net.engine).empty())
+        ts_interrupt_send(in, 0, 1, 33, 0);
+    memory.count = 0;
+    const uint64_t sent = ts_interrupt_stats(in)->sent;
+    EXPECT_GE(sent, 64u);
+    EXPECT_NE(failure(net.engine).find("memory"), std::string::npos);
+    ts_interrupt_send(in, 0, 1, 33, 0);
+    EXPECT_EQ(ts_interrupt_stats(in)->sent, sent + 1);
+    /* No event runs any more. */
+    EXPECT_EQ(ts_engine_run(net.engine, TS_TIME_NEVER - 1), 0u);
+    EXPECT_EQ(ts_engine_run(net.engine, TS_TIME_NEVER - 1), 0u);
+    EXPECT_EQ(taken, 0u);
+    ts_interrupt_destroy(in);
+}
+
+TEST(Memory, ForADomainOfBroadcastsIsMissing)
+{
+    auto params = rig::defaults<ts_dvm_params>(ts_dvm_param_table);
+    params.vmid_filter = 1;
+    rig::Dvm d(rig::arm_topology(), params);
+    ts_cpumask vm;
+    ts_cpumask_init(&vm, 64);
+    memory = {0, UINT64_MAX, 0};
+    ts_dvm_set_domain(d.dvm, 7, &vm);
+    memory.count = 0;
+    EXPECT_NE(failure(d.net.engine).find("domain of VMID 7"), std::string::npos);
 }
