@@ -31,6 +31,9 @@ foreach(folder unit timing formula diff swarm)
     endforeach()
 endforeach()
 
+# The C core's memory in this program is tests/support/failing_memory.hpp.
+target_link_options(unit_memory_test PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+
 # libsystemc exports main and wants sc_main, so these programs bring both and no gtest_main.
 if(SYSTEMC_FOUND)
     file(GLOB sources CONFIGURE_DEPENDS tests/sysc/*_test.cpp)

@@ -2,6 +2,8 @@
 #include "sim/engine.h"
 #include "sim/queue.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ENGINE_MAX_EVENTS_DEFAULT 65536u
@@ -18,6 +20,7 @@ struct ts_engine {
     uint64_t events_run;
     struct ts_heap heap;
     struct ts_wheel wheel;
+    struct ts_error failure; /* status TS_OK: none */
 };
 
 /* The heap that holds what the kind of queue needs room for: any number of events may end up in
@@ -197,19 +200,44 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
         event->fn(engine, event);
     }
     engine->head.limit = TS_TIME_NEVER;
-    engine->stopped = false;
+    engine->stopped = engine->failure.status != TS_OK;
     engine->running = false;
     return engine->events_run - before;
 }
 
-void ts_engine_stop(struct ts_engine *engine)
+static void engine_halt(struct ts_engine *engine)
 {
-    if (!engine->running)
-        return;
     engine->stopped = true;
     /* Sends ts_engine_try_advance to its slow path, where it fails. */
     engine->head.bound = 0;
     engine->bound_exact = false;
+}
+
+void ts_engine_stop(struct ts_engine *engine)
+{
+    if (engine->running)
+        engine_halt(engine);
+}
+
+void ts_engine_fail(struct ts_engine *engine, enum ts_status status, const char *fmt, ...)
+{
+    char text[sizeof(engine->failure.message)];
+    va_list args;
+
+    if (engine->failure.status == TS_OK) {
+        va_start(args, fmt);
+        (void)vsnprintf(text, sizeof(text), fmt, args);
+        va_end(args);
+        (void)ts_error_set(&engine->failure, status, "%s", text);
+    }
+    engine_halt(engine);
+}
+
+enum ts_status ts_engine_status(const struct ts_engine *engine, struct ts_error *err)
+{
+    if (engine->failure.status != TS_OK)
+        *err = engine->failure;
+    return engine->failure.status;
 }
 
 uint64_t ts_engine_events_run(const struct ts_engine *engine)

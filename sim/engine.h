@@ -84,6 +84,16 @@ static inline bool ts_engine_try_advance(struct ts_engine *engine, ts_time when)
 uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit);
 /* Makes ts_engine_run return after the current event. No effect outside a run. */
 void ts_engine_stop(struct ts_engine *engine);
+/* For a part that can neither go on nor tell its caller, as when there is no memory for a message:
+ * keeps the error, if it is the first, and stops the run; no later one runs an event. The caller
+ * leaves its own state such that the rest of the event can run and that it can be destroyed. Also
+ * outside a run. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+void ts_engine_fail(struct ts_engine *engine, enum ts_status status, const char *fmt, ...);
+/* TS_OK, or what ts_engine_fail was told. */
+enum ts_status ts_engine_status(const struct ts_engine *engine, struct ts_error *err);
 /* Events run since creation, and in-place advances. */
 uint64_t ts_engine_events_run(const struct ts_engine *engine);
 uint64_t ts_engine_advances(const struct ts_engine *engine);

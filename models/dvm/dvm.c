@@ -273,6 +273,9 @@ void ts_dvm_set_domain(struct ts_dvm *d, uint16_t vmid, const struct ts_cpumask 
             d->domains[vmid] = domain = malloc(sizeof(*domain));
         if (domain)
             ts_cpumask_copy(domain, cores);
+        else
+            ts_engine_fail(d->engine, TS_ERR_ENVIRONMENT,
+                           "dvm: out of memory for the domain of VMID %u", vmid);
     } else if (domain) {
         domain->nbits = 0;
     }

@@ -193,15 +193,15 @@ static enum ts_status pool_grow(struct ts_interrupt *in, uint32_t n, struct ts_e
     return TS_OK;
 }
 
+/* NULL: out of memory, and the run has been stopped. */
 static struct intr_flight *pool_take(struct ts_interrupt *in)
 {
     struct intr_flight *flight;
+    struct ts_error err;
 
-    if (!in->free) {
-        struct ts_error err;
-
-        /* Sending cannot report a failure, so running out of memory stops here. */
-        TS_ASSERT(pool_grow(in, in->capacity, &err) == TS_OK);
+    if (!in->free && pool_grow(in, in->capacity, &err) != TS_OK) {
+        ts_engine_fail(in->engine, err.status, "%s", err.message);
+        return NULL;
     }
     flight = in->free;
     in->free = flight->next;
@@ -216,6 +216,8 @@ void ts_interrupt_send(struct ts_interrupt *in, uint32_t src, uint32_t dst, uint
 
     TS_ASSERT(src < in->topology->ncpus && dst < in->topology->ncpus);
     flight = pool_take(in);
+    if (!flight)
+        return;
     leave = in->port_free[src] > now ? in->port_free[src] : now;
     in->port_free[src] = ts_clock_after(&in->core_clock, leave, 1);
     in->stats.sent++;

@@ -204,7 +204,9 @@ void ts_line_init(struct ts_line_system *s, struct ts_line *line, uint64_t id, u
                  (uint32_t)(mix(id + UINT64_C(0x9e3779b97f4a7c15)) % s->cores_per_socket);
     line->owner = TS_LINE_NONE;
     line->owner_cluster = TS_LINE_NONE;
-    ts_sharer_pool_add_line(&s->sharers);
+    if (!ts_sharer_pool_add_line(&s->sharers))
+        ts_engine_fail(s->engine, TS_ERR_ENVIRONMENT,
+                       "line: out of memory for the sharers of %u lines", s->sharers.lines);
 }
 
 void ts_line_fini(struct ts_line *line)

@@ -29,28 +29,32 @@ void ts_sharer_pool_fini(struct ts_sharer_pool *pool)
     memset(pool, 0, sizeof(*pool));
 }
 
-/* Doubles the pool. Making a line cannot report a failure, so running out of memory stops here. */
-static void grow(struct ts_sharer_pool *pool)
+/* Doubles the pool. */
+static bool grow(struct ts_sharer_pool *pool)
 {
     uint32_t add = pool->capacity > CHUNK_BITMAPS_MIN ? pool->capacity : CHUNK_BITMAPS_MIN;
     size_t bytes = sizeof(uint64_t) * pool->words * add;
     struct ts_sharer_chunk *chunk = malloc(sizeof(*chunk) + bytes);
-    uint64_t **stack = realloc(pool->free, sizeof(*stack) * (pool->capacity + add));
+    uint64_t **stack = realloc(pool->free, sizeof(*stack) * ((size_t)pool->capacity + add));
 
-    TS_ASSERT(chunk != NULL && stack != NULL);
-    pool->free = stack;
+    if (stack)
+        pool->free = stack;
+    if (!stack || !chunk) {
+        free(chunk);
+        return false;
+    }
     chunk->next = pool->chunks;
     pool->chunks = chunk;
     for (uint32_t i = 0; i < add; i++)
         pool->free[pool->nfree++] = chunk->words + (size_t)i * pool->words;
     pool->capacity += add;
+    return true;
 }
 
-void ts_sharer_pool_add_line(struct ts_sharer_pool *pool)
+bool ts_sharer_pool_add_line(struct ts_sharer_pool *pool)
 {
     pool->lines++;
-    if (pool->words > 0 && pool->lines > pool->capacity)
-        grow(pool);
+    return pool->words == 0 || pool->lines <= pool->capacity || grow(pool);
 }
 
 void ts_sharer_pool_remove_line(struct ts_sharer_pool *pool, struct ts_line *line)

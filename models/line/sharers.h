@@ -23,8 +23,8 @@ struct ts_sharer_pool {
 
 void ts_sharer_pool_init(struct ts_sharer_pool *pool, uint32_t ncores);
 void ts_sharer_pool_fini(struct ts_sharer_pool *pool);
-/* A line more, a line less. */
-void ts_sharer_pool_add_line(struct ts_sharer_pool *pool);
+/* A line more, a line less. False: out of memory, and this line may not come to be shared. */
+bool ts_sharer_pool_add_line(struct ts_sharer_pool *pool);
 void ts_sharer_pool_remove_line(struct ts_sharer_pool *pool, struct ts_line *line);
 
 bool ts_sharers_has(const struct ts_line *line, uint32_t core);

@@ -117,6 +117,12 @@ static void free_table(void *user, uint64_t address)
     (void)address;
 }
 
+static void no_table(void *user)
+{
+    const struct ts_machine *m = user;
+    ts_engine_fail(m->engine, TS_ERR_ENVIRONMENT, "out of memory for stage-2 page tables");
+}
+
 /* --- VMs --- */
 
 /* What guest and host share. */
@@ -154,7 +160,8 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, struct ts_erro
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u input pages",
                                 vm->nvcpus);
     }
-    struct ts_pt_frames frames = {.alloc_table = alloc_table, .free_table = free_table, .user = m};
+    struct ts_pt_frames frames = {
+        .alloc_table = alloc_table, .free_table = free_table, .no_memory = no_table, .user = m};
     s = ts_pgtable_create(&vm->stage2, TS_GRANULE_4K, (uint32_t)c->mmu.levels_stage2, &frames, err);
     if (s != TS_OK)
         return s;
@@ -496,7 +503,9 @@ struct ts_engine *ts_machine_engine(struct ts_machine *m)
 
 bool ts_machine_done(const struct ts_machine *m)
 {
-    if (m->done || m->hypervisor.failure.status != TS_OK)
+    struct ts_error err;
+    if (m->done || m->hypervisor.failure.status != TS_OK ||
+        ts_engine_status(m->engine, &err) != TS_OK)
         return true;
     for (uint32_t v = 0; v < m->nguests; v++) {
         if (m->guests[v].failure->status != TS_OK)

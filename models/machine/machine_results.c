@@ -156,6 +156,8 @@ static enum ts_status not_ended(const struct ts_machine *m, struct ts_error *err
 
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
 {
+    if (ts_engine_status(m->engine, err) != TS_OK)
+        return err->status;
     if (m->hypervisor.failure.status != TS_OK) {
         *err = m->hypervisor.failure;
         return err->status;

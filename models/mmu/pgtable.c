@@ -54,11 +54,12 @@ void ts_pgtable_destroy(struct ts_pgtable *pt)
     free(pt);
 }
 
-/* Makes the tables that are missing between t and the level; returns the last of them. */
+/* Makes the tables that are missing between t and the level; returns the last of them, NULL if
+ * there is no memory. */
 static struct pt_table *make_tables(struct ts_pgtable *pt, struct pt_table *t, uint64_t va,
                                     uint32_t level, uint32_t *allocated)
 {
-    while (t->level > level) {
+    while (t != NULL && t->level > level) {
         uint32_t i = pt_index(pt, va, t->level);
         uint64_t entry = pt_get(t, i);
         if (pt_is_run(entry) && (entry & PT_EMPTY)) {
@@ -69,9 +70,14 @@ static struct pt_table *make_tables(struct ts_pgtable *pt, struct pt_table *t, u
         struct pt_table *below =
             ts_pt_table_new_(pt, t->level - 1u, pt_entry_base(pt, va, t->level),
                              pt->frames.alloc_table(pt->frames.user), 0);
+        if (below == NULL)
+            return NULL;
+        if (pt_set(pt, t, i, pt_word(below)) == NULL) {
+            ts_pt_table_drop_(pt, below);
+            return NULL;
+        }
         pt->tables++;
         (*allocated)++;
-        pt_set(pt, t, i, pt_word(below));
         t = below;
     }
     return t;
@@ -86,11 +92,13 @@ uint32_t ts_pgtable_map(struct ts_pgtable *pt, uint64_t va, const struct ts_pte 
     struct pt_table *t = pt_descend(pt, va, level);
     if (t->level > level)
         t = make_tables(pt, t, va, level, &allocated);
+    if (t == NULL)
+        return allocated;
     uint32_t i = pt_index(pt, va, level);
     uint64_t entry = pt_get(t, i);
     TS_ASSERT(entry == 0);
-    pt_set(pt, t, i, pt_entry_of(pte));
-    pt_count(pt, va, level, 1);
+    if (pt_set(pt, t, i, pt_entry_of(pte)) != NULL)
+        pt_count(pt, va, level, 1);
     return allocated;
 }
 
@@ -130,8 +138,8 @@ uint32_t ts_pgtable_split(struct ts_pgtable *pt, uint64_t va)
     struct ts_pte pte;
     if (!leaf_of(pt, pt_get(t, pt_index(pt, va, t->level)), t->level, va, &pte) || pte.level == 0)
         return 0;
-    ts_pt_leaf_split_(pt, ts_pt_expand_(pt, va, pte.level), va);
-    return 1;
+    t = ts_pt_expand_(pt, va, pte.level);
+    return t != NULL && ts_pt_leaf_split_(pt, t, va) ? 1 : 0;
 }
 
 bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty)
@@ -144,6 +152,8 @@ bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty)
         return false;
     if (run)
         t = ts_pt_expand_(pt, va, pt_run_of(entry)->leaf);
+    if (t == NULL)
+        return false;
     *pt_slot(t, pt_index(pt, va, t->level)) |= bits;
     return true;
 }
@@ -298,6 +308,11 @@ uint64_t ts_pgtable_leaves(const struct ts_pgtable *pt)
 uint64_t ts_pgtable_tables(const struct ts_pgtable *pt)
 {
     return pt->tables;
+}
+
+bool ts_pgtable_out_of_memory(const struct ts_pgtable *pt)
+{
+    return pt->out_of_memory;
 }
 
 uint64_t ts_pgtable_bytes(const struct ts_pgtable *pt)

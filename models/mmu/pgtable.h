@@ -53,6 +53,10 @@ struct ts_pt_frames {
      * deeper tables first. */
     uint64_t (*alloc_run)(void *user, uint64_t count);
     void (*free_run)(void *user, uint64_t address, uint64_t count);
+    /* The host has no memory for a change, which was made in part or not at all. From now on the
+     * tables may be looked at, changed and destroyed, but what they say is worthless: the owner
+     * ends the run. Called at each such change. NULL: the owner asks ts_pgtable_out_of_memory. */
+    void (*no_memory)(void *user);
 };
 
 /* 4 or 5 levels with the 4K granule, 3 or 4 with 16K, 2 or 3 with 64K: VAs of 48 and 57, 47 and 58,
@@ -143,6 +147,8 @@ uint64_t ts_pgtable_root(const struct ts_pgtable *pt);
 uint64_t ts_pgtable_leaves(const struct ts_pgtable *pt);
 /* Table pages that the modelled machine has, those of runs included. */
 uint64_t ts_pgtable_tables(const struct ts_pgtable *pt);
+/* no_memory was or would have been called. */
+bool ts_pgtable_out_of_memory(const struct ts_pgtable *pt);
 /* Bytes that this structure takes in the simulator, free pool included. */
 uint64_t ts_pgtable_bytes(const struct ts_pgtable *pt);
 

@@ -21,15 +21,19 @@ bool ts_pgtable_break(struct ts_pgtable *pt, uint64_t va, uint32_t level, struct
             (level == pt_run_of(entry)->leaf && (entry & PT_EMPTY)))
             return false;
         t = ts_pt_expand_(pt, va, level);
+        if (t == NULL)
+            return false;
         entry = pt_get(t, pt_index(pt, va, level));
     }
     if (entry == 0 || pt_is_broken(entry))
+        return false;
+    struct pt_held *held = ts_pt_take_(pt, 0);
+    if (held == NULL)
         return false;
     out->va = va;
     out->level = level;
     out->was_table = !(entry & PT_LEAF);
     out->held = entry;
-    struct pt_held *held = ts_pt_take_(pt, 0);
     held->word = entry;
     *pt_slot(t, pt_index(pt, va, level)) = pt_word(held) | PT_BROKEN;
     pt_count(pt, va, level, -leaves_of(pt, entry, level));
@@ -67,8 +71,7 @@ uint64_t ts_pgtable_make_leaf(struct ts_pgtable *pt, const struct ts_pt_broken *
 uint32_t ts_pgtable_make_table(struct ts_pgtable *pt, const struct ts_pt_broken *broken)
 {
     TS_ASSERT(!broken->was_table && broken->level > 0);
-    ts_pt_leaf_split_(pt, make(pt, broken, broken->held), broken->va);
-    return 1;
+    return ts_pt_leaf_split_(pt, make(pt, broken, broken->held), broken->va) ? 1 : 0;
 }
 
 void ts_pgtable_make_again(struct ts_pgtable *pt, const struct ts_pt_broken *broken)

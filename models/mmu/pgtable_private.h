@@ -95,6 +95,7 @@ struct ts_pgtable {
     struct pt_block *blocks;
     char *bump, *bump_end; /* what is not used yet of the newest block */
     uint64_t bytes;
+    bool out_of_memory;
 };
 
 static inline bool pt_is_table(uint64_t entry)
@@ -274,7 +275,7 @@ static inline struct ts_pte pt_pte_of(const struct ts_pgtable *pt, uint64_t entr
     return pte;
 }
 
-/* pgtable_store.c */
+/* pgtable_store.c. What allocates returns NULL when there is no memory, and has told the owner. */
 bool ts_pt_grow_(struct ts_pgtable *pt, size_t bytes);
 void *ts_pt_take_(struct ts_pgtable *pt, uint32_t size_class);
 void ts_pt_give_(struct ts_pgtable *pt, void *object, uint32_t size_class);
@@ -304,15 +305,16 @@ uint64_t ts_pt_run_address_(const struct ts_pgtable *pt, const struct pt_run *ru
                             uint64_t va);
 /* The leaf that covers va, which lies in a populated run. */
 uint64_t ts_pt_run_leaf_(const struct ts_pgtable *pt, uint64_t word, uint64_t va);
-/* Replaces the run entry of t that covers va by a table of smaller runs or of leaves. */
+/* Replaces the run entry of t that covers va by a table of smaller runs or of leaves. NULL as
+ * above, and the entry stays. */
 struct pt_table *ts_pt_run_split_(struct ts_pgtable *pt, struct pt_table *t, uint64_t va);
-/* The table of the level on the way to va, runs on the way split. There is one. */
+/* The table of the level on the way to va, runs on the way split. There is one. NULL as above. */
 struct pt_table *ts_pt_expand_(struct ts_pgtable *pt, uint64_t va, uint32_t level);
 /* Frees the tables of a run; freed, if not NULL, counts them by level. Returns their number. */
 uint64_t ts_pt_run_free_(struct ts_pgtable *pt, uint64_t word, uint32_t level, uint64_t base,
                          uint32_t *freed);
-/* Replaces the leaf of t that covers va by a table of leaves of the next level. */
-void ts_pt_leaf_split_(struct ts_pgtable *pt, struct pt_table *t, uint64_t va);
+/* Replaces the leaf of t that covers va by a table of leaves of the next level. False: as above. */
+bool ts_pt_leaf_split_(struct ts_pgtable *pt, struct pt_table *t, uint64_t va);
 
 /* log2 of the leaves below a run's entry. */
 static inline uint32_t pt_run_order(const struct ts_pgtable *pt, uint32_t level, uint32_t leaf)
@@ -325,7 +327,7 @@ static inline uint64_t pt_run_leaves(const struct ts_pgtable *pt, uint64_t word,
     return (word & PT_EMPTY) ? 0 : UINT64_C(1) << pt_run_order(pt, level, pt_run_of(word)->leaf);
 }
 
-/* Sets entry i, which was not present; the table may move as in ts_pt_reserve_. */
+/* Sets entry i, which was not present; the table may move as in ts_pt_reserve_. NULL as there. */
 static inline struct pt_table *pt_set(struct ts_pgtable *pt, struct pt_table *t, uint32_t i,
                                       uint64_t word)
 {

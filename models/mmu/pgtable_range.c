@@ -108,8 +108,10 @@ static uint64_t clear_run(struct range *r, struct pt_table *t, uint32_t i, uint6
         r->stopped = true;
         return 0;
     }
-    if (!p.whole || r->max < p.leaves)
-        return clear_table(r, ts_pt_run_split_(r->pt, t, va));
+    if (!p.whole || r->max < p.leaves) {
+        struct pt_table *below = ts_pt_run_split_(r->pt, t, va);
+        return below ? clear_table(r, below) : 0;
+    }
     *pt_slot(t, i) = (word & ~PT_CHANGING) | PT_EMPTY;
     r->max -= p.leaves;
     each_leaf(r, word, &p);
@@ -245,8 +247,10 @@ static uint64_t protect_run(const struct range *r, struct pt_table *t, uint32_t 
     struct part p = part_of(r, word, va, t->level);
     if (((word & PT_WRITABLE) != 0) == r->writable)
         return 0;
-    if (!p.whole)
-        return protect_table(r, ts_pt_run_split_(r->pt, t, va));
+    if (!p.whole) {
+        struct pt_table *below = ts_pt_run_split_(r->pt, t, va);
+        return below ? protect_table(r, below) : 0;
+    }
     *pt_slot(t, i) = word ^= PT_WRITABLE;
     each_leaf(r, word, &p);
     return p.leaves;
@@ -324,6 +328,8 @@ static uint32_t free_below(struct range *r, struct pt_table *t)
                 continue;
             }
             below = ts_pt_run_split_(r->pt, t, first);
+            if (below == NULL)
+                continue;
         } else if (pt_is_table(entry)) {
             below = pt_table_of(entry);
         } else {

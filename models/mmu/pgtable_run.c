@@ -29,11 +29,14 @@ static void run_release(struct ts_pgtable *pt, struct pt_run *run)
         ts_pt_give_(pt, run, 0);
 }
 
-/* A populated run; first is its first leaf. One table alone comes from alloc_table. */
+/* A populated run; first is its first leaf. One table alone comes from alloc_table. 0: no memory.
+ */
 uint64_t ts_pt_run_new_(struct ts_pgtable *pt, uint32_t level, uint32_t leaf, uint64_t base,
                         uint64_t first)
 {
     struct pt_run *run = ts_pt_take_(pt, 0);
+    if (run == NULL)
+        return 0;
     uint64_t count = all_tables(pt, level, leaf);
     run->base = base;
     run->target = first & PT_TARGET;
@@ -90,6 +93,8 @@ struct pt_table *ts_pt_run_split_(struct ts_pgtable *pt, struct pt_table *t, uin
     bool none = has_leaves && (word & PT_EMPTY);
     struct pt_table *below = ts_pt_table_new_(
         pt, level, base, ts_pt_run_address_(pt, run, level, base), none ? 0 : pt->last + 1);
+    if (below == NULL)
+        return NULL;
     if (!none) {
         if (has_leaves) {
             fill_leaves(pt, below, ts_pt_run_leaf_(pt, word, base));
@@ -109,7 +114,7 @@ struct pt_table *ts_pt_run_split_(struct ts_pgtable *pt, struct pt_table *t, uin
 struct pt_table *ts_pt_expand_(struct ts_pgtable *pt, uint64_t va, uint32_t level)
 {
     struct pt_table *t = pt_descend(pt, va, level);
-    while (t->level > level)
+    while (t != NULL && t->level > level)
         t = ts_pt_run_split_(pt, t, va);
     return t;
 }
@@ -141,22 +146,28 @@ uint64_t ts_pt_run_free_(struct ts_pgtable *pt, uint64_t word, uint32_t level, u
     return count;
 }
 
-void ts_pt_leaf_split_(struct ts_pgtable *pt, struct pt_table *t, uint64_t va)
+bool ts_pt_leaf_split_(struct ts_pgtable *pt, struct pt_table *t, uint64_t va)
 {
     uint64_t *slot = pt_slot(t, pt_index(pt, va, t->level));
     uint64_t base = pt_entry_base(pt, va, t->level);
     uint32_t level = t->level - 1u;
     if (pt->frames.alloc_run != NULL) {
-        *slot = ts_pt_run_new_(pt, t->level, level, base, *slot);
+        uint64_t run = ts_pt_run_new_(pt, t->level, level, base, *slot);
+        if (run == 0)
+            return false;
+        *slot = run;
     } else {
         struct pt_table *below = ts_pt_table_new_(
             pt, level, base, pt->frames.alloc_table(pt->frames.user), pt->last + 1);
+        if (below == NULL)
+            return false;
         pt->tables++;
         fill_leaves(pt, below, *slot);
         mark_full(pt, below);
         *slot = pt_word(below);
     }
     pt_count(pt, va, t->level, pt->last);
+    return true;
 }
 
 struct fill {
@@ -172,10 +183,12 @@ static uint64_t fill_entry(const struct fill *f, uint64_t va)
     return f->entry + (va - f->first);
 }
 
-/* Tables of an empty run that get leaves again stay where they are. */
+/* Tables of an empty run that get leaves again stay where they are. 0: no memory. */
 static uint64_t refill_run(const struct fill *f, uint64_t word, uint64_t base)
 {
     struct pt_run *old = pt_run_of(word), *run = ts_pt_take_(f->pt, 0);
+    if (run == NULL)
+        return 0;
     *run = *old;
     run->refs = 1;
     run->target = (fill_entry(f, base) & PT_TARGET) - (base - old->base);
@@ -190,6 +203,8 @@ static uint64_t fill_leaf_table(const struct fill *f, struct pt_table *t, uint64
     struct ts_pgtable *pt = f->pt;
     uint32_t from = pt_index(pt, va, t->level), to = pt_index(pt, last, t->level);
     t = ts_pt_reserve_(pt, t, t->used + (to - from + 1));
+    if (t == NULL)
+        return 0;
     for (uint32_t i = from; i <= to; i++, va += pt_entry_last(pt, t->level) + 1) {
         uint64_t entry = pt_get(t, i);
         TS_ASSERT(entry == 0);
@@ -199,7 +214,7 @@ static uint64_t fill_leaf_table(const struct fill *f, struct pt_table *t, uint64
     return to - from + 1;
 }
 
-/* Maps [va, last], which lies in the table's span. Returns the leaves. */
+/* Maps [va, last], which lies in the table's span, up to where memory lasts. Returns the leaves. */
 static uint64_t fill_table(struct fill *f, struct pt_table *t, uint64_t va, uint64_t last)
 {
     struct ts_pgtable *pt = f->pt;
@@ -212,28 +227,37 @@ static uint64_t fill_table(struct fill *f, struct pt_table *t, uint64_t va, uint
         next = end + 1;
         bool runs = pt->frames.alloc_run != NULL && (va & offset) == 0 && end <= last;
         bool none = pt_is_run(entry) && (entry & PT_EMPTY);
-        struct pt_table *below;
+        struct pt_table *below, *to;
         if (runs && none && pt_run_of(entry)->leaf == f->leaf) {
-            *pt_slot(t, i) = refill_run(f, entry, va);
+            entry = refill_run(f, entry, va);
+            if (entry == 0)
+                break;
+            *pt_slot(t, i) = entry;
             added += UINT64_C(1) << pt_run_order(pt, t->level, f->leaf);
             continue;
         }
         if (runs && entry == 0) {
             uint64_t before = pt->tables;
             entry = ts_pt_run_new_(pt, t->level, f->leaf, va, fill_entry(f, va));
-            t = pt_set(pt, t, i, entry);
+            if (entry == 0 || (to = pt_set(pt, t, i, entry)) == NULL)
+                break;
+            t = to;
             f->allocated += pt->tables - before;
             added += UINT64_C(1) << pt_run_order(pt, t->level, f->leaf);
             continue;
         }
         if (none) {
             below = ts_pt_run_split_(pt, t, va);
+            if (below == NULL)
+                break;
         } else if (entry == 0) {
             below = ts_pt_table_new_(pt, t->level - 1u, pt_entry_base(pt, va, t->level),
                                      pt->frames.alloc_table(pt->frames.user), 0);
+            if (below == NULL || (to = pt_set(pt, t, i, pt_word(below))) == NULL)
+                break;
+            t = to;
             pt->tables++;
             f->allocated++;
-            t = pt_set(pt, t, i, pt_word(below));
         } else {
             TS_ASSERT(pt_is_table(entry));
             below = pt_table_of(entry);

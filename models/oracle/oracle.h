@@ -30,7 +30,9 @@ enum ts_status ts_oracle_create(struct ts_oracle **out, struct ts_error *err);
 void ts_oracle_destroy(struct ts_oracle *o);
 /* An unmap or permission demotion of [start, end) in an address space begins (before the first PTE
  * changes); the handle goes to ts_oracle_window_close when its flush has returned. space: from 1.
- */
+ * TS_ORACLE_NO_WINDOW: out of memory; the caller ends the run, for what is found now may be legal.
+ * Closing it does nothing. */
+#define TS_ORACLE_NO_WINDOW UINT32_MAX
 uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
 /* The same for the VM's stage 2: the host is about to change what stands for the guest-physical

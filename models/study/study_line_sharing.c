@@ -174,6 +174,8 @@ enum ts_status ts_sharing_settle(struct ts_sharing *s, uint64_t rounds, uint32_t
     ts_u128 limit = ts_engine_now(s->engine) + (rounds + 100) * transfer;
 
     ts_engine_run(s->engine, limit < TS_TIME_NEVER ? (ts_time)limit : TS_TIME_NEVER - 1);
+    if (ts_engine_status(s->engine, err) != TS_OK)
+        return err->status;
     if (ts_engine_next_time(s->engine) == TS_TIME_NEVER)
         return TS_OK;
     return ts_error_set(err, TS_ERR_FINDING, "no progress: the line still moves at %" PRIu64 " ps",

@@ -303,6 +303,18 @@ static enum ts_status collect(struct ts_profile_core *c, ts_machine_stat_fn *vis
     return status;
 }
 
+/* What follows from a table that had no memory for a change is no finding. */
+static enum ts_status run_core(struct ts_profile_core *c, struct ts_error *err)
+{
+    const struct ts_profile_memory *m = &c->memory;
+    enum ts_status status = ts_profile_core_run(c, err);
+    bool missing = m->stage2 != NULL && ts_pgtable_out_of_memory(m->stage2);
+    for (uint32_t i = 0; i < m->spaces; i++)
+        missing = missing || ts_pgtable_out_of_memory(m->stage1[i]);
+    return missing ? ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for page tables")
+                   : status;
+}
+
 static enum ts_status run(const struct ts_study_input *in, void *counters,
                           ts_machine_stat_fn *visit, void *user, struct ts_error *err)
 {
@@ -313,7 +325,7 @@ static enum ts_status run(const struct ts_study_input *in, void *counters,
     if (status == TS_OK)
         status = ts_profile_core_init(c, in, counters, err);
     if (status == TS_OK)
-        status = ts_profile_core_run(c, err);
+        status = run_core(c, err);
     if (status == TS_OK)
         status = collect(c, visit, user, err);
     ts_profile_core_fini(c);

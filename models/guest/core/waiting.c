@@ -11,10 +11,11 @@ void ts_guest_report(struct ts_guest *g, const struct ts_error *err)
     ts_engine_stop(g->engine);
 }
 
+/* Also with a lock held or interrupts off, where a task may not block. */
 __attribute__((noreturn)) static void stop_here(struct ts_task *self)
 {
     for (;;)
-        ts_task_block(self);
+        ts_task_stall(self);
 }
 
 void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...)

@@ -167,7 +167,7 @@ void ts_mm_fork(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child)
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for fork");
     /* Until the flush below the parent's other threads may still write what is shared now. */
     if (o)
-        window = ts_oracle_window_open(o, parent->ctx_id, 0, TS_USER_END);
+        window = ts_mm_window_open(parent, 0, TS_USER_END);
     copy_vmas(self, &c);
     ts_flush_tlb_mm_range(self, parent, 0, UINT64_MAX, TS_PAGE_SHIFT, true); /* flush_tlb_mm */
     if (o)
@@ -198,7 +198,7 @@ static void replace(struct ts_task *self, struct ts_mm *mm, uint64_t page, struc
     uint32_t window = 0;
 
     if (g->oracle)
-        window = ts_oracle_window_open(g->oracle, mm->ctx_id, page, end);
+        window = ts_mm_window_open(mm, page, end);
     (void)ts_pgtable_clear(mm->pgtable, page, end, 1, NULL, NULL, NULL);
     ts_flush_tlb_mm_range(self, mm, page, end, TS_PAGE_SHIFT, false);
     if (g->oracle)

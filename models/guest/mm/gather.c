@@ -76,14 +76,22 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
     return g;
 }
 
+uint32_t ts_mm_window_open(struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    struct ts_guest *g = mm->guest;
+    uint32_t window = ts_oracle_window_open(g->oracle, mm->ctx_id, start, end);
+
+    if (window == TS_ORACLE_NO_WINDOW)
+        ts_engine_fail(g->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
+    return window;
+}
+
 void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
 {
-    struct ts_oracle *o = g->mm->guest->oracle;
-
-    if (!o || start >= end)
+    if (!g->mm->guest->oracle || start >= end)
         return;
     TS_ASSERT(!g->window_open);
-    g->window = ts_oracle_window_open(o, g->mm->ctx_id, start, end);
+    g->window = ts_mm_window_open(g->mm, start, end);
     g->window_open = true;
     g->window_end = end;
 }

@@ -40,7 +40,7 @@ static void free_table(void *user, uint64_t address)
 /* Tables of pages that the hardware cannot see need no place in memory. */
 static uint64_t alloc_none_table(void *user)
 {
-    struct ts_mm_private *pm = user;
+    struct ts_mm_private *pm = ts_mm_private_of(user);
 
     return pm->none_tables++ << TS_PAGE_SHIFT;
 }
@@ -51,13 +51,23 @@ static void free_none_table(void *user, uint64_t address)
     (void)address;
 }
 
+static void no_table(void *user)
+{
+    const struct ts_mm *mm = user;
+
+    ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
+}
+
 static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     uint32_t levels = mm->guest->pt_levels;
-    struct ts_pt_frames frames = {.alloc_table = alloc_table, .free_table = free_table, .user = mm};
-    struct ts_pt_frames none = {
-        .alloc_table = alloc_none_table, .free_table = free_none_table, .user = pm};
+    struct ts_pt_frames frames = {
+        .alloc_table = alloc_table, .free_table = free_table, .no_memory = no_table, .user = mm};
+    struct ts_pt_frames none = {.alloc_table = alloc_none_table,
+                                .free_table = free_none_table,
+                                .no_memory = no_table,
+                                .user = mm};
     enum ts_status s = ts_pgtable_create(&mm->pgtable, TS_GRANULE_4K, levels, &frames, err);
 
     return s == TS_OK ? ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err) : s;

@@ -173,6 +173,8 @@ uint64_t ts_gather_capacity(const struct ts_guest_params *p);
 struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool fullmm);
 /* Opens the oracle's window for [start, end), before the first PTE in it changes. */
 void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end);
+/* Opens a window of the guest's oracle, which there is; the end of a run if there is no memory. */
+uint32_t ts_mm_window_open(struct ts_mm *mm, uint64_t start, uint64_t end);
 /* A present leaf of [start, end) has changed so that TLBs must forget it. */
 void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end);
 /* Clears the leaves of one VMA's part; shared_file: dirty ones force a flush under the table lock.
