@@ -285,7 +285,7 @@ void no_free(void *, uint64_t)
 struct Table {
     Table()
     {
-        ts_pt_frames frames{next_frame, no_free, &frame, nullptr, nullptr};
+        ts_pt_frames frames{next_frame, no_free, &frame, nullptr, nullptr, nullptr};
         ts_error err{};
         ts_pgtable_create(&pt, TS_GRANULE_4K, 4, &frames, &err);
     }

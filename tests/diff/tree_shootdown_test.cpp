@@ -76,9 +76,13 @@ const ts_flush_ops *tree_mechanism()
     return &ops;
 }
 
-ts_machine_config machine(const char *vms, const char *kind)
+ts_machine_config machine(const char *vms, const char *kind, bool arm = false)
 {
-    ts_machine_config c = small_machine();
+    ts_machine_config c = small_machine(arm);
+    if (arm && std::string(kind) != "none") {
+        set(c, "hypervisor.pin", "true"); /* a local TLBI stays on its pCPU */
+        set(c, "hypervisor.hcr_fb", "false");
+    }
     set(c, "run.vms", vms);
     set(c, "hypervisor.kind", kind);
     set(c, "host_sched.policy", "rr");
@@ -91,11 +95,19 @@ ts_machine_config machine(const char *vms, const char *kind)
 
 TEST(TreeShootdown, NoStaleTranslationIsUsed)
 {
-    for (auto [vms, kind] :
-         {std::pair("1", "none"), std::pair("1", "kvm"), std::pair("3", "kvm")}) {
+    struct {
+        const char *vms, *kind;
+        bool arm;
+    } machines[] = {{"1", "none", false},
+                    {"1", "kvm", false},
+                    {"3", "kvm", false},
+                    {"1", "none", true},
+                    {"3", "kvm", true}};
+    for (auto [vms, kind, arm] : machines) {
         for (const SharedScript &script : shared_scripts()) {
-            SCOPED_TRACE(std::string(script.name) + " on " + kind + " x " + vms);
-            Outcome got = run_shared(machine(vms, kind), tree_mechanism(), script, 24);
+            SCOPED_TRACE(std::string(script.name) + " on " + kind + " x " + vms +
+                         (arm ? ", arm64" : ""));
+            Outcome got = run_shared(machine(vms, kind, arm), tree_mechanism(), script, 24);
             ASSERT_EQ(got.status, TS_OK) << got.message;
             EXPECT_EQ(got.stats.at("oracle.hits_stale"), 0u);
             EXPECT_GT(got.stats.at("guest.shootdowns"), 6u);

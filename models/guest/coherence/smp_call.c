@@ -100,7 +100,7 @@ static void stamp_sent(struct ts_guest_cpu *gc, struct ts_smp_call *call, ts_tim
 {
     for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
         const struct ts_cpu *t = gc->guest->cpus[csd->target].cpu;
-        if (csd->sender != gc || !csd->first || !csd->locked || csd->entered > csd->sent)
+        if (csd->sender != gc || !csd->first || !csd->locked || csd->entered >= csd->sent)
             continue;
         csd->sent = now;
         csd->not_running_mark = ts_vcpu_not_running_ps(t);
