@@ -285,7 +285,10 @@ void no_free(void *, uint64_t)
 struct Table {
     Table()
     {
-        ts_pt_frames frames{next_frame, no_free, &frame, nullptr, nullptr, nullptr};
+        ts_pt_frames frames{};
+        frames.alloc_table = next_frame;
+        frames.free_table = no_free;
+        frames.user = &frame;
         ts_error err{};
         ts_pgtable_create(&pt, TS_GRANULE_4K, 4, &frames, &err);
     }

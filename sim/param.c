@@ -264,6 +264,21 @@ enum ts_status ts_param_set(const struct ts_param *row, void *base, const char *
     return status;
 }
 
+enum ts_status ts_param_check(const struct ts_param_table *table, const void *base,
+                              struct ts_error *err)
+{
+    for (size_t i = 0; i < table->nrows; i++) {
+        const struct ts_param *row = &table->rows[i];
+        uint64_t value = ts_param_get(row, base);
+
+        if (value < row->min || value > row->max)
+            return ts_error_set(err, TS_ERR_USER,
+                                "%s.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
+                                table->prefix, row->key, value, row->min, row->max);
+    }
+    return TS_OK;
+}
+
 int ts_param_format(const struct ts_param *row, uint64_t value, char *buf, size_t size)
 {
     const struct param_unit *units = type_info(row->type)->units;

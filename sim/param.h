@@ -62,6 +62,9 @@ enum ts_status ts_param_parse(const struct ts_param *row, const char *text, uint
 /* The value in the largest unit that is exact ("2500MHz", "180ns"); what ts_param_parse reads
  * back. Returns the length as snprintf does. */
 int ts_param_format(const struct ts_param *row, uint64_t value, char *buf, size_t size);
+/* The bounds of every row, for a struct that was not filled by the rows. */
+enum ts_status ts_param_check(const struct ts_param_table *table, const void *base,
+                              struct ts_error *err);
 uint64_t ts_param_get(const struct ts_param *row, const void *base);
 const char *ts_param_type_name(enum ts_param_type type);
 const char *ts_confidence_name(enum ts_confidence confidence); /* "verbatim", ... */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/rng.h"
 #include "workloads/mmap_storm.h"
+#include "workloads/storm_threads.h"
 
-#include <stdlib.h>
-
-#define PAGE UINT64_C(4096)
+#define PAGE TS_STORM_PAGE
 #define MAX_PAGES (UINT64_C(1) << 36)
 
 enum step {
@@ -29,35 +28,10 @@ struct worker {
 };
 
 struct mmap_storm {
-    struct ts_workload base;
+    struct ts_storm storm;
     struct ts_mmap_storm_params params;
-    uint32_t spawned;
-    bool paused;
-    bool main_over;
-    struct worker *workers; /* thread t is workers[t - 1] */
+    struct worker workers[]; /* thread t is workers[t - 1] */
 };
-
-/* Starts the workers, then ends: a main that sleeps in pthread_join does nothing either. */
-static int next_main(struct mmap_storm *s, struct ts_op *op)
-{
-    const uint64_t pause_ns = s->params.start_stagger / TS_NS;
-    if (s->spawned == s->params.threads) {
-        op->kind = TS_OP_EXIT;
-        int more = !s->main_over;
-        s->main_over = true;
-        return more;
-    }
-    if (s->spawned > 0 && pause_ns > 0 && !s->paused) {
-        s->paused = true;
-        op->kind = TS_OP_COMPUTE;
-        op->length = pause_ns;
-        return 1;
-    }
-    s->paused = false;
-    op->kind = TS_OP_SPAWN;
-    op->target = ++s->spawned;
-    return 1;
-}
 
 /* Regions are numbered by thread and round, so they do not depend on the order of asking. */
 static uint32_t region_of(const struct mmap_storm *s, uint32_t thread, uint64_t round)
@@ -114,8 +88,9 @@ static bool share(const struct mmap_storm *s, uint32_t thread, struct worker *w,
     return false;
 }
 
-static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
+static int next_worker(struct ts_storm *storm, uint32_t thread, struct ts_op *op)
 {
+    struct mmap_storm *s = (struct mmap_storm *)storm;
     const struct ts_mmap_storm_params *p = &s->params;
     struct worker *w = &s->workers[thread - 1u];
     op->region = region_of(s, thread, w->round);
@@ -131,10 +106,7 @@ static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
     }
     switch (w->step) {
     case STEP_MAP:
-        op->kind = TS_OP_MMAP;
-        op->length = p->pages * PAGE;
-        op->prot = TS_PROT_READ | TS_PROT_WRITE;
-        op->flags = TS_OPF_ANONYMOUS;
+        ts_storm_map(op, p->pages);
         w->step = STEP_TOUCH;
         return 1;
     case STEP_UNMAP:
@@ -166,23 +138,6 @@ static int next_worker(struct mmap_storm *s, uint32_t thread, struct ts_op *op)
     return 0;
 }
 
-static int storm_next(struct ts_workload *base, uint32_t thread, struct ts_op *op,
-                      struct ts_error *err)
-{
-    struct mmap_storm *s = (struct mmap_storm *)base;
-    (void)err;
-    TS_ASSERT(thread <= s->params.threads);
-    *op = (struct ts_op){.thread = thread};
-    return thread == 0 ? next_main(s, op) : next_worker(s, thread, op);
-}
-
-static void storm_destroy(struct ts_workload *base)
-{
-    struct mmap_storm *s = (struct mmap_storm *)base;
-    free(s->workers);
-    free(s);
-}
-
 static enum ts_status check(const struct ts_mmap_storm_params *p, struct ts_error *err)
 {
     if (p->sleep_min > p->sleep_max)
@@ -204,25 +159,21 @@ static enum ts_status storm_create(struct ts_workload **out,
     enum ts_status status = check(p, err);
     if (status != TS_OK)
         return status;
-    struct mmap_storm *s = calloc(1, sizeof(*s));
-    struct worker *workers = calloc((size_t)p->threads, sizeof(*workers));
-    if (!s || !workers) {
-        free(s);
-        free(workers);
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
-    }
-    s->base.next = storm_next;
-    s->base.initial_threads = 1;
-    s->base.destroy = storm_destroy;
+    struct ts_storm *storm = NULL;
+    size_t bytes = sizeof(struct mmap_storm) + (size_t)p->threads * sizeof(struct worker);
+    status = ts_storm_create(&storm, bytes, p->threads, p->start_stagger / TS_NS, next_worker, err);
+    if (status != TS_OK)
+        return status;
+    struct mmap_storm *s = (struct mmap_storm *)storm;
+    struct worker *workers = s->workers;
     s->params = *p;
-    s->workers = workers;
     for (uint64_t i = 0; i < p->threads; i++) {
         uint64_t number = (config->instance << 32) | (i + 1u);
         ts_rng_init(&workers[i].touch_rng, config->seed, "workload.mmap_storm.touch", number);
         ts_rng_init(&workers[i].share_rng, config->seed, "workload.mmap_storm.share", number);
         ts_rng_init(&workers[i].think_rng, config->seed, "workload.mmap_storm.think", number);
     }
-    *out = &s->base;
+    *out = &storm->base;
     return TS_OK;
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/rng.h"
+#include "workloads/storm_threads.h"
 #include "workloads/working_set_storm.h"
 
-#include <stdlib.h>
-
-#define PAGE UINT64_C(4096)
+#define PAGE TS_STORM_PAGE
 #define MAX_PAGES (UINT64_C(1) << 24)
 
 enum step {
@@ -27,25 +26,10 @@ struct worker {
 };
 
 struct working_set_storm {
-    struct ts_workload base;
+    struct ts_storm storm;
     struct ts_working_set_storm_params params;
-    uint32_t spawned;
-    bool main_over;
-    struct worker *workers; /* thread t is workers[t - 1] */
+    struct worker workers[]; /* thread t is workers[t - 1] */
 };
-
-static int next_main(struct working_set_storm *s, struct ts_op *op)
-{
-    if (s->spawned < s->params.threads) {
-        op->kind = TS_OP_SPAWN;
-        op->target = ++s->spawned;
-        return 1;
-    }
-    op->kind = TS_OP_EXIT;
-    int more = !s->main_over;
-    s->main_over = true;
-    return more;
-}
 
 static void touch(struct ts_op *op, uint64_t first, uint64_t count, bool write)
 {
@@ -54,14 +38,6 @@ static void touch(struct ts_op *op, uint64_t first, uint64_t count, bool write)
     op->count = count;
     op->stride = PAGE;
     op->flags = write ? TS_OPF_WRITE : 0u;
-}
-
-static void map(struct ts_op *op, uint64_t pages)
-{
-    op->kind = TS_OP_MMAP;
-    op->length = pages * PAGE;
-    op->prot = TS_PROT_READ | TS_PROT_WRITE;
-    op->flags = TS_OPF_ANONYMOUS;
 }
 
 /* Moves to the next step when this sweep is the round's last. */
@@ -92,8 +68,9 @@ static void drop(const struct working_set_storm *s, struct worker *w, struct ts_
     w->step = w->round < p->rounds ? STEP_SWEEP : STEP_LAST_UNMAP;
 }
 
-static int next_worker(struct working_set_storm *s, uint32_t thread, struct ts_op *op)
+static int next_worker(struct ts_storm *storm, uint32_t thread, struct ts_op *op)
 {
+    struct working_set_storm *s = (struct working_set_storm *)storm;
     const struct ts_working_set_storm_params *p = &s->params;
     struct worker *w = &s->workers[thread - 1u];
     const uint32_t set = thread - 1u;
@@ -101,7 +78,7 @@ static int next_worker(struct working_set_storm *s, uint32_t thread, struct ts_o
     op->region = set;
     switch (w->step) {
     case STEP_MAP:
-        map(op, p->pages);
+        ts_storm_map(op, p->pages);
         w->step = STEP_FILL;
         return 1;
     case STEP_FILL:
@@ -113,7 +90,7 @@ static int next_worker(struct working_set_storm *s, uint32_t thread, struct ts_o
         return 1;
     case STEP_DROP_MAP:
         op->region = beside;
-        map(op, p->drop_pages);
+        ts_storm_map(op, p->drop_pages);
         w->step = STEP_DROP_TOUCH;
         return 1;
     case STEP_DROP_TOUCH:
@@ -141,23 +118,6 @@ static int next_worker(struct working_set_storm *s, uint32_t thread, struct ts_o
     return 0;
 }
 
-static int storm_next(struct ts_workload *base, uint32_t thread, struct ts_op *op,
-                      struct ts_error *err)
-{
-    struct working_set_storm *s = (struct working_set_storm *)base;
-    (void)err;
-    TS_ASSERT(thread <= s->params.threads);
-    *op = (struct ts_op){.thread = thread};
-    return thread == 0 ? next_main(s, op) : next_worker(s, thread, op);
-}
-
-static void storm_destroy(struct ts_workload *base)
-{
-    struct working_set_storm *s = (struct working_set_storm *)base;
-    free(s->workers);
-    free(s);
-}
-
 static enum ts_status check(const struct ts_working_set_storm_params *p, struct ts_error *err)
 {
     if (p->unmap == TS_WORKING_SET_MADVISE && p->drop_pages > p->pages)
@@ -174,22 +134,18 @@ static enum ts_status storm_create(struct ts_workload **out,
     enum ts_status status = check(p, err);
     if (status != TS_OK)
         return status;
-    struct working_set_storm *s = calloc(1, sizeof(*s));
-    struct worker *workers = calloc((size_t)p->threads, sizeof(*workers));
-    if (!s || !workers) {
-        free(s);
-        free(workers);
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
-    }
-    s->base.next = storm_next;
-    s->base.initial_threads = 1;
-    s->base.destroy = storm_destroy;
+    struct ts_storm *storm = NULL;
+    size_t bytes = sizeof(struct working_set_storm) + (size_t)p->threads * sizeof(struct worker);
+    status = ts_storm_create(&storm, bytes, p->threads, 0, next_worker, err);
+    if (status != TS_OK)
+        return status;
+    struct working_set_storm *s = (struct working_set_storm *)storm;
+    struct worker *workers = s->workers;
     s->params = *p;
-    s->workers = workers;
     for (uint64_t i = 0; i < p->threads; i++)
         ts_rng_init(&workers[i].rng, config->seed, "workload.working_set_storm.touch",
                     (config->instance << 32) | (i + 1u));
-    *out = &s->base;
+    *out = &storm->base;
     return TS_OK;
 }
 

@@ -37,21 +37,6 @@ struct ts_cache {
     struct ts_cache_stats stats;
 };
 
-/* A caller that fills the struct itself gets the same checks as one that goes by the rows. */
-static enum ts_status check_bounds(const struct ts_cache_params *params, struct ts_error *err)
-{
-    for (size_t i = 0; i < ts_cache_param_table.nrows; i++) {
-        const struct ts_param *row = &ts_cache_param_table.rows[i];
-        uint64_t value = ts_param_get(row, params);
-
-        if (value < row->min || value > row->max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "cache.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                row->key, value, row->min, row->max);
-    }
-    return TS_OK;
-}
-
 static enum ts_status check_level(const char *name, uint64_t bytes, uint64_t ways,
                                   struct ts_error *err)
 {
@@ -67,7 +52,7 @@ static enum ts_status check_level(const char *name, uint64_t bytes, uint64_t way
 
 enum ts_status ts_cache_check(const struct ts_cache_params *params, struct ts_error *err)
 {
-    enum ts_status status = check_bounds(params, err);
+    enum ts_status status = ts_param_check(&ts_cache_param_table, params, err);
 
     if (status == TS_OK)
         status = check_level("l1", params->l1_bytes, params->l1_ways, err);

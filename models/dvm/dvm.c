@@ -306,14 +306,8 @@ static size_t events_wanted(const struct ts_dvm_params *params,
 enum ts_status ts_dvm_check(const struct ts_dvm_params *params,
                             const struct ts_topology_params *topology, struct ts_error *err)
 {
-    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
-        uint64_t value = ts_param_get(&rows[i], params);
-
-        if (value < rows[i].min || value > rows[i].max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "dvm.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                rows[i].key, value, rows[i].min, rows[i].max);
-    }
+    if (ts_param_check(&ts_dvm_param_table, params, err) != TS_OK)
+        return err->status;
     if (events_wanted(params, topology) > UINT32_MAX)
         return ts_error_set(err, TS_ERR_USER,
                             "dvm.rn_tracker, dvm.mn_tracker, dvm.mn_snoops: too many operations "

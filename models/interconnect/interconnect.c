@@ -322,14 +322,8 @@ enum ts_status ts_interconnect_check_params(const struct ts_interconnect_params 
                                             const struct ts_topology_params *topology,
                                             struct ts_error *err)
 {
-    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
-        uint64_t value = ts_param_get(&rows[i], params);
-
-        if (value < rows[i].min || value > rows[i].max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "interconnect.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                rows[i].key, value, rows[i].min, rows[i].max);
-    }
+    if (ts_param_check(&ts_interconnect_param_table, params, err) != TS_OK)
+        return err->status;
     if (params->detail == TS_IC_FLIT && !ts_fabric_table[params->fabric]->instant)
         return ic_flit_check_params(params, topology, err);
     return TS_OK;

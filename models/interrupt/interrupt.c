@@ -263,25 +263,12 @@ const struct ts_interrupt_stats *ts_interrupt_stats(const struct ts_interrupt *i
     return &in->stats;
 }
 
-static enum ts_status check(const struct ts_interrupt_params *params, struct ts_error *err)
-{
-    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
-        uint64_t value = ts_param_get(&rows[i], params);
-
-        if (value < rows[i].min || value > rows[i].max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "interrupt.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                rows[i].key, value, rows[i].min, rows[i].max);
-    }
-    return TS_OK;
-}
-
 enum ts_status ts_interrupt_create(struct ts_interrupt **out, struct ts_engine *engine,
                                    const struct ts_topology *topology, struct ts_interconnect *ic,
                                    const struct ts_interrupt_params *params, ts_intr_sink_fn *sink,
                                    void *user, struct ts_error *err)
 {
-    enum ts_status status = check(params, err);
+    enum ts_status status = ts_param_check(&ts_interrupt_param_table, params, err);
     uint32_t n = POOL_PER_CPU * topology->ncpus, highest_id = 0;
     struct ts_interrupt *in;
 

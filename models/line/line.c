@@ -223,15 +223,7 @@ const struct ts_line_stats *ts_line_system_stats(const struct ts_line_system *s)
 
 enum ts_status ts_line_check_params(const struct ts_line_params *params, struct ts_error *err)
 {
-    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
-        uint64_t value = ts_param_get(&rows[i], params);
-
-        if (value < rows[i].min || value > rows[i].max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "line.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                rows[i].key, value, rows[i].min, rows[i].max);
-    }
-    return TS_OK;
+    return ts_param_check(&ts_line_param_table, params, err);
 }
 
 /* Clusters do not cross sockets; the last one of a socket may be smaller. */

@@ -52,14 +52,8 @@ static enum ts_status check(const struct ts_topology_params *params, struct ts_e
 {
     uint64_t ncpus;
 
-    for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++) {
-        uint64_t value = ts_param_get(&rows[i], params);
-
-        if (value < rows[i].min || value > rows[i].max)
-            return ts_error_set(err, TS_ERR_USER,
-                                "topology.%s is %" PRIu64 ": must be %" PRIu64 " to %" PRIu64,
-                                rows[i].key, value, rows[i].min, rows[i].max);
-    }
+    if (ts_param_check(&ts_topology_param_table, params, err) != TS_OK)
+        return err->status;
     ncpus = params->sockets * params->cores_per_socket * params->threads_per_core;
     if (ncpus > TS_CPU_MAX)
         return ts_error_set(err, TS_ERR_USER,

@@ -61,8 +61,8 @@ TEST_F(FrontExperiment, LaterLayersWin)
 {
     write("m.yaml", "source: a book\nconfidence: verbatim\nrun: {vcpus: 10}\nmmu: {l2_ways: 3}\n");
     write("g.yaml", "run.vcpus: {value: 11, source: a page, confidence: derived}\n");
-    const std::string platform =
-        "platforms:\n  p:\n    machine: m.yaml\n    guest: ./g.yaml\n    mechanisms: [free_flush]\n";
+    const std::string platform = "platforms:\n  p:\n    machine: m.yaml\n    guest: ./g.yaml\n    "
+                                 "mechanisms: [free_flush]\n";
     ts::Resolved resolved = first(parse(platform));
     EXPECT_EQ(resolved.config.run.vcpus, 11u);
     EXPECT_EQ(value(resolved, "run.vcpus").source, "a page");
@@ -168,7 +168,8 @@ TEST_F(FrontExperiment, CommandLineEditsTheExperiment)
     EXPECT_EQ(ts::experiment_points(parse(text, {{"mechanisms", "kvm_pv"}})).size(), 2u);
     EXPECT_EQ(ts::experiment_points(parse(text, {{"run.vms", "4"}})).size(), 4u);
     EXPECT_EQ(ts::experiment_points(parse(text, {{"run.vcpus", "4,5,6"}})).size(), 24u);
-    EXPECT_EQ(ts::experiment_points(parse(text, {{"platforms.a.mechanisms", "free_flush"}})).size(), 6u);
+    EXPECT_EQ(ts::experiment_points(parse(text, {{"platforms.a.mechanisms", "free_flush"}})).size(),
+              6u);
     EXPECT_EQ(parse(text, {{"repetitions", "9"}, {"seed", "3"}}).repetitions, 9u);
     EXPECT_EQ(first(parse(text, {{"workload.pages", "77"}})).workload_params,
               first(parse(text + "", {{"workload.pages", "77"}})).workload_params);
@@ -196,7 +197,7 @@ TEST_F(FrontExperiment, WhatTheMachineCannotOfferIsKnownBeforehand)
     const ts::Experiment experiment = parse("mechanisms: [free_flush, tlbi_range]\n");
     EXPECT_EQ(user_error_of([&] {
                   ts::experiment_check(experiment);
-              }).find(path("e.yaml") + ":4:21: default: mechanism 'tlbi_range'"),
+              }).find(path("e.yaml") + ":4:26: default: mechanism 'tlbi_range'"),
               0u);
 }
 

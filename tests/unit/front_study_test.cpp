@@ -294,7 +294,8 @@ TEST_F(FrontStudy, WrongInputIsToldWithItsPlace)
               "e.yaml:5:7: duplicate key 'toy.every', first on line 6");
     EXPECT_EQ(refused("schema: 1\nname: t\nstudy: alone\nset: {toy.every: 1}\n"),
               "e.yaml:4:7: 'toy.every' is a parameter of the study toy, which does not run here");
-    const std::string machine = std::string("schema: 1\nname: t\nmechanisms: [free_flush]\n") + storm;
+    const std::string machine =
+        std::string("schema: 1\nname: t\nmechanisms: [free_flush]\n") + storm;
     EXPECT_EQ(refused(machine + "machines: [x]\n").find("e.yaml:5:1: 'machines' is of studies"),
               0u);
     EXPECT_EQ(refused(machine + "toy: {every: 1}\n").find("e.yaml:5:1: unknown key 'toy' in"), 0u);

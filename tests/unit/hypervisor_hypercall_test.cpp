@@ -248,7 +248,7 @@ TEST(HypervisorHypercall, AnExFlushReachesWhoIsInEitherBank)
             s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, 8 * page, TS_PROT_READ));
             s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, 8 * page, TS_PROT_READ | TS_PROT_WRITE));
         }
-        for (int r = 0; r < 200 && t > 0; r++)
+        for (int r = 0; r < 2000 && t > 0; r++)
             s[t].push_back(op_touch(0, 0, 8, false));
         s[t].push_back(op_barrier(1, threads));
     }

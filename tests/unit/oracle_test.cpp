@@ -24,7 +24,10 @@ class Oracle : public testing::Test
     Oracle()
     {
         ts_error err{};
-        ts_pt_frames f{next_table, drop_table, &tables, nullptr, nullptr, nullptr};
+        ts_pt_frames f{};
+        f.alloc_table = next_table;
+        f.free_table = drop_table;
+        f.user = &tables;
         EXPECT_EQ(ts_pgtable_create(&stage1, TS_GRANULE_4K, 4, &f, &err), TS_OK);
         EXPECT_EQ(ts_pgtable_create(&stage2, TS_GRANULE_4K, 4, &f, &err), TS_OK);
         EXPECT_EQ(ts_oracle_create(&o, &err), TS_OK);

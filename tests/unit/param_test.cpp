@@ -187,6 +187,19 @@ TEST(Param, EnumsGiveTheirIndexOrTheNearestName)
     EXPECT_FALSE(has(parse("policy", "zzzzzz"), "did you mean"));
 }
 
+TEST(Param, CheckNamesTheFirstValueOutOfBounds)
+{
+    Params p;
+    ts_error err{};
+    ts_param_defaults(&table, &p);
+    EXPECT_EQ(ts_param_check(&table, &p, &err), TS_OK);
+    p.policy = 2;
+    EXPECT_EQ(ts_param_check(&table, &p, &err), TS_OK);
+    p.policy = 3;
+    EXPECT_EQ(ts_param_check(&table, &p, &err), TS_ERR_USER);
+    EXPECT_STREQ(err.message, "tlb.policy is 3: must be 0 to 2");
+}
+
 TEST(Param, SetChecksTheBoundsInclusively)
 {
     Params p = {};

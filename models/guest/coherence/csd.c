@@ -21,8 +21,14 @@ struct chunk {
     struct cell cells[CELLS_PER_CHUNK];
 };
 
+struct ids {
+    struct ids *next; /* of the idle ones */
+    uint32_t id[];
+};
+
 struct ts_csd_pool {
     struct ts_guest *g;
+    struct ids *ids;
     struct cell **buckets;
     uint64_t nbuckets; /* a power of two */
     struct chunk *chunks;
@@ -59,6 +65,11 @@ void ts_csd_pool_destroy(struct ts_csd_pool *p)
         struct chunk *c = p->chunks;
         p->chunks = c->next;
         free(c);
+    }
+    while (p->ids) {
+        struct ids *ids = p->ids;
+        p->ids = ids->next;
+        free(ids);
     }
     free(p->buckets);
     free(p);
@@ -175,4 +186,23 @@ void ts_csd_put(struct ts_csd_pool *p, struct ts_csd *csd)
 uint64_t ts_csd_pool_lines(const struct ts_csd_pool *p)
 {
     return p->ncells;
+}
+
+uint32_t *ts_csd_ids_get(struct ts_csd_pool *p)
+{
+    struct ids *ids = p->ids;
+
+    if (ids)
+        p->ids = ids->next;
+    else
+        ids = malloc(sizeof(*ids) + p->g->ncpus * sizeof(ids->id[0]));
+    return ids ? ids->id : NULL;
+}
+
+void ts_csd_ids_put(struct ts_csd_pool *p, uint32_t *id)
+{
+    struct ids *ids = TS_CONTAINER_OF(id, struct ids, id);
+
+    ids->next = p->ids;
+    p->ids = ids;
 }

@@ -50,6 +50,10 @@ void ts_csd_pool_destroy(struct ts_csd_pool *p);
  * at a time. */
 struct ts_csd *ts_csd_get(struct ts_csd_pool *p, uint32_t initiator, uint32_t target);
 void ts_csd_put(struct ts_csd_pool *p, struct ts_csd *csd);
+/* Room for the numbers of all CPUs, for a list of targets, until it is put; NULL: out of memory.
+ * The pool has as many as have been in use at once. */
+uint32_t *ts_csd_ids_get(struct ts_csd_pool *p);
+void ts_csd_ids_put(struct ts_csd_pool *p, uint32_t *ids);
 /* Lines that the pool holds, for tests. */
 uint64_t ts_csd_pool_lines(const struct ts_csd_pool *p);
 

@@ -6,8 +6,6 @@
 #include "models/guest/coherence/ipi.h"
 #include "models/guest/coherence/tlb_state.h"
 
-enum { HANDLER_BATCH = 64 };
-
 /* --- the initiator's side --- */
 
 void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
@@ -20,18 +18,25 @@ void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
                                  .off_mark = ts_vcpu_not_running_ps(gc->cpu)};
 }
 
-static struct ts_csd *get_csd(struct ts_guest *g, struct ts_task *self, uint32_t target)
+/* Ends the run; does not return. */
+static void no_memory(struct ts_guest *g, struct ts_task *self)
 {
-    struct ts_csd *csd = ts_csd_get(g->csds, ts_guest_cpu_of(self)->id, target);
     struct ts_error err;
 
-    if (csd)
-        return csd;
     (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
                        g->ncpus);
     ts_guest_report(g, &err);
     for (;;)
         ts_task_stall(self); /* the run has been stopped */
+}
+
+static struct ts_csd *get_csd(struct ts_guest *g, struct ts_task *self, uint32_t target)
+{
+    struct ts_csd *csd = ts_csd_get(g->csds, ts_guest_cpu_of(self)->id, target);
+
+    if (!csd)
+        no_memory(g, self);
+    return csd;
 }
 
 struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu *target,
@@ -112,24 +117,22 @@ static void stamp_sent(struct ts_guest_cpu *gc, struct ts_smp_call *call, ts_tim
 uint32_t ts_smp_call_send(struct ts_task *self, struct ts_smp_call *call)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    bool own = self == call->self; /* else gc->ids may be in use below this handler */
-    uint32_t batch[HANDLER_BATCH], n = 0, all = 0;
-    uint32_t *ids = own ? gc->ids : batch;
+    struct ts_guest *g = gc->guest;
+    uint32_t *ids = ts_csd_ids_get(g->csds);
+    uint32_t n = 0;
+    if (!ids)
+        no_memory(g, self);
     for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
         if (csd->sender != gc || !csd->unsent)
             continue;
         csd->unsent = false;
         ids[n++] = csd->target;
-        all++;
-        if (!own && n == HANDLER_BATCH) {
-            send_to(self, ids, n);
-            n = 0;
-        }
     }
     if (n)
         send_to(self, ids, n);
+    ts_csd_ids_put(g->csds, ids);
     stamp_sent(gc, call, ts_task_now(self));
-    return all;
+    return n;
 }
 
 static bool csd_unlocked(void *arg)

@@ -37,8 +37,7 @@ struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu
 /* Puts a prepared csd into its target's queue (llist_add). True: the queue was empty, so that the
  * target must be sent an interrupt. Time passes; each csd is queued once, by whomever. */
 bool ts_smp_call_queue(struct ts_task *self, struct ts_csd *csd);
-/* Interrupts the targets that self has queued first and not sent to yet; returns their number. In a
- * handler they go out in parts of 64, so that a hypercall or a broadcast covers no more of them. */
+/* Interrupts the targets that self has queued first and not sent to yet; returns their number. */
 uint32_t ts_smp_call_send(struct ts_task *self, struct ts_smp_call *call);
 /* csd_lock_wait for all: every function has run. Interrupts are on (two CPUs may call each other).
  * All csds have been queued, or will be by functions of the call. */

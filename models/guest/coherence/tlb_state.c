@@ -38,7 +38,7 @@ void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval)
 
 /* --- construction --- */
 
-static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *err)
+static void init_cpu(struct ts_guest *g, uint32_t i)
 {
     struct ts_guest_cpu *gc = &g->cpus[i];
     gc->guest = g;
@@ -46,9 +46,6 @@ static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *
     gc->cpu = &g->domain->cpus[i];
     gc->cpu->user = gc;
     gc->loaded_mm = g->init_mm;
-    gc->ids = calloc(g->ncpus, sizeof(*gc->ids));
-    if (!gc->ids)
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", g->ncpus);
     ts_guest_line_init(g, &gc->private_line, i);
     ts_guest_line_init(g, &gc->state_line, i);
     ts_guest_line_init(g, &gc->lazy_line, i);
@@ -62,7 +59,6 @@ static enum ts_status init_cpu(struct ts_guest *g, uint32_t i, struct ts_error *
     ts_cpumask_init(&gc->scratch, g->ncpus);
     ts_cpumask_init(&gc->ipi_mask, g->ncpus);
     ts_cpumask_init(&gc->flush_mask, g->ncpus);
-    return TS_OK;
 }
 
 static enum ts_status init_kernel_mm(struct ts_guest *g, struct ts_error *err)
@@ -97,8 +93,8 @@ enum ts_status ts_guest_cpus_init(struct ts_guest *g, struct ts_error *err)
     g->cpus = calloc(g->ncpus, sizeof(*g->cpus));
     if (!g->cpus)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", g->ncpus);
-    for (uint32_t i = 0; i < g->ncpus && s == TS_OK; i++)
-        s = init_cpu(g, i, err);
+    for (uint32_t i = 0; i < g->ncpus; i++)
+        init_cpu(g, i);
     if (s == TS_OK)
         s = ts_csd_pool_create(&g->csds, g, err);
     return s == TS_OK ? init_mechanism(g, err) : s;
@@ -109,9 +105,6 @@ void ts_guest_cpus_fini(struct ts_guest *g)
     if (g->flush_state && g->flush->fini)
         g->flush->fini(g);
     free(g->flush_state);
-    for (uint32_t i = 0; g->cpus && i < g->ncpus; i++) {
-        free(g->cpus[i].ids);
-    }
     ts_csd_pool_destroy(g->csds);
     free(g->cpus);
     free(g->init_mm);

@@ -53,7 +53,6 @@ struct ts_guest_cpu {
     struct ts_line resched_line; /* thread_info.flags of the idle task */
     struct ts_cpumask scratch, ipi_mask,
         flush_mask;   /* flush_mask: a mechanism's own working copy */
-    uint32_t *ids;    /* [ncpus] scratch: targets of one register write */
     ts_time off_mark; /* not-running clock at the last ts_path_add */
 };
 
