@@ -244,12 +244,15 @@ TEST(HypervisorHypercall, AnExFlushReachesWhoIsInEitherBank)
         if (t == 0)
             s[t] = {op_mmap(0, 8 * page), op_touch(0, 0, 8)};
         s[t].push_back(op_barrier(0, threads));
+        s[t].push_back(op_ns(TS_OP_COMPUTE, t == 0 ? 400000 : 0)); /* until all have woken */
         for (int r = 0; r < 4 && t == 0; r++) {
             s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, 8 * page, TS_PROT_READ));
             s[0].push_back(op_range(TS_OP_MPROTECT, 0, 0, 8 * page, TS_PROT_READ | TS_PROT_WRITE));
         }
-        for (int r = 0; r < 2000 && t > 0; r++)
+        for (int r = 0; r < 200 && t > 0; r++) {
             s[t].push_back(op_touch(0, 0, 8, false));
+            s[t].push_back(op_ns(TS_OP_COMPUTE, 5000));
+        }
         s[t].push_back(op_barrier(1, threads));
     }
     Outcome got = run_script(c, s, threads, "hyperv");
