@@ -60,6 +60,14 @@ class ResultTables(tree.TreeTest):
                          ["| dry | calibrate | 23.9 | 24.0 | +0.3 % |",
                           "| all | predict | - | 151,100 | - |"])
 
+    def test_two_on_a_page(self):
+        table = "<!-- table: path parts.csv -->\n<!-- end of table -->\n"
+        self.made("path parts.csv")
+        self.write("results/a/README.md", table + "between\n" + table)
+        self.assertEqual(self.run_tables("--root", self.root)[0], 0)
+        with open(os.path.join(self.root, "results/a/README.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read().count("| `send` | 4.08 | 0 |"), 2)
+
     def test_stale(self):
         self.made("path parts.csv")
         self.assertEqual(self.run_tables("--root", self.root, "--check"), (0, ""))
