@@ -2,7 +2,7 @@
 /* No memory is an error of the environment, wherever it happens: every allocation of a run fails
  * once, alone and with all that follow. */
 #include <gtest/gtest.h>
-#include <regex>
+#include <string>
 
 #include "models/interrupt/interrupt.h"
 #include "models/line/sharers.h"
@@ -37,7 +37,7 @@ template <class Run> void every_allocation_may_fail(Run run)
         for (uint64_t i = 0; i < n; i++) {
             auto out = starved(i, count, run);
             ASSERT_EQ(out.status, TS_ERR_ENVIRONMENT) << i << " of " << n << ": " << out.message;
-            ASSERT_TRUE(std::regex_search(out.message, std::regex("memory"))) << out.message;
+            ASSERT_NE(out.message.find("memory"), std::string::npos) << out.message;
         }
     }
 }
