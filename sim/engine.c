@@ -183,6 +183,17 @@ static inline struct ts_event *engine_pop(struct ts_engine *engine, ts_time limi
                : NULL;
 }
 
+void ts_engine_discard(struct ts_engine *engine)
+{
+    struct ts_event *event;
+
+    TS_ASSERT(!engine->running);
+    while ((event = engine_pop(engine, TS_TIME_NEVER)) != NULL)
+        event->state = TS_EVENT_IDLE;
+    engine->pending = 0;
+    engine->bound_exact = false;
+}
+
 uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
 {
     uint64_t before = engine->events_run;

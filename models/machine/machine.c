@@ -392,6 +392,8 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
 
 void ts_machine_destroy(struct ts_machine *m)
 {
+    if (m->engine)
+        ts_engine_discard(m->engine);
     for (uint32_t v = 0; m->guests && v < m->nguests; v++) {
         struct ts_guest *g = &m->guests[v];
         if (g->engine)

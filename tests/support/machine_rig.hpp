@@ -161,8 +161,11 @@ inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanis
         wc.seed = seed;
         wc.instance = v;
         ts_workload *w = nullptr;
-        if (kind->create(&w, &wc, &err) != TS_OK)
+        if (kind->create(&w, &wc, &err) != TS_OK) {
+            for (ts_workload *made : workloads)
+                made->destroy(made);
             throw std::runtime_error(err.message);
+        }
         workloads.push_back(w);
     }
     Outcome out = run_workloads(c, mechanism, workloads, seed, kernel);

@@ -133,6 +133,16 @@ TEST_P(Engine, CancelTakesOutHeadMiddleAndTailOfATie)
     }
 }
 
+TEST_P(Engine, DiscardLeavesNoEventPendingHoweverFarAhead)
+{
+    Probe *p[] = {at(0, 1000), at(1, 1000), at(2, 5 * TS_MS), at(3, 3600 * TS_S)};
+    ts_engine_discard(engine);
+    for (Probe *probe : p)
+        EXPECT_FALSE(ts_event_pending(&probe->event));
+    EXPECT_EQ(ts_engine_next_time(engine), TS_TIME_NEVER);
+    EXPECT_EQ(run(), Log());
+}
+
 TEST_P(Engine, CancelOfIdleEventDoesNothing)
 {
     Probe *p = probe(1);
