@@ -70,8 +70,8 @@ void ts_engine_schedule(struct ts_engine *engine, struct ts_event *event, ts_tim
                         enum ts_phase phase);
 /* No effect on an event that is not pending. */
 void ts_engine_cancel(struct ts_engine *engine, struct ts_event *event);
-/* No event is pending any more, and none may be scheduled: for owners of events that take them down in
- * whatever order after a run that was cut short. */
+/* No event is pending any more, and none may be scheduled: for owners of events that take them down
+ * in whatever order after a run that was cut short. */
 void ts_engine_discard(struct ts_engine *engine);
 /* Time of the earliest pending event, TS_TIME_NEVER if none. */
 ts_time ts_engine_next_time(struct ts_engine *engine);
