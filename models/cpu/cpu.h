@@ -187,7 +187,8 @@ struct ts_cpu {
 /* All CPUs that share tasks: the host's pCPUs, or one VM's vCPUs. */
 struct ts_cpu_domain {
     const char *name;
-    void *owner;      /* the hypervisor or the guest */
+    void *owner; /* of the host's CPUs, bare metal's too, struct ts_hypervisor; of a VM's, struct
+                    ts_vm */
     struct ts_vm *vm; /* the VM whose CPUs these are; NULL: a host's, or a test's */
     uint32_t group;   /* timeline group: 0 host, v+1 VM v */
     struct ts_engine *engine;

@@ -8,6 +8,7 @@
  * mmap_lock behind such a vCPU go on spinning, and free flushes bring more of them there at once
  * (results/free-flush). */
 #include "models/flush/flush.h"
+#include "models/guest/coherence/assisted.h"
 
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
@@ -42,14 +43,14 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     }
     if (!info->mm)
         return;
-    /* Nothing is left for a switch to flush. */
+    /* Nothing is left for a switch to flush, as if each CPU had done it itself. */
     for (uint32_t i = 0; i < g->ncpus; i++) {
-        for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
-            if (g->cpus[i].ctxs[a].ctx_id != info->mm->ctx_id)
-                continue;
-            TS_ASSERT(g->cpus[i].ctxs[a].tlb_gen <= info->mm->tlb_gen);
-            g->cpus[i].ctxs[a].tlb_gen = info->mm->tlb_gen;
-        }
+        struct ts_tlb_context *slot = ts_tlb_context_of(&g->cpus[i], info->mm);
+        if (!slot)
+            continue;
+        TS_ASSERT(slot->tlb_gen <= info->mm->tlb_gen);
+        slot->tlb_gen = info->mm->tlb_gen;
+        ts_assisted_own(slot, slot->tlb_gen);
     }
 }
 

@@ -284,8 +284,8 @@ static void host_idle(struct ts_task *self)
 {
     const struct ts_hypervisor *h = self->domain->owner;
     ts_task_idle_wait(self);
-    /* MWAIT wakes with interrupts masked (mwait_idle_with_hints, ECX bit 0; WFI alike): what woke
-     * the CPU is taken after the C-state has been left. */
+    /* MWAIT wakes with interrupts masked (drivers/idle/intel_idle.c, ECX bit 0; WFI alike): what
+     * woke the CPU is taken after the C-state has been left. */
     ts_irq_disable(self);
     ts_task_work_ps(self, h->params.wakeup_ps);
     ts_irq_enable(self);

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "models/guest/coherence/assisted.h"
 
-static struct ts_tlb_context *slot_of(struct ts_guest_cpu *gc, const struct ts_mm *mm)
-{
-    for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
-        if (gc->ctxs[a].ctx_id == mm->ctx_id)
-            return &gc->ctxs[a];
-    }
-    return NULL;
-}
-
 void ts_assisted_flushed(const struct ts_guest_cpu *self, struct ts_guest_cpu *target,
                          const struct ts_flush_info *info, bool whole)
 {
     struct ts_tlb_context *slot;
     TS_ASSERT(info->mm && info->new_tlb_gen);
-    slot = slot_of(target, info->mm);
+    slot = ts_tlb_context_of(target, info->mm);
     if (!slot || slot->flushed_gen >= info->new_tlb_gen ||
         (!whole && slot->flushed_gen + 1 != info->new_tlb_gen))
         return;
@@ -51,7 +42,7 @@ enum ts_update_result ts_gen_update_read(struct ts_task *self, struct ts_guest_c
     const struct ts_tlb_context *slot;
     TS_ASSERT(info->mm && info->new_tlb_gen && self->cpu->preempt_off);
     ts_task_line(self, &target->state_line, TS_LINE_READ);
-    slot = target->switching ? NULL : slot_of(target, info->mm);
+    slot = target->switching ? NULL : ts_tlb_context_of(target, info->mm);
     if (!slot)
         return TS_UPDATE_NO_SLOT;
     if (info->end != UINT64_MAX && slot->tlb_gen + 1 < info->new_tlb_gen)

@@ -9,12 +9,12 @@ static uint32_t choose_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, u
                             bool *need_flush)
 {
     uint32_t n = (uint32_t)gc->guest->params.nr_dyn_asids;
-    for (uint32_t a = 0; a < n; a++) {
-        if (gc->ctxs[a].ctx_id == next->ctx_id) {
-            *need_flush = gc->ctxs[a].tlb_gen < next_gen;
-            ts_assisted_asked(gc, a, TS_REDUNDANT_SWITCH_BACK, next_gen, *need_flush);
-            return a;
-        }
+    const struct ts_tlb_context *ctx = ts_tlb_context_of(gc, next);
+    if (ctx) {
+        uint32_t a = (uint32_t)(ctx - gc->ctxs);
+        *need_flush = ctx->tlb_gen < next_gen;
+        ts_assisted_asked(gc, a, TS_REDUNDANT_SWITCH_BACK, next_gen, *need_flush);
+        return a;
     }
     *need_flush = true;
     if (gc->next_asid >= n)

@@ -6,6 +6,19 @@
 #include "models/guest/coherence/ipi.h"
 #include "models/guest/coherence/tlb_state.h"
 
+#if defined(__GNUC__)
+__attribute__((noreturn))
+#endif
+static void
+no_memory(struct ts_task *self, struct ts_guest *g)
+{
+    struct ts_error err;
+
+    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
+                       g->ncpus);
+    ts_guest_stop(self, g, &err);
+}
+
 /* --- the initiator's side --- */
 
 void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
@@ -18,32 +31,13 @@ void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
                                  .off_mark = ts_vcpu_not_running_ps(gc->cpu)};
 }
 
-/* Ends the run; does not return. */
-static void no_memory(struct ts_guest *g, struct ts_task *self)
-{
-    struct ts_error err;
-
-    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
-                       g->ncpus);
-    ts_guest_report(g, &err);
-    for (;;)
-        ts_task_stall(self); /* the run has been stopped */
-}
-
-static struct ts_csd *get_csd(struct ts_guest *g, struct ts_task *self, uint32_t target)
-{
-    struct ts_csd *csd = ts_csd_get(g->csds, ts_guest_cpu_of(self)->id, target);
-
-    if (!csd)
-        no_memory(g, self);
-    return csd;
-}
-
 struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu *target,
                                    ts_call_fn *fn, void *arg)
 {
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(call->self);
-    struct ts_csd *csd = get_csd(gc->guest, call->self, target->id);
+    struct ts_csd *csd = ts_csd_get(gc->guest->csds, gc->id, target->id);
+    if (!csd)
+        no_memory(call->self, gc->guest);
     TS_ASSERT(!csd->locked && target != gc);
     csd->locked = true;
     ts_task_line(call->self, csd->line, TS_LINE_WRITE);
@@ -121,7 +115,7 @@ uint32_t ts_smp_call_send(struct ts_task *self, struct ts_smp_call *call)
     uint32_t *ids = ts_csd_ids_get(g->csds);
     uint32_t n = 0;
     if (!ids)
-        no_memory(g, self);
+        no_memory(self, g);
     for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
         if (csd->sender != gc || !csd->unsent)
             continue;

@@ -56,6 +56,17 @@ struct ts_guest_cpu {
     ts_time off_mark; /* not-running clock at the last ts_path_add */
 };
 
+/* The slot that holds mm's translations on a CPU, or NULL. */
+static inline struct ts_tlb_context *ts_tlb_context_of(struct ts_guest_cpu *gc,
+                                                       const struct ts_mm *mm)
+{
+    for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
+        if (gc->ctxs[a].ctx_id == mm->ctx_id)
+            return &gc->ctxs[a];
+    }
+    return NULL;
+}
+
 static inline struct ts_guest_cpu *ts_guest_cpu_of(const struct ts_task *self)
 {
     return (struct ts_guest_cpu *)self->cpu->user;

@@ -247,7 +247,12 @@ struct ts_guest {
 /* --- failure and waiting (core/waiting.c); self is a thread's task --- */
 /* Keeps the first error and stops the run. */
 void ts_guest_report(struct ts_guest *g, const struct ts_error *err);
-/* The workload cannot go on: the first message is kept, the run stops. Does not return. */
+/* The same on a task of the guest, an idle one perhaps, that cannot go on. Does not return. */
+#if defined(__GNUC__)
+__attribute__((noreturn))
+#endif
+void ts_guest_stop(struct ts_task *self, struct ts_guest *g, const struct ts_error *err);
+/* The same on one of its threads: the workload cannot go on. */
 #if defined(__GNUC__)
 __attribute__((noreturn, format(printf, 3, 4)))
 #endif

@@ -11,11 +11,11 @@ void ts_guest_report(struct ts_guest *g, const struct ts_error *err)
     ts_engine_stop(g->engine);
 }
 
-/* Also with a lock held or interrupts off, where a task may not block. */
-__attribute__((noreturn)) static void stop_here(struct ts_task *self)
+void ts_guest_stop(struct ts_task *self, struct ts_guest *g, const struct ts_error *err)
 {
+    ts_guest_report(g, err);
     for (;;)
-        ts_task_stall(self);
+        ts_task_stall(self); /* also with a lock held or interrupts off, where no task may block */
 }
 
 void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...)
@@ -28,8 +28,7 @@ void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt,
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     (void)ts_error_set(&err, status, "%s", text);
-    ts_guest_report(((const struct ts_guest_thread *)self->user)->guest, &err);
-    stop_here(self);
+    ts_guest_stop(self, ((const struct ts_guest_thread *)self->user)->guest, &err);
 }
 
 void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number)
