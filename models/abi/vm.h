@@ -81,6 +81,7 @@ struct ts_vm {
     /* What it is told at boot (CPUID leaves of KVM and Hyper-V). */
     enum ts_pv_ipi pv_ipi;       /* KVM_FEATURE_PV_SEND_IPI, and how its windows are cut */
     bool steal_time;             /* KVM_FEATURE_STEAL_TIME with `preempted` */
+    bool pv_sched_yield;         /* KVM_FEATURE_PV_SCHED_YIELD */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     struct ts_steal_area *steal; /* [nvcpus] */
     uint8_t (*input)[TS_INPUT_PAGE_BYTES]; /* [nvcpus] hypercall input pages; NULL on bare metal */

@@ -275,6 +275,8 @@ enum ts_yield {
 /* yield_to (Linux 6.12 kernel/sched/syscalls.c, 6.1 core.c): asks that t, of self's domain, run
  * next on its CPU, and gives way. What either means is the policy's (struct ts_sched_ops). */
 enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t);
+/* single_task_running: nothing but what executes could run on c. */
+bool ts_cpu_single_task_running(const struct ts_cpu *c);
 /* Gives way if another task should run. */
 void ts_task_cond_resched(struct ts_task *self);
 /* Ends the task; does not return to fn. */

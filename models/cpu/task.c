@@ -346,6 +346,11 @@ static uint32_t count_runnable(const struct ts_cpu *c)
     return c->rq.nr + (running_entity(c) != NULL);
 }
 
+bool ts_cpu_single_task_running(const struct ts_cpu *c)
+{
+    return count_runnable(c) == 1;
+}
+
 enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
 {
     struct ts_cpu *c = self->cpu;

@@ -45,3 +45,9 @@ struct ts_cpumask *ts_kvm_pv_defer(struct ts_task *self, const struct ts_cpumask
     }
     return mask;
 }
+
+void ts_kvm_pv_flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                           struct ts_flush_info *info, struct ts_shootdown_record *record)
+{
+    ts_native_flush_tlb_multi(self, ts_kvm_pv_defer(self, mask, info, NULL), info, record);
+}

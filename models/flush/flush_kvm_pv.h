@@ -27,6 +27,10 @@ struct ts_cpumask *ts_kvm_pv_defer(struct ts_task *self, const struct ts_cpumask
                                    const struct ts_flush_info *info,
                                    ts_kvm_pv_deferred_fn *deferred);
 
+/* kvm_flush_tlb_multi: defers, and flushes the rest natively. */
+void ts_kvm_pv_flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
+                           struct ts_flush_info *info, struct ts_shootdown_record *record);
+
 /* The rows of these statistics, for a state that begins with them. */
 #define TS_KVM_PV_STAT(f, h)                                                                       \
     {                                                                                              \

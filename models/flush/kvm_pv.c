@@ -3,12 +3,6 @@
  * record instead of an IPI, and flushes when it is next entered. */
 #include "models/flush/flush_kvm_pv.h"
 
-static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
-                        struct ts_flush_info *info, struct ts_shootdown_record *record)
-{
-    ts_native_flush_tlb_multi(self, ts_kvm_pv_defer(self, mask, info, NULL), info, record);
-}
-
 static const struct ts_stat rows[] = {TS_KVM_PV_STATS};
 static const struct ts_stat_rule rules[] = {TS_KVM_PV_RULE};
 static const struct ts_stat_table stats = {"flush.kvm_pv", rows, TS_ARRAY_LEN(rows), rules,
@@ -23,5 +17,5 @@ const struct ts_flush_ops ts_flush_kvm_pv = {
     .remote_by_mask = true,
     .stats = &stats,
     .state_size = sizeof(struct ts_kvm_pv_state),
-    .flush_multi = flush_multi,
+    .flush_multi = ts_kvm_pv_flush_multi,
 };

@@ -383,6 +383,15 @@ static void send_ipi(struct ts_vcpu *v, struct ts_hypercall *call)
     call->result = (uint64_t)result;
 }
 
+static void sched_yield(struct ts_vcpu *v, struct ts_hypercall *call)
+{
+    if (!v->vm->pv_sched_yield)
+        return; /* guest_pv_has: unknown, as the table has answered already */
+    v->hyp->stats.hypercalls_yield++;
+    ts_vcpu_sched_yield(v, call->args[0]);
+    call->result = 0;
+}
+
 static uint64_t kvm_key(uint64_t number)
 {
     return number;
@@ -395,6 +404,7 @@ static bool kvm_offered(const struct ts_hypervisor_params *params)
 
 static const struct ts_hypercall_row kvm_rows[] = {
     {TS_KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", send_ipi},
+    {TS_KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", sched_yield},
 };
 const struct ts_hypercall_table ts_kvm_hypercalls = {kvm_rows, TS_ARRAY_LEN(kvm_rows), kvm_key,
                                                      (uint64_t)TS_KVM_ENOSYS, kvm_offered};

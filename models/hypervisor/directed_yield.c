@@ -71,6 +71,21 @@ void ts_vcpu_on_spin(struct ts_vcpu *v, bool in_kernel)
     v->dy_eligible = false;
 }
 
+/* kvm_sched_yield: a guest names by its APIC ID whom it waits for. */
+void ts_vcpu_sched_yield(struct ts_vcpu *v, uint64_t apic_id)
+{
+    struct ts_vcpu *t;
+    v->hyp->stats.directed_yield_attempted++;
+    if (ts_cpu_single_task_running(v->task.cpu) || apic_id >= v->vm->nvcpus)
+        return;
+    t = ts_vm_vcpu(v->vm, (uint32_t)apic_id);
+    if (!t->ready || t == v)
+        return;
+    ts_task_work(&v->task, v->hyp->params.yield_to_cycles);
+    if (ts_task_yield_to(&v->task, &t->task) == TS_YIELD_DONE)
+        v->hyp->stats.directed_yield_successful++;
+}
+
 void ts_vcpu_pause_exit(struct ts_cpu *cpu)
 {
     struct ts_vcpu *v = ts_vcpu_of(cpu);

@@ -126,8 +126,17 @@ static const struct ts_param rows[] = {
     CYC("wfe", wfe_cycles, 100, UINT32_MAX, "arm64: spinning until the first WFE", "assumed", G),
     CYC("on_spin", on_spin_cycles, 2000, 1000000,
         "kvm_vcpu_on_spin: scan of the VM's vCPUs, two run-queue locks, yield_to", "assumed", G),
+    CYC("yield_to", yield_to_cycles, 1000, 1000000,
+        "KVM_HC_SCHED_YIELD: two run-queue locks and yield_to, beyond the hypercall",
+        "assumed; half of on_spin, which also scans", G),
     FLAG("pv_tlb_flush", pv_tlb_flush, 1,
          "KVM_FEATURE_PV_TLB_FLUSH with steal time is offered to guests", "kvm.c (x86.md 3.1)", V),
+    FLAG("pv_sched_yield", pv_sched_yield, 0,
+         "KVM_FEATURE_PV_SCHED_YIELD, with pv_tlb_flush's steal time: after a call to several CPUs "
+         "a guest yields to the first of them that is preempted",
+         "kernel/kvm.c kvm_smp_send_call_func_ipi, kvm/x86.c kvm_sched_yield, 5.3 and later; off "
+         "here, so that the mechanism kvm_pv_yield shows what it does",
+         V),
     {"pv_preempted_rule", TS_PARAM_ENUM, OFF(pv_preempted_rule), TS_PREEMPTED_AT_IRQ_EXIT, 0, 1,
      rules,
      "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
@@ -191,6 +200,7 @@ static const struct ts_stat stats[] = {
     CNT(hypercalls, "hypercalls"),
     CNT(hypercalls_ipi, "of these KVM_HC_SEND_IPI"),
     CNT(pv_ipi_failed, "KVM_HC_SEND_IPI that returned an error"),
+    CNT(hypercalls_yield, "KVM_HC_SCHED_YIELD"),
     CNT(posted, "interrupts posted to running vCPUs"),
     CNT(notify_sent, "posted-interrupt notifications sent, wake-up vector included"),
     CNT(notify_on, "notifications not sent: one was outstanding (ON)"),

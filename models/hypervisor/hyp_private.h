@@ -198,6 +198,8 @@ void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
  * one after the last that was boosted. in_kernel: its level, as its exit's handler has it. Takes no
  * time but that for which v gives way. */
 void ts_vcpu_on_spin(struct ts_vcpu *v, bool in_kernel);
+/* kvm_sched_yield: KVM_HC_SCHED_YIELD of v. */
+void ts_vcpu_sched_yield(struct ts_vcpu *v, uint64_t apic_id);
 
 #ifdef __cplusplus
 }

@@ -86,6 +86,8 @@ struct ts_hypervisor_params {
     uint64_t wfe_cycles;        /* spinning until the first WFE */
     uint64_t on_spin_cycles;    /* kvm_vcpu_on_spin: scan of the vCPUs and two run-queue locks */
     uint64_t pv_tlb_flush;      /* bool */
+    uint64_t pv_sched_yield;    /* bool */
+    uint64_t yield_to_cycles;   /* kvm_sched_yield: two run-queue locks */
     uint64_t pv_preempted_rule; /* enum ts_preempted_rule */
     uint64_t hv_flush;          /* enum ts_hv_flush */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
@@ -111,6 +113,7 @@ struct ts_hypervisor_stats {
     uint64_t entries;
     uint64_t hypercalls;
     uint64_t hypercalls_ipi, pv_ipi_failed;
+    uint64_t hypercalls_yield;
     uint64_t posted;                            /* interrupts delivered without an exit */
     uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */
     uint64_t doorbells;                         /* AVIC's */

@@ -126,7 +126,8 @@ static void no_table(void *user)
 /* --- VMs --- */
 
 /* What guest and host share. */
-static enum ts_status create_vm(struct ts_machine *m, uint32_t v, struct ts_error *err)
+static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct ts_flush_ops *flush,
+                                struct ts_error *err)
 {
     struct ts_vm *vm = &m->vms[v];
     const struct ts_machine_config *c = &m->config;
@@ -152,7 +153,11 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, struct ts_erro
         vm->ep4ta = (uint16_t)(1 + v);
     vm->local_tlbi_broadcasts = vm->arch == TS_ARCH_ARM64 && c->hypervisor.hcr_fb;
     vm->pv_ipi = (enum ts_pv_ipi)c->hypervisor.pv_ipi;
+    if ((flush->offers & TS_OFFERS_PV_IPI) && vm->pv_ipi == TS_PV_IPI_OFF)
+        vm->pv_ipi = TS_PV_IPI_SLIDING;
     vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
+    vm->pv_sched_yield =
+        c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;
     vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
     if (c->hypervisor.hv_flush != TS_HV_OFF) {
         vm->input = calloc(vm->nvcpus, sizeof(*vm->input));
@@ -276,7 +281,7 @@ static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_v
         !m->guest_sum || !m->latency_sum || !m->mechanism_sum)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", m->nguests);
     for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
-        s = create_vm(m, v, err);
+        s = create_vm(m, v, specs[v].mechanism, err);
         if (s == TS_OK)
             s = create_guest(m, v, &specs[v], err);
     }

@@ -72,6 +72,17 @@ const std::vector<Case> cases = {
       {"guest.invlpg", pages},
       {"guest.irq_exit", 0}, /* after the acknowledgement */
       {"guest.mov_cr3_flush", 0}}},
+    {"early_ack_bare",
+     "early_ack",
+     false,
+     false,
+     {{"guest.smp_call_setup", 1},
+      {"guest.smp_call_target", 1},
+      {"interrupt.icr_write_cycles", 1},
+      {"guest.irq_entry", 1},
+      {"guest.smp_call_handler", 1},
+      {"guest.flush_func", 0}, /* the local one overlaps, the target's comes after its answer */
+      {"guest.invlpg", 0}}},
     {"native_sequential_bare",
      "native_sequential",
      false,

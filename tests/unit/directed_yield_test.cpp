@@ -64,6 +64,7 @@ class Spin
     ts_vm vm{};
     ts_hypervisor hyp{};
     std::vector<ts_vcpu> vcpus;
+    int64_t yields_to = -1; /* an APIC ID: KVM_HC_SCHED_YIELD instead of spinning */
 
   private:
     static void rest(ts_task *self)
@@ -76,9 +77,12 @@ class Spin
         ts_task_work_ps(self, TS_US);
         for (; s->times > 0; s->times--) {
             s->vcpus[0].dy_eligible = true; /* others have left it so */
-            ts_vcpu_on_spin(&s->vcpus[0], s->kernel);
+            if (s->yields_to < 0)
+                ts_vcpu_on_spin(&s->vcpus[0], s->kernel);
+            else
+                ts_vcpu_sched_yield(&s->vcpus[0], uint64_t(s->yields_to));
             EXPECT_FALSE(s->vcpus[0].in_spin_loop);
-            EXPECT_FALSE(s->vcpus[0].dy_eligible);
+            EXPECT_EQ(s->vcpus[0].dy_eligible, s->yields_to >= 0);
         }
     }
     int times = 0;
@@ -203,4 +207,25 @@ TEST(OnSpin, CandidatesAreTheVersions)
             EXPECT_EQ(is_tried(state, ts_boost_rule(rule), false), either) << rule;
         }
     }
+}
+
+/* kvm_sched_yield: counted in any case; nothing if the caller's pCPU has nothing else to run, the
+ * target is not ready, does not exist or is the caller. */
+TEST(SchedYieldHypercall, GoesToAReadyTargetOfACrowdedPcpu)
+{
+    auto yields = [](int64_t to, bool alone, bool ready, Spin::Where where = waits) {
+        Spin s({where, waits});
+        s.yields_to = to;
+        s.vcpus[1].ready = ready;
+        if (!alone)
+            s.rig.spawn(0, [](ts_task *self) { ts_task_work_ps(self, 10 * TS_US); });
+        EXPECT_EQ(s.exits(1), 1u);
+        return s.successes();
+    };
+    EXPECT_EQ(yields(1, false, true), 1u);
+    EXPECT_EQ(yields(1, true, true), 0u);
+    EXPECT_EQ(yields(1, false, false), 0u);
+    EXPECT_EQ(yields(0, false, true), 0u);
+    EXPECT_EQ(yields(3, false, true), 0u);
+    EXPECT_EQ(yields(1, false, true, sleeps), 0u);
 }

@@ -215,6 +215,23 @@ TEST(HypervisorHypercall, AnUnknownKvmCallIsNotImplemented)
     run_calls(p, one_vm(2));
 }
 
+TEST(HypervisorHypercall, ASchedYieldIsKnownWhereItIsOffered)
+{
+    Call c{"KVM_HC_SCHED_YIELD", TS_ABI_KVM, TS_KVM_HC_SCHED_YIELD};
+    c.expected = static_cast<uint64_t>(INT64_C(-1000)); /* -KVM_ENOSYS */
+    Probe p;
+    p.calls = {c};
+    run_calls(p, one_vm(2));
+    EXPECT_EQ(p.stats.at("hypervisor.hypercalls_yield"), 0u);
+    ts_machine_config offering = one_vm(2);
+    set(offering, "hypervisor.pv_sched_yield", "true");
+    c.expected = 0;
+    Probe q;
+    q.calls = {c};
+    run_calls(q, offering);
+    EXPECT_GE(q.stats.at("hypervisor.hypercalls_yield"), 1u);
+}
+
 /* The last VPs are in the second bank, which only the Ex calls reach. */
 TEST(HypervisorHypercall, AnExCallReachesVp69)
 {

@@ -18,6 +18,9 @@ extern "C" {
 enum { TS_CSD_LINES_PER_CPU = 64 };
 
 typedef void ts_call_fn(struct ts_task *self, void *arg);
+/* Runs on the target in place of the acknowledgement's later time: returns what the function is
+ * then called with, which is the target's own. */
+typedef void *ts_call_take_fn(struct ts_task *self, void *arg);
 
 /* Stamps serve the critical path of a shootdown. */
 struct ts_csd {
@@ -26,6 +29,7 @@ struct ts_csd {
     uint32_t target;
     ts_call_fn *fn;
     void *arg;
+    ts_call_take_fn *take; /* not NULL: the call is acknowledged before fn runs */
     bool locked;
     bool first;                  /* found the queue empty: the call sends an IPI */
     bool unsent;                 /* and has not sent it yet */

@@ -66,6 +66,34 @@ void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n
         send_natively(self, targets, n, broadcast, vector);
 }
 
+/* The first CPU of a call that is not idle and whose host has preempted it is yielded to, one a
+ * call; which CPUs are idle is read without cost. */
+static void yield_to_preempted(struct ts_task *self, const uint32_t *targets, uint32_t n)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ts_cpu *target = g->cpus[targets[i]].cpu;
+        struct ts_steal_area *area = ts_guest_cpu_steal(&g->cpus[targets[i]]);
+        if (target->current->is_idle)
+            continue;
+        ts_task_line(self, &area->line, TS_LINE_READ);
+        if (!area->preempted)
+            continue;
+        struct ts_hypercall call = {.abi = TS_ABI_KVM, .number = TS_KVM_HC_SCHED_YIELD};
+        call.args[0] = g->vm->apic_ids ? g->vm->apic_ids[targets[i]] : targets[i];
+        ts_hypercall(self, g->vm, &call);
+        return;
+    }
+}
+
+void ts_guest_send_call_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n)
+{
+    const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_guest_send_ipi(self, targets, n, n == g->ncpus - 1, TS_VEC_CALL);
+    if (n > 1 && g->vm->pv_sched_yield && g->vm->steal_time)
+        yield_to_preempted(self, targets, n);
+}
+
 bool ts_guest_wake_polling(struct ts_task *self, struct ts_guest_cpu *target)
 {
     if (!target->cpu->polling)

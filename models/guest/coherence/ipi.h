@@ -13,6 +13,10 @@ extern "C" {
  * hypercall: targets ascending. broadcast: they are all online CPUs but self. */
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector);
+/* send_call_func_ipi of a call to several CPUs, or to one that does not poll: TS_VEC_CALL, and,
+ * where the host offers it, KVM_HC_SCHED_YIELD to the first of several that is preempted
+ * (kvm_smp_send_call_func_ipi, arch/x86/kernel/kvm.c). */
+void ts_guest_send_call_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n);
 void ts_guest_send_resched(struct ts_task *self, struct ts_cpu *target);
 /* set_nr_if_polling: true if target idles in MWAIT and has been told by its flags' line, so that it
  * needs no IPI. */

@@ -24,6 +24,13 @@ enum ts_flush_needs {
     TS_NEEDS_TLBIRANGE = 1u << 5     /* guest.tlbirange (FEAT_TLBIRANGE) */
 };
 
+/* What a host is made to offer the VM beside what its own parameters say: a mechanism that is about
+ * such a feature is compared, on one host, with those that do without. */
+enum ts_flush_offers {
+    TS_OFFERS_PV_IPI = 1u << 0,        /* KVM_FEATURE_PV_SEND_IPI; sliding, unless set otherwise */
+    TS_OFFERS_PV_SCHED_YIELD = 1u << 1 /* KVM_FEATURE_PV_SCHED_YIELD */
+};
+
 /* When an initiator flushes its own TLB. The kernel's version decides (guest.flush_concurrent) but
  * for mechanisms that are about this difference. */
 enum ts_flush_order { TS_ORDER_KERNEL = 0, TS_ORDER_SEQUENTIAL = 1, TS_ORDER_CONCURRENT = 2 };
@@ -33,6 +40,7 @@ struct ts_flush_ops {
     const char *summary;   /* one line */
     const char *reference; /* kernel file and version, thread, paper */
     uint32_t needs;        /* enum ts_flush_needs */
+    uint32_t offers;       /* enum ts_flush_offers */
     enum ts_flush_order order;
     bool remote_by_mask; /* uses mm_cpumask (the kernel keeps it and the lazy state for it) */
     const struct ts_param_table *params; /* prefix "flush.<name>", or NULL */

@@ -43,6 +43,7 @@ struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu
     ts_task_line(call->self, csd->line, TS_LINE_WRITE);
     csd->fn = fn;
     csd->arg = arg;
+    csd->take = NULL;
     csd->waiter = NULL;
     csd->sender = NULL;
     csd->initiator = gc->cpu;
@@ -91,7 +92,7 @@ static void send_to(struct ts_task *self, const uint32_t *ids, uint32_t n)
         return;
     }
     g->stats.ipis += n;
-    ts_guest_send_ipi(self, ids, n, n == g->ncpus - 1, TS_VEC_CALL);
+    ts_guest_send_call_ipi(self, ids, n);
 }
 
 /* IPIs leave after all csds are queued: the path's send part ends when the write has left. */
@@ -249,6 +250,18 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_ca
 
 /* --- the target's side --- */
 
+/* The acknowledgement. */
+static void release(struct ts_task *self, struct ts_csd *csd)
+{
+    csd->finished = ts_task_now(self);
+    csd->initiator_done = ts_vcpu_not_running_ps(csd->initiator);
+    ts_task_line(self, csd->line, TS_LINE_WRITE);
+    csd->released = ts_task_now(self);
+    csd->locked = false;
+    if (csd->waiter)
+        ts_task_spin_signal(csd->waiter);
+}
+
 /* flush_smp_call_function_queue: oldest first; the release of the csd is the acknowledgement. */
 void ts_smp_call_handle(struct ts_task *self, ts_time raised)
 {
@@ -280,14 +293,16 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
         csd->started = ts_task_now(self);
         ts_timeline_emit(gc->guest->timeline, csd->started, TS_TL_FLOW_END,
                          gc->guest->domain->group, gc->id, "call", csd->flow);
-        csd->fn(self, csd->arg);
-        csd->finished = ts_task_now(self);
-        csd->initiator_done = ts_vcpu_not_running_ps(csd->initiator);
-        ts_task_line(self, csd->line, TS_LINE_WRITE);
-        csd->released = ts_task_now(self);
-        csd->locked = false;
-        if (csd->waiter)
-            ts_task_spin_signal(csd->waiter);
+        ts_call_fn *fn = csd->fn;
+        void *arg = csd->arg;
+        bool early = csd->take != NULL;
+        if (early)
+            arg = csd->take(self, arg);
+        else
+            fn(self, arg);
+        release(self, csd);
+        if (early) /* the csd is its initiator's again */
+            fn(self, arg);
     }
     ts_task_work(self, p->irq_exit_cycles);
 }
