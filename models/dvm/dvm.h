@@ -14,6 +14,9 @@
  * other. Forwarded operations need no tracker entry at the peer (its entries for other chips are
  * counted apart, arm-cmn *_cxha). With the VMID filter a Sync goes to the cores that operations of
  * its issuer have reached since the last one.
+ *
+ * x86 with INVLPGB and TLBSYNC (AMD APM vol. 3): what their messages look like is not published.
+ * They are assumed to travel as TLBI and DSB do, from the issuer's chip to all others and back.
  */
 #ifndef TS_MODELS_DVM_H
 #define TS_MODELS_DVM_H
@@ -34,6 +37,7 @@ struct ts_dvm_params {
     uint64_t early_comp;        /* bool: MN completes a Non-sync before the snoop responses */
     uint64_t vmid_filter;       /* bool: MN skips cores outside the VM's set (ts_dvm_set_domain) */
     uint64_t mn_snoops;         /* operations an MN distributes or awaits responses for at a time */
+    uint64_t invlpgb;       /* bool: x86 CPUs have INVLPGB and TLBSYNC, which travel like DVM */
     uint64_t sync_drain_ps; /* a core answers a Sync no sooner: loads under old translations end */
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */

@@ -83,7 +83,7 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
         s = ts_interrupt_create(&m->interrupt, m->engine, &m->topology, m->interconnect,
                                 &c->interrupt,
                                 ts_machine_is_bare(c) ? on_interrupt_bare : on_interrupt, m, err);
-    if (s == TS_OK && c->topology.arch == TS_ARCH_ARM64)
+    if (s == TS_OK && ts_machine_has_dvm(c))
         s = ts_dvm_create(&m->dvm, m->engine, &m->topology, m->interconnect, &c->dvm, apply_dvm, m,
                           err);
     return s == TS_OK ? create_mmus(m, err) : s;

@@ -62,6 +62,11 @@ uint32_t ts_machine_vcpus(const struct ts_machine_config *c)
     return (uint32_t)c->run.vcpus;
 }
 
+bool ts_machine_has_dvm(const struct ts_machine_config *c)
+{
+    return c->topology.arch == TS_ARCH_ARM64 || c->dvm.invlpgb;
+}
+
 static enum ts_status cannot(struct ts_error *err, const char *mechanism, const char *why)
 {
     return ts_error_set(err, TS_ERR_USER, "mechanism '%s' cannot run here: %s", mechanism, why);
@@ -84,6 +89,10 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
                       "the hypervisor does not offer hypervisor.hv_flush (it is off)");
     if ((needs & TS_NEEDS_TLBIRANGE) && !c->guest.tlbirange)
         return cannot(err, m->name, "the CPUs have no FEAT_TLBIRANGE (guest.tlbirange is off)");
+    if ((needs & TS_NEEDS_BARE_METAL) && !ts_machine_is_bare(c))
+        return cannot(err, m->name, "no hypervisor offers it to guests (hypervisor.kind is kvm)");
+    if ((needs & TS_NEEDS_INVLPGB) && !c->dvm.invlpgb)
+        return cannot(err, m->name, "the CPUs have no INVLPGB (dvm.invlpgb is off)");
     return TS_OK;
 }
 
@@ -94,7 +103,7 @@ static enum ts_status check_hardware(const struct ts_machine_config *c, struct t
     enum ts_status s = ts_interconnect_check_params(&c->interconnect, t, err);
     if (s == TS_OK)
         s = ts_line_check_params(&c->line, err);
-    if (s == TS_OK && t->arch == TS_ARCH_ARM64)
+    if (s == TS_OK && ts_machine_has_dvm(c))
         s = ts_dvm_check(&c->dvm, t, err);
     if (s == TS_OK)
         s = ts_mmu_check(&c->mmu, (uint32_t)t->threads_per_core, err);

@@ -40,6 +40,8 @@ struct ts_machine {
     struct ts_event drain_event, limit_event, progress_event;
 };
 
+/* Broadcast invalidations: TLBI, or INVLPGB where there is one. */
+bool ts_machine_has_dvm(const struct ts_machine_config *c);
 static inline bool ts_machine_is_bare(const struct ts_machine_config *c)
 {
     return c->hypervisor.kind == TS_HYP_NONE;

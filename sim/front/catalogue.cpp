@@ -92,6 +92,8 @@ std::string needs_text(uint32_t needs)
         {TS_NEEDS_PV_TLB_FLUSH, "hypervisor.pv_tlb_flush"},
         {TS_NEEDS_HV_FLUSH, "hypervisor.hv_flush"},
         {TS_NEEDS_TLBIRANGE, "guest.tlbirange"},
+        {TS_NEEDS_BARE_METAL, "bare metal"},
+        {TS_NEEDS_INVLPGB, "dvm.invlpgb"},
     };
     std::string text;
     for (const auto &name : names)

@@ -15,19 +15,11 @@ constexpr uint64_t page = 4096;
 constexpr uint64_t ms = 1000000;
 constexpr uint64_t table = 512 * page;
 
-/* A mechanism's parameters, by their table. */
 std::vector<uint64_t> update_params(const char *mode, const char *atomic = "true",
                                     const char *mechanism = "kvm_pv_update_gen")
 {
-    const ts_flush_ops *m = ts_flush_find(mechanism);
-    std::vector<uint64_t> params(m->params_size / sizeof(uint64_t));
-    ts_param_defaults(m->params, params.data());
-    ts_error err{};
-    EXPECT_EQ(ts_param_set(ts_param_find(m->params, "update_gen"), params.data(), mode, &err),
-              TS_OK);
-    EXPECT_EQ(ts_param_set(ts_param_find(m->params, "update_atomic"), params.data(), atomic, &err),
-              TS_OK);
-    return params;
+    return mechanism_params(ts_flush_find(mechanism),
+                            {{"update_gen", mode}, {"update_atomic", atomic}});
 }
 
 ts_machine_config one_vm(uint32_t vcpus = 2)

@@ -27,12 +27,15 @@ Outcome two_shootdowns(const ts_machine_config &c, const char *mechanism)
     return run_script(c, {ops, {op_ns(TS_OP_COMPUTE, 5 * ms)}}, 2, mechanism);
 }
 
-ts_machine_config one_vm(bool arm = false)
+ts_machine_config one_vm(ts_machine_config c)
 {
-    ts_machine_config c = small_machine(arm);
     set(c, "run.vms", "1");
     set(c, "run.vcpus", "2");
     return c;
+}
+ts_machine_config one_vm(bool arm = false)
+{
+    return one_vm(small_machine(arm));
 }
 
 } // namespace
@@ -184,7 +187,7 @@ TEST(CoherenceRules, EveryMechanismTakesAFlushOfNoAddressSpace)
             std::vector<ts_op> script = {op_ns(TS_OP_COMPUTE, ms), op_mmap(0, 4 * page),
                                          op_touch(0, 0, 4), op_range(TS_OP_MUNMAP, 0, 0, 4 * page)};
             ScriptWorkload w({script, {op_ns(TS_OP_COMPUTE, 5 * ms)}}, 2);
-            Outcome out = run_workloads(one_vm(arm), &ops, {w.get()}, 1);
+            Outcome out = run_workloads(one_vm(small_machine(arm, wrapped)), &ops, {w.get()}, 1);
             EXPECT_EQ(out.status, TS_OK) << ops.name << ": " << out.message;
             EXPECT_GE(out.result.shootdowns, 1u) << ops.name;
         }
@@ -283,7 +286,8 @@ void raise_unseen(ts_engine *, ts_event *event)
 void begin_switch(ts_task *self, ts_mm *, ts_mm *next)
 {
     ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    if (next == gc->guest->init_mm || next == gc->loaded_mm || ts_event_pending(&meanwhile.event))
+    if (!next || next == gc->guest->init_mm || next == gc->loaded_mm ||
+        ts_event_pending(&meanwhile.event))
         return;
     meanwhile.mm = next;
     meanwhile.cpu = gc->id;

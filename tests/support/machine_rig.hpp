@@ -62,13 +62,42 @@ inline ts_machine_config small_machine(bool arm = false)
     return c;
 }
 
-/* Architectures on which a mechanism may run in a VM of small_machine. */
+/* The same with what a mechanism cannot do without, bare metal perhaps. */
+inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
+{
+    ts_machine_config c = small_machine(arm);
+    if (m->needs & TS_NEEDS_BARE_METAL) {
+        set(c, "hypervisor.kind", "none");
+        set(c, "run.vms", "1");
+    }
+    if ((m->needs & TS_NEEDS_INVLPGB) && !arm)
+        set(c, "dvm.invlpgb", "true");
+    return c;
+}
+
+/* A mechanism's parameters, by their table. */
+inline std::vector<uint64_t> mechanism_params(const ts_flush_ops *m,
+                                              const std::map<std::string, std::string> &values)
+{
+    std::vector<uint64_t> params(m->params_size / sizeof(uint64_t));
+    if (!params.empty())
+        ts_param_defaults(m->params, params.data());
+    for (const auto &[key, value] : values) {
+        ts_error err{};
+        const ts_param *row = m->params ? ts_param_find(m->params, key.c_str()) : nullptr;
+        if (!row || ts_param_set(row, params.data(), value.c_str(), &err) != TS_OK)
+            throw std::runtime_error(std::string(m->name) + "." + key + ": " + err.message);
+    }
+    return params;
+}
+
+/* Architectures on which a mechanism may run in a VM of small_machine, or without. */
 inline std::vector<bool> platforms(const ts_flush_ops *m)
 {
     std::vector<bool> arms;
     for (bool arm : {false, true}) {
         ts_error err{};
-        ts_machine_config c = small_machine(arm);
+        ts_machine_config c = small_machine(arm, m);
         if (ts_machine_check(&c, m, &err) == TS_OK)
             arms.push_back(arm);
     }

@@ -262,12 +262,12 @@ inline const std::vector<SharedScript> &shared_scripts()
 
 /* One of these in every VM, on four CPUs: the other process's thread comes on top. */
 inline Outcome run_shared(ts_machine_config c, const ts_flush_ops *mechanism,
-                          const SharedScript &script, uint32_t rounds)
+                          const SharedScript &script, uint32_t rounds, const void *params = nullptr)
 {
     constexpr uint32_t readers = 3;
     if (script.touch)
         set(c, "guest.touch", script.touch);
-    return run_script(c, script.make(readers, rounds), readers + 1, mechanism);
+    return run_script(c, script.make(readers, rounds), readers + 1, mechanism, params);
 }
 
 inline uint64_t count_ops(const SharedScript &script, uint32_t rounds, ts_op_kind kind)

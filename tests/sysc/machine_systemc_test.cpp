@@ -33,8 +33,8 @@ TEST(MachineInSystemC, GivesTheSameResultsAsTheNativeKernel)
         const ts_flush_ops *m = ts_flush_table[i];
         for (bool arm : platforms(m)) {
             SCOPED_TRACE(std::string(m->name) + (arm ? " arm64" : " x86"));
-            Outcome native = run_storm(small_machine(arm), m, storm, 1);
-            Outcome hosted = run_storm(small_machine(arm), m, storm, 1, ts::systemc_kernel());
+            Outcome native = run_storm(small_machine(arm, m), m, storm, 1);
+            Outcome hosted = run_storm(small_machine(arm, m), m, storm, 1, ts::systemc_kernel());
             ASSERT_EQ(native.status, TS_OK) << native.message;
             EXPECT_EQ(native.stats, hosted.stats);
             EXPECT_EQ(native.result.completion_ps, hosted.result.completion_ps);

@@ -5,7 +5,7 @@
 #include "models/guest/coherence/mechanism.h"
 
 /* choose_new_asid: the slot that holds next, or the next one round-robin, which is then flushed. */
-static uint32_t choose_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
+uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush)
 {
     uint32_t n = (uint32_t)gc->guest->params.nr_dyn_asids;
@@ -34,6 +34,18 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
     }
 }
 
+/* The mechanism wants another ASID for the address space that stays loaded. */
+static void reload_asid(struct ts_task *self, struct ts_guest_cpu *gc)
+{
+    struct ts_mm *mm = gc->loaded_mm;
+    bool need_flush;
+    ts_task_line(self, &mm->gen_line, TS_LINE_READ);
+    uint32_t asid = gc->guest->flush->choose_asid(gc, mm, mm->tlb_gen, &need_flush);
+    TS_ASSERT(!need_flush);
+    load_cr3(self, gc, asid, false);
+    ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
+}
+
 static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
 {
     struct ts_mm *init = gc->guest->init_mm;
@@ -47,7 +59,11 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
         gc->is_lazy = false;
     }
     if (gc->loaded_mm == next) {
-        if (!was_lazy)
+        enum ts_same_mm same =
+            gc->guest->flush->same_mm ? gc->guest->flush->same_mm(gc) : TS_SAME_KERNEL;
+        if (same == TS_SAME_RELOAD)
+            reload_asid(self, gc);
+        if (!was_lazy || same != TS_SAME_KERNEL)
             return;
         /* The CPU was left out of flushes while lazy: only the generation tells. */
         ts_task_line(self, &next->gen_line, TS_LINE_READ);
@@ -72,7 +88,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
         next_gen = next->tlb_gen;
         asid = gc->guest->flush->choose_asid
                    ? gc->guest->flush->choose_asid(gc, next, next_gen, &need_flush)
-                   : choose_asid(gc, next, next_gen, &need_flush);
+                   : ts_choose_new_asid(gc, next, next_gen, &need_flush);
     }
     if (need_flush) {
         gc->ctxs[asid] = (struct ts_tlb_context){.ctx_id = next->ctx_id, .tlb_gen = next_gen};
@@ -115,6 +131,8 @@ void ts_enter_lazy_tlb(struct ts_task *self)
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     if (gc->guest->arch != TS_ARCH_X86 || gc->loaded_mm == gc->guest->init_mm)
         return;
+    if (gc->guest->flush->switch_mm)
+        gc->guest->flush->switch_mm(self, gc->loaded_mm, NULL);
     if (!gc->guest->params.lazy_tlb) {
         ts_switch_mm(self, gc->guest->init_mm);
         return;

@@ -198,8 +198,10 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
                                struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    /* Lazy CPUs may be left out only while no table is freed; arm64 has no lazy state. */
-    bool all = info->freed_tables || gc->guest->arch != TS_ARCH_X86;
+    /* Lazy CPUs may be left out only while no table is freed and none has to change its ASID; arm64
+     * has no lazy state. */
+    bool all = info->freed_tables || (info->mm && info->mm->asid_transition) ||
+               gc->guest->arch != TS_ARCH_X86;
     ts_call_fn *local = ts_cpumask_test(mask, gc->id) ? call_flush_local : NULL;
     TS_ASSERT(gc->cpu->preempt_off && info->initiator == gc->id);
     gc->guest->stats.nr_tlb_remote_flush++;
@@ -258,8 +260,8 @@ static void finish_record(struct ts_task *self, struct ts_guest *g, struct ts_sh
         g->shootdown_fn(g->shootdown_user, r);
 }
 
-void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                           uint32_t stride_shift, bool freed_tables)
+static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                        uint32_t stride_shift, bool freed_tables, bool unmapped)
 {
     ts_preempt_disable(self);
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
@@ -276,19 +278,22 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
     ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
                      0);
     fill_info(self, info, mm, start, end, stride_shift, freed_tables);
+    info->unmapped_start = unmapped ? start : 0;
+    info->unmapped_end = unmapped ? end : 0;
     r->start = info->start;
     r->end = info->end;
     bool remote = true;
-    if (g->flush->remote_by_mask) {
+    bool done = g->flush->flush_mm && g->flush->flush_mm(self, info, r);
+    if (!done && g->flush->remote_by_mask) {
         ts_task_line(self, &mm->mask_line, TS_LINE_READ);
         uint32_t n = ts_cpumask_count(&mm->cpumask);
         remote = n > (ts_cpumask_test(&mm->cpumask, gc->id) ? 1u : 0u);
     }
     r->number = g->shootdown_number++;
     uint32_t irq_off = gc->cpu->irq_off;
-    if (remote)
+    if (!done && remote)
         g->flush->flush_multi(self, &mm->cpumask, info, r);
-    else if (gc->loaded_mm == mm)
+    else if (!done && gc->loaded_mm == mm)
         ts_flush_local(self, info);
     /* What mechanisms leave as they found it. */
     TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && gc->cpu->irq_off == irq_off);
@@ -297,6 +302,19 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
     ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->domain->group, gc->id,
                      "shootdown", r->number);
     ts_preempt_enable(self);
+}
+
+void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                           uint32_t stride_shift, bool freed_tables)
+{
+    flush_range(self, mm, start, end, stride_shift, freed_tables, false);
+}
+
+void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                           uint32_t stride_shift, bool freed_tables)
+{
+    TS_ASSERT(end != UINT64_MAX);
+    flush_range(self, mm, start, end, stride_shift, freed_tables, true);
 }
 
 void ts_guest_frame_release(struct ts_guest *g, uint64_t frame)

@@ -12,6 +12,9 @@ extern "C" {
 /* flush_tlb_mm_range: end UINT64_MAX flushes all. */
 void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
                            uint32_t stride_shift, bool freed_tables);
+/* The same for pages that are about to be freed, which some mechanisms may put off. */
+void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                           uint32_t stride_shift, bool freed_tables);
 #ifdef __cplusplus
 }
 #endif

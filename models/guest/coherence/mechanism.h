@@ -21,7 +21,9 @@ enum ts_flush_needs {
     TS_NEEDS_VM = 1u << 2,
     TS_NEEDS_PV_TLB_FLUSH = 1u << 3, /* hypervisor.pv_tlb_flush (KVM_FEATURE_PV_TLB_FLUSH) */
     TS_NEEDS_HV_FLUSH = 1u << 4,     /* hypervisor.hv_flush (HV_X64_REMOTE_TLB_FLUSH_RECOMMENDED) */
-    TS_NEEDS_TLBIRANGE = 1u << 5     /* guest.tlbirange (FEAT_TLBIRANGE) */
+    TS_NEEDS_TLBIRANGE = 1u << 5,    /* guest.tlbirange (FEAT_TLBIRANGE) */
+    TS_NEEDS_BARE_METAL = 1u << 6,   /* hypervisor.kind none */
+    TS_NEEDS_INVLPGB = 1u << 7       /* dvm.invlpgb (CPUID 80000008h EBX bit 3) */
 };
 
 /* What a host is made to offer the VM beside what its own parameters say: a mechanism that is about
@@ -34,6 +36,13 @@ enum ts_flush_offers {
 /* When an initiator flushes its own TLB. The kernel's version decides (guest.flush_concurrent) but
  * for mechanisms that are about this difference. */
 enum ts_flush_order { TS_ORDER_KERNEL = 0, TS_ORDER_SEQUENTIAL = 1, TS_ORDER_CONCURRENT = 2 };
+
+/* What switch_mm_irqs_off has to do for the address space that is loaded already. */
+enum ts_same_mm {
+    TS_SAME_KERNEL = 0, /* the kernel's own rule: the generation, if the CPU was lazy */
+    TS_SAME_RELOAD = 1, /* choose_asid anew, and load it */
+    TS_SAME_CURRENT = 2 /* nothing: what is loaded is up to date */
+};
 
 struct ts_flush_ops {
     const char *name;      /* = file name = name in the configuration */
@@ -59,9 +68,18 @@ struct ts_flush_ops {
     void (*flush_multi)(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record);
 
-    /* switch_mm_irqs_off is about to load next (interrupts off; time may pass). */
+    /* flush_tlb_mm_range once the generation has been raised, before it looks who is in the mask.
+     * True: the flush has been made. */
+    bool (*flush_mm)(struct ts_task *self, struct ts_flush_info *info,
+                     struct ts_shootdown_record *record);
+    /* switch_mm_irqs_off for the address space that gc has loaded. No time passes. */
+    enum ts_same_mm (*same_mm)(const struct ts_guest_cpu *gc);
+    /* switch_mm_irqs_off is about to load next, or the CPU to become lazy (next is NULL).
+     * Interrupts are off; time may pass. */
     void (*switch_mm)(struct ts_task *self, struct ts_mm *prev, struct ts_mm *next);
-    /* choose_new_asid: the slot for next, and whether it must be flushed. */
+    /* choose_new_asid: the slot for next, and whether it must be flushed. What is not below
+     * guest.nr_dyn_asids is no slot of the CPU's and must not want a flush (a global ASID); it is a
+     * PCID all the same, less 1. ts_choose_new_asid is the kernel's own. */
     uint32_t (*choose_asid)(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush);
     /* Entry of flush_tlb_func on a target or locally. True: it has been dealt with. Time may
@@ -75,8 +93,14 @@ struct ts_flush_ops {
     /* Pages are about to go back to the allocator after their flush. True: the mechanism keeps the
      * frame and frees it later by ts_guest_frame_free. */
     bool (*frame_release)(struct ts_guest *g, uint64_t frame);
+    /* May [start, end) not be mapped yet, though nothing is there? 0: it may; else where the
+     * lowest range begins that overlaps it and is kept back. No time passes. */
+    uint64_t (*va_held)(const struct ts_mm *mm, uint64_t start, uint64_t end);
 };
 
+/* choose_new_asid without mechanisms: the slot that holds next, or the next one round-robin. */
+uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
+                            bool *need_flush);
 /* should_flush_tlb (6.1: tlb_is_not_lazy): is cpu to be told of a flush that frees no tables? Reads
  * the lines that the kernel reads. info: struct ts_flush_info. */
 bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *info);

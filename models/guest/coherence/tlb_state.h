@@ -27,6 +27,9 @@ struct ts_flush_info {
     uint32_t stride_shift;
     bool freed_tables;
     uint32_t initiator; /* guest CPU number */
+    /* What an unmap or MADV_DONTNEED has taken out of the tables; start == end: not one of these,
+     * or the whole address space at its end. */
+    uint64_t unmapped_start, unmapped_end;
     struct ts_line line;
     struct ts_shootdown_record *record; /* being filled in; belongs to the initiator's CPU */
 };

@@ -29,6 +29,9 @@ struct ts_mm {
     uint32_t flush_pending; /* open gathers: tlb_flush_pending */
     uint32_t users;         /* threads */
     uint16_t asid;          /* arm64 */
+    /* Mechanisms with ASIDs that all CPUs share (INVLPGB, RAR; mmu_context_t since 6.15). */
+    uint16_t global_asid; /* 0: none */
+    bool asid_transition; /* some CPU may still use one of its own */
     struct ts_line lru_line;
     void *private_mm; /* mm.c: regions, frames, oracle state */
 };

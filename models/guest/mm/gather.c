@@ -71,6 +71,7 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
         g = new_gather(self, mm);
     g->mm = mm;
     g->fullmm = fullmm;
+    g->zaps = false;
     reset_range(g);
     mm->flush_pending++;
     return g;
@@ -127,6 +128,8 @@ static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
     }
     if (g->fullmm)
         ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
+    else if (g->zaps)
+        ts_flush_tlb_unmapped(self, g->mm, g->start, g->end, stride, g->freed_tables);
     else
         ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables);
     reset_range(g);
@@ -236,6 +239,7 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
     struct zap z = {g, shared_file, true, false};
     uint64_t va = start, skip_to;
 
+    g->zaps = true;
     while (va < end) {
         if (!ts_mm_has_table(g->mm, va, &skip_to)) {
             ts_task_work(self, p->zap_empty_table_cycles);

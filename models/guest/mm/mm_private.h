@@ -44,6 +44,7 @@ struct ts_gather {
         *next_made; /* of all that were made: a run may end in the middle of an unmap */
     struct ts_mm *mm;
     bool fullmm;
+    bool zaps; /* of an unmap or MADV_DONTNEED: what it clears is freed */
     bool freed_tables;
     bool out_of_memory;
     bool cleared_ptes;

@@ -164,19 +164,35 @@ static uint64_t place_in(uint64_t low, uint64_t high, uint64_t length)
     return address;
 }
 
+/* As high as possible in a gap, but for addresses that the mechanism keeps back. */
+static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, uint64_t length)
+{
+    const struct ts_flush_ops *flush = mm->guest->flush;
+    for (;;) {
+        uint64_t address = place_in(low, high, length);
+        if (!address || !flush->va_held)
+            return address;
+        uint64_t held = flush->va_held(mm, address, address + length);
+        if (!held)
+            return address;
+        TS_ASSERT(held < address + length);
+        high = held;
+    }
+}
+
 uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length)
 {
     uint64_t high = mm->mmap_base;
 
     for (uint32_t i = mm->nvmas; i > 0; i--) {
         const struct ts_vma *v = &mm->vmas[i - 1];
-        uint64_t address = place_in(v->end, high, length);
+        uint64_t address = place_free(mm, v->end, high, length);
         if (address)
             return address;
         if (v->start < high)
             high = v->start;
     }
-    return place_in(TS_MMAP_MIN, high, length);
+    return place_free(mm, TS_MMAP_MIN, high, length);
 }
 
 uint64_t ts_vma_floor(const struct ts_mm *mm, uint64_t va)

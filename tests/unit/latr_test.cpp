@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LATR: unmaps are written down, swept at ticks and switches, and what they unmapped is kept until
+ * then. */
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/shared_scripts.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+constexpr uint64_t page = 4096;
+constexpr uint64_t ms = 1000000;
+
+Outcome run(const ts_machine_config &c, const Script &s, uint32_t initial,
+            const std::map<std::string, std::string> &params = {})
+{
+    const ts_flush_ops *m = ts_flush_find("latr");
+    const auto p = mechanism_params(m, params);
+    return run_script(c, s, initial, m, p.data());
+}
+
+uint64_t at(const Outcome &out, const char *name)
+{
+    return out.stats.at(std::string("flush.latr.") + name);
+}
+
+/* Thread 0 drops one page n times while the other computes. */
+Script drops(int n, uint64_t compute_ns)
+{
+    Script s = {{op_ns(TS_OP_COMPUTE, ms), op_mmap(0, 64 * page)},
+                {op_ns(TS_OP_COMPUTE, compute_ns)}};
+    for (int i = 0; i < n; i++) {
+        s[0].push_back(op_touch(0, 0, 1));
+        s[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page));
+    }
+    return s;
+}
+
+} // namespace
+
+TEST(Latr, NobodyIsInterruptedAndTheTargetFlushesAtItsNextTick)
+{
+    Outcome out = run(bare_machine(2), drops(3, 20 * ms), 2);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_EQ(out.stats.at("guest.ipis"), 0u);
+    EXPECT_GE(at(out, "saved"), 3u);
+    EXPECT_EQ(at(out, "named"), at(out, "saved"));
+    EXPECT_EQ(at(out, "pending"), 0u);
+    /* Ends before its first tick: nothing is flushed by then but at its end. */
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest_sched.tick", "100ms");
+    out = run(c, drops(3, 20 * ms), 2);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_GE(at(out, "frames_kept_max"), 3u);
+    EXPECT_EQ(at(out, "flushed"), at(out, "named")); /* at the switch when it ended */
+}
+
+/* A list of eight holds seven. The eighth goes by interrupt, which brings the target's generation
+ * up but not its list. */
+TEST(Latr, AFullListFallsBackToInterrupts)
+{
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest_sched.tick", "100ms");
+    Outcome out = run(c, drops(9, 20 * ms), 2, {{"entries", "8"}});
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_EQ(at(out, "fallbacks"), 2u);
+    /* And the address space's end. */
+    EXPECT_EQ(out.stats.at("guest.ipis"), 3u);
+}
+
+/* Other changes than unmaps cannot wait. */
+TEST(Latr, AProtectionIsFlushedAtOnce)
+{
+    Script s = {{op_ns(TS_OP_COMPUTE, ms), op_mmap(0, 4 * page), op_touch(0, 0, 4),
+                 op_range(TS_OP_MPROTECT, 0, 0, 4 * page, TS_PROT_READ)},
+                {op_ns(TS_OP_COMPUTE, 2 * ms)}};
+    Outcome out = run(bare_machine(2), s, 2);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    ASSERT_GE(out.shootdowns.size(), 1u);
+    EXPECT_EQ(out.stats.at("guest.ipis"), 1u);
+}
+
+/* An address is mapped again only when nobody can use what was there. With sweeps far apart the
+ * mappings of one after another lie side by side. */
+TEST(Latr, AddressesAndPagesAreKeptUntilAllHaveSwept)
+{
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest_sched.tick", "100ms");
+    Script s = {{op_ns(TS_OP_COMPUTE, ms)}, {op_ns(TS_OP_COMPUTE, 20 * ms)}};
+    for (uint32_t r = 0; r < 4; r++) {
+        s[0].push_back(op_mmap(r, 3 * page));
+        s[0].push_back(op_touch(r, 0, 3));
+        s[0].push_back(op_range(TS_OP_MUNMAP, r, 0, 3 * page));
+    }
+    Outcome out = run(c, s, 2);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    std::set<uint64_t> starts;
+    for (const auto &r : out.shootdowns)
+        if (r.end - r.start == 3 * page)
+            starts.insert(r.start);
+    EXPECT_EQ(starts.size(), 4u);
+    EXPECT_GE(at(out, "frames_kept_max"), 12u);
+    Outcome native = run_script(c, s, 2, "native_concurrent");
+    starts.clear();
+    for (const auto &r : native.shootdowns)
+        if (r.end - r.start == 3 * page)
+            starts.insert(r.start);
+    EXPECT_EQ(starts.size(), 1u);
+}
+
+/* The prototype gives pages out again after two ticks, whoever has swept. A vCPU that has been off
+ * its pCPU for longer takes the tick that it has missed, and sweeps, before it uses anything: two
+ * ticks are enough on an overcommitted host, too. None are not. */
+TEST(Latr, TwoTicksAreEnoughWhereVcpusWaitAndNoneAreNot)
+{
+    ts_machine_config crowd = small_machine();
+    set(crowd, "run.vms", "3");
+    set(crowd, "host_sched.policy", "rr");
+    set(crowd, "host_sched.slice", "4ms");
+    set(crowd, "guest_sched.tick", "100us");
+    set(crowd, "hypervisor.pin", "true");
+    int found = 0;
+    const ts_flush_ops *m = ts_flush_find("latr");
+    for (const SharedScript &script : shared_scripts()) {
+        for (const char *ticks : {"2", "0"}) {
+            const auto p = mechanism_params(m, {{"free", "time"}, {"free_ticks", ticks}});
+            Outcome out = run_shared(crowd, m, script, 24, p.data());
+            if (*ticks == '2') {
+                EXPECT_EQ(out.status, TS_OK) << script.name << ": " << out.message;
+            } else {
+                found += out.status == TS_ERR_FINDING;
+            }
+        }
+    }
+    EXPECT_GT(found, 0);
+}
