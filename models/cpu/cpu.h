@@ -153,6 +153,7 @@ struct ts_cpu {
     struct ts_runqueue rq;
     struct ts_event tick;
     bool need_resched;
+    bool irq_from_user;         /* of the handler that runs: it interrupted user code */
     uint32_t irq_off;           /* nesting depth; 0: interrupts on */
     uint32_t preempt_off;       /* nesting depth */
     uint32_t pending;           /* bit per enum ts_vector */

@@ -101,6 +101,7 @@ static void take_interrupt(struct ts_task *self)
         c->irq_off_since = ts_task_now(self);
     enum ts_cpu_mode mode = ts_cpu_set_mode(c, TS_MODE_IRQ);
     self->user_mode = false;
+    c->irq_from_user = user;
     ts_timeline_emit(c->domain->timeline, ts_task_now(self), TS_TL_BEGIN, c->domain->group, c->id,
                      vector_names[v], 0);
     c->ops->interrupt(self, v, c->raised[v]);

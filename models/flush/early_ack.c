@@ -51,6 +51,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     }
     state->early++;
     struct ts_smp_call call;
+    ts_call_cond *cond = ts_flush_condition(g, info);
     g->stats.nr_tlb_remote_flush++;
     ts_smp_call_begin(&call, self);
     ts_task_work(self, g->params.smp_call_setup_cycles);
@@ -60,7 +61,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
         if (cpu == gc->id)
             continue;
         ts_task_work(self, g->params.smp_call_target_cycles);
-        if (!ts_flush_should(self, target, info)) {
+        if (cond && !cond(self, target, info)) {
             g->stats.targets_lazy_skipped++;
             continue;
         }

@@ -8,6 +8,7 @@
 
 #include "models/cpu/dvm_port.h"
 #include "models/flush/flush.h"
+#include "models/guest/coherence/pti.h"
 #include "models/guest/lock/spinlock.h"
 
 enum { ASIDS_MAX = 4094 }; /* MAX_ASID_AVAILABLE: 2^12 less two */
@@ -77,16 +78,25 @@ static void flush_all_nonglobals(struct ts_task *self)
     tlbsync(self);
 }
 
+/* Both PCIDs with PTI. */
+static void issue_pcids(struct ts_task *self, struct ts_invlpgb op)
+{
+    issue(self, &op);
+    if (!ts_guest_cpu_of(self)->guest->params.pti)
+        return;
+    op.pcid |= TS_PTI_USER_PCID;
+    issue(self, &op);
+}
+
 static void issue_all(struct ts_task *self, const struct ts_flush_info *info)
 {
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    const uint64_t n = params_of(g)->count_max;
+    const uint64_t n = params_of(ts_guest_cpu_of(self)->guest)->count_max;
     struct ts_invlpgb op = {.asid_valid = true,
                             .pcid_valid = true,
                             .pcid = (uint16_t)(info->mm->global_asid + 1),
                             .stride_2m = info->stride_shift == 21};
     if (info->end == UINT64_MAX) {
-        issue(self, &op);
+        issue_pcids(self, op);
         return;
     }
     op.va_valid = true;
@@ -98,7 +108,7 @@ static void issue_all(struct ts_task *self, const struct ts_flush_info *info)
         op.pages = info->stride_shift > 21 ? 1u : (uint32_t)(left < n ? left : n);
         if (op.pages == 0)
             op.pages = 1;
-        issue(self, &op);
+        issue_pcids(self, op);
     }
 }
 
@@ -306,6 +316,10 @@ static enum ts_status init(struct ts_guest *g, struct ts_error *err)
                             "flush.invlpgb.asids is %llu: nothing is left above the %llu of "
                             "guest.nr_dyn_asids",
                             (unsigned long long)end, (unsigned long long)dyn);
+    if (g->params.pti && end > TS_PTI_MAX_ASID)
+        return ts_error_set(err, TS_ERR_USER,
+                            "flush.invlpgb.asids is %llu, but with guest.pti there are %d",
+                            (unsigned long long)end, TS_PTI_MAX_ASID);
     ts_spinlock_init(&state->lock);
     ts_guest_line_init(g, &state->lock.line, 0);
     state->last = end;

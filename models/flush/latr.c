@@ -165,13 +165,14 @@ static uint32_t choose(struct ts_task *self, const struct ts_cpumask *mask,
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
+    ts_call_cond *cond = ts_flush_condition(g, info);
     ts_cpumask_clear_all(left);
     TS_CPUMASK_FOR_EACH(cpu, mask)
     {
         ts_task_work(self, g->params.smp_call_target_cycles);
         if (cpu == gc->id)
             continue;
-        if (info->freed_tables || ts_flush_should(self, &g->cpus[cpu], info))
+        if (!cond || cond(self, &g->cpus[cpu], info))
             ts_cpumask_set(left, cpu);
         else
             g->stats.targets_lazy_skipped++;

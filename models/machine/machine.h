@@ -12,6 +12,7 @@
 
 #include "models/cache/cache.h"
 #include "models/flush/flush.h"
+#include "models/guest/core/guest_version.h" /* for who reads a configuration */
 #include "models/guest/os/thread.h"
 #include "models/hypervisor/host_task.h"
 #include "models/oracle/oracle.h"

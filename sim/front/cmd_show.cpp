@@ -86,6 +86,17 @@ void explain_key(const Key &key)
                 key.assumed() ? " (assumed)" : "");
 }
 
+// What each version sets, from the oldest.
+void explain_versions()
+{
+    std::printf("\n  sets from the version named on, unless the parameter is set by itself:\n");
+    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
+        const ts_guest_version_rule &rule = ts_guest_version_rules[i];
+        std::printf("  %-5s %-32s %-8s %s: %s\n", rule.since, rule.key, rule.value,
+                    ts_confidence_name(rule.confidence), rule.source);
+    }
+}
+
 // A cell of a Markdown table.
 std::string cell(const std::string &text)
 {
@@ -216,13 +227,16 @@ void command_explain(const std::string &name)
     for (const auto &item : Keys::get().all()) {
         const Key &key = item.second;
         names.push_back(item.first);
-        if (item.first == name || key.name == name)
+        if (item.first == name || key.name == name || (key.is_version() && name == key.row->key))
             found.push_back(&key);
         else if (starts_with(item.first, name + "."))
             below.push_back(&key);
     }
-    for (const Key *key : found)
+    for (const Key *key : found) {
         explain_key(*key);
+        if (key->is_version())
+            explain_versions();
+    }
     if (!found.empty())
         return;
     for (const Key *key : below)

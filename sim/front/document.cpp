@@ -131,6 +131,25 @@ Setting read_leaf(const Key &key, const YamlNode &node, const Document &document
     return setting;
 }
 
+std::shared_ptr<const Layer> version_layer(uint64_t version, const Place &place)
+{
+    Layer layer;
+    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
+        const std::string name = ts_guest_version_rules[i].key;
+        const ts_guest_version_rule *rule = ts_guest_version_rule_of(version, name.c_str());
+        if (!rule || layer.count(name) > 0)
+            continue;
+        Setting setting;
+        setting.key = &Keys::get().need(name, KeyOwners(), place);
+        setting.value = setting.key->parse(rule->value, place);
+        setting.place = place;
+        setting.source = rule->source;
+        setting.confidence = rule->confidence;
+        layer.emplace(name, std::move(setting));
+    }
+    return std::make_shared<const Layer>(std::move(layer));
+}
+
 } // namespace
 
 Document document_load(const std::string &path, const Place &named_at, const Paths &paths)
@@ -165,6 +184,8 @@ Setting setting_of(const Key &key, const std::string &text, const Place &place, 
         setting.source = "set by the experiment";
         setting.confidence = TS_CONF_CHOICE;
     }
+    if (key.is_version())
+        setting.implied = version_layer(setting.value, place);
     return setting;
 }
 

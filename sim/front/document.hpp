@@ -8,6 +8,7 @@
 #include "sim/front/yaml.hpp"
 
 #include <map>
+#include <memory>
 #include <string>
 
 namespace ts
@@ -31,14 +32,18 @@ struct Document {
 Document document_load(const std::string &path, const Place &named_at, const Paths &paths);
 Document document_parse(const std::string &text, const std::string &file, const Paths &paths);
 
+struct Setting;
+using Layer = std::map<std::string, Setting>; // by the key's name
+
 struct Setting {
     const Key *key = nullptr;
     uint64_t value = 0;
     Place place;
     std::string source;
     ts_confidence confidence = TS_CONF_CHOICE;
+    // Of guest.linux: what the version says of other parameters. Else null.
+    std::shared_ptr<const Layer> implied;
 };
-using Layer = std::map<std::string, Setting>; // by the key's name
 
 // What a value without a source counts as. In a piece (machine, hypervisor, guest) it is assumed;
 // in an experiment it is a choice, unless it equals the table's default and so is the table's fact.

@@ -49,6 +49,11 @@ const char *Key::type_name() const
     return ts_param_type_name(row->type);
 }
 
+bool Key::is_version() const
+{
+    return row->enum_names == ts_guest_version_names;
+}
+
 uint64_t Key::parse(const std::string &text, const Place &place) const
 {
     // A row of its own, so that messages name the full key and the value lands here.
@@ -57,7 +62,9 @@ uint64_t Key::parse(const std::string &text, const Place &place) const
     ts_error error;
     row_here.key = name.c_str();
     row_here.offset = 0;
-    if (ts_param_set(&row_here, &value, text.c_str(), &error) != TS_OK)
+    const ts_status status = is_version() ? ts_guest_version_parse(text.c_str(), &value, &error)
+                                          : ts_param_set(&row_here, &value, text.c_str(), &error);
+    if (status != TS_OK)
         user_error(place, error.message);
     return value;
 }

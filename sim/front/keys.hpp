@@ -41,6 +41,8 @@ struct Key {
     {
         return ts_confidence_assumed(row->confidence);
     }
+    // The kernel's version, which sets other parameters too (models/guest/core/guest_version.h).
+    bool is_version() const;
 };
 
 class Keys

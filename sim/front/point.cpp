@@ -134,6 +134,25 @@ void add_seeds(std::vector<Point> *points, Point point, const Experiment &experi
     }
 }
 
+Found find_own(const Experiment &experiment, const Point &point, const std::string &name)
+{
+    for (const Setting *setting : point.swept)
+        if (setting->key->name == name)
+            return Found{setting, SettingLayer::Point};
+    const std::pair<const Layer *, SettingLayer> layers[] = {
+        {&experiment.overrides, SettingLayer::Point},
+        {&point.platform->own, SettingLayer::Platform},
+        {&experiment.settings, SettingLayer::Experiment},
+        {&point.platform->pieces, SettingLayer::Piece},
+    };
+    for (const auto &layer : layers) {
+        const auto found = layer.first->find(name);
+        if (found != layer.first->end())
+            return Found{&found->second, layer.second};
+    }
+    return Found{};
+}
+
 } // namespace
 
 Override override_parse(const std::string &text)
@@ -153,23 +172,18 @@ std::string swept_text(const std::vector<const Setting *> &swept)
     return text;
 }
 
+// What nothing sets by itself the kernel's version may, where that is set.
 Found find_setting(const Experiment &experiment, const Point &point, const std::string &name)
 {
-    for (const Setting *setting : point.swept)
-        if (setting->key->name == name)
-            return Found{setting, SettingLayer::Point};
-    const std::pair<const Layer *, SettingLayer> layers[] = {
-        {&experiment.overrides, SettingLayer::Point},
-        {&point.platform->own, SettingLayer::Platform},
-        {&experiment.settings, SettingLayer::Experiment},
-        {&point.platform->pieces, SettingLayer::Piece},
-    };
-    for (const auto &layer : layers) {
-        const auto found = layer.first->find(name);
-        if (found != layer.first->end())
-            return Found{&found->second, layer.second};
-    }
-    return Found{};
+    const Found own = find_own(experiment, point, name);
+    if (own.setting)
+        return own;
+    const Found version = find_own(experiment, point, "guest.linux");
+    if (!version.setting)
+        return Found{};
+    const auto implied = version.setting->implied->find(name);
+    return implied == version.setting->implied->end() ? Found{}
+                                                      : Found{&implied->second, version.layer};
 }
 
 size_t points_per_group(const Experiment &experiment)

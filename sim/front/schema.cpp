@@ -48,6 +48,9 @@ Json names_of(const Key &key)
 Json scalar_schema(const Key &key)
 {
     const ts_param &row = *key.row;
+    // YAML takes 6.12 for a number.
+    if (key.is_version())
+        return {{"type", {"string", "number"}}};
     if (row.type == TS_PARAM_ENUM)
         return {{"enum", names_of(key)}};
     if (row.type == TS_PARAM_BOOL)

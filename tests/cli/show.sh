@@ -43,6 +43,13 @@ for line in "^Nothing is called 'ipi'. It is found in:" '^key hypervisor.pv_ipi 
     '^statistic result.ipis ' '^experiment ipi-e4 '; do
     grep -q "$line" out.txt || fail "explain ipi lacks $line"
 done
+for name in linux guest.linux; do
+    run 0 explain "$name"
+    for line in '^guest.linux$' '^  4.20  guest.lazy_rule  *skip  *remembered: ' \
+        '^  5.13  guest.flush_concurrent  *true ' '^  6.6   guest_sched.policy  *eevdf '; do
+        grep -q "$line" out.txt || fail "explain $name lacks $line"
+    done
+done
 run 2 explain qqzz
 one_line "^unknown key 'qqzz'; "
 run 2 explain kvm_pw

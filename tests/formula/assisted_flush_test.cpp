@@ -164,7 +164,7 @@ TEST_F(AssistedFlush, TheInitiatorsNextLocalFlushIsAWholeOne)
                               op_range(TS_OP_MADVISE_DONTNEED, 0, 8 * page, page),
                               op_range(TS_OP_MADVISE_DONTNEED, 0, 9 * page, page)};
     ts_machine_config c = one_vm();
-    set(c, "guest.lazy_tlb", "false"); /* it leaves the mask when it ends */
+    set(c, "guest.lazy_rule", "init_mm"); /* it leaves the mask when it ends */
     Outcome out = run_script(c, {ops, {op_ns(TS_OP_COMPUTE, 4 * ms)}}, 2, "hyperv");
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.redundant_initiator"), 1u);

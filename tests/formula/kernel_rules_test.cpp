@@ -3,7 +3,7 @@
  * kernel's rules, whatever anything costs. */
 #include <gtest/gtest.h>
 
-#include "tests/support/script_workload.hpp"
+#include "tests/support/shared_scripts.hpp"
 
 using namespace ts_test;
 
@@ -60,6 +60,7 @@ TEST(KernelRules, MunmapOfDirtySharedFilePagesFlushesOncePerTable)
     EXPECT_EQ(under_lock, 32u);
 }
 
+/* Check 3. */
 TEST(KernelRules, LazyCpusGetNoIpiUnlessTablesAreFreed)
 {
     /* The neighbour keeps the page table; without it the munmap frees it. */
@@ -113,27 +114,121 @@ TEST(KernelRules, CeilingOf33PagesDividesPartialFromFull)
     }
 }
 
-TEST(KernelRules, MoreProcessesThanAsidsFlushAtEverySwitch)
+namespace
 {
-    /* Processes that take turns on one CPU; the idle task keeps the last one's (lazy TLB). */
-    auto flushes = [](uint32_t processes, uint64_t turns) {
-        Script script(processes + 1);
-        for (uint32_t p = 1; p <= processes; p++) {
-            script[0].push_back(op_spawn(p, TS_OPF_NEW_MM));
-            for (uint64_t t = 0; t < turns; t++) {
-                script[p].push_back(op_ns(TS_OP_COMPUTE, 10000));
-                script[p].push_back(op_ns(TS_OP_SLEEP, ms));
+
+constexpr uint64_t turns = 20;
+
+/* Processes that take turns on one CPU, which idles in between. */
+uint64_t flushes_of_turns(uint32_t processes, const char *lazy_rule)
+{
+    ts_machine_config c = bare_machine(1);
+    set(c, "guest.lazy_rule", lazy_rule);
+    Script script(processes + 1);
+    for (uint32_t p = 1; p <= processes; p++) {
+        script[0].push_back(op_spawn(p, TS_OPF_NEW_MM));
+        /* Thread 0's own leaves the six slots alone, once it has ended. */
+        script[p].push_back(op_ns(TS_OP_SLEEP, ms + p * 50000));
+        for (uint64_t t = 0; t < turns; t++) {
+            script[p].push_back(op_ns(TS_OP_COMPUTE, 10000));
+            script[p].push_back(op_ns(TS_OP_SLEEP, ms));
+        }
+    }
+    auto out = run_script(c, script, 1);
+    EXPECT_EQ(out.status, TS_OK) << out.message;
+    return out.stats.at("guest.flush_on_switch");
+}
+
+} // namespace
+
+/* Check 8. Six slots, round-robin: a seventh address space evicts always the one that is needed
+ * next. */
+TEST(KernelRules, SevenProcessesInTurnFlushAtEverySwitch)
+{
+    EXPECT_LE(flushes_of_turns(6, "skip"), 3u * 6 + 2); /* once each, and what exits do */
+    EXPECT_GE(flushes_of_turns(7, "skip"), 7 * turns);
+}
+
+/* Its boundary: init_mm takes a slot where idle CPUs switch to it (up to 4.19), and none where they
+ * stay lazy. */
+TEST(KernelRules, InitMmTakesTheSixthSlotWhereIdleCpusSwitchToIt)
+{
+    EXPECT_LE(flushes_of_turns(5, "init_mm"), 3u * 6 + 2);
+    EXPECT_GE(flushes_of_turns(6, "init_mm"), 6 * turns + turns / 2); /* init_mm itself at times */
+}
+
+/* Check 1. No hit is older than its slot's generation allows, whoever has had the slot before. */
+TEST(KernelRules, NoStaleHitThoughSlotsChangeHands)
+{
+    for (const char *asids : {"1", "2", "3", "6"}) {
+        for (const char *pti : {"false", "true"}) {
+            ts_machine_config c = bare_machine(4);
+            set(c, "guest.nr_dyn_asids", asids);
+            set(c, "guest.pti", pti);
+            for (const SharedScript &script : shared_scripts()) {
+                if (std::string(script.name) != "processes")
+                    continue;
+                Outcome out = run_shared(c, ts_flush_find("native_concurrent"), script, 24);
+                ASSERT_EQ(out.status, TS_OK) << asids << ": " << out.message;
+                EXPECT_EQ(out.stats.at("oracle.hits_stale"), 0u);
+                EXPECT_GT(out.stats.at("oracle.hits_checked"), 100u);
+                EXPECT_GT(out.stats.at("guest.flush_on_switch"), 20u);
             }
         }
-        auto out = run_script(bare_machine(1), script, 1);
-        EXPECT_EQ(out.status, TS_OK) << out.message;
-        return out.stats.at("guest.flush_on_switch");
-    };
-    constexpr uint64_t turns = 20;
-    /* Once each and for good, but for what exits do at the end. */
-    EXPECT_LE(flushes(4, turns), 3u * 4 + 2);
-    /* Round-robin over six slots: always the one that is needed next. */
-    EXPECT_GE(flushes(8, turns), 8 * turns);
+    }
+}
+
+namespace
+{
+
+/* What one flush of two initiators did, from when both have raised the generation. */
+struct Pair {
+    uint32_t begun, ended;
+    ts_guest_stats before, after;
+} pair;
+
+void two_at_once(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                 ts_shootdown_record *record)
+{
+    const ts_guest *g = ts_guest_cpu_of(self)->guest;
+    if (ts_cpumask_count(mask) < 3 || pair.begun >= 2) {
+        ts_native_flush_tlb_multi(self, mask, info, record);
+        return;
+    }
+    if (++pair.begun == 1)
+        pair.before = g->stats;
+    while (pair.begun < 2)
+        ts_task_work(self, 100);
+    ts_native_flush_tlb_multi(self, mask, info, record);
+    if (++pair.ended == 2)
+        pair.after = g->stats;
+}
+
+} // namespace
+
+/* Check 2. The first request that is handled sees a generation that is two ahead: everything goes.
+ * The second finds it done. So on the target, and on either initiator. */
+TEST(KernelRules, TwoConcurrentRangeFlushesAreOneFullFlushOnEachCpu)
+{
+    pair = Pair();
+    ts_flush_ops ops = *ts_flush_find("native_concurrent");
+    ops.flush_multi = two_at_once;
+    Script s(3);
+    s[0] = {op_mmap(0, page), op_touch(0, 0, 1)};
+    s[1] = {op_mmap(1, page), op_touch(1, 0, 1)};
+    s[2] = {op_ns(TS_OP_COMPUTE, 10 * ms)};
+    for (uint32_t t : {0u, 1u}) {
+        s[t].push_back(op_ns(TS_OP_COMPUTE, ms));
+        s[t].push_back(op_range(TS_OP_MADVISE_DONTNEED, t, 0, page));
+    }
+    auto out = run_script(bare_machine(3), s, 3, &ops);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    ASSERT_EQ(pair.ended, 2u);
+    EXPECT_EQ(pair.after.nr_tlb_remote_flush_received - pair.before.nr_tlb_remote_flush_received,
+              4u);
+    EXPECT_EQ(pair.after.flush_full - pair.before.flush_full, 3u);
+    EXPECT_EQ(pair.after.flush_skipped - pair.before.flush_skipped, 3u);
+    EXPECT_EQ(pair.after.flush_partial - pair.before.flush_partial, 0u);
 }
 
 TEST(KernelRules, OldHostsPreemptedRuleSparesHaltedVcpus)
@@ -153,6 +248,67 @@ TEST(KernelRules, OldHostsPreemptedRuleSparesHaltedVcpus)
         EXPECT_EQ(out.stats.at("guest.ipis"), old ? 0u : 1u) << rule;
         EXPECT_EQ(out.stats.at("flush.kvm_pv.deferred"), old ? 1u : 0u) << rule;
     }
+}
+
+namespace
+{
+
+struct Crowd {
+    uint32_t callers, begun, ended;
+    ts_guest_stats before, after;
+} crowd;
+
+void nothing(ts_task *, void *)
+{
+}
+
+/* All callers call the last CPU before it has taken the first one's interrupt. */
+void call_last_at_once(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                       ts_shootdown_record *record)
+{
+    ts_guest *g = ts_guest_cpu_of(self)->guest;
+    const bool first_time = crowd.begun < crowd.callers;
+    if (first_time) {
+        ts_smp_call call;
+        ts_smp_call_begin(&call, self);
+        ts_csd *csd = ts_smp_call_prepare(&call, &g->cpus[g->ncpus - 1], nothing, nullptr);
+        if (++crowd.begun == crowd.callers)
+            crowd.before = g->stats;
+        while (crowd.begun < crowd.callers)
+            ts_task_work(self, 10);
+        (void)ts_smp_call_queue(self, csd);
+        (void)ts_smp_call_send(self, &call);
+        ts_smp_call_wait(&call);
+        ts_smp_call_end(&call);
+        if (++crowd.ended == crowd.callers)
+            crowd.after = g->stats;
+        while (crowd.ended < crowd.callers)
+            ts_task_work(self, 10);
+    }
+    ts_native_flush_tlb_multi(self, mask, info, record);
+}
+
+} // namespace
+
+/* Check 4. */
+TEST(KernelRules, CallersOfOneTargetWhoseQueueIsNotEmptySendOneIpi)
+{
+    constexpr uint32_t n = 4;
+    crowd = Crowd();
+    crowd.callers = n;
+    ts_flush_ops ops = *ts_flush_find("native_concurrent");
+    ops.flush_multi = call_last_at_once;
+    Script s(n + 1);
+    for (uint32_t t = 0; t < n; t++)
+        s[t] = {op_mmap(t, page), op_touch(t, 0, 1), op_ns(TS_OP_COMPUTE, ms),
+                op_range(TS_OP_MADVISE_DONTNEED, t, 0, page)};
+    s[n] = {op_ns(TS_OP_COMPUTE, 20 * ms)};
+    auto out = run_script(bare_machine(n + 1), s, n + 1, &ops);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    ASSERT_EQ(crowd.ended, n);
+    EXPECT_EQ(crowd.after.csd_queued - crowd.before.csd_queued, n);
+    EXPECT_EQ(crowd.after.csd_piggyback - crowd.before.csd_piggyback, n - 1);
+    EXPECT_EQ(crowd.after.ipis - crowd.before.ipis, 1u);
 }
 
 TEST(KernelRules, PiggyBackedCallsSendNoIpi)

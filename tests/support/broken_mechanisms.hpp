@@ -117,6 +117,16 @@ inline void short_by_a_page(ts_task *self, const ts_cpumask *mask, ts_flush_info
     ts_native_flush_tlb_multi(self, mask, info, record);
 }
 
+/* PTI: what is pending for the return to user mode is forgotten. */
+inline void user_flush_forgotten(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                                 ts_shootdown_record *record)
+{
+    ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_native_flush_tlb_multi(self, mask, info, record);
+    for (uint32_t i = 0; i < g->ncpus; i++)
+        g->cpus[i].user_flush_mask = 0;
+}
+
 /* arm64: broadcast, and gone on without the DSB. */
 inline void no_dsb(ts_task *self, const ts_cpumask *, ts_flush_info *info, ts_shootdown_record *)
 {

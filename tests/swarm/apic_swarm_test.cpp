@@ -44,7 +44,7 @@ Scenario scenario(uint64_t seed)
     s.put("topology.threads_per_core", bare ? "1" : number(1, 2));
     s.put("run.vms", bare ? "1" : number(1, 2));
     s.put("run.vcpus", std::to_string(vcpus));
-    s.put("guest.lazy_tlb", flag());
+    s.put("guest.lazy_rule", one_of({"init_mm", "ipi_all", "skip"}));
     s.put("hypervisor.pin", flag());
     s.put("hypervisor.pv_tlb_flush", arm ? "false" : flag());
     s.put("hypervisor.halt_poll", one_of({"0", "20us", "200us"}));

@@ -30,6 +30,16 @@ void put(Scenario &s, const std::string &key, const std::string &value)
     s.text += " " + key + "=" + value;
 }
 
+/* The x86 kernel's rules of coherence, by version and mitigation. */
+void put_coherence(Scenario &s, Dice &dice)
+{
+    put(s, "guest.lazy_rule", dice.one_of({"init_mm", "ipi_all", "skip"}));
+    put(s, "guest.lazy_mm_cpumask", dice.flag());
+    put(s, "guest.flush_gen_early_exit", dice.flag());
+    put(s, "guest.pti", dice.flag());
+    put(s, "guest.invpcid", dice.flag());
+}
+
 Scenario scenario(uint64_t seed)
 {
     Dice dice(seed);
@@ -45,7 +55,7 @@ Scenario scenario(uint64_t seed)
     put(s, "run.vcpus", dice.number(1, 9));
     put(s, "run.queue", dice.one_of({"wheel", "heap"}));
     put(s, "guest.page_by_page", dice.flag());
-    put(s, "guest.lazy_tlb", dice.flag());
+    put_coherence(s, dice);
     put(s, "guest.nr_dyn_asids", dice.number(1, 6));
     put(s, "guest.munmap_downgrade", dice.flag());
     put(s, "guest.per_vma_lock", dice.flag());

@@ -80,6 +80,65 @@ TEST_F(FrontExperiment, LaterLayersWin)
     EXPECT_EQ(resolved.config.run.vcpus, 15u);
 }
 
+TEST_F(FrontExperiment, TheKernelsVersionSetsWhatNothingSetsByItself)
+{
+    write("g.yaml", "source: a book\nconfidence: verbatim\nguest: {linux: 4.15}\n");
+    const std::string base = "guest: ./g.yaml\nmechanisms: [free_flush]\n";
+    ts::Resolved resolved = first(parse(base));
+    EXPECT_EQ(resolved.config.guest.lazy_rule, uint64_t(TS_LAZY_INIT_MM));
+    EXPECT_EQ(resolved.config.guest.flush_concurrent, 0u);
+    EXPECT_EQ(resolved.config.guest.per_vma_lock, 0u);
+    EXPECT_EQ(ts_sched_table[resolved.config.guest_sched.policy]->name, std::string("cfs"));
+    EXPECT_EQ(value(resolved, "guest.linux").source, "a book");
+    EXPECT_NE(value(resolved, "guest.lazy_rule").source, "a book");
+    EXPECT_EQ(value(resolved, "guest.lazy_rule").confidence, TS_CONF_REMEMBERED);
+    // A later layer's version replaces the earlier one's, all of it.
+    resolved = first(parse(base + "set: {guest.linux: 6.10}\n"));
+    EXPECT_EQ(resolved.config.guest.lazy_rule, uint64_t(TS_LAZY_SKIP));
+    EXPECT_EQ(resolved.config.guest.should_flush_mm, 0u);
+    EXPECT_EQ(ts_guest_version_names[resolved.config.guest.linux_version], std::string("6.10"));
+    // A parameter that is set alone wins, from whatever layer.
+    write("h.yaml", "guest: {per_vma_lock: {value: true, source: x, confidence: guess}}\n");
+    resolved = first(parse("hypervisor: ./h.yaml\n" + base + "set: {guest.linux: 5.10}\n"));
+    EXPECT_EQ(resolved.config.guest.per_vma_lock, 1u);
+    EXPECT_EQ(value(resolved, "guest.per_vma_lock").source, "x");
+    EXPECT_EQ(resolved.config.guest.flush_concurrent, 0u);
+    resolved = first(parse(base, {{"guest.flush_concurrent", "on"}}));
+    EXPECT_EQ(resolved.config.guest.flush_concurrent, 1u);
+}
+
+TEST_F(FrontExperiment, TheKernelsVersionCanBeSweptAndIsToBlame)
+{
+    const ts::Experiment experiment = parse(
+        "mechanisms: [free_flush]\nset: {guest.linux: 6.1}\nsweep: {guest.linux: [5.12, 5.13]}\n");
+    const std::vector<ts::Point> points = ts::experiment_points(experiment);
+    ASSERT_EQ(points.size(), 2u);
+    EXPECT_NE(points[0].folder.find("guest.linux=5.12"), std::string::npos);
+    EXPECT_EQ(ts::resolve(experiment, points[0]).config.guest.flush_concurrent, 0u);
+    EXPECT_EQ(ts::resolve(experiment, points[1]).config.guest.flush_concurrent, 1u);
+    const ts::Found found = ts::find_setting(experiment, points[0], "guest.flush_concurrent");
+    ASSERT_NE(found.setting, nullptr);
+    EXPECT_EQ(found.layer, ts::SettingLayer::Point);
+    EXPECT_EQ(found.setting->place.line, points[0].swept[0]->place.line);
+}
+
+// What a run writes down of itself, read again, is the same run.
+TEST_F(FrontExperiment, AResolvedVersionResolvesToItself)
+{
+    const ts::Experiment experiment = parse("mechanisms: [free_flush]\nset: {guest.linux: 4.14}\n");
+    const ts::Point point = ts::experiment_points(experiment).at(0);
+    const ts::Resolved once = ts::resolve(experiment, point);
+    const std::string text = ts::resolved_yaml(experiment, point, once);
+    EXPECT_NE(text.find("linux: "), std::string::npos);
+    const ts::Experiment again =
+        ts::experiment_parse(text, write("resolved.yaml", text), {}, false);
+    const ts::Resolved twice = first(again);
+    EXPECT_EQ(memcmp(&once.config, &twice.config, sizeof once.config), 0);
+    ASSERT_EQ(once.values.size(), twice.values.size());
+    for (size_t i = 0; i < once.values.size(); i++)
+        EXPECT_EQ(once.values[i].source, twice.values[i].source) << once.values[i].key->name;
+}
+
 TEST_F(FrontExperiment, IncludesMergeAndLaterWins)
 {
     write("a.yaml", "set: {run.vcpus: 2, run: {vms: 2}}\nrepetitions: 2\n");

@@ -3,6 +3,7 @@
  * arch/x86/mm/tlb.c), and the arm64 counterpart. */
 #include "models/guest/coherence/assisted.h"
 #include "models/guest/coherence/mechanism.h"
+#include "models/guest/coherence/pti.h"
 
 /* choose_new_asid: the slot that holds next, or the next one round-robin, which is then flushed. */
 uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
@@ -29,6 +30,7 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
     gc->loaded_asid = asid;
     if (need_flush) {
         struct ts_tlb_inval inval = ts_inval_mov_cr3(ts_guest_vmid(gc), (uint16_t)(asid + 1));
+        ts_pti_flush_later(gc, asid);
         ts_guest_invalidate(self, &inval);
         gc->guest->stats.flush_on_switch++;
     }
@@ -46,9 +48,64 @@ static void reload_asid(struct ts_task *self, struct ts_guest_cpu *gc)
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
 }
 
-static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+static uint64_t read_generation(struct ts_task *self, struct ts_mm *mm)
+{
+    ts_task_line(self, &mm->gen_line, TS_LINE_READ);
+    return mm->tlb_gen;
+}
+
+static void announce_switch(struct ts_task *self, struct ts_guest_cpu *gc)
+{
+    ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
+    gc->switching = true;
+}
+
+/* Up to 6.13: out of one mask and into the other. */
+static uint64_t begin_by_mask(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
 {
     struct ts_mm *init = gc->guest->init_mm;
+
+    announce_switch(self, gc);
+    if (gc->loaded_mm != init) {
+        ts_task_line(self, &gc->loaded_mm->mask_line, TS_LINE_RMW);
+        ts_cpumask_clear(&gc->loaded_mm->cpumask, gc->id);
+    }
+    if (next != init) {
+        ts_task_line(self, &next->mask_line, TS_LINE_RMW);
+        ts_cpumask_set(&next->cpumask, gc->id);
+    }
+    /* Read after the bit is set: whoever raises it later sees the bit and sends an IPI. */
+    return read_generation(self, next);
+}
+
+/* 6.14 and later: the bit stays where it is, and an initiator asks what the CPU has loaded. So the
+ * generation must not be read before others can see that it is switching. The atomic setting of a
+ * bit is a barrier; where it is set already only the explicit one of commit 83b0177a6c48 is.
+ * Without that the store of LOADED_MM_SWITCHING may wait in the store buffer (TSO), and here always
+ * waits for as long as it can: until MOV CR3, which serialises and is followed by the store of the
+ * next one. Others see the previous address space till then. */
+static uint64_t begin_lazily(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+{
+    bool is_set = ts_cpumask_test(&next->cpumask, gc->id); /* only this CPU changes its own bit */
+
+    if (!is_set || gc->guest->params.mask_barrier)
+        announce_switch(self, gc);
+    if (next != gc->guest->init_mm) {
+        ts_task_line(self, &next->mask_line, is_set ? TS_LINE_READ : TS_LINE_RMW);
+        ts_cpumask_set(&next->cpumask, gc->id);
+    }
+    return read_generation(self, next);
+}
+
+/* Tells the others of the switch, then reads the generation to load. */
+static uint64_t begin_switch(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+{
+    return gc->guest->params.lazy_mm_cpumask ? begin_lazily(self, gc, next)
+                                             : begin_by_mask(self, gc, next);
+}
+
+static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
+{
     bool was_lazy = gc->is_lazy;
     bool need_flush;
     uint32_t asid = gc->loaded_asid;
@@ -73,19 +130,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
         if (!need_flush)
             return;
     } else {
-        ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
-        gc->switching = true;
-        if (gc->loaded_mm != init) {
-            ts_task_line(self, &gc->loaded_mm->mask_line, TS_LINE_RMW);
-            ts_cpumask_clear(&gc->loaded_mm->cpumask, gc->id);
-        }
-        if (next != init) {
-            ts_task_line(self, &next->mask_line, TS_LINE_RMW);
-            ts_cpumask_set(&next->cpumask, gc->id);
-        }
-        /* Read after the bit is set: whoever raises it later sees the bit and sends an IPI. */
-        ts_task_line(self, &next->gen_line, TS_LINE_READ);
-        next_gen = next->tlb_gen;
+        next_gen = begin_switch(self, gc, next);
         asid = gc->guest->flush->choose_asid
                    ? gc->guest->flush->choose_asid(gc, next, next_gen, &need_flush)
                    : ts_choose_new_asid(gc, next, next_gen, &need_flush);
@@ -133,7 +178,7 @@ void ts_enter_lazy_tlb(struct ts_task *self)
         return;
     if (gc->guest->flush->switch_mm)
         gc->guest->flush->switch_mm(self, gc->loaded_mm, NULL);
-    if (!gc->guest->params.lazy_tlb) {
+    if (gc->guest->params.lazy_rule == TS_LAZY_INIT_MM) {
         ts_switch_mm(self, gc->guest->init_mm);
         return;
     }

@@ -5,6 +5,7 @@
 
 #include "models/guest/coherence/arm64.h"
 #include "models/guest/coherence/assisted.h"
+#include "models/guest/coherence/pti.h"
 
 /* --- the target's side --- */
 
@@ -19,12 +20,14 @@ static void flush_one_user(struct ts_task *self, struct ts_guest_cpu *gc, uint64
         ts_inval_invlpg(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm), va);
     ts_task_work(self, gc->guest->params.invlpg_cycles);
     ts_guest_invalidate(self, &inval);
+    ts_pti_flush_one(self, va);
 }
 
 static void flush_all_user(struct ts_task *self, struct ts_guest_cpu *gc)
 {
     struct ts_tlb_inval inval =
         ts_inval_mov_cr3(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm));
+    ts_pti_flush_later(gc, gc->loaded_asid);
     ts_task_work(self, gc->guest->params.mov_cr3_flush_cycles);
     ts_guest_invalidate(self, &inval);
 }
@@ -48,7 +51,8 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
 {
     struct ts_guest_stats *s = &gc->guest->stats;
     struct ts_tlb_context *ctx = &gc->ctxs[gc->loaded_asid];
-    if (info->new_tlb_gen && info->new_tlb_gen <= ctx->tlb_gen) {
+    if (gc->guest->params.flush_gen_early_exit && info->new_tlb_gen &&
+        info->new_tlb_gen <= ctx->tlb_gen) {
         s->flush_skipped++;
         ts_assisted_asked(gc, gc->loaded_asid, TS_REDUNDANT_RACED, info->new_tlb_gen, false);
         return;
@@ -121,6 +125,16 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
         gc->guest->stats.flush_partial++;
 }
 
+/* 6.14 and later: the CPU was left in the mask when it switched away. */
+static void leave_mask(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *mm)
+{
+    if (!gc->guest->params.lazy_mm_cpumask)
+        return;
+    ts_task_line(self, &mm->mask_line, TS_LINE_RMW);
+    ts_cpumask_clear(&mm->cpumask, gc->id);
+    gc->guest->stats.nr_tlb_remote_wrong_cpu++;
+}
+
 void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
@@ -139,6 +153,7 @@ void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info)
     }
     if (info->mm && info->mm != gc->loaded_mm) {
         g->stats.flush_skipped++;
+        leave_mask(self, gc, info->mm);
         return;
     }
     if (gc->loaded_mm == g->init_mm) {
@@ -184,7 +199,16 @@ bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *arg)
     if (cpu->is_lazy)
         return false;
     /* Whoever is switching may hold translations of either. */
-    return !g->params.should_flush_mm || !info->mm || !loaded || loaded == info->mm;
+    return !g->params.should_flush_mm || !info->mm || !loaded || loaded == info->mm ||
+           info->trim_cpumask;
+}
+
+ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush_info *info)
+{
+    bool all = info->freed_tables || (info->mm && info->mm->asid_transition) ||
+               g->arch != TS_ARCH_X86 || g->params.lazy_rule != TS_LAZY_SKIP;
+
+    return all ? NULL : ts_flush_should;
 }
 
 static bool is_concurrent(const struct ts_guest *g)
@@ -198,10 +222,7 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
                                struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    /* Lazy CPUs may be left out only while no table is freed and none has to change its ASID; arm64
-     * has no lazy state. */
-    bool all = info->freed_tables || (info->mm && info->mm->asid_transition) ||
-               gc->guest->arch != TS_ARCH_X86;
+    ts_call_cond *cond = ts_flush_condition(gc->guest, info);
     ts_call_fn *local = ts_cpumask_test(mask, gc->id) ? call_flush_local : NULL;
     TS_ASSERT(gc->cpu->preempt_off && info->initiator == gc->id);
     gc->guest->stats.nr_tlb_remote_flush++;
@@ -211,8 +232,7 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
         ts_path_add(self, record, TS_PATH_LOCAL, &mark);
         local = NULL;
     }
-    ts_smp_call_many(self, mask, all ? NULL : ts_flush_should, call_flush_func, info, local,
-                     record);
+    ts_smp_call_many(self, mask, cond, call_flush_func, info, local, record);
 }
 
 static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct ts_mm *mm,
@@ -229,6 +249,7 @@ static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct t
     info->end = end;
     info->stride_shift = stride_shift;
     info->freed_tables = freed_tables;
+    info->trim_cpumask = false;
     info->initiator = ts_guest_cpu_of(self)->id;
     if (g->arch == TS_ARCH_X86) {
         /* The atomic increment also orders the PTE writes before the mask is read. */
@@ -258,6 +279,18 @@ static void finish_record(struct ts_task *self, struct ts_guest *g, struct ts_sh
     ts_hist_add(&g->stats.shootdown_ps, r->total_ps);
     if (g->shootdown_fn)
         g->shootdown_fn(g->shootdown_user, r);
+}
+
+/* should_trim_cpumask; jiffies are left out. */
+static void flush_remote(struct ts_task *self, struct ts_mm *mm, struct ts_flush_info *info,
+                         struct ts_shootdown_record *record)
+{
+    const struct ts_guest *g = mm->guest;
+
+    info->trim_cpumask = g->params.should_flush_mm && ts_task_now(self) > mm->next_trim;
+    if (info->trim_cpumask)
+        mm->next_trim = ts_task_now(self) + TS_S;
+    g->flush->flush_multi(self, &mm->cpumask, info, record);
 }
 
 static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
@@ -292,7 +325,7 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
     r->number = g->shootdown_number++;
     uint32_t irq_off = gc->cpu->irq_off;
     if (!done && remote)
-        g->flush->flush_multi(self, &mm->cpumask, info, r);
+        flush_remote(self, mm, info, r);
     else if (!done && gc->loaded_mm == mm)
         ts_flush_local(self, info);
     /* What mechanisms leave as they found it. */

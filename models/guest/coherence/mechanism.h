@@ -104,6 +104,10 @@ uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, u
 /* should_flush_tlb (6.1: tlb_is_not_lazy): is cpu to be told of a flush that frees no tables? Reads
  * the lines that the kernel reads. info: struct ts_flush_info. */
 bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *info);
+/* Who is asked whether it is to be told: ts_flush_should, or NULL: nobody, all are told. Lazy CPUs
+ * may be left out only while no table is freed and none has to change its ASID, and up to 4.19 were
+ * not; arm64 has no lazy state. */
+ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush_info *info);
 /* native_flush_tlb_multi over mask (which may hold self): IPIs, the local flush at the same time or
  * before, as the order says; wait. */
 void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *mask,

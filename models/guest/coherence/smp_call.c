@@ -4,7 +4,7 @@
 #include "models/guest/coherence/smp_call.h"
 
 #include "models/guest/coherence/ipi.h"
-#include "models/guest/coherence/tlb_state.h"
+#include "models/guest/coherence/pti.h"
 
 #if defined(__GNUC__)
 __attribute__((noreturn))
@@ -270,7 +270,7 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
     ts_time entered = ts_task_now(self);
     ts_time not_running = ts_vcpu_not_running_ps(gc->cpu);
     ts_time host = ts_vcpu_host_ps(gc->cpu);
-    ts_task_work(self, p->irq_entry_cycles);
+    ts_irq_enter(self);
     gc->guest->vm->pv->eoi(self); /* sysvec_call_function: apic_eoi comes first */
     ts_task_line(self, &gc->queue_line, TS_LINE_RMW);
     struct ts_csd *list = NULL;
@@ -304,5 +304,5 @@ void ts_smp_call_handle(struct ts_task *self, ts_time raised)
         if (early) /* the csd is its initiator's again */
             fn(self, arg);
     }
-    ts_task_work(self, p->irq_exit_cycles);
+    ts_irq_exit(self);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "models/guest/coherence/mechanism.h"
+#include "models/guest/coherence/pti.h"
 
 /* --- translation regime --- */
 
@@ -18,12 +19,21 @@ uint16_t ts_guest_asid(const struct ts_guest_cpu *gc, const struct ts_mm *mm)
     return gc->guest->arch == TS_ARCH_X86 ? (uint16_t)(gc->loaded_asid + 1) : mm->asid;
 }
 
+uint16_t ts_guest_user_asid(const struct ts_guest_cpu *gc, const struct ts_mm *mm)
+{
+    uint16_t asid = ts_guest_asid(gc, mm);
+
+    if (gc->guest->arch == TS_ARCH_X86 && gc->guest->params.pti)
+        asid |= TS_PTI_USER_PCID;
+    return asid;
+}
+
 struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)
 {
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     const struct ts_guest *g = gc->guest;
     ctx->vmid = ts_guest_vmid(gc);
-    ctx->asid = ts_guest_asid(gc, gc->loaded_mm);
+    ctx->asid = ts_guest_user_asid(gc, gc->loaded_mm);
     ctx->ep4ta = g->vm->ep4ta;
     ctx->stage1 = gc->loaded_mm->pgtable;
     ctx->stage2 = g->vm->stage2;

@@ -26,6 +26,7 @@ struct ts_flush_info {
     uint64_t new_tlb_gen;
     uint32_t stride_shift;
     bool freed_tables;
+    bool trim_cpumask;  /* CPUs that are in the mask only are to leave it */
     uint32_t initiator; /* guest CPU number */
     /* What an unmap or MADV_DONTNEED has taken out of the tables; start == end: not one of these,
      * or the whole address space at its end. */
@@ -44,6 +45,7 @@ struct ts_guest_cpu {
     uint32_t loaded_asid;
     uint32_t next_asid;
     struct ts_tlb_context ctxs[TS_ASIDS_MAX];
+    uint32_t user_flush_mask;    /* user_pcid_flush_mask, by slot (pti.h) */
     struct ts_line state_line;   /* cpu_tlbstate; shooters may read loaded_mm there */
     struct ts_line private_line; /* of the code that executes: a queued lock's node */
     bool is_lazy;
@@ -88,7 +90,9 @@ void ts_guest_cpus_fini(struct ts_guest *g);
 /* The tags that this CPU's translations of its loaded address space carry. */
 uint16_t ts_guest_vmid(const struct ts_guest_cpu *gc);
 uint16_t ts_guest_asid(const struct ts_guest_cpu *gc, const struct ts_mm *mm);
-/* The MMU of the pCPU that executes self now, and the regime it is in. */
+/* The same of user code's, which has a PCID of its own under PTI. */
+uint16_t ts_guest_user_asid(const struct ts_guest_cpu *gc, const struct ts_mm *mm);
+/* The MMU of the pCPU that executes self now, and the regime that user code is in there. */
 struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx);
 /* Applies inval to the TLB of the pCPU that executes self. */
 void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval);

@@ -32,14 +32,27 @@ struct ts_guest_os;
 
 enum { TS_ASIDS_MAX = 16 };
 
+/* What becomes of the address space that a CPU has loaded when it has nothing of it to run. */
+enum ts_lazy_rule {
+    TS_LAZY_INIT_MM, /* it switches to init_mm at once: 4.14 to 4.19 where there are PCIDs */
+    TS_LAZY_IPI_ALL, /* it keeps it, gets every flush and then switches to init_mm */
+    TS_LAZY_SKIP     /* it keeps it, gets no flush unless tables are freed: 4.20 and later */
+};
+
 /* Costs are core cycles unless the name says otherwise. */
 struct ts_guest_params {
+    uint64_t linux_version; /* index of ts_guest_version_names; for who fills the rest in */
     /* x86 TLB bookkeeping (x86.md 1.1, 1.5, 1.7) */
-    uint64_t nr_dyn_asids;       /* TLB_NR_DYN_ASIDS */
-    uint64_t flush_ceiling;      /* tlb_single_page_flush_ceiling, strides */
-    uint64_t lazy_tlb;           /* bool */
-    uint64_t flush_concurrent;   /* bool: local and remote flush at the same time */
-    uint64_t should_flush_mm;    /* bool: should_flush_tlb looks at what the CPU has loaded */
+    uint64_t nr_dyn_asids;         /* TLB_NR_DYN_ASIDS */
+    uint64_t flush_ceiling;        /* tlb_single_page_flush_ceiling, strides */
+    uint64_t lazy_rule;            /* enum ts_lazy_rule */
+    uint64_t lazy_mm_cpumask;      /* bool: a CPU stays in the mask when it switches away */
+    uint64_t mask_barrier;         /* bool: a full barrier where the bit is set already */
+    uint64_t flush_concurrent;     /* bool: local and remote flush at the same time */
+    uint64_t flush_gen_early_exit; /* bool: flush_tlb_func asks its own generation first */
+    uint64_t should_flush_mm;      /* bool: should_flush_tlb looks at what the CPU has loaded */
+    uint64_t pti;                  /* bool: page-table isolation, a PCID of its own for user mode */
+    uint64_t invpcid;              /* bool: the CPU has INVPCID */
     uint64_t idle_polling;       /* bool: bare-metal x86 idles in MWAIT and watches need_resched */
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
@@ -52,13 +65,16 @@ struct ts_guest_params {
     uint64_t repeat_tlbi; /* bool: errata workaround */
     /* instructions */
     uint64_t invlpg_cycles;
+    uint64_t invpcid_cycles; /* type 0, one address of another PCID */
     uint64_t mov_cr3_flush_cycles;
     uint64_t mov_cr3_noflush_cycles;
     uint64_t tlbi_local_cycles; /* local TLBI + DSB NSH + ISB */
     uint64_t tlbi_issue_cycles; /* issue of one broadcast TLBI */
     uint64_t dsb_ishst_cycles;
     /* kernel paths, without what is charged by itself (lines, faults' walks, flushes, locks) */
-    uint64_t syscall_cycles; /* entry and exit */
+    uint64_t syscall_cycles;   /* entry and exit */
+    uint64_t pti_enter_cycles; /* with PTI more, from user mode: SWITCH_TO_KERNEL_CR3 */
+    uint64_t pti_exit_cycles;  /* and back: SWITCH_TO_USER_CR3 that flushes nothing */
     uint64_t mmap_cycles;
     uint64_t munmap_cycles;
     uint64_t mprotect_cycles;
@@ -112,9 +128,10 @@ struct ts_guest_stats {
     uint64_t nr_tlb_remote_flush_received;
     uint64_t nr_tlb_local_flush_all;
     uint64_t nr_tlb_local_flush_one;
-    uint64_t shootdowns;      /* flushes with at least one other CPU to reach */
-    uint64_t shootdown_local; /* flushes that no other CPU was concerned by */
-    uint64_t shootdown_all;   /* == shootdowns + shootdown_local */
+    uint64_t nr_tlb_remote_wrong_cpu; /* TLB_REMOTE_WRONG_CPU of the tlb_flush trace point */
+    uint64_t shootdowns;              /* flushes with at least one other CPU to reach */
+    uint64_t shootdown_local;         /* flushes that no other CPU was concerned by */
+    uint64_t shootdown_all;           /* == shootdowns + shootdown_local */
     uint64_t shootdown_freed_tables;
     uint64_t shootdown_full; /* whole address space */
     uint64_t targets;        /* CPUs named, summed over shootdowns */
@@ -128,6 +145,8 @@ struct ts_guest_stats {
     uint64_t flush_full, flush_partial, flush_skipped; /* outcomes on targets, self included */
     uint64_t flush_pages;
     uint64_t flush_on_switch;
+    uint64_t flush_user_exit;  /* PTI: user PCIDs flushed at a return to user mode */
+    uint64_t flush_user_pages; /* PTI: INVPCID of one page of a user PCID */
     /* Flushes that an assisted one had done before, and such as a remote write spared
      * (coherence/assisted.h). */
     uint64_t redundant[TS_REDUNDANT_KINDS], redundant_avoided[TS_REDUNDANT_KINDS];

@@ -2,6 +2,7 @@
 /* Parameters and statistics of a guest: tables only. Cycles are of a 2.6 GHz Skylake-SP core unless
  * the source says otherwise. */
 #include "models/guest/core/guest.h"
+#include "models/guest/core/guest_version.h"
 #include "models/tlb/range.h"
 
 /* --- parameters --- */
@@ -30,21 +31,44 @@
 #define G TS_CONF_GUESS
 #define CHOICE TS_CONF_CHOICE
 
+static const char *const lazy_rule_names[] = {"init_mm", "ipi_all", "skip", NULL};
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
 
 static const struct ts_param param_rows[] = {
+    {"linux", TS_PARAM_ENUM, FIELD(linux_version), TS_GUEST_VERSION_DEFAULT, 0,
+     TS_GUEST_VERSION_COUNT - 1, ts_guest_version_names,
+     "version of the kernel: sets each parameter that differs by version and that nothing sets by "
+     "itself (`tlbstorm explain linux`)",
+     "the defaults are those of Linux 6.12.117 (Debian)", CHOICE},
     COUNT("nr_dyn_asids", nr_dyn_asids, 6, 1, TS_ASIDS_MAX,
           "x86: address spaces a CPU keeps translations of", "Linux TLB_NR_DYN_ASIDS", V),
     COUNT("flush_ceiling", flush_ceiling, 33, 0, 1000000,
           "x86: pages above which a flush takes the whole address space",
           "Linux arch/x86/mm/tlb.c tlb_single_page_flush_ceiling", V),
-    BOOL("lazy_tlb", lazy_tlb, 1, "x86: idle CPUs keep the last address space lazily",
-         "Linux 4.20 and later, arch/x86/mm/tlb.c enter_lazy_tlb", V),
+    {"lazy_rule", TS_PARAM_ENUM, FIELD(lazy_rule), TS_LAZY_SKIP, 0, TS_LAZY_SKIP, lazy_rule_names,
+     "x86: an idle CPU leaves its address space at once (init_mm), or keeps it lazily and is sent "
+     "every flush (ipi_all), or only those that free tables (skip)",
+     "Linux arch/x86/mm/tlb.c enter_lazy_tlb, native_flush_tlb_multi: 4.14 to 4.19 with PCID, "
+     "without PCID, 4.20 and later",
+     V},
+    BOOL("lazy_mm_cpumask", lazy_mm_cpumask, 0,
+         "x86: a CPU stays in mm_cpumask when it switches away, until a flush finds it elsewhere; "
+         "once a second a flush is sent to all such",
+         "Linux 6.14 and later, arch/x86/mm/tlb.c switch_mm_irqs_off, should_flush_tlb", R),
+    BOOL("mask_barrier", mask_barrier, 1,
+         "x86: a switch to an address space whose mask has the CPU already is a full barrier; "
+         "without it (6.14 to 6.17 as released) the generation may be read before others see that "
+         "the CPU is switching, and a flush is lost",
+         "Linux commit 83b0177a6c48, arch/x86/mm/tlb.c switch_mm_irqs_off", R),
     BOOL("flush_concurrent", flush_concurrent, 1,
          "x86: an initiator flushes its own TLB while the others flush theirs, not before",
          "Linux 5.13 and later, arch/x86/mm/tlb.c flush_tlb_mm_range, kernel/smp.c "
          "on_each_cpu_cond_mask; up to 5.12 flush_tlb_others came after the local flush",
          V),
+    BOOL("flush_gen_early_exit", flush_gen_early_exit, 1,
+         "x86: flush_tlb_func leaves without reading the address space's generation if its own is "
+         "new enough",
+         "Linux 6.0 and later, arch/x86/mm/tlb.c flush_tlb_func; read in 6.1 and 6.12", V),
     BOOL(
         "should_flush_mm", should_flush_mm, 1,
         "x86: an initiator leaves out CPUs that have loaded another address space by now, for "
@@ -52,6 +76,11 @@ static const struct ts_param param_rows[] = {
         "Linux 6.12.117 arch/x86/mm/tlb.c should_flush_tlb (merged in 6.14, in the stable series); "
         "6.1 tlb_is_not_lazy",
         V),
+    BOOL("pti", pti, 0, "x86: page-table isolation; a CPU that is open to Meltdown needs it",
+         "machine's choice", CHOICE),
+    BOOL("invpcid", invpcid, 1,
+         "x86: INVPCID is there; without it PTI flushes one page of a user PCID by flushing it all",
+         "machine's choice; Haswell and later", CHOICE),
     BOOL("idle_polling", idle_polling, 1,
          "x86 on bare metal: the idle loop watches its flags in MWAIT, so that a single target "
          "needs "
@@ -79,6 +108,8 @@ static const struct ts_param param_rows[] = {
          "Linux ARM64_WORKAROUND_REPEAT_TLBI", CHOICE),
     CYCLES("invlpg", invlpg_cycles, 180, "INVLPG", "Haswell and Skylake host, 120 to 200 cycles",
            R),
+    CYCLES("invpcid_one", invpcid_cycles, 300, "INVPCID of one address of another PCID", "estimate",
+           G),
     CYCLES("mov_cr3_flush", mov_cr3_flush_cycles, 300, "MOV to CR3 that flushes the PCID",
            "Skylake, 250 to 400 cycles", R),
     CYCLES("mov_cr3_noflush", mov_cr3_noflush_cycles, 190, "MOV to CR3 with bit 63 set",
@@ -91,6 +122,13 @@ static const struct ts_param param_rows[] = {
            G),
     CYCLES("syscall", syscall_cycles, 250, "system call entry and exit",
            "Skylake-SP without PTI, 70 to 100 ns", R),
+    CYCLES("pti_enter", pti_enter_cycles, 200,
+           "PTI: what an entry to the kernel from user mode takes more (SWITCH_TO_KERNEL_CR3)",
+           "MOV to CR3 with bit 63 set on Skylake, 180 to 200 cycles", R),
+    CYCLES("pti_exit", pti_exit_cycles, 210,
+           "PTI: what the return to user mode takes more, if it flushes nothing "
+           "(SWITCH_TO_USER_CR3)",
+           "MOV to CR3 with bit 63 set on Skylake, 180 to 200 cycles, and the test of the mask", R),
     CYCLES("mmap", mmap_cycles, 1500, "mmap or mremap, fixed part", "estimate", G),
     CYCLES("munmap", munmap_cycles, 1800, "munmap, fixed part", "estimate", G),
     CYCLES("mprotect", mprotect_cycles, 1200, "mprotect, fixed part", "estimate", G),
@@ -191,6 +229,9 @@ static const struct ts_stat stat_rows[] = {
     N(nr_tlb_remote_flush_received, "flush requests taken, as /proc/vmstat counts them"),
     N(nr_tlb_local_flush_all, "own flushes of everything, as /proc/vmstat counts them"),
     PAGES(nr_tlb_local_flush_one, "pages flushed one by one, as /proc/vmstat counts them"),
+    N(nr_tlb_remote_wrong_cpu,
+      "flush requests taken by CPUs that had loaded another address space, "
+      "and left its mask"),
     N(shootdowns, "flushes with at least one other CPU to reach"),
     N(shootdown_local, "flushes that concerned no other CPU"),
     N(shootdown_all, "all flushes of address spaces"),
@@ -209,6 +250,8 @@ static const struct ts_stat stat_rows[] = {
     N(flush_skipped, "flush functions that found nothing to do, on any CPU"),
     PAGES(flush_pages, "pages flushed one by one, on any CPU"),
     N(flush_on_switch, "flushes at a switch of the address space"),
+    N(flush_user_exit, "PTI: flushes of a user PCID at the return to user mode"),
+    PAGES(flush_user_pages, "PTI: pages of user PCIDs flushed one by one"),
     REDUNDANT(lazy_return, TS_REDUNDANT_LAZY_RETURN, "return from lazy"),
     REDUNDANT(switch_back, TS_REDUNDANT_SWITCH_BACK, "slot found again"),
     REDUNDANT(software, TS_REDUNDANT_SOFTWARE, "whole flush instead of page by page"),

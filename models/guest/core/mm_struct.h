@@ -21,6 +21,7 @@ struct ts_mm {
     struct ts_line gen_line;
     struct ts_cpumask cpumask; /* mm_cpumask */
     struct ts_line mask_line;
+    ts_time next_trim; /* next_trim_cpumask: from when a flush tells CPUs to leave the mask */
     struct ts_rwsem mmap_lock;
     struct ts_pgtable *pgtable;
     struct ts_vma *vmas; /* sorted by start; owned */

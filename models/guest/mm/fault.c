@@ -2,6 +2,7 @@
 /* Page faults and touches (Linux 6.12 mm/memory.c, arch/x86/mm/fault.c). Left out: the shared zero
  * page, write notification of shared file pages and copy-on-write of page-cache pages, so a page is
  * mapped at once with all that its VMA allows; only fork makes entries that allow less. */
+#include "models/guest/coherence/pti.h"
 #include "models/guest/mm/mm_private.h"
 
 /* --- faults --- */
@@ -139,7 +140,7 @@ bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write
     bool ok;
 
     ts_kernel_enter(self);
-    ts_task_work(self, g->params.fault_entry_cycles);
+    ts_task_work(self, g->params.fault_entry_cycles + ts_pti_cycles(g));
     ok = handle_fault(self, mm, va, write);
     ts_kernel_exit(self);
     g->stats.faults++;
@@ -204,6 +205,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
 
     for (;;) {
         if (!r->quiet) {
+            ts_pti_return(self);
             r->mmu = ts_guest_mmu(self, &r->ctx);
             r->timed = ts_mmu_needs_time(r->mmu);
             TS_ASSERT(r->ctx.stage1 == r->mm->pgtable);

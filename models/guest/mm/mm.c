@@ -3,6 +3,7 @@
  * mm/madvise.c); protections and moves are in protect.c. */
 #include <stdlib.h>
 
+#include "models/guest/coherence/pti.h"
 #include "models/guest/mm/mm_private.h"
 
 /* --- creation --- */
@@ -116,6 +117,7 @@ enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_er
     /* ASIDs are never reused while there are fewer than 2^16 address spaces; roll-over is not
      * modelled. ASID 0 is the kernel's. */
     mm->asid = (uint16_t)((mm->ctx_id - 1) % UINT16_MAX + 1);
+    mm->next_trim = ts_engine_now(g->engine) + TS_S;
     mm->mmap_base = TS_MMAP_BASE;
     ts_cpumask_init(&mm->cpumask, g->ncpus);
     ts_rwsem_init(&mm->mmap_lock, g->params.rwsem_spin != 0, g->params.rwsem_handoff_ps);
@@ -167,6 +169,7 @@ void ts_kernel_enter(struct ts_task *self)
 void ts_kernel_exit(struct ts_task *self)
 {
     ts_task_cond_resched(self);
+    ts_pti_return(self);
     self->user_mode = true;
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_USER);
 }
@@ -175,7 +178,7 @@ void ts_syscall_enter(struct ts_task *self, struct ts_mm *mm, const struct ts_op
 {
     ts_kernel_enter(self);
     if (!(op->flags & TS_OPF_SAME_CALL))
-        ts_task_work(self, mm->guest->params.syscall_cycles);
+        ts_task_work(self, mm->guest->params.syscall_cycles + ts_pti_cycles(mm->guest));
 }
 
 static void account_waits(struct ts_mm *mm)

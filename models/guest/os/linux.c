@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "models/guest/coherence/ipi.h"
+#include "models/guest/coherence/pti.h"
 #include "models/guest/mm/mm_private.h"
 #include "models/guest/os/thread.h"
 
@@ -22,13 +23,13 @@ static void linux_interrupt(struct ts_task *self, enum ts_vector vector, ts_time
         ts_smp_call_handle(self, raised);
         return;
     }
-    ts_task_work(self, g->params.irq_entry_cycles);
+    ts_irq_enter(self);
     g->vm->pv->eoi(self); /* apic_eoi, before the handler (sysvec_*, arch/x86) */
     if (vector == TS_VEC_TICK)
         tick(self, g);
     else if (vector == TS_VEC_TIMER)
         ts_cpu_handle_timer(self);
-    ts_task_work(self, g->params.irq_exit_cycles);
+    ts_irq_exit(self);
 }
 
 static void linux_switch_out(struct ts_task *self, struct ts_task *next)

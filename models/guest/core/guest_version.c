@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "models/guest/core/guest_version.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define V TS_CONF_VERBATIM
+#define R TS_CONF_REMEMBERED
+
+const char *const ts_guest_version_names[TS_GUEST_VERSION_COUNT + 1] = {
+    "4.14", "4.15", "4.16", "4.17", "4.18", "4.19", "4.20", "5.0",  "5.1",  "5.2",  "5.3",  "5.4",
+    "5.5",  "5.6",  "5.7",  "5.8",  "5.9",  "5.10", "5.11", "5.12", "5.13", "5.14", "5.15", "5.16",
+    "5.17", "5.18", "5.19", "6.0",  "6.1",  "6.2",  "6.3",  "6.4",  "6.5",  "6.6",  "6.7",  "6.8",
+    "6.9",  "6.10", "6.11", "6.12", "6.13", "6.14", "6.15", "6.16", "6.17", NULL,
+};
+
+const struct ts_guest_version_rule ts_guest_version_rules[] = {
+    {"guest.flush_concurrent", "4.14", "false",
+     "arch/x86/mm/tlb.c flush_tlb_mm_range: the local flush, then flush_tlb_others", R},
+    {"guest.flush_concurrent", "5.13", "true",
+     "N. Amit, x86/mm/tlb: Flush remote and local TLBs concurrently", R},
+    {"guest.flush_gen_early_exit", "4.14", "false",
+     "arch/x86/mm/tlb.c flush_tlb_func_common reads mm->context.tlb_gen first", R},
+    {"guest.flush_gen_early_exit", "6.0", "true",
+     "N. Amit, x86/mm/tlb: Avoid reading mm_tlb_gen when possible; read in 6.1 and 6.12", R},
+    {"guest.lazy_mm_cpumask", "4.14", "false",
+     "arch/x86/mm/tlb.c switch_mm_irqs_off clears the CPU's bit; read in 6.1 and 6.12", V},
+    {"guest.lazy_mm_cpumask", "6.14", "true", "R. van Riel, x86/mm/tlb: Update mm_cpumask lazily",
+     R},
+    {"guest.lazy_rule", "4.14", "init_mm",
+     "arch/x86/mm/tlb.c tlb_defer_switch_to_init_mm: not deferred where there are PCIDs; the "
+     "lazier "
+     "mode of 4.19-rc1 was taken back before 4.19",
+     R},
+    {"guest.lazy_rule", "4.20", "skip",
+     "R. van Riel, x86/mm/tlb: Make lazy TLB mode lazier; read in 6.1 and 6.12", R},
+    {"guest.munmap_downgrade", "4.14", "false", "mm/mmap.c do_munmap under the write lock", R},
+    {"guest.munmap_downgrade", "4.20", "true",
+     "Yang Shi, mm: mmap: zap pages with read mmap_sem in munmap", R},
+    {"guest.per_vma_lock", "4.14", "false", "arch/x86/mm/fault.c takes mmap_lock; read in 6.1", V},
+    {"guest.per_vma_lock", "6.4", "true",
+     "S. Baghdasaryan, x86/mm: try VMA lock-based page fault handling first", R},
+    {"guest.range_split", "4.14", "legacy",
+     "arch/arm64/include/asm/tlbflush.h __flush_tlb_range_op: scale upwards; read in 6.1", V},
+    {"guest.range_split", "6.9", "modern",
+     "R. Roberts, arm64/mm: Modify range-based tlbi to decrement scale; read in 6.12", R},
+    {"guest.should_flush_mm", "4.14", "false", "arch/x86/mm/tlb.c tlb_is_not_lazy at most", R},
+    {"guest.should_flush_mm", "6.1", "true",
+     "arch/x86/mm/tlb.c should_flush_tlb of the stable series; read in 6.1.192", V},
+    {"guest.should_flush_mm", "6.2", "false", "no long-term series", R},
+    {"guest.should_flush_mm", "6.6", "true", "should_flush_tlb of the stable series", R},
+    {"guest.should_flush_mm", "6.7", "false", "no long-term series", R},
+    {"guest.should_flush_mm", "6.12", "true",
+     "arch/x86/mm/tlb.c should_flush_tlb: merged in 6.14, read in the stable 6.12.117", V},
+    {"guest.vma_merge", "4.14", "true", "mm/mmap.c vma_merge; read in 6.1 and 6.12", V},
+    {"guest_sched.latency", "4.14", "24ms",
+     "kernel/sched/fair.c: 6 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
+    {"guest_sched.min_granularity", "4.14", "3ms",
+     "kernel/sched/fair.c: 0.75 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
+    {"guest_sched.policy", "4.14", "cfs", "kernel/sched/fair.c before 6.6 (read in 6.1)", V},
+    {"guest_sched.policy", "6.6", "eevdf", "kernel/sched/fair.c pick_eevdf (read in 6.12)", R},
+    {"guest_sched.slice", "6.6", "3ms",
+     "kernel/sched/fair.c sysctl_sched_base_slice: 0.75 ms, times 4 on 8 CPUs or more", R},
+    {"guest_sched.slice", "6.12", "2.8ms",
+     "kernel/sched/fair.c sysctl_sched_base_slice: 0.70 ms, times 4 on 8 CPUs or more", V},
+    {"guest_sched.wakeup_granularity", "4.14", "4ms",
+     "kernel/sched/fair.c: 1 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
+};
+const size_t ts_guest_version_rules_count = TS_ARRAY_LEN(ts_guest_version_rules);
+
+/* major.minor, as a number that grows with the version; false: text is not of that form. *rest:
+ * what follows, a stable release perhaps. */
+static bool number_of(const char *text, long *number, const char **rest)
+{
+    char *end;
+    long major, minor;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    major = strtol(text, &end, 10);
+    if (*end != '.' || end[1] < '0' || end[1] > '9')
+        return false;
+    minor = strtol(end + 1, &end, 10);
+    *rest = end;
+    *number = (major > 1000 ? 1000 : major) * 1000 + (minor > 999 ? 999 : minor);
+    return true;
+}
+
+static uint64_t nearest_to(long wanted)
+{
+    uint64_t best = 0;
+    long best_distance = 0;
+
+    for (uint64_t i = 0; i < TS_GUEST_VERSION_COUNT; i++) {
+        const char *rest;
+        long number = 0;
+        long distance;
+        (void)number_of(ts_guest_version_names[i], &number, &rest);
+        distance = labs(number - wanted);
+        if (i == 0 || distance < best_distance) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+enum ts_status ts_guest_version_parse(const char *text, uint64_t *version, struct ts_error *err)
+{
+    const char *rest;
+    long wanted;
+
+    for (uint64_t i = 0; i < TS_GUEST_VERSION_COUNT; i++) {
+        if (strcmp(ts_guest_version_names[i], text) == 0) {
+            *version = i;
+            return TS_OK;
+        }
+    }
+    if (!number_of(text, &wanted, &rest))
+        return ts_error_set(err, TS_ERR_USER,
+                            "guest.linux: '%s' is no version of Linux: expected one of 4.14 to "
+                            "4.20, 5.0 to 5.19, 6.0 to 6.17",
+                            text);
+    return ts_error_set(err, TS_ERR_USER,
+                        "guest.linux: version '%s' is unknown, the nearest known is %s (4.14 to "
+                        "4.20, 5.0 to 5.19, 6.0 to 6.17%s)",
+                        text, ts_guest_version_names[nearest_to(wanted)],
+                        *rest ? ", each with its last stable release" : "");
+}
+
+static uint64_t index_of(const char *name)
+{
+    uint64_t i = 0;
+
+    while (strcmp(ts_guest_version_names[i], name) != 0)
+        i++;
+    return i;
+}
+
+const struct ts_guest_version_rule *ts_guest_version_rule_of(uint64_t version, const char *key)
+{
+    const struct ts_guest_version_rule *rule = NULL;
+
+    TS_ASSERT(version < TS_GUEST_VERSION_COUNT);
+    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
+        const struct ts_guest_version_rule *r = &ts_guest_version_rules[i];
+        if (strcmp(r->key, key) == 0 && index_of(r->since) <= version)
+            rule = r;
+    }
+    return rule;
+}
