@@ -152,6 +152,7 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, struct ts_erro
         vm->ep4ta = (uint16_t)(1 + v);
     vm->local_tlbi_broadcasts = vm->arch == TS_ARCH_ARM64 && c->hypervisor.hcr_fb;
     vm->pv_ipi = (enum ts_pv_ipi)c->hypervisor.pv_ipi;
+    vm->hv_ipi = c->hypervisor.hv_ipi != 0;
     vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
     vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
     if (c->hypervisor.hv_flush != TS_HV_OFF) {
