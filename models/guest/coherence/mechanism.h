@@ -32,6 +32,7 @@ struct ts_flush_ops {
     const char *name;      /* = file name = name in the configuration */
     const char *summary;   /* one line */
     const char *reference; /* kernel file and version, thread, paper */
+    const char *faults;    /* what is known to be wrong with it, for the oracle to find; or NULL */
     uint32_t needs;        /* enum ts_flush_needs */
     enum ts_flush_order order;
     bool remote_by_mask; /* uses mm_cpumask (the kernel keeps it and the lazy state for it) */
