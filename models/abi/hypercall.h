@@ -17,6 +17,8 @@ extern "C" {
 enum ts_hypercall_abi { TS_ABI_KVM = 0, TS_ABI_HYPERV = 1, TS_HYPERCALL_ABIS = 2 };
 
 enum { TS_HYPERCALL_ARGS = 5, TS_INPUT_PAGE_BYTES = 4096 };
+/* Six XMM registers, HV_HYPERCALL_MAX_XMM_REGISTERS (arch/x86/include/asm/hyperv-tlfs.h). */
+enum { TS_HV_XMM_HALVES = 12 };
 
 /* Where a call's time went, in ps; off: the calling vCPU was not running. They add up to the time
  * from the call to the return. */
@@ -30,7 +32,9 @@ struct ts_hypercall_times {
 struct ts_hypercall {
     enum ts_hypercall_abi abi;
     uint64_t number;                  /* KVM: hypercall number; Hyper-V: control word */
-    uint64_t args[TS_HYPERCALL_ARGS]; /* KVM: a0 to a3 (and one more, see pv_ipi.h) */
+    uint64_t args[TS_HYPERCALL_ARGS]; /* KVM: a0 to a3 (and one more, see pv_ipi.h); Hyper-V, fast
+                                         calls: RDX and R8, the first two words of the input */
+    uint64_t xmm[TS_HV_XMM_HALVES];   /* Hyper-V, fast calls: what follows, XMM0 low, high, ... */
     const uint8_t *input;             /* input block, in the caller's input page; or NULL */
     uint32_t input_bytes;             /* how much of it the guest has written */
     uint8_t *output;                  /* output block, or NULL: no call uses one yet */
@@ -50,8 +54,10 @@ enum ts_kvm_hypercall { TS_KVM_HC_SEND_IPI = 10, TS_KVM_HC_SCHED_YIELD = 11 };
 enum ts_hv_call {
     TS_HVCALL_FLUSH_SPACE = 0x0002,
     TS_HVCALL_FLUSH_LIST = 0x0003,
+    TS_HVCALL_SEND_IPI = 0x000b,
     TS_HVCALL_FLUSH_SPACE_EX = 0x0013,
-    TS_HVCALL_FLUSH_LIST_EX = 0x0014
+    TS_HVCALL_FLUSH_LIST_EX = 0x0014,
+    TS_HVCALL_SEND_IPI_EX = 0x0015
 };
 enum ts_hv_status {
     TS_HV_STATUS_SUCCESS = 0,
@@ -62,11 +68,20 @@ enum ts_hv_status {
 enum ts_hv_flush_flags {
     TS_HV_FLUSH_ALL_PROCESSORS = 1u << 0,
     TS_HV_FLUSH_ALL_SPACES = 1u << 1,
-    TS_HV_FLUSH_NON_GLOBAL_ONLY = 1u << 2
+    TS_HV_FLUSH_NON_GLOBAL_ONLY = 1u << 2,
+    TS_HV_FLUSH_EXTENDED_RANGE = 1u << 3 /* entries of 2M and 1G; no host here has it */
 };
 enum ts_hv_set_format { TS_HV_SET_SPARSE_4K = 0, TS_HV_SET_ALL = 1 };
+/* A bank of a set is 64 VPs; a set has at most this many (HV_MAX_SPARSE_VCPU_BANKS). */
+enum { TS_HV_BANKS = 64 };
+/* Vectors that the IPI calls take (HV_IPI_LOW_VECTOR, HV_IPI_HIGH_VECTOR). */
+enum { TS_HV_IPI_LOW_VECTOR = 0x10, TS_HV_IPI_HIGH_VECTOR = 0xff };
 
-/* Fields of the control word. Out of range: undefined. */
+/* Fields of the control word. Out of range: undefined. Fast: the input is in registers. */
+#define TS_HV_CONTROL_FAST (UINT64_C(1) << 16)
+#define TS_HV_CONTROL_RESERVED                                                                     \
+    (UINT64_C(0xf8000000) | UINT64_C(0xf) << 44 |                                                  \
+     UINT64_C(0xf) << 60) /* bits 27-31, 44-47, 60-63 */
 static inline uint64_t ts_hv_control(enum ts_hv_call code, uint32_t var_header_qwords,
                                      uint32_t rep_count)
 {
@@ -78,7 +93,7 @@ static inline uint32_t ts_hv_control_code(uint64_t control)
 }
 static inline bool ts_hv_control_fast(uint64_t control)
 {
-    return (control >> 16) & 1u;
+    return (control & TS_HV_CONTROL_FAST) != 0;
 }
 static inline uint32_t ts_hv_control_var_header(uint64_t control)
 {
@@ -115,6 +130,26 @@ struct ts_hv_flush_ex_input {
     uint64_t address_space, flags;
     uint64_t set_format, valid_bank_mask;
 };
+/* Input of HvCallSendSyntheticClusterIpi: VPs 0 to 63. */
+struct ts_hv_send_ipi {
+    uint32_t vector, reserved;
+    uint64_t cpu_mask;
+};
+/* Input of its Ex call; the set's banks follow. */
+struct ts_hv_send_ipi_ex {
+    uint32_t vector, reserved;
+    uint64_t set_format, valid_bank_mask;
+};
+/* Banks of a set that names these VPs (ascending, below 64 * TS_HV_BANKS), empty ones between
+ * included, as the kernel makes them (__cpumask_to_vpset, include/asm-generic/mshyperv.h): bank 0
+ * up to that of the last, at least one. Returns their number. */
+uint32_t ts_hv_banks_of(const uint32_t *vps, uint32_t n, uint64_t *banks);
+/* Their valid_bank_mask. */
+static inline uint64_t ts_hv_valid_banks(uint32_t nbanks)
+{
+    TS_ASSERT(nbanks >= 1 && nbanks <= TS_HV_BANKS);
+    return UINT64_MAX >> (TS_HV_BANKS - nbanks);
+}
 /* A GVA list entry: a page, and in the low 12 bits how many more follow it. */
 enum { TS_HV_GVA_PAGES_MAX = 4096 };
 #define TS_HV_GVA_UNIT (UINT64_C(4096) * TS_HV_GVA_PAGES_MAX)

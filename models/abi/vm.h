@@ -80,6 +80,7 @@ struct ts_vm {
     const uint32_t *apic_ids; /* by CPU; NULL: APIC ID = CPU number */
     /* What it is told at boot (CPUID leaves of KVM and Hyper-V). */
     enum ts_pv_ipi pv_ipi;       /* KVM_FEATURE_PV_SEND_IPI, and how its windows are cut */
+    bool hv_ipi;                 /* HV_X64_CLUSTER_IPI_RECOMMENDED */
     bool steal_time;             /* KVM_FEATURE_STEAL_TIME with `preempted` */
     bool pv_sched_yield;         /* KVM_FEATURE_PV_SCHED_YIELD */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Hyper-V flush hypercalls as a current Linux guest uses them: one call names the processors
  * and the hypervisor flushes, the caller's own CPU included. */
-#include <string.h>
-
+#include "models/flush/flush_hyperv.h"
 #include "models/flush/flush_update_gen.h"
 
 struct hyperv_state {
-    uint64_t hypercalls, list_calls, space_calls, ex_calls, native_fallbacks, empty, targets,
-        lazy_skipped;
+    struct ts_hv_flush_calls calls;
+    uint64_t native_fallbacks, empty, targets, lazy_skipped;
     struct ts_update_gen_stats update;
 };
 
 struct hyperv_params {
     struct ts_update_gen_params update;
 };
+
+static uint32_t last_of(const struct ts_cpumask *m)
+{
+    uint32_t last = 0;
+    TS_CPUMASK_FOR_EACH(cpu, m)
+    {
+        last = cpu;
+    }
+    return last;
+}
 
 /* The processor set: lazy CPUs stay out unless tables are freed. */
 static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
@@ -37,51 +46,21 @@ static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
     }
 }
 
-/* The input block under construction: hyperv_pcpu_input_arg. */
-struct block {
-    uint8_t *page;
-    uint32_t bytes;
-};
-
-static void put(struct block *b, const void *data, size_t bytes)
-{
-    TS_ASSERT(b->bytes + bytes <= TS_INPUT_PAGE_BYTES);
-    memcpy(b->page + b->bytes, data, bytes);
-    b->bytes += (uint32_t)bytes;
-}
-
-static uint32_t last_of(const struct ts_cpumask *m)
-{
-    uint32_t last = 0;
-    TS_CPUMASK_FOR_EACH(cpu, m)
-    {
-        last = cpu;
-    }
-    return last;
-}
-
-/* cpumask_to_vpset: banks of 64 VPs; returns their number. A VP's number is its CPU's. */
-static uint32_t put_sparse_set(struct block *b, const struct ts_cpumask *set, uint64_t space,
+/* cpumask_to_vpset_skip: banks of 64 VPs from bank 0 to that of the last, empty ones included;
+ * returns their number. A VP's number is its CPU's. */
+static uint32_t put_sparse_set(struct ts_hv_block *b, const struct ts_cpumask *set, uint64_t space,
                                uint64_t flags)
 {
-    struct ts_hv_flush_ex_input in = {space, flags, TS_HV_SET_SPARSE_4K, 0};
-    uint32_t nbanks = last_of(set) / 64 + 1, used = 0;
-    TS_ASSERT(nbanks <= 64 && ts_cpumask_count(set) > 0);
-    for (uint32_t k = 0; k < nbanks; k++)
-        in.valid_bank_mask |= (uint64_t)(set->w[k] != 0) << k;
-    put(b, &in, sizeof(in));
-    for (uint32_t k = 0; k < nbanks; k++) {
-        if (!set->w[k])
-            continue;
-        put(b, &set->w[k], sizeof(set->w[k]));
-        used++;
-    }
-    return used;
+    uint32_t nbanks = last_of(set) / 64 + 1;
+    struct ts_hv_flush_ex_input in = {space, flags, TS_HV_SET_SPARSE_4K, ts_hv_valid_banks(nbanks)};
+    ts_hv_put(b, &in, sizeof(in));
+    ts_hv_put(b, set->w, nbanks * sizeof(set->w[0]));
+    return nbanks;
 }
 
 /* The list, if it is to be one and fits behind what is in the page. Returns its length, 0: flush
  * the whole space. */
-static uint32_t put_list(struct block *b, const struct ts_flush_info *info)
+static uint32_t put_list(struct ts_hv_block *b, const struct ts_flush_info *info)
 {
     uint64_t room = (TS_INPUT_PAGE_BYTES - b->bytes) / sizeof(uint64_t);
     uint64_t list[TS_INPUT_PAGE_BYTES / sizeof(uint64_t)];
@@ -91,34 +70,35 @@ static uint32_t put_list(struct block *b, const struct ts_flush_info *info)
     n = ts_hv_fill_gva_list(list, room, info->start, info->end);
     if (n > room)
         return 0;
-    put(b, list, n * sizeof(uint64_t));
+    ts_hv_put(b, list, n * sizeof(uint64_t));
     return (uint32_t)n;
 }
 
-/* Writes the input block of one flush; returns the control word. everybody: cpus was the set of all
- * present CPUs, which is named by a flag, without the lazy filter. */
-static uint64_t fill_input(struct ts_guest_cpu *gc, struct block *b, struct ts_flush_info *info,
-                           bool everybody)
+/* How the call names its processors. */
+enum form { FORM_ALL, FORM_MASK, FORM_EX };
+
+static bool make_call(struct ts_task *self, enum form form, const struct ts_flush_info *info,
+                      struct ts_shootdown_record *record, ts_time *mark)
 {
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     const struct ts_cpumask *set = &gc->flush_mask;
+    struct ts_hv_block b = {gc->guest->vm->input[gc->id], 0};
     uint64_t space = info->mm ? ts_pgtable_root(info->mm->pgtable) : 0;
     uint64_t flags = info->mm ? 0 : TS_HV_FLUSH_ALL_SPACES;
-    bool ex = !everybody && last_of(set) >= 64;
-    uint32_t banks = 0;
+    uint32_t banks = 0, reps;
     if (info->end == UINT64_MAX)
         flags |= TS_HV_FLUSH_NON_GLOBAL_ONLY;
-    if (ex) {
-        banks = put_sparse_set(b, set, space, flags);
+    if (form == FORM_EX) {
+        banks = put_sparse_set(&b, set, space, flags);
     } else {
-        struct ts_hv_flush_input in = {space, flags, everybody ? 0 : set->w[0]};
-        in.flags |= everybody ? TS_HV_FLUSH_ALL_PROCESSORS : 0;
-        put(b, &in, sizeof(in));
+        struct ts_hv_flush_input in = {space, flags, form == FORM_ALL ? 0 : set->w[0]};
+        in.flags |= form == FORM_ALL ? TS_HV_FLUSH_ALL_PROCESSORS : 0;
+        ts_hv_put(&b, &in, sizeof(in));
     }
-    uint32_t reps = put_list(b, info);
-    enum ts_hv_call code = ex     ? reps ? TS_HVCALL_FLUSH_LIST_EX : TS_HVCALL_FLUSH_SPACE_EX
-                           : reps ? TS_HVCALL_FLUSH_LIST
-                                  : TS_HVCALL_FLUSH_SPACE;
-    return ts_hv_control(code, banks, reps);
+    reps = put_list(&b, info);
+    enum ts_hv_call list = form == FORM_EX ? TS_HVCALL_FLUSH_LIST_EX : TS_HVCALL_FLUSH_LIST;
+    enum ts_hv_call all = form == FORM_EX ? TS_HVCALL_FLUSH_SPACE_EX : TS_HVCALL_FLUSH_SPACE;
+    return ts_hv_flush_call(self, reps ? list : all, banks, reps, &b, record, mark);
 }
 
 /* hyperv_flush_tlb_multi. False: not to be had, flush natively. */
@@ -128,39 +108,24 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct hyperv_state *state = g->flush_state;
-    ts_time mark = ts_task_now(self);
-    bool everybody = ts_cpumask_count(cpus) == g->ncpus;
-    build_set(self, cpus, info, state);
-    if (everybody)
-        ts_cpumask_copy(&gc->flush_mask, cpus);
-    uint32_t n = ts_cpumask_count(&gc->flush_mask);
-    if (n == 0) {
-        state->empty++;
-        return true;
-    }
-    struct block block = {g->vm->input[gc->id], 0};
-    struct ts_hypercall call = {.abi = TS_ABI_HYPERV};
-    call.number = fill_input(gc, &block, info, everybody);
-    call.input = block.page;
-    call.input_bytes = block.bytes;
-    TS_ASSERT(block.bytes % sizeof(uint64_t) == 0 && n <= g->ncpus);
-    uint32_t code = ts_hv_control_code(call.number);
-    bool ex = code == TS_HVCALL_FLUSH_LIST_EX || code == TS_HVCALL_FLUSH_SPACE_EX;
-    uint32_t reps = ts_hv_control_rep_count(call.number);
-    if (ex && !g->vm->ex_processor_masks)
-        return false;
-    ts_path_add(self, record, TS_PATH_SEND, &mark);
-    ts_hypercall(self, g->vm, &call);
-    ts_path_add_hypercall(self, record, &call.times, &mark);
-    if (ts_hv_result_status(call.result) != TS_HV_STATUS_SUCCESS)
-        return false;
-    TS_ASSERT(ts_hv_result_reps(call.result) == reps);
-    state->hypercalls++;
-    state->list_calls += reps != 0;
-    state->space_calls += reps == 0;
-    state->ex_calls += ex;
-    state->targets += n;
     const struct hyperv_params *params = g->flush_params;
+    ts_time mark = ts_task_now(self);
+    enum form form = ts_cpumask_count(cpus) == g->ncpus ? FORM_ALL
+                     : last_of(cpus) >= 64              ? FORM_EX
+                                                        : FORM_MASK;
+    if (form == FORM_EX && !g->vm->ex_processor_masks)
+        return false;
+    if (form == FORM_ALL)
+        ts_cpumask_copy(&gc->flush_mask, cpus); /* lazy CPUs and all: nobody looks */
+    else
+        build_set(self, cpus, info, state);
+    uint32_t n = ts_cpumask_count(&gc->flush_mask);
+    state->empty += n == 0;
+    if (n == 0 && form == FORM_MASK)
+        return true;
+    if (!make_call(self, form, info, record, &mark))
+        return false;
+    state->targets += n;
     TS_CPUMASK_FOR_EACH(cpu, &gc->flush_mask)
     {
         if (info->mm)
@@ -191,18 +156,15 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
 #f, TS_STAT_COUNTER, offsetof(struct hyperv_state, f), "1", h                              \
     }
 static const struct ts_stat rows[] = {
-    ROW(hypercalls, "flush hypercalls"),
-    ROW(list_calls, "HvFlushVirtualAddressList(Ex)"),
-    ROW(space_calls, "HvFlushVirtualAddressSpace(Ex)"),
-    ROW(ex_calls, "calls with a sparse processor set (more than 64 VPs)"),
+    TS_HV_CALL_STATS,
     ROW(native_fallbacks, "flushes by IPI because the hypercall was not to be had"),
-    ROW(empty, "flushes whose CPUs were all lazy: no call"),
+    ROW(empty, "flushes whose CPUs were all lazy: no call, or one of an empty set"),
     ROW(targets, "processors named, the caller included"),
     ROW(lazy_skipped, "lazy CPUs left out"),
     TS_UPDATE_GEN_STATS(hyperv_state, update),
 };
 static const struct ts_stat_rule rules[] = {
-    {"a call is by list or by space", {"+hypercalls", "-list_calls", "-space_calls"}},
+    TS_HV_CALL_RULE,
     TS_UPDATE_GEN_RULE,
 };
 static const struct ts_param param_rows[] = {TS_UPDATE_GEN_PARAMS(TS_UPDATE_OFF)};

@@ -406,8 +406,13 @@ static const struct ts_hypercall_row kvm_rows[] = {
     {TS_KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", send_ipi},
     {TS_KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", sched_yield},
 };
-const struct ts_hypercall_table ts_kvm_hypercalls = {kvm_rows, TS_ARRAY_LEN(kvm_rows), kvm_key,
-                                                     (uint64_t)TS_KVM_ENOSYS, kvm_offered};
+const struct ts_hypercall_table ts_kvm_hypercalls = {
+    .rows = kvm_rows,
+    .nrows = TS_ARRAY_LEN(kvm_rows),
+    .key = kvm_key,
+    .unknown = (uint64_t)TS_KVM_ENOSYS,
+    .offered = kvm_offered,
+};
 
 /* --- EOI --- */
 

@@ -23,7 +23,7 @@ static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
 static const char *const avics[] = {"off", "avic", "x2avic", NULL};
 static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
                                       "cluster128", "cluster192", NULL};
-static const char *const hv[] = {"off", "4.18", "fifo16", NULL};
+static const char *const hv[] = {"off", "4.18", "fifo16", "hyperv", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
 static const char *const range_splits[] = {"legacy", "modern", NULL};
 
@@ -142,10 +142,17 @@ static const struct ts_param rows[] = {
      "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
      "4.16 to 5.18 at every vcpu_put, halts included",
      "upstream 54aa83c90198, 6cd88243c7e0 (x86.md 3.1)", V},
-    {"hv_flush", TS_PARAM_ENUM, OFF(hv_flush), TS_HV_FIFO16, 0, 2, hv,
-     "Hyper-V flush hypercalls: off, as first emulated by KVM 4.18 (always full), or with the "
-     "16-entry fifo",
-     "kvm/hyperv.c (x86.md 4.3)", V},
+    {"hv_flush", TS_PARAM_ENUM, OFF(hv_flush), TS_HV_FIFO16, 0, TS_HV_HYPERV, hv,
+     "Hyper-V flush hypercalls: off, as first emulated by KVM 4.18 (always full), with the "
+     "16-entry fifo of KVM 6.2 and later, or by Hyper-V itself, which is assumed: a list on vCPUs "
+     "that run, the whole tag of others, and an empty processor mask names nobody",
+     "kvm/hyperv.c kvm_hv_flush_tlb; threads hyperv-guest-flush-hypercall and "
+     "pv-tlb-flush-windows-guests-kvm (x86.md 4.3)",
+     V},
+    FLAG("hv_ipi", hv_ipi, 0,
+         "HV_X64_CLUSTER_IPI_RECOMMENDED: the guest sends IPIs by HvCallSendSyntheticClusterIpi, "
+         "up to VP 63 as a fast call, beyond with a sparse set; natively where it is refused",
+         "hyperv/hv_apic.c __send_ipi_mask, kvm/hyperv.c kvm_hv_send_ipi", V),
     FLAG("pin", pin, 0, "vCPUs stay on their first pCPU", "setting", C),
     {"backing", TS_PARAM_ENUM, OFF(backing), 1, 0, 2, backings,
      "host page size behind guest memory", "setting; transparent huge pages are the usual case", C},
@@ -201,6 +208,8 @@ static const struct ts_stat stats[] = {
     CNT(hypercalls_ipi, "of these KVM_HC_SEND_IPI"),
     CNT(pv_ipi_failed, "KVM_HC_SEND_IPI that returned an error"),
     CNT(hypercalls_yield, "KVM_HC_SCHED_YIELD"),
+    CNT(hypercalls_hv_ipi, "of the hypercalls HvCallSendSyntheticClusterIpi(Ex)"),
+    CNT(hv_ipi_failed, "of these refused"),
     CNT(posted, "interrupts posted to running vCPUs"),
     CNT(notify_sent, "posted-interrupt notifications sent, wake-up vector included"),
     CNT(notify_on, "notifications not sent: one was outstanding (ON)"),
@@ -223,6 +232,7 @@ static const struct ts_stat stats[] = {
     CNT(pv_flush_performed, "entries that found KVM_VCPU_FLUSH_TLB set, and flushed"),
     CNT(tlb_flush, "flushes of a guest's translations before entry"),
     CNT(hv_requests, "vCPUs named in Hyper-V flush hypercalls"),
+    CNT(hv_entries, "entries of GVA lists that a vCPU has flushed page by page"),
     CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),
     CNT(stage1_flush_switch, "local VMALLE1 because the pCPU did not run this vCPU of the VM last"),
     CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),

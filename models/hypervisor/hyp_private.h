@@ -29,7 +29,8 @@ enum ts_vcpu_request {
     TS_REQUEST_TLB_FLUSH = 1u << 1 /* KVM_REQ_TLB_FLUSH, x86 */
 };
 
-enum { TS_HV_FIFO_SIZE = 16 }; /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
+enum { TS_HV_FIFO_SIZE = 16 };    /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
+#define TS_HV_FLUSHALL UINT64_MAX /* KVM_HV_TLB_FLUSHALL_ENTRY */
 
 struct ts_vcpu {
     struct ts_hypervisor *hyp;
@@ -67,10 +68,9 @@ struct ts_vcpu {
     bool ready;            /* preempted, or woken and not yet loaded */
     bool in_spin_loop, dy_eligible;
     uint32_t requests; /* bits of enum ts_vcpu_request that others have set */
-    /* Hyper-V flush requests */
-    bool hv_full;
+    /* Hyper-V flush requests, the oldest first */
     uint32_t hv_count;
-    uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries; one place stays free */
+    uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries, TS_HV_FLUSHALL */
     struct ts_line hv_line;               /* the fifo and its lock */
     struct ts_line request_line;          /* kvm_vcpu.requests and .mode (kvm_host.h) */
 };
@@ -167,6 +167,9 @@ bool ts_vcpus_request(struct ts_task *self, struct ts_vm *vm, enum ts_vcpu_reque
 void ts_vcpu_kick(struct ts_vcpu *v, struct ts_task *from);
 /* hyperv.c: the flush fifo of a vCPU, drained before entry. */
 void ts_vcpu_hv_drain(struct ts_vcpu *v);
+/* kvm_hv_vcpu_purge_flush_tlb: all of the guest's translations have just gone, and what the fifo
+ * asks for with them. Interrupts are off. */
+void ts_vcpu_hv_purge(struct ts_vcpu *v);
 /* kvm_vcpu_flush_tlb_guest: all that the vCPU's context holds, globals included. */
 void ts_vcpu_flush_guest(struct ts_vcpu *v);
 /* Applies inval to the TLB of the pCPU that the vCPU's host task executes on. */
@@ -187,6 +190,9 @@ struct ts_hypercall_table {
     uint64_t (*key)(uint64_t number); /* of a row, from call->number */
     uint64_t unknown;                 /* result of a call that no row has */
     bool (*offered)(const struct ts_hypervisor_params *params);
+    /* Not 0: the result of a call whose number the host refuses whatever it asks for. NULL: none.
+     */
+    uint64_t (*refused)(const struct ts_hypervisor_params *params, uint64_t number);
 };
 extern const struct ts_hypercall_table ts_kvm_hypercalls;    /* apic.c */
 extern const struct ts_hypercall_table ts_hyperv_hypercalls; /* hyperv.c */

@@ -14,6 +14,11 @@ static void dispatch(struct ts_vcpu *v, const struct ts_hypercall_table *t,
     call->result = t->unknown;
     if (!t->offered(&v->hyp->params))
         return;
+    uint64_t refused = t->refused ? t->refused(&v->hyp->params, call->number) : 0;
+    if (refused) {
+        call->result = refused;
+        return;
+    }
     for (size_t i = 0; i < t->nrows; i++) {
         if (t->rows[i].number == t->key(call->number)) {
             t->rows[i].fn(v, call);

@@ -62,10 +62,19 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
 {
     if (params->kind == TS_HYP_NONE)
         return TS_OK;
-    if (arch != TS_ARCH_X86 && (params->avic || params->pv_eoi || params->pv_ipi))
+    if (arch != TS_ARCH_X86 && (params->avic || params->pv_eoi || params->pv_ipi || params->hv_ipi))
         return ts_error_set(err, TS_ERR_USER,
-                            "hypervisor.avic, hypervisor.pv_eoi and hypervisor.pv_ipi are of x86 "
-                            "(topology.arch is arm64)");
+                            "hypervisor.avic, hypervisor.pv_eoi, hypervisor.pv_ipi and "
+                            "hypervisor.hv_ipi are of x86 (topology.arch is arm64)");
+    if (params->hv_ipi && (params->hv_flush == TS_HV_OFF || params->hv_flush == TS_HV_4_18))
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.hv_ipi needs a host that has Hyper-V's IPI hypercalls: "
+                            "hypervisor.hv_flush fifo16 or hyperv");
+    if (params->hv_ipi && params->pv_ipi)
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.hv_ipi is for a guest that takes its host for Hyper-V, "
+                            "hypervisor.pv_ipi for one that takes it for KVM: set one to false or "
+                            "off");
     if (params->avic && (params->apicv || params->ipiv))
         return ts_error_set(err, TS_ERR_USER,
                             "hypervisor.avic is AMD's, hypervisor.apicv and hypervisor.ipiv are "

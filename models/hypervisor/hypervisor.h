@@ -47,7 +47,7 @@ enum ts_accel {
     TS_ACCEL_AVIC_HYBRID, /* AVIC without x2AVIC, guest in x2APIC mode (avic_activate_vmcb) */
     TS_ACCEL_GICV4
 };
-enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2 };
+enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2, TS_HV_HYPERV = 3 };
 
 struct ts_hypervisor_params {
     uint64_t kind;                 /* enum ts_hypervisor_kind; none: bare metal */
@@ -90,6 +90,7 @@ struct ts_hypervisor_params {
     uint64_t yield_to_cycles;   /* kvm_sched_yield: two run-queue locks */
     uint64_t pv_preempted_rule; /* enum ts_preempted_rule */
     uint64_t hv_flush;          /* enum ts_hv_flush */
+    uint64_t hv_ipi;            /* bool: HV_X64_CLUSTER_IPI_RECOMMENDED */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
     uint64_t backing;           /* host page size behind guest memory: enum 4K, 2M, 1G */
     uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 unless this vCPU of the VM was the
@@ -114,6 +115,7 @@ struct ts_hypervisor_stats {
     uint64_t hypercalls;
     uint64_t hypercalls_ipi, pv_ipi_failed;
     uint64_t hypercalls_yield;
+    uint64_t hypercalls_hv_ipi, hv_ipi_failed;
     uint64_t posted;                            /* interrupts delivered without an exit */
     uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */
     uint64_t doorbells;                         /* AVIC's */
@@ -129,6 +131,7 @@ struct ts_hypervisor_stats {
     uint64_t pv_flush_performed; /* entries that found FLUSH_TLB set */
     uint64_t tlb_flush;          /* guest-context flushes at entry */
     uint64_t hv_requests;        /* vCPUs named in Hyper-V flush hypercalls */
+    uint64_t hv_entries;         /* GVA list entries that were flushed page by page */
     uint64_t migrations_flush;
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
     /* Maintenance by the host's own code. */

@@ -26,6 +26,7 @@ void ts_vcpu_flush_guest(struct ts_vcpu *v)
     ts_task_work(&v->task, v->hyp->params.invvpid_cycles);
     ts_vcpu_invalidate(v, &inval);
     v->hyp->stats.tlb_flush++;
+    ts_vcpu_hv_purge(v);
 }
 
 static void record_steal_time(struct ts_vcpu *v)

@@ -155,6 +155,7 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->pv_ipi = (enum ts_pv_ipi)c->hypervisor.pv_ipi;
     if ((flush->offers & TS_OFFERS_PV_IPI) && vm->pv_ipi == TS_PV_IPI_OFF)
         vm->pv_ipi = TS_PV_IPI_SLIDING;
+    vm->hv_ipi = c->hypervisor.hv_ipi != 0;
     vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
     vm->pv_sched_yield =
         c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;

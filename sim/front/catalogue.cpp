@@ -107,7 +107,8 @@ std::vector<CatalogueEntry> catalogue()
     Entries entries;
     for (size_t i = 0; i < ts_flush_table_count; i++)
         add(&entries, "mechanism", ts_flush_table[i]->name, ts_flush_table[i]->summary,
-            {needs_text(ts_flush_table[i]->needs), text_of(ts_flush_table[i]->reference)});
+            {needs_text(ts_flush_table[i]->needs), text_of(ts_flush_table[i]->reference),
+             text_of(ts_flush_table[i]->faults)});
     for (size_t i = 0; i < ts_workload_kinds_count; i++)
         add(&entries, "workload", ts_workload_kinds[i]->ops.name, ts_workload_kinds[i]->ops.summary,
             {text_of(ts_workload_kinds[i]->ops.reference)});

@@ -167,6 +167,8 @@ void command_run(const RunCommand &command)
     refuse_options(command, experiment);
     const std::vector<Point> points = experiment_points(experiment);
     experiment_check(experiment);
+    for (const std::string &warning : fault_warnings(points))
+        std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (command.dry_run) {
         dry_run(experiment, points);
         return;

@@ -55,6 +55,7 @@ void list_mechanisms()
         const ts_flush_ops &ops = *ts_flush_table[i];
         print_line(ops.name, ops.summary);
         print_reference(needs_text(ops.needs).c_str());
+        print_reference(ops.faults ? ("faults: " + std::string(ops.faults)).c_str() : nullptr);
         print_reference(ops.reference);
     }
 }

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <set>
 
 namespace ts
 {
@@ -110,6 +111,18 @@ std::string dropped_calls(const Experiment &experiment, bool *contradicts)
         text += (text.empty() ? "" : "; ") + std::to_string(count) + " " + row.help;
     }
     return text;
+}
+
+std::vector<std::string> fault_warnings(const std::vector<Point> &points)
+{
+    std::vector<std::string> warnings;
+    std::set<const ts_flush_ops *> seen;
+    for (const Point &point : points)
+        if (point.mechanism && point.mechanism->faults && seen.insert(point.mechanism).second)
+            warnings.push_back("mechanism " + std::string(point.mechanism->name) +
+                               " is as it was posted, with its faults: " + point.mechanism->faults +
+                               "; set run.oracle to true to see stale translations used");
+    return warnings;
 }
 
 std::vector<std::string> warnings_of(const Experiment &experiment, const std::vector<Point> &points,

@@ -15,6 +15,9 @@ namespace ts
 std::vector<std::string> warnings_of(const Experiment &experiment, const std::vector<Point> &points,
                                      const std::vector<RunSummary> &runs);
 
+// Before any run: mechanisms that are known to be wrong, one line each.
+std::vector<std::string> fault_warnings(const std::vector<Point> &points);
+
 // Calls of a recording that were not replayed as they were made, counted; empty if there is none.
 // *contradicts becomes true where the recording contradicts itself.
 std::string dropped_calls(const Experiment &experiment, bool *contradicts);

@@ -75,7 +75,7 @@ Scenario scenario(uint64_t seed)
         put(s, "interrupt.guest_mode", dice.one_of({"x2apic_phys", "x2apic_cluster"}));
         put(s, "hypervisor.apicv", dice.flag());
         put(s, "hypervisor.ipiv", dice.flag());
-        put(s, "hypervisor.hv_flush", dice.one_of({"4.18", "fifo16"}));
+        put(s, "hypervisor.hv_flush", dice.one_of({"4.18", "fifo16", "hyperv"}));
         put(s, "hypervisor.pv_preempted_rule", dice.one_of({"any_put", "preempted_at_irq_exit"}));
     } else {
         const bool broadcast = dice.between(0, 1);
@@ -87,7 +87,7 @@ Scenario scenario(uint64_t seed)
     std::vector<const ts_flush_ops *> able;
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         ts_error err{};
-        if ((stays || !ts_flush_table[i]->remote_by_mask) &&
+        if ((stays || !ts_flush_table[i]->remote_by_mask) && !ts_flush_table[i]->faults &&
             ts_machine_check(&s.config, ts_flush_table[i], &err) == TS_OK)
             able.push_back(ts_flush_table[i]);
     }

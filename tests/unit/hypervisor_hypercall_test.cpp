@@ -121,7 +121,7 @@ ts_machine_config one_vm(uint32_t vcpus)
 
 constexpr uint64_t code_invalid = TS_HV_STATUS_INVALID_HYPERCALL_CODE;
 constexpr uint64_t input_invalid = TS_HV_STATUS_INVALID_HYPERCALL_INPUT;
-constexpr uint64_t fast_bit = UINT64_C(1) << 16;
+constexpr uint64_t one_bank = UINT64_C(1) << 17;
 constexpr uint64_t rep_start_1 = UINT64_C(1) << 48;
 constexpr uint64_t all_processors = TS_HV_FLUSH_ALL_PROCESSORS;
 
@@ -155,7 +155,9 @@ TEST(HypervisorHypercall, FormsThatTheHostRefusesFlushNobody)
         hv("rep count of a simple call is not 0", ts_hv_control(TS_HVCALL_FLUSH_SPACE, 0, 1),
            {0, 0, 1, page}, input_invalid, 0),
         hv("rep start", one | rep_start_1, {0, 0, 1, page}, input_invalid, 0),
-        hv("fast", space | fast_bit, {0, 0, 1}, input_invalid, 0),
+        hv("banks of a simple call", space | one_bank, {0, 0, 1}, input_invalid, 0),
+        hv("a reserved bit", space | UINT64_C(1) << 27, {0, 0, 1}, input_invalid, 0),
+        hv("a reserved bit of an unknown code", 0x7777 | UINT64_C(1) << 60, {}, input_invalid, 0),
         hv("set shorter than its header", space_ex, {0, 0, TS_HV_SET_SPARSE_4K}, input_invalid, 0),
         hv("bank missing", space_ex, {0, 0, TS_HV_SET_SPARSE_4K, 1}, input_invalid, 0),
         hv("more banks valid than the header counts", space_ex,
@@ -192,6 +194,8 @@ TEST(HypervisorHypercall, SetsNameWhomTheyHold)
         hv("sparse set with gaps", ex(2), {0, 0, TS_HV_SET_SPARSE_4K, 0x11, 0x4, ~0ull}, 0, 1),
         hv("sparse set without bank 0", ex(1), {0, 0, TS_HV_SET_SPARSE_4K, 0x2, ~0ull}, 0, 0),
         hv("sparse set of nobody", ex(0), {0, 0, TS_HV_SET_SPARSE_4K, 0}, 0, 0),
+        hv("sparse set of nobody with a cut list", ex(0, 3), {0, 0, TS_HV_SET_SPARSE_4K, 0, page},
+           ts_hv_result(TS_HV_STATUS_SUCCESS, 3), 0),
     };
     run_calls(p, one_vm(4));
 }

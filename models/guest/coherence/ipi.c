@@ -3,6 +3,8 @@
  * 2.6, 3.2). */
 #include "models/guest/coherence/ipi.h"
 
+#include "models/guest/coherence/hv_ipi.h"
+
 static void send_natively(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                           enum ts_vector vector)
 {
@@ -60,6 +62,8 @@ static bool pv_ipi_applies(const struct ts_guest *g, uint32_t n, bool broadcast)
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector)
 {
+    if (ts_guest_cpu_of(self)->guest->vm->hv_ipi && ts_hv_send_ipi(self, targets, n, vector))
+        return;
     if (pv_ipi_applies(ts_guest_cpu_of(self)->guest, n, broadcast))
         send_by_hypercall(self, targets, n, vector);
     else

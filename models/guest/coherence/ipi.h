@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Sends vector to n CPUs by the register writes its interrupt controller needs, or by KVM's
- * hypercall: targets ascending. broadcast: they are all online CPUs but self. */
+ * or Hyper-V's hypercall: targets ascending. broadcast: they are all online CPUs but self. */
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector);
 /* send_call_func_ipi of a call to several CPUs, or to one that does not poll: TS_VEC_CALL, and,

@@ -48,6 +48,7 @@ struct ts_flush_ops {
     const char *name;      /* = file name = name in the configuration */
     const char *summary;   /* one line */
     const char *reference; /* kernel file and version, thread, paper */
+    const char *faults;    /* what is known to be wrong with it, for the oracle to find; or NULL */
     uint32_t needs;        /* enum ts_flush_needs */
     uint32_t offers;       /* enum ts_flush_offers */
     enum ts_flush_order order;
