@@ -104,6 +104,7 @@ struct ts_machine_result {
     uint64_t operations; /* workload operations done; those of host tasks are statistics */
     uint64_t shootdowns, ipis, vm_exits;
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
+    uint64_t munmap_mean_ps;
     uint64_t page_touches;
     uint64_t events; /* engine events */
 };

@@ -204,13 +204,16 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     struct ts_hist *latency = m->latency_sum;
     ts_hist_init(latency);
     *out = (struct ts_machine_result){0};
-    ts_time sum = 0;
+    ts_time sum = 0, munmap_ps = 0;
+    uint64_t munmaps = 0;
     for (uint32_t v = 0; v < m->nguests; v++) {
         const struct ts_guest *g = &m->guests[v];
         sum += g->finished_at;
         if (g->finished_at > out->completion_ps)
             out->completion_ps = g->finished_at;
         ts_hist_merge(latency, &g->stats.shootdown_ps);
+        munmaps += g->stats.munmap_ps.count;
+        munmap_ps += g->stats.munmap_ps.sum;
         out->shootdowns += g->stats.shootdowns;
         out->ipis += g->stats.ipis;
         out->page_touches += g->stats.touches;
@@ -223,5 +226,6 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     out->shootdown_p99_ps = ts_hist_quantile(latency, 990);
     out->shootdown_max_ps = latency->count ? latency->max : 0;
     out->shootdown_mean_ps = latency->count ? latency->sum / latency->count : 0;
+    out->munmap_mean_ps = munmaps ? munmap_ps / munmaps : 0;
     out->events = ts_engine_events_run(m->engine);
 }

@@ -30,6 +30,7 @@ const ResultColumn result_columns[] = {
      "longest latency of a shootdown at its initiator"},
     {"shootdown_mean", "ps", &ts_machine_result::shootdown_mean_ps,
      "mean latency of a shootdown at its initiator"},
+    {"munmap_mean", "ps", &ts_machine_result::munmap_mean_ps, "mean time of a munmap call"},
     {"page_touches", "1", &ts_machine_result::page_touches, "pages touched"},
 };
 const size_t result_columns_count = TS_ARRAY_LEN(result_columns);

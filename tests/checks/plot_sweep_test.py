@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/plot_sweep.py: what is drawn of a sweep, and bad input."""
+
+import unittest
+
+import plotting
+
+HEAD = "mechanism,platform,workload.pages,workload.touchers,metric,unit,mean,ci95,n\n"
+SWEEP = HEAD + "".join(
+    f"{mechanism},{platform},{pages},1,{metric},{unit},{scale * int(pages)},{ci},3\n"
+    for mechanism, scale in (("latr", 1e-6), ("native_concurrent", 3e-6))
+    for platform in ("one", "two") for pages in ("1", "2", "64")
+    for metric, unit, ci in (("munmap_mean", "s", "1e-7"), ("ipis", "1", "")))
+ARGUMENTS = ("--x", "workload.pages", "--metric", "munmap_mean", "--panel", "platform")
+
+
+class PlotSweep(plotting.PlotTest):
+    SCRIPT = "plot_sweep.py"
+
+    def drawn(self, *arguments, tables=None, name="munmap_mean"):
+        self.check_drawn(tables or {"summary.csv": SWEEP}, [f"{name}.png", f"{name}.svg"],
+                         *arguments)
+        with open(f"{self.root}/{name}.svg", encoding="utf-8") as file:
+            return file.read()
+
+    def test_a_line_a_mechanism_and_a_panel_a_platform(self):
+        svg = self.drawn(*ARGUMENTS, "--unit", "us")
+        for text in ("latr", "native_concurrent", "one", "two", "munmap mean (us)"):
+            self.assertIn(f"<!-- {text} -->", svg)
+
+    def test_over_a_line(self):
+        svg = self.drawn(*ARGUMENTS, "--over", "native_concurrent", "--title", "T")
+        self.assertIn("<!-- latr -->", svg)
+        self.assertNotIn("<!-- native_concurrent -->", svg)
+        self.assertIn("<!-- munmap mean over that of native_concurrent -->", svg)
+
+    def test_keeps_and_names(self):
+        svg = self.drawn("--x", "workload.pages", "--metric", "ipis", "--keep", "platform=one",
+                         "--keep", "mechanism=latr", "--label", "interrupts", "--name", "f",
+                         "--log-y", name="f")
+        self.assertIn("<!-- interrupts -->", svg)
+        self.assertNotIn("<!-- native_concurrent -->", svg)
+
+    def test_bad_input(self):
+        good = {"summary.csv": SWEEP}
+        for what, tables, arguments in (
+                ("no file", {}, ARGUMENTS),
+                ("no such key", good, ("--x", "workload.page", "--metric", "ipis")),
+                ("no such metric", good, (*ARGUMENTS[:3], "ipi", "--panel", "platform")),
+                ("another key has several values", good, ARGUMENTS[:4]),
+                ("not a number", {"summary.csv": SWEEP.replace(",64,1,munmap", ",huge,1,munmap")},
+                 ARGUMENTS),
+                ("keep without a value", good, (*ARGUMENTS, "--keep", "platform")),
+                ("keep of no value", good, (*ARGUMENTS, "--keep", "platform=three")),
+                ("over nothing", good, (*ARGUMENTS, "--over", "kvm_pv")),
+                ("over all there is", good, (*ARGUMENTS, "--over", "latr", "--keep",
+                                             "mechanism=latr")),
+                ("unit of a count", good, (*ARGUMENTS[:3], "ipis", "--panel", "platform",
+                                           "--unit", "us"))):
+            self.check_refused(what, tables, "munmap_mean.png", *arguments)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The workload `tlb_flush_bench`: will-it-scale's tlb_flush2 with threads (A. Blanchard). Each
+ * thread has a mapping of its own and goes over it page by page: it writes the page, drops it with
+ * MADV_DONTNEED, and reads it. One such turn is an iteration; the drop is a flush of one page on
+ * every CPU that runs the process.
+ *
+ * Thread 0 starts the others and ends; thread t maps region t - 1. */
+#ifndef TS_WORKLOADS_TLB_FLUSH_BENCH_H
+#define TS_WORKLOADS_TLB_FLUSH_BENCH_H
+
+#include "workloads/workload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ts_tlb_flush_bench_params {
+    uint64_t threads;    /* beside thread 0 */
+    uint64_t pages;      /* of each thread's mapping */
+    uint64_t iterations; /* of each thread; the mapping is gone over again and again */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
