@@ -107,6 +107,13 @@ run 0 run "$smoke" -q -o one_cpu --set topology.cores_per_socket=1 --set run.vcp
 grep -q '^warning: 4 of 4 runs had no TLB shootdown.*: the operating system has one CPU' err.txt ||
     fail "no warning of one CPU: $(cat err.txt)"
 
+# A mechanism that is known to be wrong is warned of, once, before anything runs.
+run 0 run "$smoke" --dry-run --set mechanisms=free_flush,hyperv_2017
+[ "$(grep -c '^warning: mechanism hyperv_2017 .* faults: .*run.oracle' err.txt)" -eq 1 ] ||
+    fail "no warning of faults: $(cat err.txt)"
+run 0 run "$smoke" --dry-run --set mechanisms=free_flush,hyperv
+grep -q warning err.txt && fail "a warning of nothing: $(cat err.txt)"
+
 # What a run finds ends with 4, says where, and how to see it again.
 run 4 run "$smoke" -q -o found --set run.limit=1us
 grep -q '^default/native_sequential/seed=1: ' err.txt || fail "no place: $(cat err.txt)"
