@@ -112,7 +112,7 @@ TEST(Pti, WhoWasPreemptedInUserModeFlushesBeforeItsNextTouch)
     s[0] = {op_spawn(1, TS_OPF_NEW_MM), op_spawn(2, TS_OPF_NEW_MM)};
     for (uint32_t p : {1u, 2u}) {
         s[p].push_back(op_mmap(p, n * page));
-        for (int r = 0; r < 20000; r++)
+        for (int r = 0; r < 60000; r++)
             s[p].push_back(op_touch(p, 0, n));
     }
     Outcome out = run_script(c, s, 1);
