@@ -58,6 +58,17 @@ TEST(KernelRange, MoreThanTheCeilingFlushesEverythingOnEveryCpu)
     EXPECT_EQ(out.stats.at("guest.shootdowns"), 0u);
 }
 
+TEST(KernelRange, ThirtyThreePagesAreTheLastThatGoOneByOne)
+{
+    for (uint64_t pages : {32u, 33u}) { /* and a guard page */
+        ts_machine_config c = bare_machine(1);
+        set(c, "guest.vmap_lazy_max", "4096B");
+        Outcome out = run_script(c, {{vfree(pages)}}, 1);
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_EQ(out.stats.at("guest.nr_tlb_local_flush_one"), pages == 32 ? 33u : 0u);
+    }
+}
+
 TEST(KernelRange, UserTranslationsGoWithEverything)
 {
     uint64_t walks[2];
