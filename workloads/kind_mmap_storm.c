@@ -11,6 +11,7 @@ enum step {
     STEP_TOUCH,
     STEP_SHARE,
     STEP_UNMAP,
+    STEP_VFREE,
     STEP_SLEEP,
     STEP_LAST_UNMAP,
     STEP_EXIT,
@@ -48,6 +49,11 @@ static enum step after_unmap(const struct mmap_storm *s, struct worker *w)
     if (w->round < s->params.rounds)
         return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_TOUCH : STEP_MAP;
     return s->params.unmap == TS_MMAP_STORM_MADVISE ? STEP_LAST_UNMAP : STEP_EXIT;
+}
+
+static enum step before_sleep(const struct mmap_storm *s, struct worker *w)
+{
+    return s->params.sleep_max > 0 ? STEP_SLEEP : after_unmap(s, w);
 }
 
 /* Touches of one mapping: false when all of a round are done. */
@@ -112,7 +118,13 @@ static int next_worker(struct ts_storm *storm, uint32_t thread, struct ts_op *op
     case STEP_UNMAP:
         op->kind = p->unmap == TS_MMAP_STORM_MADVISE ? TS_OP_MADVISE_DONTNEED : TS_OP_MUNMAP;
         op->length = p->pages * PAGE;
-        w->step = p->sleep_max > 0 ? STEP_SLEEP : after_unmap(s, w);
+        w->step = p->vfree > 0 ? STEP_VFREE : before_sleep(s, w);
+        return 1;
+    case STEP_VFREE:
+        op->kind = TS_OP_VFREE;
+        op->region = 0;
+        op->length = p->vfree;
+        w->step = before_sleep(s, w);
         return 1;
     case STEP_SLEEP:
         op->kind = TS_OP_SLEEP;
@@ -217,6 +229,9 @@ static const struct ts_param rows[] = {
      CHOICE, TS_CONF_CHOICE},
     {"sharers", TS_PARAM_COUNT, AT(sharers), 1, 1, 65535, NULL,
      "with sharing: how many other threads touch each mapping", CHOICE, TS_CONF_CHOICE},
+    {"vfree", TS_PARAM_BYTES, AT(vfree), 0, 0, UINT64_C(1) << 40, NULL,
+     "kernel memory that each thread gives back after an unmap, as a driver may", CHOICE,
+     TS_CONF_CHOICE},
 };
 
 static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};

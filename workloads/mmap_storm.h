@@ -46,6 +46,7 @@ struct ts_mmap_storm_params {
     uint64_t start_stagger;
     uint64_t sharing; /* enum ts_mmap_storm_sharing */
     uint64_t sharers; /* counts with sharing only */
+    uint64_t vfree;   /* bytes of kernel memory given back after each unmap; 0: none */
 };
 
 #ifdef __cplusplus

@@ -442,6 +442,7 @@ static enum ts_status step(struct ts_profile_core *c, struct ts_profile_stream *
     case TS_OP_TOUCH:
     case TS_OP_MPROTECT: /* every page may be written */
     case TS_OP_CALL:     /* other CPUs are not there */
+    case TS_OP_VFREE:    /* nor is the kernel */
     case TS_OP_EXEC:     /* the regions of the program before are no longer named */
         break;
     }

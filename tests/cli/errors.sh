@@ -47,9 +47,9 @@ bad "^e.yaml:8:27: duplicate key 'run.vcpus', first on line 8" 's/vcpus: 2/vcpus
 bad "^e.yaml:9:1: duplicate key 'name', first on line 2" '8a name: u'
 bad "^e.yaml:8:[0-9]+: not valid YAML" '8s/\}/]/'
 
-bad "^e.yaml:8:19: guest.linux: version '6.18' is unknown, the nearest known is 6.17 " 's/run.vcpus: 2/guest.linux: 6.18/'
-bad "^e.yaml:8:19: guest.linux: version '6.12.3' is unknown, the nearest known is 6.12 " 's/run.vcpus: 2/guest.linux: 6.12.3/'
-bad "^e.yaml:8:19: guest.linux: 'new' is no version of Linux: expected one of 4.14 to 4.20" 's/run.vcpus: 2/guest.linux: new/'
+bad "^e.yaml:8:20: guest.linux: version '6.18' is unknown, the nearest known is 6.17 " 's/run.vcpus: 2/guest.linux: 6.18/'
+bad "^e.yaml:8:20: guest.linux: version '6.12.3' is unknown, the nearest known is 6.12 " 's/run.vcpus: 2/guest.linux: 6.12.3/'
+bad "^e.yaml:8:20: guest.linux: 'new' is no version of Linux: expected one of 4.14 to 4.20" 's/run.vcpus: 2/guest.linux: new/'
 
 # The experiment itself.
 bad "^e.yaml:1:9: schema: '2' is out of bounds" 's/schema: 1/schema: 2/'

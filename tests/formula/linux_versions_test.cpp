@@ -220,6 +220,7 @@ Outcome switches_during_flushes(bool lazily, bool barrier)
 
 } // namespace
 
+/* Check 10 of x86.md section 10. */
 TEST(LinuxVersions, WithoutTheBarrierASwitchMissesAFlush)
 {
     Outcome out = switches_during_flushes(true, false);

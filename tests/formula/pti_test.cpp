@@ -97,6 +97,31 @@ TEST(Pti, AProcessThatComesInAFreshSlotFlushesItsUserPcidOnce)
     EXPECT_LE(out.stats.at("guest.flush_user_exit"), 6u);
 }
 
+/* Two processes that only touch take turns by the tick in the one slot there is, at the same
+ * addresses: what is pending is flushed though neither comes out of a system call. */
+TEST(Pti, WhoWasPreemptedInUserModeFlushesBeforeItsNextTouch)
+{
+    constexpr uint64_t n = 16;
+    ts_machine_config c = bare_machine(1);
+    set(c, "guest.pti", "true");
+    set(c, "guest.nr_dyn_asids", "1");
+    set(c, "guest_sched.policy", "rr");
+    set(c, "guest_sched.slice", "100us");
+    set(c, "guest_sched.tick", "100us");
+    Script s(3);
+    s[0] = {op_spawn(1, TS_OPF_NEW_MM), op_spawn(2, TS_OPF_NEW_MM)};
+    for (uint32_t p : {1u, 2u}) {
+        s[p].push_back(op_mmap(p, n * page));
+        for (int r = 0; r < 60000; r++)
+            s[p].push_back(op_touch(p, 0, n));
+    }
+    Outcome out = run_script(c, s, 1);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_GT(out.stats.at("oracle.hits_checked"), 1000u);
+    EXPECT_GT(out.stats.at("guest.flush_on_switch"), 20u);
+    EXPECT_GE(out.stats.at("guest.flush_user_exit"), out.stats.at("guest.flush_on_switch") - 5);
+}
+
 namespace
 {
 

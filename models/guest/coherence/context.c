@@ -5,12 +5,25 @@
 #include "models/guest/coherence/mechanism.h"
 #include "models/guest/coherence/pti.h"
 
+/* Who is loaded next is flushed: no address space has the number 0. */
+static void clear_asid_other(struct ts_guest_cpu *gc)
+{
+    for (uint32_t a = 0; a < TS_ASIDS_MAX; a++) {
+        if (a != gc->loaded_asid)
+            gc->ctxs[a].ctx_id = 0;
+    }
+    gc->invalidate_other = false;
+}
+
 /* choose_new_asid: the slot that holds next, or the next one round-robin, which is then flushed. */
 uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush)
 {
     uint32_t n = (uint32_t)gc->guest->params.nr_dyn_asids;
-    const struct ts_tlb_context *ctx = ts_tlb_context_of(gc, next);
+    const struct ts_tlb_context *ctx;
+    if (gc->invalidate_other)
+        clear_asid_other(gc);
+    ctx = ts_tlb_context_of(gc, next);
     if (ctx) {
         uint32_t a = (uint32_t)(ctx - gc->ctxs);
         *need_flush = ctx->tlb_gen < next_gen;

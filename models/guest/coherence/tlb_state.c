@@ -105,6 +105,9 @@ enum ts_status ts_guest_cpus_init(struct ts_guest *g, struct ts_error *err)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", g->ncpus);
     for (uint32_t i = 0; i < g->ncpus; i++)
         init_cpu(g, i);
+    ts_line_init(g->lines, &g->vmap_line,
+                 ((uint64_t)(g->number + 1) << 40) + (UINT64_C(1) << 39) + TS_CPU_MAX,
+                 g->topology->core[0]);
     if (s == TS_OK)
         s = ts_csd_pool_create(&g->csds, g, err);
     return s == TS_OK ? init_mechanism(g, err) : s;

@@ -45,6 +45,7 @@ struct ts_guest_cpu {
     uint32_t loaded_asid;
     uint32_t next_asid;
     struct ts_tlb_context ctxs[TS_ASIDS_MAX];
+    bool invalidate_other;       /* PTI: only the loaded slot has seen a flush of kernel pages */
     uint32_t user_flush_mask;    /* user_pcid_flush_mask, by slot (pti.h) */
     struct ts_line state_line;   /* cpu_tlbstate; shooters may read loaded_mm there */
     struct ts_line private_line; /* of the code that executes: a queued lock's node */

@@ -85,6 +85,9 @@ struct ts_guest_params {
     uint64_t fault_locked_cycles;    /* the part of either that is done under the page-table lock */
     uint64_t cow_copy_cycles;        /* copying one page, beyond what clearing one costs */
     uint64_t fork_page_cycles;       /* copying one present entry at fork */
+    uint64_t flush_global_cycles;    /* everything: INVPCID type 2, or CR4.PGE off and on */
+    uint64_t vfree_cycles;           /* vfree without freeing pages and without a purge */
+    uint64_t vmap_lazy_max;          /* bytes; 0: lazy_max_pages */
     uint64_t alloc_table_cycles;     /* one page-table page */
     uint64_t zap_page_cycles;        /* clear, rmap, queue one page */
     uint64_t zap_empty_table_cycles; /* skip over one empty 2M span */
@@ -154,6 +157,7 @@ struct ts_guest_stats {
     uint64_t pages_freed, tables_freed;
     uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */
     uint64_t ptl_waits;
+    uint64_t vfrees, vmap_purges, kernel_flushes;
     uint64_t forks, cow_reused, cow_copied;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
@@ -237,6 +241,10 @@ struct ts_guest {
     uint64_t nfree_frames, free_frames_room;
     uint32_t *frame_shares; /* mm/fork.c, by frame number; NULL until a page is shared */
     uint64_t frame_shares_room;
+    uint64_t vmap_next,
+        vmap_purged;    /* mm/vmalloc.c: bytes of kernel addresses, freed and flushed */
+    uint64_t vmap_lazy; /* vmap_lazy_nr, in bytes */
+    struct ts_line vmap_line;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
     struct ts_csd_pool *csds;

@@ -28,6 +28,7 @@ void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op
 void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+void ts_vfree(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op); /* mm/vmalloc.c */
 void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 /* dup_mmap: child, which nobody uses yet, becomes a copy-on-write copy of parent. */
 void ts_mm_fork(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child);

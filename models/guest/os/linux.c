@@ -81,5 +81,6 @@ const struct ts_guest_os ts_guest_os_linux = {
             [TS_OP_MREMAP] = ts_mm_mremap,
             [TS_OP_TOUCH] = ts_mm_touch,
             [TS_OP_CALL] = ts_call_bench,
+            [TS_OP_VFREE] = ts_vfree,
         },
 };
