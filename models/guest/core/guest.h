@@ -32,6 +32,9 @@ struct ts_guest_os;
 
 enum { TS_ASIDS_MAX = 16 };
 
+/* /sys/kernel/mm/transparent_hugepage/enabled */
+enum ts_thp { TS_THP_NEVER = 0, TS_THP_MADVISE = 1, TS_THP_ALWAYS = 2 };
+
 /* Costs are core cycles unless the name says otherwise. */
 struct ts_guest_params {
     /* x86 TLB bookkeeping (x86.md 1.1, 1.5, 1.7) */
@@ -44,6 +47,7 @@ struct ts_guest_params {
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
     uint64_t gather_max_batches; /* 19 */
+    uint64_t thp;                /* enum ts_thp */
     /* arm64 (arm.md 1.6, 2.3) */
     uint64_t max_dvm_ops; /* 512: above, without range ops, the whole ASID goes */
     uint64_t range_split; /* enum ts_range_split */
@@ -66,6 +70,8 @@ struct ts_guest_params {
     uint64_t fault_entry_cycles; /* exception entry and exit */
     uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */
     uint64_t fault_file_cycles;
+    uint64_t fault_huge_cycles;      /* as fault_anon_cycles, for a page of 2 MiB */
+    uint64_t thp_split_cycles;       /* a huge entry becomes a table, without the flush */
     uint64_t fault_locked_cycles;    /* the part of either that is done under the page-table lock */
     uint64_t cow_copy_cycles;        /* copying one page, beyond what clearing one costs */
     uint64_t fork_page_cycles;       /* copying one present entry at fork */
@@ -136,6 +142,7 @@ struct ts_guest_stats {
     uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */
     uint64_t ptl_waits;
     uint64_t forks, cow_reused, cow_copied;
+    uint64_t thp_fault_alloc, thp_split_pmd; /* as /proc/vmstat counts them */
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -216,8 +223,12 @@ struct ts_guest {
     uint64_t next_frame;   /* guest-physical frames never used yet */
     uint64_t *free_frames; /* stack of freed ones */
     uint64_t nfree_frames, free_frames_room;
-    uint32_t *frame_shares; /* mm/fork.c, by frame number; NULL until a page is shared */
+    uint64_t *free_huge; /* the same of huge frames */
+    uint64_t nfree_huge, free_huge_room;
+    uint32_t *frame_shares; /* mm/folio.c, by frame number; NULL until a page is shared */
     uint64_t frame_shares_room;
+    uint32_t *huge_refs; /* mm/folio.c, by huge frame number; NULL until there is a huge page */
+    uint64_t huge_refs_room;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
     struct ts_csd_pool *csds;
@@ -266,6 +277,9 @@ void ts_guest_not_waiting(struct ts_guest *g);
 /* A fresh or recycled guest-physical 4K frame. */
 uint64_t ts_guest_frame_alloc(struct ts_guest *g);
 void ts_guest_frame_free(struct ts_guest *g, uint64_t frame);
+/* The same for 2 MiB, aligned. */
+uint64_t ts_guest_huge_alloc(struct ts_guest *g);
+void ts_guest_huge_free(struct ts_guest *g, uint64_t frame);
 /* A contended line of the kernel's, homed near a CPU's memory. */
 void ts_guest_line_init(struct ts_guest *g, struct ts_line *line, uint32_t near_cpu);
 

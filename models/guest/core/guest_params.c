@@ -31,6 +31,7 @@
 #define CHOICE TS_CONF_CHOICE
 
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
+static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
 static const struct ts_param param_rows[] = {
     COUNT("nr_dyn_asids", nr_dyn_asids, 6, 1, TS_ASIDS_MAX,
@@ -66,6 +67,13 @@ static const struct ts_param param_rows[] = {
     COUNT("gather_max_batches", gather_max_batches, 19, 0, 1024,
           "further lists of an mmu_gather before it must flush",
           "Linux 6.12 include/asm-generic/tlb.h MAX_GATHER_BATCH_COUNT: 10000 / 510", V),
+    {"thp", TS_PARAM_ENUM, FIELD(thp), TS_THP_NEVER, 0, TS_THP_ALWAYS, thp_names,
+     "huge pages of 2 MiB for private anonymous memory: never, where MADV_HUGEPAGE asks for them, "
+     "or wherever an aligned 2 MiB lies in one mapping. Kernels as distributions configure them "
+     "begin with always (Debian) or madvise (remembered)",
+     "Linux mm/huge_memory.c __thp_vma_allowable_orders, "
+     "/sys/kernel/mm/transparent_hugepage/enabled",
+     CHOICE},
     COUNT("max_dvm_ops", max_dvm_ops, 512, 1, UINT32_MAX,
           "arm64: page operations above which the whole ASID is flushed",
           "Linux arch/arm64/include/asm/tlbflush.h MAX_DVM_OPS", V),
@@ -103,6 +111,12 @@ static const struct ts_param param_rows[] = {
            "x86 server, 0.7 us in all (0.4 to 1.2), less the entry", R),
     CYCLES("fault_file", fault_file_cycles, 900, "page fault, rest: map one page-cache page",
            "estimate", G),
+    CYCLES("fault_huge", fault_huge_cycles, 520000,
+           "page fault, rest: allocate, clear and map one page of 2 MiB",
+           "clearing at 10.5 GB/s, 200 us (assumed)", G),
+    CYCLES("thp_split", thp_split_cycles, 4000,
+           "a huge entry becomes a table of 512: fill it, rmap; the flush comes on top",
+           "8 cycles an entry (assumed)", G),
     CYCLES("fault_locked", fault_locked_cycles, 200,
            "page fault: part of the rest that is done under the page-table lock", "estimate", G),
     CYCLES("cow_copy", cow_copy_cycles, 400,
@@ -228,6 +242,8 @@ static const struct ts_stat stat_rows[] = {
     N(faults_mmap_lock, "page faults that took mmap_lock"),
     N(ptl_waits, "acquisitions of a page-table lock that found it taken"),
     N(forks, "forks that copied an address space"),
+    N(thp_fault_alloc, "page faults that mapped a huge page, as /proc/vmstat counts them"),
+    N(thp_split_pmd, "huge entries replaced by a table, as /proc/vmstat counts them"),
     PAGES(cow_reused, "write faults that made a page writable in place"),
     PAGES(cow_copied, "write faults that copied a shared page"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mmu_gather: clear, flush, then free (Linux 6.12 mm/mmu_gather.c, mm/memory.c; x86.md 1.7).
  *
- * All pages are of order 0. A page goes back to the allocator only after the flush that covers it
+ * A page goes back to the allocator only after the flush that covers it
  * has returned; that order is what the oracle checks. */
 #include <stdlib.h>
 
@@ -9,25 +9,6 @@
 
 /* free_pages_and_swap_cache works in chunks of this many and may reschedule in between. */
 enum { FREE_CHUNK = 512 };
-
-bool ts_mm_has_table(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to)
-{
-    uint64_t fetch[TS_PT_LEVELS_MAX];
-    uint8_t level[TS_PT_LEVELS_MAX];
-    struct ts_pte pte;
-    bool found;
-    uint32_t n = ts_pgtable_walk(mm->pgtable, va, ts_pgtable_levels(mm->pgtable) - 1,
-                                 ts_pgtable_root(mm->pgtable), fetch, level, &found, &pte);
-    uint64_t span;
-
-    TS_ASSERT(n > 0);
-    if (level[n - 1] == 0)
-        return true;
-    TS_ASSERT(!found); /* only last-level leaves are ever mapped */
-    span = UINT64_C(1) << (TS_PAGE_SHIFT + TS_TABLE_BITS * level[n - 1]);
-    *skip_to = (va | (span - 1)) + 1;
-    return false;
-}
 
 /* Each list holds one entry less than its room, so that a run of pages would still fit (6.9+). */
 uint64_t ts_gather_capacity(const struct ts_guest_params *p)
@@ -56,7 +37,7 @@ static void reset_range(struct ts_gather *g)
 {
     g->start = UINT64_MAX;
     g->end = 0;
-    g->cleared_ptes = false;
+    g->cleared_ptes = g->cleared_pmds = g->cleared_puds = false;
     g->freed_tables = false;
 }
 
@@ -103,21 +84,45 @@ static void close_window(struct ts_gather *g)
     g->window_open = false;
 }
 
-void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
+static void widen(struct ts_gather *g, uint64_t start, uint64_t end)
 {
-    g->cleared_ptes = true;
     if (start < g->start)
         g->start = start;
     if (end > g->end)
         g->end = end;
 }
 
+void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
+{
+    g->cleared_ptes = true;
+    widen(g, start, end);
+}
+
+void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base)
+{
+    g->cleared_pmds = true;
+    widen(g, base, base + TS_TABLE_SPAN);
+}
+
+/* tlb_get_unmap_shift */
+static uint32_t unmap_shift(const struct ts_gather *g)
+{
+    if (g->cleared_ptes)
+        return TS_PAGE_SHIFT;
+    if (g->cleared_pmds)
+        return TS_TABLE_SPAN_SHIFT;
+    return g->cleared_puds ? TS_PMD_SPAN_SHIFT : TS_PAGE_SHIFT;
+}
+
 /* tlb_flush_mmu_tlbonly */
 static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
 {
-    uint32_t stride = g->cleared_ptes ? TS_PAGE_SHIFT : TS_TABLE_SPAN_SHIFT;
+    uint32_t stride = unmap_shift(g);
+    /* tlb_get_level: arm64 gives no level hint for entries of two sizes. That walk caches are then
+     * dropped as well, as for freed tables, is a simplification. */
+    bool mixed = g->cleared_ptes && g->cleared_pmds && g->mm->guest->arch != TS_ARCH_X86;
 
-    if (!g->cleared_ptes && !g->freed_tables)
+    if (!g->cleared_ptes && !g->cleared_pmds && !g->freed_tables)
         return;
     if (g->fullmm && !g->freed_tables && g->mm->guest->arch != TS_ARCH_X86) {
         /* arm64: the ASID is not given out again without a flush, so only walks of freed tables
@@ -128,7 +133,7 @@ static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
     if (g->fullmm)
         ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
     else
-        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables);
+        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed);
     reset_range(g);
 }
 
@@ -145,10 +150,8 @@ static void free_gathered(struct ts_task *self, struct ts_gather *g)
         ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
         ts_task_work(self, n * guest->params.free_page_cycles);
         for (uint32_t i = 0; i < n; i++) {
-            if (!ts_frame_put(guest, g->frames[done + i]))
-                continue; /* another address space has it too */
-            ts_guest_frame_release(guest, g->frames[done + i]);
-            guest->stats.pages_freed++;
+            /* None if another address space has it too. */
+            guest->stats.pages_freed += ts_frame_put(guest, g->frames[done + i]);
         }
         done += n;
         ts_task_cond_resched(self);
@@ -161,6 +164,18 @@ static void flush_and_free(struct ts_task *self, struct ts_gather *g)
 {
     flush_tlb_only(self, g);
     close_window(g);
+    free_gathered(self, g);
+}
+
+void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, uint64_t next)
+{
+    TS_ASSERT(g->nframes < g->room);
+    g->frames[g->nframes++] = frame;
+    if (g->nframes < g->room)
+        return;
+    flush_tlb_only(self, g);
+    close_window(g);
+    ts_gather_window(g, next, g->window_end);
     free_gathered(self, g);
 }
 
@@ -237,12 +252,19 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
     uint64_t va = start, skip_to;
 
     while (va < end) {
-        if (!ts_mm_has_table(g->mm, va, &skip_to)) {
+        uint64_t next = ts_table_span_end(va, end);
+        enum ts_pmd pmd = ts_mm_pmd(g->mm, va, &skip_to);
+        if (pmd == TS_PMD_NONE) {
             ts_task_work(self, p->zap_empty_table_cycles);
             va = skip_to;
             continue;
         }
-        va = zap_table(self, &z, va, ts_table_span_end(va, end));
+        if (pmd == TS_PMD_TABLE)
+            va = zap_table(self, &z, va, next);
+        else if (next - va != TS_TABLE_SPAN)
+            ts_split_huge_pmd(self, g->mm, va); /* and again */
+        else if (ts_huge_zap(self, g, va))
+            va = next;
         ts_task_cond_resched(self);
     }
 }
@@ -261,10 +283,9 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
     if (!n)
         return;
     g->freed_tables = true;
-    if (start < g->start)
-        g->start = start;
-    if (end > g->end)
-        g->end = end;
+    g->cleared_pmds |= freed[0] != 0;
+    g->cleared_puds |= freed[1] != 0;
+    widen(g, start, end);
     g->mm->guest->stats.tables_freed += n;
     ts_task_work(self, n * g->mm->guest->params.free_table_cycles);
 }

@@ -9,9 +9,10 @@
 
 static uint64_t alloc_table(void *user)
 {
-    const struct ts_mm *mm = user;
+    struct ts_mm *mm = user;
 
-    return ts_guest_frame_alloc(mm->guest);
+    return ts_mm_private_of(mm)->withdrawing ? ts_huge_withdraw(mm)
+                                             : ts_guest_frame_alloc(mm->guest);
 }
 
 /* A table may still be walked by a CPU that has not flushed: it waits in the gather. */
@@ -150,6 +151,7 @@ void ts_mm_destroy(struct ts_mm *mm)
     free(pm->pieces);
     free(pm->ever);
     free(pm->detached);
+    free(pm->deposits);
     free(pm);
     free(mm->vmas);
     free(mm);
@@ -405,6 +407,8 @@ bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     ts_vma_start_write_range(self, mm, start, end);
+    ts_huge_split_at(self, mm, start);
+    ts_huge_split_at(self, mm, end);
     extra = ts_vma_detach(mm, start, end);
     if (pm->ndetached == 0)
         return false;
