@@ -47,6 +47,8 @@ struct ts_guest_params {
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
     uint64_t gather_max_batches; /* 19 */
+    uint64_t gather_spare;       /* bool: an entry of each list is kept free (6.9+) */
+    uint64_t delayed_rmap;       /* bool: rmaps of dirty shared pages wait for the flush (6.2+) */
     uint64_t thp;                /* enum ts_thp */
     /* arm64 (arm.md 1.6, 2.3) */
     uint64_t max_dvm_ops; /* 512: above, without range ops, the whole ASID goes */

@@ -67,6 +67,19 @@ static const struct ts_param param_rows[] = {
     COUNT("gather_max_batches", gather_max_batches, 19, 0, 1024,
           "further lists of an mmu_gather before it must flush",
           "Linux 6.12 include/asm-generic/tlb.h MAX_GATHER_BATCH_COUNT: 10000 / 510", V),
+    BOOL("gather_spare", gather_spare, 1,
+         "each list of an mmu_gather is full with one entry left, so that a run of pages, which "
+         "takes two, would still fit: 9678 pages in all, before 9698",
+         "Linux 6.9 and later, mm/mmu_gather.c __tlb_remove_folio_pages_size; 6.1 "
+         "__tlb_remove_page_size",
+         V),
+    BOOL("delayed_rmap", delayed_rmap, 1,
+         "the rmap of a dirty shared page is removed after the flush, so that an mmu_gather with "
+         "such pages takes no further list beyond its own and the one it is filling; the flush "
+         "itself, under the page-table lock, is older",
+         "Linux 6.2 and later, mm/mmu_gather.c tlb_next_batch, mm/memory.c zap_present_folio_ptes; "
+         "6.1 mm/memory.c zap_pte_range",
+         V),
     {"thp", TS_PARAM_ENUM, FIELD(thp), TS_THP_NEVER, 0, TS_THP_ALWAYS, thp_names,
      "huge pages of 2 MiB for private anonymous memory: never, where MADV_HUGEPAGE asks for them, "
      "or wherever an aligned 2 MiB lies in one mapping. Kernels as distributions configure them "

@@ -10,10 +10,41 @@
 /* free_pages_and_swap_cache works in chunks of this many and may reschedule in between. */
 enum { FREE_CHUNK = 512 };
 
-/* Each list holds one entry less than its room, so that a run of pages would still fit (6.9+). */
+/* Pages in the gather's own list, and in each further one. */
+static uint64_t own_list(const struct ts_guest_params *p)
+{
+    return p->gather_inline - (p->gather_spare ? 1 : 0);
+}
+
+static uint64_t further_list(const struct ts_guest_params *p)
+{
+    return p->gather_batch - (p->gather_spare ? 1 : 0);
+}
+
 uint64_t ts_gather_capacity(const struct ts_guest_params *p)
 {
-    return p->gather_inline - 1 + p->gather_max_batches * (p->gather_batch - 1);
+    return own_list(p) + p->gather_max_batches * further_list(p);
+}
+
+/* Pages that the list which is being filled still takes. */
+static uint64_t list_room(const struct ts_gather *g)
+{
+    const struct ts_guest_params *p = &g->mm->guest->params;
+    uint64_t own = own_list(p);
+
+    if (g->nframes < own)
+        return own - g->nframes;
+    return further_list(p) - (g->nframes - own) % further_list(p);
+}
+
+/* tlb_next_batch, asked when a list is full: there is no further one, or none is taken because
+ * tlb_flush_rmaps looks only at the first list and the last. */
+static bool is_full(const struct ts_gather *g)
+{
+    const struct ts_guest_params *p = &g->mm->guest->params;
+
+    return g->nframes == g->room || (g->delayed_rmap && g->nframes > own_list(p) &&
+                                     (g->nframes - own_list(p)) % further_list(p) == 0);
 }
 
 static struct ts_gather *new_gather(struct ts_task *self, struct ts_mm *mm)
@@ -39,6 +70,7 @@ static void reset_range(struct ts_gather *g)
     g->end = 0;
     g->cleared_ptes = g->cleared_pmds = g->cleared_puds = false;
     g->freed_tables = false;
+    g->delayed_rmap = false;
 }
 
 struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool fullmm)
@@ -171,7 +203,7 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
 {
     TS_ASSERT(g->nframes < g->room);
     g->frames[g->nframes++] = frame;
-    if (g->nframes < g->room)
+    if (!is_full(g))
         return;
     flush_tlb_only(self, g);
     close_window(g);
@@ -181,7 +213,7 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
 
 struct zap {
     struct ts_gather *gather;
-    bool shared_file;
+    bool shared;
     bool present;
     bool force_flush;
 };
@@ -196,8 +228,10 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
     if (!z->present)
         return;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
-    if (pte->dirty && z->shared_file)
+    if (pte->dirty && z->shared) {
         z->force_flush = true;
+        g->delayed_rmap = g->mm->guest->params.delayed_rmap != 0;
+    }
 }
 
 /* The table's lock is held. Returns where to go on. */
@@ -206,20 +240,18 @@ static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start,
     struct ts_gather *g = z->gather;
     struct ts_mm_private *pm = ts_mm_private_of(g->mm);
     const struct ts_guest_params *p = &g->mm->guest->params;
-    uint64_t n = 0, resume = start;
+    uint64_t n = 0;
 
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
     if (ts_pgtable_leaves(pm->none)) {
         z->present = false;
         n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
     }
-    if (g->nframes < g->room) {
-        z->present = true;
-        n += ts_pgtable_clear(g->mm->pgtable, start, end, g->room - g->nframes, on_zapped, z,
-                              &resume);
-    }
+    z->present = true;
+    while (start < end && !is_full(g))
+        n += ts_pgtable_clear(g->mm->pgtable, start, end, list_room(g), on_zapped, z, &start);
     ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
-    return resume;
+    return start;
 }
 
 /* zap_pte_range: one table's part, as far as the gather has room. Dirty shared pages and a full
@@ -231,7 +263,7 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
 
     z->force_flush = false;
     start = clear_table(self, z, start, end);
-    if (g->nframes == g->room)
+    if (is_full(g))
         z->force_flush = true;
     if (z->force_flush) {
         flush_tlb_only(self, g);
@@ -245,10 +277,10 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
 }
 
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                   bool shared_file)
+                   bool shared)
 {
     const struct ts_guest_params *p = &g->mm->guest->params;
-    struct zap z = {g, shared_file, true, false};
+    struct zap z = {g, shared, true, false};
     uint64_t va = start, skip_to;
 
     while (va < end) {

@@ -357,9 +357,10 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 
 /* --- munmap --- */
 
-static bool is_shared_file(const struct ts_vma *v)
+/* Its pages are in the page cache, those of shared anonymous memory too (shmem). */
+static bool is_shared(const struct ts_vma *v)
 {
-    return (v->flags & TS_OPF_SHARED) && !(v->flags & TS_OPF_ANONYMOUS);
+    return (v->flags & TS_OPF_SHARED) != 0;
 }
 
 /* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
@@ -380,7 +381,7 @@ static void clear_detached(struct ts_task *self, struct ts_mm *mm, bool fullmm)
     ts_gather_window(g, start, end);
     for (uint32_t i = 0; i < pm->ndetached; i++)
         ts_gather_zap(self, g, pm->detached[i].start, pm->detached[i].end,
-                      is_shared_file(&pm->detached[i]));
+                      is_shared(&pm->detached[i]));
     ts_gather_free_tables(self, g, start, end, ts_vma_floor(mm, start), ts_vma_ceiling(mm, end));
     ts_gather_finish(self, g);
 }
@@ -466,14 +467,14 @@ void ts_mm_exit(struct ts_task *self, struct ts_mm *mm)
 
 /* zap_page_range_single: a gather of its own for each VMA. The table pages stay. */
 static void dontneed_vma(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                         bool shared_file)
+                         bool shared)
 {
     struct ts_gather *g;
 
     drain_lru(self, mm);
     g = ts_gather_begin(self, mm, false);
     ts_gather_window(g, start, end);
-    ts_gather_zap(self, g, start, end, shared_file);
+    ts_gather_zap(self, g, start, end, shared);
     ts_gather_finish(self, g);
 }
 
@@ -491,7 +492,7 @@ void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct
         for (uint32_t i = ts_vma_index(mm, va); i < mm->nvmas && mm->vmas[i].start < end; i++) {
             struct ts_vma v = mm->vmas[i];
             dontneed_vma(self, mm, v.start > start ? v.start : start, v.end < end ? v.end : end,
-                         is_shared_file(&v));
+                         is_shared(&v));
         }
     }
     ts_up_read(self, &mm->mmap_lock);

@@ -50,6 +50,7 @@ struct ts_gather {
     uint64_t start, end; /* hull of what was cleared; start > end: nothing */
     uint64_t *frames;
     uint32_t nframes, room;
+    bool delayed_rmap; /* a dirty shared page is among them */
     uint64_t *tables;
     uint32_t ntables, tables_room;
     bool window_open;
@@ -183,10 +184,9 @@ void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base);
 /* tlb_remove_page_size: the page waits for the flush; a gather that is full then flushes. Clearing
  * goes on at next. */
 void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, uint64_t next);
-/* Clears the leaves of one VMA's part; shared_file: dirty ones force a flush under the table lock.
- */
+/* Clears the leaves of one VMA's part; shared: dirty ones force a flush under the table lock. */
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                   bool shared_file);
+                   bool shared);
 void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
                            uint64_t floor, uint64_t ceiling);
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g);

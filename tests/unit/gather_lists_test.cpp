@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When the lists of an mmu_gather are full, by version (Linux 6.12 and 6.1 mm/mmu_gather.c), and
+ * how page-table pages go back: with the pages, or by RCU in batches. Counts of flushes on
+ * bare-metal machines. */
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "models/guest/mm/mm_private.h"
+#include "tests/support/script_workload.hpp"
+
+using namespace ts_test;
+
+namespace
+{
+
+constexpr uint64_t page = TS_PAGE_BYTES, span = TS_TABLE_SPAN, MiB = uint64_t(1) << 20;
+constexpr uint64_t span_pages = span / page;
+constexpr uint32_t guard = 1000;
+
+/* Thread 0's script, with a page above all else, so that no upper table is freed, and a busy CPU
+ * beside it. What is flushed at the end is left out. */
+Outcome beside(ts_machine_config c, std::vector<ts_op> script,
+               const char *mechanism = "native_concurrent")
+{
+    const ts_time busy = 400 * TS_MS;
+    std::vector<ts_op> first = {op_mmap(guard, page), op_touch(guard, 0, 1), op_barrier(0, 2)};
+    first.insert(first.end(), script.begin(), script.end());
+    Outcome got = run_script(c, {first, {op_barrier(0, 2), op_ns(TS_OP_COMPUTE, busy / TS_NS)}}, 2,
+                             mechanism);
+    auto &list = got.shootdowns;
+    list.erase(std::remove_if(list.begin(), list.end(),
+                              [=](const ts_shootdown_record &r) { return r.started > busy; }),
+               list.end());
+    return got;
+}
+
+ts_machine_config with(std::map<std::string, std::string> keys)
+{
+    ts_machine_config c = bare_machine(2);
+    for (const auto &[key, value] : keys)
+        set(c, "guest." + key, value);
+    return c;
+}
+
+ts_op drop(uint64_t bytes)
+{
+    return op_range(TS_OP_MADVISE_DONTNEED, 0, 0, bytes);
+}
+ts_op unmap(uint64_t bytes)
+{
+    return op_range(TS_OP_MUNMAP, 0, 0, bytes);
+}
+
+} // namespace
+
+TEST(GatherLists, HoldMoreWhereNoEntryIsKeptFree)
+{
+    /* Up to 6.8: 8 + 19 * 510 pages. */
+    struct {
+        const char *spare;
+        uint64_t pages;
+    } rows[] = {{"true", 9678}, {"false", 9698}};
+    for (const auto &row : rows) {
+        for (uint64_t more : {0, 1}) {
+            uint64_t n = row.pages - 1 + more;
+            Outcome got = beside(with({{"gather_spare", row.spare}}),
+                                 {op_mmap(0, n * page), op_touch(0, 0, n), drop(n * page)});
+            ASSERT_EQ(got.status, TS_OK) << got.message;
+            /* The flush comes as soon as the last list is full. */
+            EXPECT_EQ(got.shootdowns.size(), 1u) << n;
+            EXPECT_EQ(got.stats["guest.pages_freed"], n + 1);
+        }
+        uint64_t n = row.pages + 1;
+        Outcome got = beside(with({{"gather_spare", row.spare}}),
+                             {op_mmap(0, n * page), op_touch(0, 0, n), drop(n * page)});
+        EXPECT_EQ(got.shootdowns.size(), 2u) << n;
+    }
+}
+
+TEST(GatherLists, DirtySharedMemoryOf64MiBIsFlushed32Times)
+{
+    /* Of a file or anonymous: either has its pages in the page cache. In every version. */
+    for (uint32_t flags : {TS_OPF_SHARED, TS_OPF_SHARED | TS_OPF_ANONYMOUS})
+        for (const char *delayed : {"true", "false"}) {
+            ts_machine_config c = with({{"delayed_rmap", delayed}});
+            std::vector<ts_op> map = {op_mmap(0, 64 * MiB, flags), op_touch(0, 0, 32 * span_pages)};
+            std::vector<ts_op> dropped = map, unmapped = map;
+            dropped.push_back(drop(64 * MiB));
+            unmapped.push_back(unmap(64 * MiB));
+            Outcome got = beside(c, dropped);
+            ASSERT_EQ(got.status, TS_OK) << got.message;
+            EXPECT_EQ(got.shootdowns.size(), 32u);
+            got = beside(c, unmapped);
+            ASSERT_EQ(got.shootdowns.size(), 33u);
+            for (uint32_t i = 0; i < 33; i++) /* the tables, which are freed in the end */
+                EXPECT_EQ(got.shootdowns[i].freed_tables, i == 32);
+        }
+}
+
+TEST(GatherLists, DelayedRmapsTakeNoFurtherList)
+{
+    /* A clean table leaves 7 + 505 pages; the list that is being filled takes four dirty ones. */
+    for (bool delayed : {true, false}) {
+        Outcome got =
+            beside(with({{"delayed_rmap", delayed ? "true" : "false"}}),
+                   {op_mmap(0, 2 * span, TS_OPF_SHARED), op_touch(0, 0, span_pages, false),
+                    op_touch(0, span, span_pages), drop(2 * span)});
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.shootdowns.size(), delayed ? 2u : 1u);
+        EXPECT_EQ(got.stats["guest.pages_freed"], 2 * span_pages + 1);
+    }
+    /* Dirty pages alone fit in two lists, a table of them after the other. */
+    Outcome got = beside(with({}), {op_mmap(0, 2 * span, TS_OPF_SHARED),
+                                    op_touch(0, 0, 2 * span_pages), drop(2 * span)});
+    EXPECT_EQ(got.shootdowns.size(), 2u);
+}
