@@ -25,6 +25,7 @@ ts_machine_config machine_of(const Case &p)
         set(c, "hypervisor.kind", "none");
     set(c, "guest.thp", "always");
     set(c, "guest.fault_huge", "20000cycles");
+    set(c, "guest.thp_collapse", "40000cycles");
     return c;
 }
 
@@ -62,6 +63,8 @@ TEST_P(Thp, NoStaleTranslationOfAHugePageIsUsed)
         Outcome got = run_shared(c, GetParam().mechanism, script, rounds);
         ASSERT_EQ(got.status, TS_OK) << script.name << ": " << got.message;
         EXPECT_GT(got.stats["guest.thp_fault_alloc"], rounds) << script.name;
+        EXPECT_EQ(got.stats["guest.thp_collapse_alloc"] > 0,
+                  count_ops(script, rounds, TS_OP_MADVISE_COLLAPSE) > 0);
         EXPECT_GT(got.stats["guest.thp_split_pmd"], 0u) << script.name;
         EXPECT_GT(got.stats["oracle.hits_checked"], 0u) << script.name;
     }

@@ -99,6 +99,19 @@ inline Script huge_moved(uint32_t readers, uint32_t rounds)
     return end(s, {{guard, 1}});
 }
 
+/* A part goes, which splits the entry, and the rest is made one again. */
+inline Script huge_collapsed(uint32_t readers, uint32_t rounds)
+{
+    Script s = begin(readers, rounds, huge_pages);
+    add(s[0], {op_mmap(0, 2 * span), look(0, true)});
+    for (uint32_t r = 0; r < rounds; r++)
+        add(s[0], {think(6000),
+                   op_range(TS_OP_MADVISE_DONTNEED, 0, r % 6 * span / 4, (1 + r % 2) * span / 4),
+                   think(4000), op_range(TS_OP_MADVISE_COLLAPSE, 0, 0, 2 * span)});
+    look_often(s, 0, 60 * rounds);
+    return end(s, {{0, 16}});
+}
+
 } // namespace shared
 
 inline const std::vector<SharedScript> &thp_scripts()
@@ -108,6 +121,7 @@ inline const std::vector<SharedScript> &thp_scripts()
         {"huge_dropped", shared::huge_dropped, nullptr},
         {"huge_protected", shared::huge_protected, nullptr},
         {"huge_moved", shared::huge_moved, nullptr},
+        {"huge_collapsed", shared::huge_collapsed, nullptr},
     };
     return all;
 }

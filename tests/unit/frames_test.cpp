@@ -28,6 +28,7 @@ class Frames : public testing::Test
     {
         free(g_.free_frames);
         free(g_.free_huge);
+        free(g_.late);
         ts_engine_destroy(engine_);
     }
     ts_engine *engine_ = nullptr;
@@ -72,4 +73,25 @@ TEST_F(Frames, AFreeHugeOneIsBrokenUpBeforeNewMemoryIsTaken)
     for (uint64_t i = 0; i < 512; i++)
         EXPECT_EQ(ts_guest_frame_alloc(&g_), a + i * page);
     EXPECT_EQ(ts_guest_frame_alloc(&g_), a + huge);
+}
+
+TEST_F(Frames, WhatIsFreedLaterIsNotThereBefore)
+{
+    std::set<uint64_t> given;
+    for (uint64_t i = 0; i < 3000; i++) /* the ring grows and turns */
+        given.insert(ts_guest_frame_alloc(&g_));
+    uint64_t n = 0;
+    for (uint64_t frame : given)
+        ts_guest_frame_free_at(&g_, frame, 1000 + n++ / 1000 * 1000);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 999));
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 1000));
+    for (uint64_t i = 0; i < 1000; i++)
+        EXPECT_EQ(given.count(ts_guest_frame_alloc(&g_)), 1u);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 3000));
+    for (uint64_t i = 0; i < 2000; i++)
+        EXPECT_EQ(given.count(ts_guest_frame_alloc(&g_)), 1u);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
 }

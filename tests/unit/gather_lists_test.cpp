@@ -115,3 +115,84 @@ TEST(GatherLists, DelayedRmapsTakeNoFurtherList)
                                     op_touch(0, 0, 2 * span_pages), drop(2 * span)});
     EXPECT_EQ(got.shootdowns.size(), 2u);
 }
+
+namespace
+{
+
+/* n tables with one page each, and what unmapping them does. */
+Outcome tables(ts_machine_config c, uint64_t n)
+{
+    return beside(c, {op_mmap(0, n * span), op_touch(0, 0, n, true, span), unmap(n * span)});
+}
+
+} // namespace
+
+TEST(TableFree, OnBareMetalATableIsAnEntryOfTheGather)
+{
+    /* Room for 7: five pages and two tables, then three tables. */
+    ts_machine_config c = with({{"gather_inline", "8"}, {"gather_max_batches", "0"}});
+    Outcome got = tables(c, 5);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    ASSERT_EQ(got.shootdowns.size(), 2u);
+    EXPECT_TRUE(got.shootdowns[0].freed_tables);
+    EXPECT_TRUE(got.shootdowns[1].freed_tables);
+    EXPECT_EQ(got.stats["guest.table_batches"], 0u);
+    EXPECT_EQ(tables(c, 3).shootdowns.size(), 1u);
+    set(c, "guest.rcu_table_free", "always");
+    got = tables(c, 5);
+    EXPECT_EQ(got.shootdowns.size(), 1u);
+    EXPECT_EQ(got.stats["guest.table_batches"], 1u + 1u); /* and at the end */
+}
+
+TEST(TableFree, RcuTakes509TablesAtATimeAndEachTimeThereIsAFlush)
+{
+    struct {
+        uint64_t tables, flushes, batches;
+    } rows[] = {{31, 1, 1}, {32, 1, 1}, {33, 2, 2}, {64, 2, 2}, {65, 3, 3}};
+    for (const auto &row : rows) {
+        Outcome got =
+            tables(with({{"rcu_table_free", "always"}, {"table_batch", "32"}}), row.tables);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.shootdowns.size(), row.flushes) << row.tables;
+        EXPECT_EQ(got.stats["guest.table_batches"], row.batches + 1) << row.tables;
+        EXPECT_EQ(got.stats["guest.table_syncs"], 0u);
+    }
+    ts_guest_params p{};
+    ts_param_defaults(&ts_guest_param_table, &p);
+    EXPECT_EQ(p.table_batch, 509u);
+}
+
+TEST(TableFree, WithoutMemoryForTheListEachTableIsFlushedAndEveryCpuCalled)
+{
+    for (bool never : {true, false}) {
+        Outcome got =
+            tables(with({{"rcu_table_free", never ? "never" : "always"}, {"table_batch", "0"}}), 4);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.shootdowns.size(), never ? 1u : 4u);
+        EXPECT_EQ(got.stats["guest.table_batches"], 0u);
+        if (never)
+            EXPECT_EQ(got.stats["guest.table_syncs"], 0u);
+        else
+            EXPECT_GE(got.stats["guest.table_syncs"], 4u); /* and at the end */
+    }
+}
+
+TEST(TableFree, AGuestFreesByRcuWithAParavirtualFlush)
+{
+    struct {
+        const char *mechanism, *mode;
+        uint64_t batches;
+    } rows[] = {{"native_concurrent", "pv", 0},
+                {"kvm_pv", "pv", 2},
+                {"hyperv", "pv", 2},
+                {"native_concurrent", "always", 2},
+                {"kvm_pv", "never", 0}};
+    for (const auto &row : rows) {
+        ts_machine_config c = small_machine();
+        set(c, "run.vms", "1");
+        set(c, "guest.rcu_table_free", row.mode);
+        Outcome got = beside(c, {op_mmap(0, span), op_touch(0, 0, 1), unmap(span)}, row.mechanism);
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.stats["guest.table_batches"], row.batches) << row.mechanism;
+    }
+}

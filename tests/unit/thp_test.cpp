@@ -21,6 +21,7 @@ ts_machine_config thp_machine(uint32_t cores, const char *thp = "always")
 {
     ts_machine_config c = bare_machine(cores);
     set(c, "guest.thp", thp);
+    set(c, "guest.thp_align", "large"); /* so that mappings with a rest begin at 2 MiB */
     return c;
 }
 
@@ -372,4 +373,104 @@ TEST(ThpFork, PartsOfASharedPageAreCopiedEvenByTheLastOwner)
     EXPECT_EQ(got.stats["guest.cow_copied"], 2u);
     EXPECT_EQ(got.stats["guest.cow_reused"], 0u);
     EXPECT_EQ(got.stats["guest.pages_freed"], 512u + 2u);
+}
+
+TEST(ThpAdvice, DecidesWhereTheSettingLeavesItOpen)
+{
+    struct {
+        const char *thp;
+        ts_op_kind advice;
+        uint64_t huge_pages;
+    } rows[] = {{"madvise", TS_OP_COMPUTE, 0},
+                {"madvise", TS_OP_MADVISE_HUGEPAGE, 2},
+                {"madvise", TS_OP_MADVISE_NOHUGEPAGE, 0},
+                {"always", TS_OP_COMPUTE, 4},
+                {"always", TS_OP_MADVISE_HUGEPAGE, 4},
+                {"always", TS_OP_MADVISE_NOHUGEPAGE, 2},
+                {"never", TS_OP_MADVISE_HUGEPAGE, 0}};
+    for (const auto &row : rows) {
+        /* Of two of the four: the mapping is split at both ends. */
+        ts_op advise = op_range(row.advice, 0, 2 * MiB, 4 * MiB);
+        if (row.advice == TS_OP_COMPUTE)
+            advise = op_ns(TS_OP_COMPUTE, 1);
+        Outcome got =
+            beside(1, {op_mmap(0, 8 * MiB), advise, touch_each(0, 0, 4)}, thp_machine(2, row.thp));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.stats["guest.thp_fault_alloc"], row.huge_pages) << row.thp << row.advice;
+        EXPECT_EQ(got.stats["guest.madvises"], row.advice != TS_OP_COMPUTE);
+    }
+}
+
+TEST(ThpAdvice, AVmaBoundaryInAHugePageSplitsIt)
+{
+    Outcome got = beside(1, {op_mmap(0, 2 * MiB), op_touch(0, 0, 1),
+                             op_range(TS_OP_MADVISE_NOHUGEPAGE, 0, MiB, MiB)});
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(got.stats["guest.thp_split_pmd"], 1u);
+    ASSERT_EQ(got.shootdowns.size(), 1u);
+    expect_split_flush(got.shootdowns[0]);
+}
+
+TEST(ThpCollapse, SmallPagesBecomeOneBehindAFullFlushAndACallOfEveryCpu)
+{
+    /* MADV_COLLAPSE does not ask for the setting. Three pages are there, the others come as well.
+     * One CPU of four is neither busy nor in the address space. */
+    Outcome got = beside(2,
+                         {op_mmap(0, 4 * MiB), op_touch(0, 0, 3),
+                          op_range(TS_OP_MADVISE_COLLAPSE, 0, 0, 4 * MiB), op_touch(0, 0, 512),
+                          op_range(TS_OP_MUNMAP, 0, 0, 4 * MiB)},
+                         [] {
+                             ts_machine_config c = thp_machine(4, "never");
+                             set(c, "guest.idle_polling", "false");
+                             return c;
+                         }());
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(got.stats["guest.thp_collapse_alloc"], 1u); /* the other has no table */
+    EXPECT_EQ(got.stats["guest.table_syncs"], 1u);
+    EXPECT_EQ(got.stats["guest.faults"], 3u + 1u);
+    ASSERT_EQ(got.shootdowns.size(), 2u);
+    expect_split_flush(got.shootdowns[0]);
+    EXPECT_EQ(got.shootdowns[1].end - got.shootdowns[1].start, huge);
+    EXPECT_FALSE(got.shootdowns[1].freed_tables);
+    EXPECT_EQ(got.stats["guest.csd_queued"], 2u + 3u + 2u + 2u); /* and at the end */
+    EXPECT_EQ(got.stats["guest.pages_freed"], 512u + 1u);
+}
+
+TEST(ThpCollapse, NeedsAWritablePageInAMappingThatCoversIt)
+{
+    struct {
+        std::vector<ts_op> ops;
+        uint64_t collapsed;
+    } rows[] = {
+        {{op_mmap(0, 2 * MiB), op_touch(0, 0, 9), op_range(TS_OP_MPROTECT, 0, 0, 2 * MiB, R)}, 0},
+        {{op_mmap(0, 2 * MiB), op_touch(0, 0, 9),
+          op_range(TS_OP_MADVISE_NOHUGEPAGE, 0, 0, 2 * MiB)},
+         0},
+        {{op_mmap(0, 2 * MiB), op_touch(0, 0, 9), op_range(TS_OP_MUNMAP, 0, 0, page)}, 0},
+        {{op_mmap(0, 2 * MiB, TS_OPF_SHARED), op_touch(0, 0, 9)}, 0},
+        {{op_mmap(0, 2 * MiB), op_touch(0, 0, 9)}, 1},
+    };
+    for (auto &row : rows) {
+        row.ops.push_back(op_range(TS_OP_MADVISE_COLLAPSE, 0, 0, 2 * MiB));
+        row.ops.push_back(op_touch(0, page, 8, false));
+        Outcome got = beside(1, row.ops, thp_machine(2, "never"));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        EXPECT_EQ(got.stats["guest.thp_collapse_alloc"], row.collapsed);
+        EXPECT_EQ(got.stats["guest.faults"], 9u + 1u);
+    }
+}
+
+TEST(ThpCollapse, AndSplitAgain)
+{
+    Outcome got = beside(1,
+                         {op_mmap(0, 2 * MiB), op_touch(0, 0, 512),
+                          op_range(TS_OP_MADVISE_COLLAPSE, 0, 0, 2 * MiB),
+                          op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page),
+                          op_range(TS_OP_MADVISE_COLLAPSE, 0, 0, 2 * MiB), op_touch(0, 0, 512)},
+                         thp_machine(2, "never"));
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(got.stats["guest.thp_collapse_alloc"], 2u);
+    EXPECT_EQ(got.stats["guest.thp_split_pmd"], 1u);
+    EXPECT_EQ(got.stats["guest.faults"], 512u + 1u);
+    EXPECT_EQ(got.shootdowns.size(), 4u);
 }

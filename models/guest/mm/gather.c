@@ -109,14 +109,14 @@ void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
     g->window_end = end;
 }
 
-static void close_window(struct ts_gather *g)
+void ts_gather_window_close(struct ts_gather *g)
 {
     if (g->window_open)
         ts_oracle_window_close(g->mm->guest->oracle, g->window);
     g->window_open = false;
 }
 
-static void widen(struct ts_gather *g, uint64_t start, uint64_t end)
+void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end)
 {
     if (start < g->start)
         g->start = start;
@@ -127,13 +127,13 @@ static void widen(struct ts_gather *g, uint64_t start, uint64_t end)
 void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
 {
     g->cleared_ptes = true;
-    widen(g, start, end);
+    ts_gather_widen(g, start, end);
 }
 
 void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base)
 {
     g->cleared_pmds = true;
-    widen(g, base, base + TS_TABLE_SPAN);
+    ts_gather_widen(g, base, base + TS_TABLE_SPAN);
 }
 
 /* tlb_get_unmap_shift */
@@ -147,7 +147,7 @@ static uint32_t unmap_shift(const struct ts_gather *g)
 }
 
 /* tlb_flush_mmu_tlbonly */
-static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
+void ts_gather_flush(struct ts_task *self, struct ts_gather *g)
 {
     uint32_t stride = unmap_shift(g);
     /* tlb_get_level: arm64 gives no level hint for entries of two sizes. That walk caches are then
@@ -169,34 +169,37 @@ static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
     reset_range(g);
 }
 
-static void free_gathered(struct ts_task *self, struct ts_gather *g)
+void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g)
 {
     struct ts_guest *guest = g->mm->guest;
     uint32_t done = 0;
 
-    for (uint32_t i = 0; i < g->ntables; i++)
-        ts_guest_frame_release(guest, g->tables[i]);
-    g->ntables = 0;
     while (done < g->nframes) {
         uint32_t n = g->nframes - done < FREE_CHUNK ? g->nframes - done : FREE_CHUNK;
         ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
         ts_task_work(self, n * guest->params.free_page_cycles);
-        for (uint32_t i = 0; i < n; i++) {
-            /* None if another address space has it too. */
+        /* None if another address space has it too. */
+        for (uint32_t i = 0; i < n; i++)
             guest->stats.pages_freed += ts_frame_put(guest, g->frames[done + i]);
-        }
         done += n;
         ts_task_cond_resched(self);
     }
     g->nframes = 0;
 }
 
+/* tlb_flush_mmu_free */
+static void free_all(struct ts_task *self, struct ts_gather *g)
+{
+    ts_gather_tables_done(self, g, g->ntables);
+    ts_gather_free_pages(self, g);
+}
+
 /* tlb_flush_mmu */
 static void flush_and_free(struct ts_task *self, struct ts_gather *g)
 {
-    flush_tlb_only(self, g);
-    close_window(g);
-    free_gathered(self, g);
+    ts_gather_flush(self, g);
+    ts_gather_window_close(g);
+    free_all(self, g);
 }
 
 void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, uint64_t next)
@@ -205,10 +208,10 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
     g->frames[g->nframes++] = frame;
     if (!is_full(g))
         return;
-    flush_tlb_only(self, g);
-    close_window(g);
+    ts_gather_flush(self, g);
+    ts_gather_window_close(g);
     ts_gather_window(g, next, g->window_end);
-    free_gathered(self, g);
+    free_all(self, g);
 }
 
 struct zap {
@@ -266,13 +269,13 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
     if (is_full(g))
         z->force_flush = true;
     if (z->force_flush) {
-        flush_tlb_only(self, g);
-        close_window(g);
+        ts_gather_flush(self, g);
+        ts_gather_window_close(g);
         ts_gather_window(g, start, g->window_end);
     }
     ts_spin_unlock(self, ptl);
     if (z->force_flush)
-        free_gathered(self, g);
+        free_all(self, g);
     return start;
 }
 
@@ -299,27 +302,6 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
             va = next;
         ts_task_cond_resched(self);
     }
-}
-
-void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                           uint64_t floor, uint64_t ceiling)
-{
-    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
-    uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
-
-    pm->sink = g;
-    n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
-    pm->sink = NULL;
-    if (g->out_of_memory)
-        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
-    if (!n)
-        return;
-    g->freed_tables = true;
-    g->cleared_pmds |= freed[0] != 0;
-    g->cleared_puds |= freed[1] != 0;
-    widen(g, start, end);
-    g->mm->guest->stats.tables_freed += n;
-    ts_task_work(self, n * g->mm->guest->params.free_table_cycles);
 }
 
 /* tlb_finish_mmu */

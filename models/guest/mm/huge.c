@@ -78,7 +78,7 @@ uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pt
 
 /* --- deposited tables --- */
 
-void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm)
+bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table)
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
 
@@ -86,11 +86,18 @@ void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm)
         uint32_t room = pm->deposits_room ? 2 * pm->deposits_room : 64;
         uint64_t *deposits = realloc(pm->deposits, room * sizeof(*deposits));
         if (!deposits)
-            ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for a huge page");
+            return false;
         pm->deposits = deposits;
         pm->deposits_room = room;
     }
-    pm->deposits[pm->ndeposits++] = ts_guest_frame_alloc(mm->guest);
+    pm->deposits[pm->ndeposits++] = table;
+    return true;
+}
+
+void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm)
+{
+    if (!ts_huge_deposit_table(mm, ts_guest_frame_alloc(mm->guest)))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for a huge page");
 }
 
 uint64_t ts_huge_withdraw(struct ts_mm *mm)
@@ -110,13 +117,16 @@ static void free_deposited(struct ts_task *self, struct ts_mm *mm)
 
 /* --- faults --- */
 
+/* __thp_vma_allowable_orders, thp_vma_suitable_order */
 static bool is_allowed(const struct ts_mm *mm, const struct ts_vma *v, uint64_t va)
 {
-    uint64_t base = ts_huge_base(va);
+    uint64_t base = ts_huge_base(va), thp = mm->guest->params.thp;
 
-    /* thp_vma_suitable_order */
-    return mm->guest->params.thp == TS_THP_ALWAYS && v->flags == TS_OPF_ANONYMOUS &&
-           v->start <= base && base + TS_TABLE_SPAN <= v->end;
+    if (v->flags != TS_OPF_ANONYMOUS || v->advice == TS_ADVICE_NOHUGEPAGE)
+        return false;
+    if (thp == TS_THP_NEVER || (thp == TS_THP_MADVISE && v->advice != TS_ADVICE_HUGEPAGE))
+        return false;
+    return v->start <= base && base + TS_TABLE_SPAN <= v->end;
 }
 
 /* The page is there and cleared, and a table is deposited; another CPU may have been quicker. */

@@ -15,12 +15,24 @@ static uint64_t alloc_table(void *user)
                                              : ts_guest_frame_alloc(mm->guest);
 }
 
+static void no_table(void *user)
+{
+    const struct ts_mm *mm = user;
+
+    ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
+}
+
 /* A table may still be walked by a CPU that has not flushed: it waits in the gather. */
 static void free_table(void *user, uint64_t address)
 {
-    const struct ts_mm *mm = user;
+    struct ts_mm *mm = user;
     struct ts_gather *g = ts_mm_private_of(mm)->sink;
 
+    if (ts_mm_private_of(mm)->depositing) {
+        if (!ts_huge_deposit_table(mm, address))
+            no_table(mm);
+        return;
+    }
     if (!g) {
         ts_guest_frame_free(mm->guest, address);
         return;
@@ -50,13 +62,6 @@ static void free_none_table(void *user, uint64_t address)
 {
     (void)user;
     (void)address;
-}
-
-static void no_table(void *user)
-{
-    const struct ts_mm *mm = user;
-
-    ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
 }
 
 static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
@@ -323,14 +328,14 @@ static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct 
                       op->region, (unsigned long long)op->length);
     if (ts_region_find(mm, op->region))
         ts_guest_fail(self, TS_ERR_USER, "mmap of region %u, which is still mapped", op->region);
-    vma.start = ts_vma_find_gap(mm, length);
+    vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
+    vma.start = ts_vma_find_gap(mm, length, vma.flags);
     if (!vma.start)
         ts_guest_fail(self, TS_ERR_USER,
                       "mmap of region %u: no address range of %llu bytes is free", op->region,
                       (unsigned long long)length);
     vma.end = vma.start + length;
     vma.prot = op->prot;
-    vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
     vma.lock_seq = ts_mm_private_of(mm)->lock_seq;
     if (!ts_vma_reserve(mm, 1) || !ts_region_add(mm, op->region, vma.start) ||
         !ts_region_map(mm, op->region, vma.start, vma.end))

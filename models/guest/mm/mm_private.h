@@ -3,6 +3,7 @@
 #ifndef TS_MODELS_GUEST_MM_PRIVATE_H
 #define TS_MODELS_GUEST_MM_PRIVATE_H
 
+#include "models/guest/coherence/smp_call.h"
 #include "models/guest/lock/spinlock.h"
 #include "models/guest/mm/mm.h"
 
@@ -73,6 +74,7 @@ struct ts_mm_private {
     uint64_t
         *deposits; /* page-table pages laid aside for huge entries (pgtable_trans_huge_deposit) */
     uint32_t ndeposits, deposits_room;
+    bool depositing;           /* a table that is freed becomes one of them */
     bool withdrawing;          /* the next table is one of them */
     struct ts_gather *gathers; /* pool */
     struct ts_gather *made;
@@ -133,8 +135,9 @@ bool ts_vma_split(struct ts_mm *mm, uint64_t va);
 /* Takes [start, end) out into the detached list, splitting at both ends (room for 2); returns the
  * number of splits. */
 uint32_t ts_vma_detach(struct ts_mm *mm, uint64_t start, uint64_t end);
-/* Highest free range below mmap_base; aligned to 2 MiB if it is that long. 0: none. */
-uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length);
+/* Highest free range below mmap_base for a mapping with these flags, by guest.thp_align. 0: none.
+ */
+uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length, uint32_t flags);
 /* End of the VMA below va (or 0), start of the one at or above it (or the end of user space). */
 uint64_t ts_vma_floor(const struct ts_mm *mm, uint64_t va);
 uint64_t ts_vma_ceiling(const struct ts_mm *mm, uint64_t va);
@@ -187,10 +190,22 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
 /* Clears the leaves of one VMA's part; shared: dirty ones force a flush under the table lock. */
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
                    bool shared);
-void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                           uint64_t floor, uint64_t ceiling);
+/* tlb_flush_mmu_tlbonly; then, for what was flushed: the oracle's window, pages and tables. */
+void ts_gather_flush(struct ts_task *self, struct ts_gather *g);
+void ts_gather_window_close(struct ts_gather *g);
+void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g);
+void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end);
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g);
 void ts_gather_pool_free(struct ts_mm_private *pm);
+
+/* --- tables.c --- */
+/* free_pgtables */
+void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
+                           uint64_t floor, uint64_t ceiling);
+/* tlb_remove_table_sync_one */
+void ts_table_sync(struct ts_task *self, struct ts_guest *guest);
+/* The first n tables of the gather have been flushed: they go back, or to RCU. */
+void ts_gather_tables_done(struct ts_task *self, struct ts_gather *g, uint32_t n);
 
 /* --- mm.c --- */
 void ts_mm_read_lock(struct ts_task *self, struct ts_mm *mm);
@@ -260,6 +275,7 @@ enum ts_pmd ts_mm_pmd(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to);
 uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
 /* One more table laid aside; one of them taken. */
 void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm);
+bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table);
 uint64_t ts_huge_withdraw(struct ts_mm *mm);
 /* do_huge_pmd_anonymous_page, for an address without an entry of 4K; and a fault on a huge entry
  * that is there (do_huge_pmd_wp_page, huge_pmd_set_accessed). The VMA's lock or mmap_lock is held.

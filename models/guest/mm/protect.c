@@ -322,13 +322,15 @@ static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct mo
 static void choose_place(struct ts_task *self, const struct ts_mm *mm, struct move *m)
 {
     uint64_t ceiling = ts_vma_ceiling(mm, m->end);
+    const struct ts_vma *v = ts_vma_at(mm, m->start);
+    uint32_t flags = v ? v->flags : 0;
 
     if (ceiling > mm->mmap_base)
         ceiling = mm->mmap_base;
     m->new_start = m->start;
     if (m->start + m->new_length <= m->end || m->start + m->new_length <= ceiling)
         return;
-    m->new_start = ts_vma_find_gap(mm, m->new_length);
+    m->new_start = ts_vma_find_gap(mm, m->new_length, flags);
     if (!m->new_start)
         ts_guest_fail(self, TS_ERR_USER,
                       "mremap to region %u: no address range of %llu bytes is free", m->target,
