@@ -196,3 +196,42 @@ TEST(TableFree, AGuestFreesByRcuWithAParavirtualFlush)
         EXPECT_EQ(got.stats["guest.table_batches"], row.batches) << row.mechanism;
     }
 }
+
+TEST(TableFree, TheRangeBeginsWhereTheTableDoes)
+{
+    /* 16 pages of a table of which no other page is there; first as far from its start as given. */
+    struct {
+        uint64_t first, strides;
+    } rows[] = {{0, 16}, {8, 24}, {17, 33}, {18, 0}, {400, 0}};
+    for (const auto &row : rows) {
+        Outcome got = beside(with({}), {op_mmap(0, 4 * span),
+                                        op_touch(0, span + row.first * page, 16), unmap(4 * span)});
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        ASSERT_EQ(got.shootdowns.size(), 1u);
+        EXPECT_TRUE(got.shootdowns[0].freed_tables);
+        if (row.strides)
+            EXPECT_EQ(got.shootdowns[0].end - got.shootdowns[0].start, row.strides * page);
+        else
+            EXPECT_EQ(got.shootdowns[0].end, UINT64_MAX);
+    }
+    /* Where the table stays the pages alone count. */
+    Outcome got = beside(with({}), {op_mmap(0, 4 * span), op_touch(0, span, 1),
+                                    op_touch(0, span + 400 * page, 16),
+                                    op_range(TS_OP_MUNMAP, 0, span + 400 * page, 16 * page)});
+    ASSERT_EQ(got.shootdowns.size(), 1u);
+    EXPECT_EQ(got.shootdowns[0].end - got.shootdowns[0].start, 16 * page);
+}
+
+TEST(TableFree, AnUpperTableBeginsAtItsGiB)
+{
+    /* Of 2 GiB that lie over one whole table of 1 GiB. */
+    const uint64_t gib = uint64_t(1) << 30;
+    const uint64_t base = ((TS_MMAP_BASE - page - 2 * gib) & ~(span - 1)) % gib, first = gib - base;
+    for (uint64_t spans : {0, 1}) {
+        Outcome got = beside(
+            with({}), {op_mmap(0, 2 * gib), op_touch(0, first + spans * span, 1), unmap(2 * gib)});
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        ASSERT_EQ(got.shootdowns.size(), 1u);
+        EXPECT_EQ(got.shootdowns[0].end, spans ? UINT64_MAX : got.shootdowns[0].start + page);
+    }
+}

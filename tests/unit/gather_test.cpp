@@ -171,14 +171,16 @@ TEST(Protect, ForbiddenPagesComeBackWithoutBeingFaultedIn)
     EXPECT_EQ(got.stats["guest.pages_freed"], 8u);
 }
 
-TEST(Protect, ForbiddenPagesAreFreedByAnUnmapWithoutAFlush)
+TEST(Protect, ForbiddenPagesAreFlushedWhenTheyGo)
 {
     Outcome got = with_bystander({op_mmap(0, 64 * page), op_touch(0, 0, 8),
                                   op_range(TS_OP_MPROTECT, 0, 0, 64 * page, 0),
                                   op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 64 * page),
                                   op_range(TS_OP_MUNMAP, 0, 0, 32 * page)});
     ASSERT_EQ(got.status, TS_OK) << got.message;
-    EXPECT_EQ(got.shootdowns.size(), 1u);
+    /* When they were forbidden and when they went; the unmap found none. */
+    ASSERT_EQ(got.shootdowns.size(), 2u);
+    EXPECT_EQ(got.shootdowns[1].end - got.shootdowns[1].start, 8 * page);
     EXPECT_EQ(got.stats["guest.pages_freed"], 8u);
 }
 

@@ -217,10 +217,11 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
 struct zap {
     struct ts_gather *gather;
     bool shared;
-    bool present;
     bool force_flush;
 };
 
+/* A page that its VMA forbids counts as well: pte_present is true for PROT_NONE
+ * (arch/x86/include/asm/pgtable.h, arch/arm64/include/asm/pgtable.h). */
 static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
 {
     struct zap *z = user;
@@ -228,8 +229,6 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
 
     TS_ASSERT(pte->size_shift == TS_PAGE_SHIFT && g->nframes < g->room);
     g->frames[g->nframes++] = pte->target;
-    if (!z->present)
-        return;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
     if (pte->dirty && z->shared) {
         z->force_flush = true;
@@ -246,11 +245,8 @@ static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start,
     uint64_t n = 0;
 
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
-    if (ts_pgtable_leaves(pm->none)) {
-        z->present = false;
+    if (ts_pgtable_leaves(pm->none))
         n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
-    }
-    z->present = true;
     while (start < end && !is_full(g))
         n += ts_pgtable_clear(g->mm->pgtable, start, end, list_room(g), on_zapped, z, &start);
     ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
@@ -283,7 +279,7 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
                    bool shared)
 {
     const struct ts_guest_params *p = &g->mm->guest->params;
-    struct zap z = {g, shared, true, false};
+    struct zap z = {g, shared, false};
     uint64_t va = start, skip_to;
 
     while (va < end) {

@@ -79,6 +79,37 @@ static void note(struct ts_gather *g, const struct noted *n)
     ts_gather_widen(g, n->start, n->end);
 }
 
+static void note_table(struct noted *n, uint64_t at)
+{
+    if (at < n->start)
+        n->start = at;
+    if (at + TS_PAGE_BYTES > n->end)
+        n->end = at + TS_PAGE_BYTES;
+}
+
+/* A table freed widens the range to flush to the first 4K of what it stood for, so that a few pages
+ * out of the middle of a table that goes with them become a flush of everything (free_pgd_range and
+ * those below it, pte_free_tlb; every version). Tables whose span lies in [floor, ceiling) go. */
+static void note_last_level(const struct ts_mm *mm, struct noted *n, uint64_t start, uint64_t end,
+                            uint64_t floor, uint64_t ceiling)
+{
+    uint64_t va = ts_huge_base(start), skip_to;
+
+    while (va < end) {
+        enum ts_pmd pmd = ts_mm_pmd(mm, va, &skip_to);
+        if (pmd == TS_PMD_TABLE && va >= floor && va + TS_TABLE_SPAN <= ceiling)
+            note_table(n, va);
+        va = pmd == TS_PMD_NONE ? skip_to : va + TS_TABLE_SPAN;
+    }
+}
+
+static void note_upper(struct noted *n, uint32_t level, uint64_t first, uint64_t floor)
+{
+    uint64_t span = UINT64_C(1) << TS_PT_SHIFT(level + 1), base = first & ~(span - 1);
+
+    note_table(n, base < floor ? base + span : base);
+}
+
 /* Each table is an entry of the gather, as a page is. */
 static void queue_as_pages(struct ts_task *self, struct ts_gather *g, const struct noted *n)
 {
@@ -114,9 +145,11 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
 {
     struct ts_guest *guest = g->mm->guest;
     struct ts_mm_private *pm = ts_mm_private_of(g->mm);
-    struct noted noted = {.start = start, .end = end};
+    struct noted noted = {.start = UINT64_MAX};
+    uint64_t first;
     uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
 
+    note_last_level(g->mm, &noted, start, end, floor, ceiling);
     pm->sink = g;
     n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
     pm->sink = NULL;
@@ -126,6 +159,11 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
         return;
     noted.ptes = freed[0] != 0;
     noted.pmds = freed[1] != 0;
+    /* The first of them is above the first table, or, where there was none, above the start. */
+    first = noted.ptes ? noted.start : start;
+    for (uint32_t level = 1; level < TS_PT_LEVELS_MAX; level++)
+        if (freed[level])
+            note_upper(&noted, level, first, floor);
     note(g, &noted);
     guest->stats.tables_freed += n;
     ts_task_work(self, n * guest->params.free_table_cycles);
