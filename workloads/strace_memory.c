@@ -373,23 +373,42 @@ static bool is_purge(uint32_t advice)
            advice == TS_STRACE_MADV_DONTNEED_LOCKED;
 }
 
+static bool is_about_huge_pages(uint32_t advice)
+{
+    return advice == TS_STRACE_MADV_HUGEPAGE || advice == TS_STRACE_MADV_NOHUGEPAGE ||
+           advice == TS_STRACE_MADV_COLLAPSE;
+}
+
+static enum ts_op_kind madvise_kind(uint32_t advice)
+{
+    switch (advice) {
+    case TS_STRACE_MADV_HUGEPAGE:
+        return TS_OP_MADVISE_HUGEPAGE;
+    case TS_STRACE_MADV_NOHUGEPAGE:
+        return TS_OP_MADVISE_NOHUGEPAGE;
+    case TS_STRACE_MADV_COLLAPSE:
+        return TS_OP_MADVISE_COLLAPSE;
+    default:
+        return TS_OP_MADVISE_DONTNEED;
+    }
+}
+
 static enum ts_status end_madvise(struct ts_strace_replay *r, struct ts_strace_task *t,
                                   struct ts_error *err)
 {
     const uint32_t advice = t->call.advice;
     bool same = false;
-    if (advice == TS_STRACE_MADV_COLLAPSE || advice == TS_STRACE_MADV_HWPOISON ||
-        advice == TS_STRACE_MADV_SOFT_OFFLINE) {
+    if (advice == TS_STRACE_MADV_HWPOISON || advice == TS_STRACE_MADV_SOFT_OFFLINE) {
         r->counts.not_modelled++;
         return TS_OK;
     }
-    if (!drops_pages(advice)) {
+    if (!drops_pages(advice) && !is_about_huge_pages(advice)) {
         r->counts.advice_ignored++;
         return TS_OK;
     }
     if (t->pieces.n == 0)
         r->counts.unknown_ranges++;
-    enum ts_status status = emit_pieces(r, t, &t->pieces, TS_OP_MADVISE_DONTNEED, &same, err);
+    enum ts_status status = emit_pieces(r, t, &t->pieces, madvise_kind(advice), &same, err);
     return status == TS_OK && is_purge(advice) ? touch_pieces(r, t, err) : status;
 }
 
@@ -467,7 +486,8 @@ enum ts_status ts_strace_memory_start(struct ts_strace_replay *r, struct ts_stra
     case TS_STRACE_MPROTECT:
     case TS_STRACE_MADVISE:
         if (!range_end(c->addr, c->length, &end) ||
-            (c->call == TS_STRACE_MADVISE && !drops_pages(c->advice)))
+            (c->call == TS_STRACE_MADVISE && !drops_pages(c->advice) &&
+             !is_about_huge_pages(c->advice)))
             return TS_OK;
         return ts_regions_collect(&t->mm->map, c->addr, end, &t->pieces, err);
     case TS_STRACE_BRK:

@@ -31,14 +31,17 @@ enum ts_op_kind {
     TS_OP_SPAWN,            /* target: thread that starts now, in the same process (or a new one) */
     TS_OP_BARRIER,          /* region: barrier number, count: threads that meet */
     TS_OP_EXIT,             /* the thread ends; also implied by the end of its stream */
-    TS_OP_EXEC, /* the thread goes on in a new, empty address space. The one it leaves goes on
-                   for its other threads, and ends with the last */
-    TS_OP_CALL, /* count cross-CPU function calls with wait, from the CPU that executes the thread,
-                   in the kernel; target: enum ts_call_target */
-    TS_OP_VFREE /* length: bytes of kernel memory, mapped by vmalloc, that the thread gives back in
-                   a system call, of a driver perhaps */
+    TS_OP_EXEC,  /* the thread goes on in a new, empty address space. The one it leaves goes on
+                    for its other threads, and ends with the last */
+    TS_OP_CALL,  /* count cross-CPU function calls with wait, from the CPU that executes the thread,
+                    in the kernel; target: enum ts_call_target */
+    TS_OP_VFREE, /* length: bytes of kernel memory, mapped by vmalloc, that the thread gives back in
+                    a system call, of a driver perhaps */
+    TS_OP_MADVISE_HUGEPAGE, /* region, offset, length; so the next two */
+    TS_OP_MADVISE_NOHUGEPAGE,
+    TS_OP_MADVISE_COLLAPSE
 };
-enum { TS_OP_KINDS = TS_OP_VFREE + 1 };
+enum { TS_OP_KINDS = TS_OP_MADVISE_COLLAPSE + 1 };
 
 enum ts_call_target {
     TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */

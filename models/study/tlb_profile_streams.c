@@ -440,10 +440,13 @@ static enum ts_status step(struct ts_profile_core *c, struct ts_profile_stream *
         end(c, s);
         return TS_OK;
     case TS_OP_TOUCH:
-    case TS_OP_MPROTECT: /* every page may be written */
-    case TS_OP_CALL:     /* other CPUs are not there */
-    case TS_OP_VFREE:    /* nor is the kernel */
-    case TS_OP_EXEC:     /* the regions of the program before are no longer named */
+    case TS_OP_MPROTECT:         /* every page may be written */
+    case TS_OP_CALL:             /* other CPUs are not there */
+    case TS_OP_MADVISE_HUGEPAGE: /* page sizes are the study's choice */
+    case TS_OP_MADVISE_NOHUGEPAGE:
+    case TS_OP_MADVISE_COLLAPSE:
+    case TS_OP_VFREE: /* nor is the kernel */
+    case TS_OP_EXEC:  /* the regions of the program before are no longer named */
         break;
     }
     return TS_OK;

@@ -24,6 +24,7 @@ void count(WorkloadLook *look, const ts_op &op)
     case TS_OP_MUNMAP:
     case TS_OP_MPROTECT:
     case TS_OP_MADVISE_DONTNEED:
+    case TS_OP_MADVISE_COLLAPSE:
     case TS_OP_MREMAP:
         look->losses++;
         break;

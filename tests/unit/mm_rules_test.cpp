@@ -240,7 +240,7 @@ TEST(Mremap, AlignedTablesMoveByOneEntryEach)
      * touched at the new place nothing faults. */
     for (bool arm : {false, true}) {
         Outcome got = beside_a_busy_cpu(
-            {op_mmap(0, 2 * span + span / 2), op_touch(0, 0, 2 * pages + pages / 2),
+            {op_mmap(0, 3 * span), op_touch(0, 0, 2 * pages + pages / 2),
              op_mremap(0, 2 * span + span / 2, 1, 8 * span), op_touch(1, 0, 2 * pages + pages / 2)},
             arm);
         ASSERT_EQ(got.status, TS_OK) << got.message;

@@ -176,7 +176,10 @@ TEST(StraceParse, CallsAndTheirArguments)
     EXPECT_EQ(Parsed("madvise(0x7f59, 4096, 0x4 /* MADV_DONTNEED */) = 0").advice,
               TS_STRACE_MADV_DONTNEED);
     EXPECT_EQ(Parsed("madvise(0x7f59, 4096, MADV_FREE) = 0").advice, TS_STRACE_MADV_FREE);
-    EXPECT_EQ(Parsed("madvise(0x7f59, 4096, MADV_HUGEPAGE) = 0").advice, 0u);
+    EXPECT_EQ(Parsed("madvise(0x7f59, 4096, MADV_HUGEPAGE) = 0").advice, TS_STRACE_MADV_HUGEPAGE);
+    EXPECT_EQ(Parsed("madvise(0x7f59, 4096, MADV_NOHUGEPAGE) = 0").advice,
+              TS_STRACE_MADV_NOHUGEPAGE);
+    EXPECT_EQ(Parsed("madvise(0x7f59, 4096, MADV_WILLNEED) = 0").advice, 0u);
 
     Parsed remap("mremap(0x7000, 266240, 528384, MREMAP_MAYMOVE) = 0x9000");
     ASSERT_TRUE(remap.ok);

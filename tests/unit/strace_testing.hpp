@@ -153,13 +153,13 @@ inline Ops pull_all(Trace &t)
  * when they are whole pages. */
 inline std::string show(const ts_op &op, bool regions = true)
 {
-    static const char *const names[] = {"mmap",   "munmap",  "mprotect", "dontneed",
-                                        "mremap", "touch",   "compute",  "sleep",
-                                        "spawn",  "barrier", "exit",     "exec"};
+    static const char *const names[] = {
+        "mmap",  "munmap",  "mprotect", "dontneed", "mremap", "touch",    "compute",    "sleep",
+        "spawn", "barrier", "exit",     "exec",     "call",   "hugepage", "nohugepage", "collapse"};
     std::ostringstream s;
     auto pages = [](uint64_t v) { return v / 4096; };
     s << names[op.kind];
-    if (op.kind <= TS_OP_TOUCH && regions)
+    if ((op.kind <= TS_OP_TOUCH || op.kind >= TS_OP_MADVISE_HUGEPAGE) && regions)
         s << " r" << op.region;
     switch (op.kind) {
     case TS_OP_MMAP:
@@ -167,6 +167,9 @@ inline std::string show(const ts_op &op, bool regions = true)
         break;
     case TS_OP_MUNMAP:
     case TS_OP_MADVISE_DONTNEED:
+    case TS_OP_MADVISE_HUGEPAGE:
+    case TS_OP_MADVISE_NOHUGEPAGE:
+    case TS_OP_MADVISE_COLLAPSE:
         s << " " << pages(op.offset) << "+" << pages(op.length);
         break;
     case TS_OP_MPROTECT:

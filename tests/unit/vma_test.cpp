@@ -19,6 +19,8 @@ class Vma : public testing::Test
     Vma()
     {
         mm.private_mm = &pm;
+        mm.guest = &guest;
+        guest.params.thp_align = TS_THP_ALIGN_MULTIPLES;
         mm.mmap_base = TS_MMAP_BASE;
     }
     ~Vma() override
@@ -32,7 +34,7 @@ class Vma : public testing::Test
     uint64_t map(uint32_t region, uint64_t length)
     {
         ts_vma v{};
-        v.start = ts_vma_find_gap(&mm, length);
+        v.start = ts_vma_find_gap(&mm, length, TS_OPF_ANONYMOUS);
         v.end = v.start + length;
         EXPECT_NE(v.start, 0u);
         EXPECT_TRUE(ts_vma_reserve(&mm, 1));
@@ -50,6 +52,7 @@ class Vma : public testing::Test
     }
     ts_mm mm{};
     ts_mm_private pm{};
+    ts_guest guest{};
 };
 
 } // namespace
@@ -78,10 +81,42 @@ TEST_F(Vma, LargeMappingsAreAlignedAndSmallOnesFillTheGap)
     EXPECT_NE(map(2, span - page) % span, 0u); /* below the threshold */
 }
 
+TEST_F(Vma, WhichMappingsAreAlignedIsAMatterOfTheVersion)
+{
+    struct {
+        uint64_t align, length;
+        uint32_t flags;
+        bool aligned;
+    } rows[] = {{TS_THP_ALIGN_NONE, 2 * span, TS_OPF_ANONYMOUS, false},
+                {TS_THP_ALIGN_NONE, 2 * span, 0, true},
+                {TS_THP_ALIGN_LARGE, 2 * span, TS_OPF_ANONYMOUS, true},
+                {TS_THP_ALIGN_LARGE, span + page, TS_OPF_ANONYMOUS, true},
+                {TS_THP_ALIGN_LARGE, span - page, TS_OPF_ANONYMOUS, false},
+                {TS_THP_ALIGN_MULTIPLES, 2 * span, TS_OPF_ANONYMOUS, true},
+                {TS_THP_ALIGN_MULTIPLES, span + page, TS_OPF_ANONYMOUS, false},
+                {TS_THP_ALIGN_MULTIPLES, span + page, TS_OPF_SHARED, true}};
+    for (const auto &row : rows) {
+        guest.params.thp_align = row.align;
+        uint64_t at = ts_vma_find_gap(&mm, row.length, row.flags);
+        EXPECT_EQ(at, row.aligned ? (TS_MMAP_BASE - row.length) & ~(span - 1)
+                                  : TS_MMAP_BASE - row.length);
+    }
+}
+
+TEST_F(Vma, AnAlignedMappingIsLookedForWith2MiBMore)
+{
+    /* A hole that it would fill exactly is passed over. */
+    map(0, span);
+    uint64_t middle = map(1, span), below = map(2, span);
+    unmap(middle, middle + span);
+    EXPECT_EQ(map(3, span), below - span);
+    EXPECT_EQ(map(4, span - page), middle + page);
+}
+
 TEST_F(Vma, NoSpaceIsZero)
 {
-    EXPECT_EQ(ts_vma_find_gap(&mm, TS_USER_END), 0u);
-    EXPECT_EQ(ts_vma_find_gap(&mm, TS_MMAP_BASE - TS_MMAP_MIN + page), 0u);
+    EXPECT_EQ(ts_vma_find_gap(&mm, TS_USER_END, 0), 0u);
+    EXPECT_EQ(ts_vma_find_gap(&mm, TS_MMAP_BASE - TS_MMAP_MIN + page, 0), 0u);
 }
 
 TEST_F(Vma, APartialUnmapSplitsAndKeepsOffsets)

@@ -5,32 +5,119 @@
 
 /* --- frames: last freed, first reused, which is what makes stale translations dangerous --- */
 
-uint64_t ts_guest_frame_alloc(struct ts_guest *g)
+enum { HUGE_FRAMES = 512 };
+#define FRAME_BYTES UINT64_C(4096)
+#define HUGE_BYTES (HUGE_FRAMES * FRAME_BYTES)
+
+static uint64_t fresh_frame(struct ts_guest *g)
 {
-    if (g->nfree_frames)
-        return g->free_frames[--g->nfree_frames];
     uint64_t frame = g->next_frame;
-    g->next_frame += 4096;
+
+    g->next_frame += FRAME_BYTES;
     if (g->vm->pv->populate)
         g->vm->pv->populate(g->vm, frame);
     return frame;
 }
 
-void ts_guest_frame_free(struct ts_guest *g, uint64_t frame)
+static void out_of_memory(struct ts_guest *g)
 {
-    if (g->nfree_frames == g->free_frames_room) {
-        uint64_t room = g->free_frames_room ? 2 * g->free_frames_room : 4096;
-        uint64_t *frames = realloc(g->free_frames, room * sizeof(*frames));
+    struct ts_error err;
+
+    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for free frames");
+    ts_guest_report(g, &err);
+}
+
+static void push_free(struct ts_guest *g, uint64_t **stack, uint64_t *n, uint64_t *room,
+                      uint64_t frame)
+{
+    if (*n == *room) {
+        uint64_t more = *room ? 2 * *room : 4096;
+        uint64_t *frames = realloc(*stack, more * sizeof(*frames));
         if (!frames) {
-            struct ts_error err;
-            (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for free frames");
-            ts_guest_report(g, &err);
+            out_of_memory(g);
             return;
         }
-        g->free_frames = frames;
-        g->free_frames_room = room;
+        *stack = frames;
+        *room = more;
     }
-    g->free_frames[g->nfree_frames++] = frame;
+    (*stack)[(*n)++] = frame;
+}
+
+void ts_guest_frame_free(struct ts_guest *g, uint64_t frame)
+{
+    push_free(g, &g->free_frames, &g->nfree_frames, &g->free_frames_room, frame);
+}
+
+void ts_guest_huge_free(struct ts_guest *g, uint64_t frame)
+{
+    TS_ASSERT(frame % HUGE_BYTES == 0);
+    push_free(g, &g->free_huge, &g->nfree_huge, &g->free_huge_room, frame);
+}
+
+struct ts_late_frame {
+    ts_time when;
+    uint64_t frame;
+};
+
+static bool grow_late(struct ts_guest *g)
+{
+    uint64_t room = g->late_room ? 2 * g->late_room : 1024;
+    struct ts_late_frame *late = malloc(room * sizeof(*late));
+
+    if (!late)
+        return false;
+    for (uint64_t i = 0; i < g->nlate; i++)
+        late[i] = g->late[(g->late_first + i) % g->late_room];
+    free(g->late);
+    g->late = late;
+    g->late_room = room;
+    g->late_first = 0;
+    return true;
+}
+
+void ts_guest_frame_free_at(struct ts_guest *g, uint64_t frame, ts_time when)
+{
+    if (g->nlate == g->late_room && !grow_late(g)) {
+        out_of_memory(g);
+        return;
+    }
+    g->late[(g->late_first + g->nlate++) % g->late_room] = (struct ts_late_frame){when, frame};
+}
+
+static void free_what_is_due(struct ts_guest *g)
+{
+    while (g->nlate && g->late[g->late_first].when <= ts_engine_now(g->engine)) {
+        ts_guest_frame_free(g, g->late[g->late_first].frame);
+        g->late_first = (g->late_first + 1) % g->late_room;
+        g->nlate--;
+    }
+}
+
+/* As the buddy allocator does, a free huge frame is broken up before memory that was never used is
+ * taken; unlike it, frames freed one by one are never put together again. */
+uint64_t ts_guest_frame_alloc(struct ts_guest *g)
+{
+    free_what_is_due(g);
+    if (!g->nfree_frames && g->nfree_huge) {
+        uint64_t huge = g->free_huge[--g->nfree_huge];
+        for (uint32_t i = HUGE_FRAMES; i-- > 0;)
+            ts_guest_frame_free(g, huge + i * FRAME_BYTES);
+    }
+    return g->nfree_frames ? g->free_frames[--g->nfree_frames] : fresh_frame(g);
+}
+
+uint64_t ts_guest_huge_alloc(struct ts_guest *g)
+{
+    uint64_t frame;
+
+    if (g->nfree_huge)
+        return g->free_huge[--g->nfree_huge];
+    while (g->next_frame % HUGE_BYTES)
+        ts_guest_frame_free(g, fresh_frame(g));
+    frame = g->next_frame;
+    for (uint32_t i = 0; i < HUGE_FRAMES; i++)
+        (void)fresh_frame(g);
+    return frame;
 }
 
 void ts_guest_line_init(struct ts_guest *g, struct ts_line *line, uint32_t near_cpu)

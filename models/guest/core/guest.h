@@ -38,6 +38,20 @@ enum ts_lazy_rule {
     TS_LAZY_IPI_ALL, /* it keeps it, gets every flush and then switches to init_mm */
     TS_LAZY_SKIP     /* it keeps it, gets no flush unless tables are freed: 4.20 and later */
 };
+/* MMU_GATHER_RCU_TABLE_FREE: how page-table pages are freed */
+enum ts_rcu_table_free {
+    TS_RCU_TABLES_NEVER = 0,
+    TS_RCU_TABLES_PV = 1, /* x86: with a paravirtual flush; arm64 */
+    TS_RCU_TABLES_ALWAYS = 2
+};
+/* /sys/kernel/mm/transparent_hugepage/enabled */
+enum ts_thp { TS_THP_NEVER = 0, TS_THP_MADVISE = 1, TS_THP_ALWAYS = 2 };
+/* Which private anonymous mappings begin at a multiple of 2 MiB if there is room. */
+enum ts_thp_align {
+    TS_THP_ALIGN_NONE = 0,
+    TS_THP_ALIGN_LARGE = 1,    /* from 2 MiB on */
+    TS_THP_ALIGN_MULTIPLES = 2 /* of whole 2 MiB */
+};
 
 /* Costs are core cycles unless the name says otherwise. */
 struct ts_guest_params {
@@ -57,6 +71,13 @@ struct ts_guest_params {
     uint64_t gather_inline;      /* 8 */
     uint64_t gather_batch;       /* 510 */
     uint64_t gather_max_batches; /* 19 */
+    uint64_t gather_spare;       /* bool: an entry of each list is kept free (6.9+) */
+    uint64_t delayed_rmap;       /* bool: rmaps of dirty shared pages wait for the flush (6.2+) */
+    uint64_t rcu_table_free;     /* enum ts_rcu_table_free */
+    uint64_t table_batch;        /* 509; 0: no page for a batch is ever to be had */
+    uint64_t rcu_grace_ps;       /* call_rcu to its callback */
+    uint64_t thp;                /* enum ts_thp */
+    uint64_t thp_align;          /* enum ts_thp_align */
     /* arm64 (arm.md 1.6, 2.3) */
     uint64_t max_dvm_ops; /* 512: above, without range ops, the whole ASID goes */
     uint64_t range_split; /* enum ts_range_split */
@@ -82,6 +103,9 @@ struct ts_guest_params {
     uint64_t fault_entry_cycles; /* exception entry and exit */
     uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */
     uint64_t fault_file_cycles;
+    uint64_t fault_huge_cycles;      /* as fault_anon_cycles, for a page of 2 MiB */
+    uint64_t thp_collapse_cycles;    /* 512 pages become a huge one, without flush and calls */
+    uint64_t thp_split_cycles;       /* a huge entry becomes a table, without the flush */
     uint64_t fault_locked_cycles;    /* the part of either that is done under the page-table lock */
     uint64_t cow_copy_cycles;        /* copying one page, beyond what clearing one costs */
     uint64_t fork_page_cycles;       /* copying one present entry at fork */
@@ -155,10 +179,12 @@ struct ts_guest_stats {
     uint64_t redundant[TS_REDUNDANT_KINDS], redundant_avoided[TS_REDUNDANT_KINDS];
     uint64_t mmaps, munmaps, mprotects, madvises, faults, faults_spurious, touches;
     uint64_t pages_freed, tables_freed;
+    uint64_t table_batches, table_syncs;
     uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */
     uint64_t ptl_waits;
     uint64_t vfrees, vmap_purges, kernel_flushes;
     uint64_t forks, cow_reused, cow_copied;
+    uint64_t thp_fault_alloc, thp_collapse_alloc, thp_split_pmd; /* as /proc/vmstat counts them */
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -239,12 +265,19 @@ struct ts_guest {
     uint64_t next_frame;   /* guest-physical frames never used yet */
     uint64_t *free_frames; /* stack of freed ones */
     uint64_t nfree_frames, free_frames_room;
-    uint32_t *frame_shares; /* mm/fork.c, by frame number; NULL until a page is shared */
+    /* Ring of frames that become free later, in the order of their times. */
+    struct ts_late_frame *late;
+    uint64_t late_first, nlate, late_room;
+    uint64_t *free_huge; /* stack of free huge frames */
+    uint64_t nfree_huge, free_huge_room;
+    uint32_t *frame_shares; /* mm/folio.c, by frame number; NULL until a page is shared */
     uint64_t frame_shares_room;
     uint64_t vmap_next,
         vmap_purged;    /* mm/vmalloc.c: bytes of kernel addresses, freed and flushed */
     uint64_t vmap_lazy; /* vmap_lazy_nr, in bytes */
     struct ts_line vmap_line;
+    uint32_t *huge_refs; /* mm/folio.c, by huge frame number; NULL until there is a huge page */
+    uint64_t huge_refs_room;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
     struct ts_csd_pool *csds;
@@ -293,6 +326,11 @@ void ts_guest_not_waiting(struct ts_guest *g);
 /* A fresh or recycled guest-physical 4K frame. */
 uint64_t ts_guest_frame_alloc(struct ts_guest *g);
 void ts_guest_frame_free(struct ts_guest *g, uint64_t frame);
+/* Free from then on; the times never fall. */
+void ts_guest_frame_free_at(struct ts_guest *g, uint64_t frame, ts_time when);
+/* The same for 2 MiB, aligned. */
+uint64_t ts_guest_huge_alloc(struct ts_guest *g);
+void ts_guest_huge_free(struct ts_guest *g, uint64_t frame);
 /* A contended line of the kernel's, homed near a CPU's memory. */
 void ts_guest_line_init(struct ts_guest *g, struct ts_line *line, uint32_t near_cpu);
 

@@ -33,6 +33,9 @@
 
 static const char *const lazy_rule_names[] = {"init_mm", "ipi_all", "skip", NULL};
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
+static const char *const rcu_tables_names[] = {"never", "pv", "always", NULL};
+static const char *const thp_align_names[] = {"never", "large", "multiples", NULL};
+static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
 static const struct ts_param param_rows[] = {
     {"linux", TS_PARAM_ENUM, FIELD(linux_version), TS_GUEST_VERSION_DEFAULT, 0,
@@ -95,6 +98,51 @@ static const struct ts_param param_rows[] = {
     COUNT("gather_max_batches", gather_max_batches, 19, 0, 1024,
           "further lists of an mmu_gather before it must flush",
           "Linux 6.12 include/asm-generic/tlb.h MAX_GATHER_BATCH_COUNT: 10000 / 510", V),
+    BOOL("gather_spare", gather_spare, 1,
+         "each list of an mmu_gather is full with one entry left, so that a run of pages, which "
+         "takes two, would still fit: 9678 pages in all, before 9698",
+         "Linux 6.9 and later, mm/mmu_gather.c __tlb_remove_folio_pages_size; 6.1 "
+         "__tlb_remove_page_size",
+         V),
+    BOOL("delayed_rmap", delayed_rmap, 1,
+         "the rmap of a dirty shared page is removed after the flush, so that an mmu_gather with "
+         "such pages takes no further list beyond its own and the one it is filling; the flush "
+         "itself, under the page-table lock, is older",
+         "Linux 6.2 and later, mm/mmu_gather.c tlb_next_batch, mm/memory.c zap_present_folio_ptes; "
+         "6.1 mm/memory.c zap_pte_range",
+         V),
+    {"rcu_table_free", TS_PARAM_ENUM, FIELD(rcu_table_free), TS_RCU_TABLES_PV, 0,
+     TS_RCU_TABLES_ALWAYS, rcu_tables_names,
+     "page-table pages are freed by RCU, in batches: never, then with the pages after the flush; "
+     "pv: on x86 with a mechanism that replaces pv_ops.mmu.tlb_remove_table, as KVM's and "
+     "Hyper-V's do, and on arm64; always: x86 since 6.15 (remembered)",
+     "Linux 6.12 arch/x86/Kconfig MMU_GATHER_RCU_TABLE_FREE, arch/x86/kernel/kvm.c, "
+     "arch/x86/hyperv/mmu.c, arch/arm64/Kconfig",
+     V},
+    COUNT("table_batch", table_batch, 509, 0, 65536,
+          "page-table pages that RCU frees at a time; 0: no memory is ever to be had for the list, "
+          "so that each table costs a flush and a call of every CPU",
+          "Linux 6.12 include/asm-generic/tlb.h MAX_TABLE_BATCH: (4096 - 24) / 8; mm/mmu_gather.c "
+          "tlb_remove_table",
+          V),
+    TIME("rcu_grace", rcu_grace_ps, 10 * TS_MS,
+         "an RCU grace period, from call_rcu to the callback; what the callback costs is left out",
+         "two to three ticks of 4 ms (assumed)", G),
+    {"thp", TS_PARAM_ENUM, FIELD(thp), TS_THP_NEVER, 0, TS_THP_ALWAYS, thp_names,
+     "huge pages of 2 MiB for private anonymous memory: never, where MADV_HUGEPAGE asks for them, "
+     "or wherever an aligned 2 MiB lies in one mapping. Kernels as distributions configure them "
+     "begin with always (Debian) or madvise (remembered)",
+     "Linux mm/huge_memory.c __thp_vma_allowable_orders, "
+     "/sys/kernel/mm/transparent_hugepage/enabled",
+     CHOICE},
+    {"thp_align", TS_PARAM_ENUM, FIELD(thp_align), TS_THP_ALIGN_MULTIPLES, 0,
+     TS_THP_ALIGN_MULTIPLES, thp_align_names,
+     "private anonymous mappings that begin at a multiple of 2 MiB where there is room, whatever "
+     "guest.thp says: never (before 6.7), large: of 2 MiB and more (6.7, remembered), multiples: "
+     "whose length is one",
+     "Linux 6.12.117 mm/mmap.c __get_unmapped_area, mm/huge_memory.c __thp_get_unmapped_area; 6.1 "
+     "mm/mmap.c get_unmapped_area",
+     V},
     COUNT("max_dvm_ops", max_dvm_ops, 512, 1, UINT32_MAX,
           "arm64: page operations above which the whole ASID is flushed",
           "Linux arch/arm64/include/asm/tlbflush.h MAX_DVM_OPS", V),
@@ -141,6 +189,15 @@ static const struct ts_param param_rows[] = {
            "x86 server, 0.7 us in all (0.4 to 1.2), less the entry", R),
     CYCLES("fault_file", fault_file_cycles, 900, "page fault, rest: map one page-cache page",
            "estimate", G),
+    CYCLES("fault_huge", fault_huge_cycles, 520000,
+           "page fault, rest: allocate, clear and map one page of 2 MiB",
+           "clearing at 10.5 GB/s, 200 us (assumed)", G),
+    CYCLES("thp_collapse", thp_collapse_cycles, 800000,
+           "512 pages become a huge one: scan, isolate and copy them; flush and calls come on top",
+           "copying 2 MiB at 7 GB/s, 300 us (assumed)", G),
+    CYCLES("thp_split", thp_split_cycles, 4000,
+           "a huge entry becomes a table of 512: fill it, rmap; the flush comes on top",
+           "8 cycles an entry (assumed)", G),
     CYCLES("fault_locked", fault_locked_cycles, 200,
            "page fault: part of the rest that is done under the page-table lock", "estimate", G),
     CYCLES("cow_copy", cow_copy_cycles, 400,
@@ -278,12 +335,17 @@ static const struct ts_stat stat_rows[] = {
     PAGES(touches, "pages touched"),
     PAGES(pages_freed, "pages freed by unmaps"),
     N(tables_freed, "page-table pages freed by unmaps"),
+    N(table_batches, "lists of page-table pages given to RCU"),
+    N(table_syncs, "calls of every CPU before a page-table page was freed"),
     N(faults_mmap_lock, "page faults that took mmap_lock"),
     N(ptl_waits, "acquisitions of a page-table lock that found it taken"),
     N(vfrees, "vfree calls done"),
     N(vmap_purges, "purges of what vfree had left unflushed"),
     N(kernel_flushes, "flushes of kernel addresses"),
     N(forks, "forks that copied an address space"),
+    N(thp_fault_alloc, "page faults that mapped a huge page, as /proc/vmstat counts them"),
+    N(thp_collapse_alloc, "huge pages made of small ones, as /proc/vmstat counts them"),
+    N(thp_split_pmd, "huge entries replaced by a table, as /proc/vmstat counts them"),
     PAGES(cow_reused, "write faults that made a page writable in place"),
     PAGES(cow_copied, "write faults that copied a shared page"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),

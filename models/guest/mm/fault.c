@@ -98,11 +98,20 @@ static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *
 {
     struct ts_spinlock *ptl;
     struct ts_pte pte;
+    enum ts_fault_result result = TS_FAULT_FALLBACK;
 
     if (!allowed(ts_vma_at(mm, va), write))
         return TS_FAULT_BAD;
-    if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
-        return map_page(self, mm, va, write, vma_locked);
+    if (!ts_pgtable_lookup(mm->pgtable, va, &pte)) {
+        if (mm->guest->params.thp != TS_THP_NEVER)
+            result = ts_huge_fault(self, mm, va, write, vma_locked);
+        return result == TS_FAULT_FALLBACK ? map_page(self, mm, va, write, vma_locked) : result;
+    }
+    if (pte.level) {
+        result = ts_huge_access(self, mm, va, write);
+        if (result != TS_FAULT_FALLBACK)
+            return result;
+    }
     if (write && !pte.writable)
         return ts_mm_write_protected(self, mm, va, vma_locked);
     ptl = ts_ptl_lock(self, mm, va);

@@ -2,82 +2,8 @@
 /* fork and copy-on-write (Linux 6.12 kernel/fork.c dup_mmap, mm/memory.c copy_page_range and
  * do_wp_page). Pages of private mappings are shared; what a private mapping has not touched, and
  * shared mappings, are left to the child's faults (vma_needs_copy). */
-#include <stdlib.h>
-#include <string.h>
-
 #include "models/guest/mm/mm_private.h"
 #include "models/oracle/oracle.h"
-
-/* --- who has a frame --- */
-
-/* An entry of frame_shares: mappings beyond the first, and whether fork has taken PageAnonExclusive
- * away. A frame that the array does not reach was never shared. */
-#define NOT_EXCLUSIVE (UINT32_C(1) << 31)
-
-static uint64_t frame_number(uint64_t frame)
-{
-    return frame >> TS_PAGE_SHIFT;
-}
-
-static uint32_t shares_of(const struct ts_guest *g, uint64_t frame)
-{
-    return frame_number(frame) < g->frame_shares_room ? g->frame_shares[frame_number(frame)] : 0;
-}
-
-/* Room for every frame that there is. */
-static bool reserve_shares(struct ts_guest *g)
-{
-    uint64_t need = frame_number(g->next_frame), room = g->frame_shares_room;
-    uint32_t *shares;
-
-    if (need <= room)
-        return true;
-    room = 2 * room > need ? 2 * room : need;
-    shares = realloc(g->frame_shares, room * sizeof(*shares));
-    if (!shares)
-        return false;
-    memset(shares + g->frame_shares_room, 0, (room - g->frame_shares_room) * sizeof(*shares));
-    g->frame_shares = shares;
-    g->frame_shares_room = room;
-    return true;
-}
-
-static void share(struct ts_guest *g, uint64_t frame)
-{
-    TS_ASSERT(frame_number(frame) < g->frame_shares_room);
-    g->frame_shares[frame_number(frame)]++;
-    g->frame_shares[frame_number(frame)] |= NOT_EXCLUSIVE;
-}
-
-bool ts_frame_exclusive(const struct ts_guest *g, uint64_t frame)
-{
-    return !(shares_of(g, frame) & NOT_EXCLUSIVE);
-}
-
-bool ts_frame_put(struct ts_guest *g, uint64_t frame)
-{
-    uint32_t shares = shares_of(g, frame);
-
-    if (shares & ~NOT_EXCLUSIVE) {
-        g->frame_shares[frame_number(frame)] = shares - 1;
-        return false;
-    }
-    if (shares)
-        g->frame_shares[frame_number(frame)] = 0;
-    return true;
-}
-
-/* wp_can_reuse_anon_folio: nobody else has it any more, so it is this mapping's for good. */
-static bool take_over(struct ts_guest *g, uint64_t frame)
-{
-    uint32_t shares = shares_of(g, frame);
-
-    if (shares & ~NOT_EXCLUSIVE)
-        return false;
-    if (shares)
-        g->frame_shares[frame_number(frame)] = 0;
-    return true;
-}
 
 /* --- fork --- */
 
@@ -91,7 +17,7 @@ static void copy_entry(struct copy *c, uint64_t va, struct ts_pte *pte, bool hid
 {
     pte->writable = false;
     pte->accessed = false;
-    share(c->parent->guest, pte->target);
+    ts_frame_share(c->parent->guest, pte->target);
     c->tables +=
         hidden ? ts_mm_map_hidden(c->child, va, pte) : ts_pgtable_map(c->child->pgtable, va, pte);
     c->pages++;
@@ -107,7 +33,7 @@ static void copy_table(struct ts_task *self, struct copy *c, uint64_t start, uin
     struct ts_pte pte;
 
     c->pages = c->tables = 0;
-    if (!reserve_shares(c->parent->guest))
+    if (!ts_frame_reserve_shares(c->parent->guest))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for fork");
     for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
         if (ts_pgtable_lookup(c->parent->pgtable, va, &pte))
@@ -129,12 +55,19 @@ static void copy_page_range(struct ts_task *self, struct copy *c, uint64_t start
 
     while (va < end) {
         uint64_t span_end = ts_table_span_end(va, end);
-        if (!ts_mm_has_table(c->parent, va, &skip_to)) {
+        enum ts_pmd pmd = ts_mm_pmd(c->parent, va, &skip_to);
+        if (pmd == TS_PMD_NONE) {
             ts_task_work(self, c->parent->guest->params.zap_empty_table_cycles);
             va = skip_to;
             continue;
         }
-        copy_table(self, c, va, span_end);
+        if (pmd == TS_PMD_HUGE && span_end - va == TS_TABLE_SPAN) {
+            ts_huge_copy(self, c->parent, c->child, va);
+        } else {
+            if (pmd == TS_PMD_HUGE)
+                ts_split_huge_pmd(self, c->parent, va);
+            copy_table(self, c, va, span_end);
+        }
         va = span_end;
     }
 }
@@ -227,8 +160,7 @@ static enum ts_fault_result copy_page(struct ts_task *self, struct ts_mm *mm, ui
     if (ts_pgtable_lookup(mm->pgtable, va, &now) && !now.writable && now.target == old.target) {
         replace(self, mm, ts_page_floor(va), &now);
         ts_spin_unlock(self, ptl);
-        if (ts_frame_put(g, old.target))
-            ts_guest_frame_release(g, old.target);
+        (void)ts_frame_put(g, old.target);
     } else {
         g->stats.faults_spurious++; /* another thread was quicker */
         ts_spin_unlock(self, ptl);
@@ -245,7 +177,7 @@ enum ts_fault_result ts_mm_write_protected(struct ts_task *self, struct ts_mm *m
 
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || pte.writable) {
         mm->guest->stats.faults_spurious++;
-    } else if (shared || take_over(mm->guest, pte.target)) {
+    } else if (shared || ts_frame_take_over(mm->guest, pte.target)) {
         reuse(self, mm, va);
     } else {
         ts_spin_unlock(self, ptl);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mmu_gather: clear, flush, then free (Linux 6.12 mm/mmu_gather.c, mm/memory.c; x86.md 1.7).
  *
- * All pages are of order 0. A page goes back to the allocator only after the flush that covers it
+ * A page goes back to the allocator only after the flush that covers it
  * has returned; that order is what the oracle checks. */
 #include <stdlib.h>
 
@@ -10,29 +10,41 @@
 /* free_pages_and_swap_cache works in chunks of this many and may reschedule in between. */
 enum { FREE_CHUNK = 512 };
 
-bool ts_mm_has_table(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to)
+/* Pages in the gather's own list, and in each further one. */
+static uint64_t own_list(const struct ts_guest_params *p)
 {
-    uint64_t fetch[TS_PT_LEVELS_MAX];
-    uint8_t level[TS_PT_LEVELS_MAX];
-    struct ts_pte pte;
-    bool found;
-    uint32_t n = ts_pgtable_walk(mm->pgtable, va, ts_pgtable_levels(mm->pgtable) - 1,
-                                 ts_pgtable_root(mm->pgtable), fetch, level, &found, &pte);
-    uint64_t span;
-
-    TS_ASSERT(n > 0);
-    if (level[n - 1] == 0)
-        return true;
-    TS_ASSERT(!found); /* only last-level leaves are ever mapped */
-    span = UINT64_C(1) << (TS_PAGE_SHIFT + TS_TABLE_BITS * level[n - 1]);
-    *skip_to = (va | (span - 1)) + 1;
-    return false;
+    return p->gather_inline - (p->gather_spare ? 1 : 0);
 }
 
-/* Each list holds one entry less than its room, so that a run of pages would still fit (6.9+). */
+static uint64_t further_list(const struct ts_guest_params *p)
+{
+    return p->gather_batch - (p->gather_spare ? 1 : 0);
+}
+
 uint64_t ts_gather_capacity(const struct ts_guest_params *p)
 {
-    return p->gather_inline - 1 + p->gather_max_batches * (p->gather_batch - 1);
+    return own_list(p) + p->gather_max_batches * further_list(p);
+}
+
+/* Pages that the list which is being filled still takes. */
+static uint64_t list_room(const struct ts_gather *g)
+{
+    const struct ts_guest_params *p = &g->mm->guest->params;
+    uint64_t own = own_list(p);
+
+    if (g->nframes < own)
+        return own - g->nframes;
+    return further_list(p) - (g->nframes - own) % further_list(p);
+}
+
+/* tlb_next_batch, asked when a list is full: there is no further one, or none is taken because
+ * tlb_flush_rmaps looks only at the first list and the last. */
+static bool is_full(const struct ts_gather *g)
+{
+    const struct ts_guest_params *p = &g->mm->guest->params;
+
+    return g->nframes == g->room || (g->delayed_rmap && g->nframes > own_list(p) &&
+                                     (g->nframes - own_list(p)) % further_list(p) == 0);
 }
 
 static struct ts_gather *new_gather(struct ts_task *self, struct ts_mm *mm)
@@ -56,8 +68,9 @@ static void reset_range(struct ts_gather *g)
 {
     g->start = UINT64_MAX;
     g->end = 0;
-    g->cleared_ptes = false;
+    g->cleared_ptes = g->cleared_pmds = g->cleared_puds = false;
     g->freed_tables = false;
+    g->delayed_rmap = false;
 }
 
 struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool fullmm)
@@ -97,28 +110,52 @@ void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
     g->window_end = end;
 }
 
-static void close_window(struct ts_gather *g)
+void ts_gather_window_close(struct ts_gather *g)
 {
     if (g->window_open)
         ts_oracle_window_close(g->mm->guest->oracle, g->window);
     g->window_open = false;
 }
 
-void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
+void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end)
 {
-    g->cleared_ptes = true;
     if (start < g->start)
         g->start = start;
     if (end > g->end)
         g->end = end;
 }
 
-/* tlb_flush_mmu_tlbonly */
-static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
+void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
 {
-    uint32_t stride = g->cleared_ptes ? TS_PAGE_SHIFT : TS_TABLE_SPAN_SHIFT;
+    g->cleared_ptes = true;
+    ts_gather_widen(g, start, end);
+}
 
-    if (!g->cleared_ptes && !g->freed_tables)
+void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base)
+{
+    g->cleared_pmds = true;
+    ts_gather_widen(g, base, base + TS_TABLE_SPAN);
+}
+
+/* tlb_get_unmap_shift */
+static uint32_t unmap_shift(const struct ts_gather *g)
+{
+    if (g->cleared_ptes)
+        return TS_PAGE_SHIFT;
+    if (g->cleared_pmds)
+        return TS_TABLE_SPAN_SHIFT;
+    return g->cleared_puds ? TS_PMD_SPAN_SHIFT : TS_PAGE_SHIFT;
+}
+
+/* tlb_flush_mmu_tlbonly */
+void ts_gather_flush(struct ts_task *self, struct ts_gather *g)
+{
+    uint32_t stride = unmap_shift(g);
+    /* tlb_get_level: arm64 gives no level hint for entries of two sizes. That walk caches are then
+     * dropped as well, as for freed tables, is a simplification. */
+    bool mixed = g->cleared_ptes && g->cleared_pmds && g->mm->guest->arch != TS_ARCH_X86;
+
+    if (!g->cleared_ptes && !g->cleared_pmds && !g->freed_tables)
         return;
     if (g->fullmm && !g->freed_tables && g->mm->guest->arch != TS_ARCH_X86) {
         /* arm64: the ASID is not given out again without a flush, so only walks of freed tables
@@ -131,49 +168,63 @@ static void flush_tlb_only(struct ts_task *self, struct ts_gather *g)
     else if (g->zaps)
         ts_flush_tlb_unmapped(self, g->mm, g->start, g->end, stride, g->freed_tables);
     else
-        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables);
+        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed);
     reset_range(g);
 }
 
-static void free_gathered(struct ts_task *self, struct ts_gather *g)
+void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g)
 {
     struct ts_guest *guest = g->mm->guest;
     uint32_t done = 0;
 
-    for (uint32_t i = 0; i < g->ntables; i++)
-        ts_guest_frame_release(guest, g->tables[i]);
-    g->ntables = 0;
     while (done < g->nframes) {
         uint32_t n = g->nframes - done < FREE_CHUNK ? g->nframes - done : FREE_CHUNK;
         ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
         ts_task_work(self, n * guest->params.free_page_cycles);
-        for (uint32_t i = 0; i < n; i++) {
-            if (!ts_frame_put(guest, g->frames[done + i]))
-                continue; /* another address space has it too */
-            ts_guest_frame_release(guest, g->frames[done + i]);
-            guest->stats.pages_freed++;
-        }
+        /* None if another address space has it too. */
+        for (uint32_t i = 0; i < n; i++)
+            guest->stats.pages_freed += ts_frame_put(guest, g->frames[done + i]);
         done += n;
         ts_task_cond_resched(self);
     }
     g->nframes = 0;
 }
 
+/* tlb_flush_mmu_free */
+static void free_all(struct ts_task *self, struct ts_gather *g)
+{
+    ts_gather_tables_done(self, g, g->ntables);
+    ts_gather_free_pages(self, g);
+}
+
 /* tlb_flush_mmu */
 static void flush_and_free(struct ts_task *self, struct ts_gather *g)
 {
-    flush_tlb_only(self, g);
-    close_window(g);
-    free_gathered(self, g);
+    ts_gather_flush(self, g);
+    ts_gather_window_close(g);
+    free_all(self, g);
+}
+
+void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, uint64_t next)
+{
+    TS_ASSERT(g->nframes < g->room);
+    g->frames[g->nframes++] = frame;
+    if (!is_full(g))
+        return;
+    ts_gather_flush(self, g);
+    ts_gather_window_close(g);
+    ts_gather_window(g, next, g->window_end);
+    free_all(self, g);
 }
 
 struct zap {
     struct ts_gather *gather;
-    bool shared_file;
-    bool present;
+    bool shared;
     bool force_flush;
 };
 
+/* A page that its VMA forbids counts as well: pte_present is true for PROT_NONE
+ * (arch/x86/include/asm/pgtable.h, arch/arm64/include/asm/pgtable.h). */
 static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
 {
     struct zap *z = user;
@@ -181,11 +232,11 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
 
     TS_ASSERT(pte->size_shift == TS_PAGE_SHIFT && g->nframes < g->room);
     g->frames[g->nframes++] = pte->target;
-    if (!z->present)
-        return;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
-    if (pte->dirty && z->shared_file)
+    if (pte->dirty && z->shared) {
         z->force_flush = true;
+        g->delayed_rmap = g->mm->guest->params.delayed_rmap != 0;
+    }
 }
 
 /* The table's lock is held. Returns where to go on. */
@@ -194,20 +245,15 @@ static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start,
     struct ts_gather *g = z->gather;
     struct ts_mm_private *pm = ts_mm_private_of(g->mm);
     const struct ts_guest_params *p = &g->mm->guest->params;
-    uint64_t n = 0, resume = start;
+    uint64_t n = 0;
 
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
-    if (ts_pgtable_leaves(pm->none)) {
-        z->present = false;
+    if (ts_pgtable_leaves(pm->none))
         n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
-    }
-    if (g->nframes < g->room) {
-        z->present = true;
-        n += ts_pgtable_clear(g->mm->pgtable, start, end, g->room - g->nframes, on_zapped, z,
-                              &resume);
-    }
+    while (start < end && !is_full(g))
+        n += ts_pgtable_clear(g->mm->pgtable, start, end, list_room(g), on_zapped, z, &start);
     ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
-    return resume;
+    return start;
 }
 
 /* zap_pte_range: one table's part, as far as the gather has room. Dirty shared pages and a full
@@ -219,58 +265,43 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
 
     z->force_flush = false;
     start = clear_table(self, z, start, end);
-    if (g->nframes == g->room)
+    if (is_full(g))
         z->force_flush = true;
     if (z->force_flush) {
-        flush_tlb_only(self, g);
-        close_window(g);
+        ts_gather_flush(self, g);
+        ts_gather_window_close(g);
         ts_gather_window(g, start, g->window_end);
     }
     ts_spin_unlock(self, ptl);
     if (z->force_flush)
-        free_gathered(self, g);
+        free_all(self, g);
     return start;
 }
 
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                   bool shared_file)
+                   bool shared)
 {
     const struct ts_guest_params *p = &g->mm->guest->params;
-    struct zap z = {g, shared_file, true, false};
+    struct zap z = {g, shared, false};
     uint64_t va = start, skip_to;
 
     g->zaps = true;
     while (va < end) {
-        if (!ts_mm_has_table(g->mm, va, &skip_to)) {
+        uint64_t next = ts_table_span_end(va, end);
+        enum ts_pmd pmd = ts_mm_pmd(g->mm, va, &skip_to);
+        if (pmd == TS_PMD_NONE) {
             ts_task_work(self, p->zap_empty_table_cycles);
             va = skip_to;
             continue;
         }
-        va = zap_table(self, &z, va, ts_table_span_end(va, end));
+        if (pmd == TS_PMD_TABLE)
+            va = zap_table(self, &z, va, next);
+        else if (next - va != TS_TABLE_SPAN)
+            ts_split_huge_pmd(self, g->mm, va); /* and again */
+        else if (ts_huge_zap(self, g, va))
+            va = next;
         ts_task_cond_resched(self);
     }
-}
-
-void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                           uint64_t floor, uint64_t ceiling)
-{
-    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
-    uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
-
-    pm->sink = g;
-    n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
-    pm->sink = NULL;
-    if (g->out_of_memory)
-        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
-    if (!n)
-        return;
-    g->freed_tables = true;
-    if (start < g->start)
-        g->start = start;
-    if (end > g->end)
-        g->end = end;
-    g->mm->guest->stats.tables_freed += n;
-    ts_task_work(self, n * g->mm->guest->params.free_table_cycles);
 }
 
 /* tlb_finish_mmu */

@@ -10,17 +10,30 @@
 
 static uint64_t alloc_table(void *user)
 {
+    struct ts_mm *mm = user;
+
+    return ts_mm_private_of(mm)->withdrawing ? ts_huge_withdraw(mm)
+                                             : ts_guest_frame_alloc(mm->guest);
+}
+
+static void no_table(void *user)
+{
     const struct ts_mm *mm = user;
 
-    return ts_guest_frame_alloc(mm->guest);
+    ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
 }
 
 /* A table may still be walked by a CPU that has not flushed: it waits in the gather. */
 static void free_table(void *user, uint64_t address)
 {
-    const struct ts_mm *mm = user;
+    struct ts_mm *mm = user;
     struct ts_gather *g = ts_mm_private_of(mm)->sink;
 
+    if (ts_mm_private_of(mm)->depositing) {
+        if (!ts_huge_deposit_table(mm, address))
+            no_table(mm);
+        return;
+    }
     if (!g) {
         ts_guest_frame_free(mm->guest, address);
         return;
@@ -50,13 +63,6 @@ static void free_none_table(void *user, uint64_t address)
 {
     (void)user;
     (void)address;
-}
-
-static void no_table(void *user)
-{
-    const struct ts_mm *mm = user;
-
-    ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
 }
 
 static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
@@ -152,6 +158,7 @@ void ts_mm_destroy(struct ts_mm *mm)
     free(pm->pieces);
     free(pm->ever);
     free(pm->detached);
+    free(pm->deposits);
     free(pm);
     free(mm->vmas);
     free(mm);
@@ -324,14 +331,14 @@ static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct 
                       op->region, (unsigned long long)op->length);
     if (ts_region_find(mm, op->region))
         ts_guest_fail(self, TS_ERR_USER, "mmap of region %u, which is still mapped", op->region);
-    vma.start = ts_vma_find_gap(mm, length);
+    vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
+    vma.start = ts_vma_find_gap(mm, length, vma.flags);
     if (!vma.start)
         ts_guest_fail(self, TS_ERR_USER,
                       "mmap of region %u: no address range of %llu bytes is free", op->region,
                       (unsigned long long)length);
     vma.end = vma.start + length;
     vma.prot = op->prot;
-    vma.flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED);
     vma.lock_seq = ts_mm_private_of(mm)->lock_seq;
     if (!ts_vma_reserve(mm, 1) || !ts_region_add(mm, op->region, vma.start) ||
         !ts_region_map(mm, op->region, vma.start, vma.end))
@@ -358,9 +365,10 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 
 /* --- munmap --- */
 
-static bool is_shared_file(const struct ts_vma *v)
+/* Its pages are in the page cache, those of shared anonymous memory too (shmem). */
+static bool is_shared(const struct ts_vma *v)
 {
-    return (v->flags & TS_OPF_SHARED) && !(v->flags & TS_OPF_ANONYMOUS);
+    return (v->flags & TS_OPF_SHARED) != 0;
 }
 
 /* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
@@ -381,7 +389,7 @@ static void clear_detached(struct ts_task *self, struct ts_mm *mm, bool fullmm)
     ts_gather_window(g, start, end);
     for (uint32_t i = 0; i < pm->ndetached; i++)
         ts_gather_zap(self, g, pm->detached[i].start, pm->detached[i].end,
-                      is_shared_file(&pm->detached[i]));
+                      is_shared(&pm->detached[i]));
     ts_gather_free_tables(self, g, start, end, ts_vma_floor(mm, start), ts_vma_ceiling(mm, end));
     ts_gather_finish(self, g);
 }
@@ -408,6 +416,8 @@ bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     ts_vma_start_write_range(self, mm, start, end);
+    ts_huge_split_at(self, mm, start);
+    ts_huge_split_at(self, mm, end);
     extra = ts_vma_detach(mm, start, end);
     if (pm->ndetached == 0)
         return false;
@@ -465,14 +475,14 @@ void ts_mm_exit(struct ts_task *self, struct ts_mm *mm)
 
 /* zap_page_range_single: a gather of its own for each VMA. The table pages stay. */
 static void dontneed_vma(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                         bool shared_file)
+                         bool shared)
 {
     struct ts_gather *g;
 
     drain_lru(self, mm);
     g = ts_gather_begin(self, mm, false);
     ts_gather_window(g, start, end);
-    ts_gather_zap(self, g, start, end, shared_file);
+    ts_gather_zap(self, g, start, end, shared);
     ts_gather_finish(self, g);
 }
 
@@ -490,7 +500,7 @@ void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct
         for (uint32_t i = ts_vma_index(mm, va); i < mm->nvmas && mm->vmas[i].start < end; i++) {
             struct ts_vma v = mm->vmas[i];
             dontneed_vma(self, mm, v.start > start ? v.start : start, v.end < end ? v.end : end,
-                         is_shared_file(&v));
+                         is_shared(&v));
         }
     }
     ts_up_read(self, &mm->mmap_lock);

@@ -10,10 +10,12 @@ extern "C" {
 #endif
 
 struct ts_vma_lock;
+enum ts_thp_advice { TS_ADVICE_NONE = 0, TS_ADVICE_HUGEPAGE, TS_ADVICE_NOHUGEPAGE };
 struct ts_vma {
     uint64_t start, end;
     uint32_t prot;
-    uint32_t flags;           /* TS_OPF_ANONYMOUS, TS_OPF_SHARED */
+    uint32_t flags; /* TS_OPF_ANONYMOUS, TS_OPF_SHARED */
+    enum ts_thp_advice advice;
     bool has_anon;            /* anon_vma: has had a private page */
     bool inherited;           /* by fork, with an anon_vma: its chain names the parent's too */
     uint64_t moved_by;        /* start minus the address that vm_pgoff stands for */
@@ -27,6 +29,8 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+/* MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE */
+void ts_mm_madvise_thp(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_vfree(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op); /* mm/vmalloc.c */
 void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);

@@ -3,6 +3,7 @@
 #ifndef TS_MODELS_GUEST_MM_PRIVATE_H
 #define TS_MODELS_GUEST_MM_PRIVATE_H
 
+#include "models/guest/coherence/smp_call.h"
 #include "models/guest/lock/spinlock.h"
 #include "models/guest/mm/mm.h"
 
@@ -47,10 +48,11 @@ struct ts_gather {
     bool zaps; /* of an unmap or MADV_DONTNEED: what it clears is freed */
     bool freed_tables;
     bool out_of_memory;
-    bool cleared_ptes;
+    bool cleared_ptes, cleared_pmds, cleared_puds; /* a table freed clears an entry above it */
     uint64_t start, end; /* hull of what was cleared; start > end: nothing */
     uint64_t *frames;
     uint32_t nframes, room;
+    bool delayed_rmap; /* a dirty shared page is among them */
     uint64_t *tables;
     uint32_t ntables, tables_room;
     bool window_open;
@@ -70,6 +72,11 @@ struct ts_mm_private {
     /* Pages whose VMA forbids every access: present for the kernel, not for the hardware. */
     struct ts_pgtable *none;
     uint64_t none_tables;
+    uint64_t
+        *deposits; /* page-table pages laid aside for huge entries (pgtable_trans_huge_deposit) */
+    uint32_t ndeposits, deposits_room;
+    bool depositing;           /* a table that is freed becomes one of them */
+    bool withdrawing;          /* the next table is one of them */
     struct ts_gather *gathers; /* pool */
     struct ts_gather *made;
     struct ts_gather *sink; /* takes the tables that are being freed */
@@ -89,6 +96,11 @@ struct ts_mm_private {
 static inline struct ts_mm_private *ts_mm_private_of(const struct ts_mm *mm)
 {
     return (struct ts_mm_private *)mm->private_mm;
+}
+/* Where the 2 MiB that hold va begin. */
+static inline uint64_t ts_huge_base(uint64_t va)
+{
+    return va & ~(TS_TABLE_SPAN - 1);
 }
 static inline uint64_t ts_page_floor(uint64_t x)
 {
@@ -124,8 +136,9 @@ bool ts_vma_split(struct ts_mm *mm, uint64_t va);
 /* Takes [start, end) out into the detached list, splitting at both ends (room for 2); returns the
  * number of splits. */
 uint32_t ts_vma_detach(struct ts_mm *mm, uint64_t start, uint64_t end);
-/* Highest free range below mmap_base; aligned to 2 MiB if it is that long. 0: none. */
-uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length);
+/* Highest free range below mmap_base for a mapping with these flags, by guest.thp_align. 0: none.
+ */
+uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length, uint32_t flags);
 /* End of the VMA below va (or 0), start of the one at or above it (or the end of user space). */
 uint64_t ts_vma_floor(const struct ts_mm *mm, uint64_t va);
 uint64_t ts_vma_ceiling(const struct ts_mm *mm, uint64_t va);
@@ -161,14 +174,7 @@ void ts_mm_write_unlock(struct ts_task *self, struct ts_mm *mm);
 void ts_mm_write_downgrade(struct ts_task *self, struct ts_mm *mm);
 void ts_mm_locks_free(struct ts_mm_private *pm);
 
-/* --- protect.c --- */
-/* A page that is there for the kernel alone, and the table that its entry would be in; returns the
- * tables allocated. */
-uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
-
 /* --- gather.c --- */
-/* True if a last-level table exists for va; else *skip_to is where the empty span ends. */
-bool ts_mm_has_table(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to);
 /* Entries that a gather holds before it must flush. */
 uint64_t ts_gather_capacity(const struct ts_guest_params *p);
 struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool fullmm);
@@ -176,16 +182,31 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
 void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end);
 /* Opens a window of the guest's oracle, which there is; the end of a run if there is no memory. */
 uint32_t ts_mm_window_open(struct ts_mm *mm, uint64_t start, uint64_t end);
-/* A present leaf of [start, end) has changed so that TLBs must forget it. */
+/* A present leaf of [start, end) has changed so that TLBs must forget it; the huge one at base. */
 void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end);
-/* Clears the leaves of one VMA's part; shared_file: dirty ones force a flush under the table lock.
- */
+void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base);
+/* tlb_remove_page_size: the page waits for the flush; a gather that is full then flushes. Clearing
+ * goes on at next. */
+void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, uint64_t next);
+/* Clears the leaves of one VMA's part; shared: dirty ones force a flush under the table lock. */
 void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                   bool shared_file);
-void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
-                           uint64_t floor, uint64_t ceiling);
+                   bool shared);
+/* tlb_flush_mmu_tlbonly; then, for what was flushed: the oracle's window, pages and tables. */
+void ts_gather_flush(struct ts_task *self, struct ts_gather *g);
+void ts_gather_window_close(struct ts_gather *g);
+void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g);
+void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end);
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g);
 void ts_gather_pool_free(struct ts_mm_private *pm);
+
+/* --- tables.c --- */
+/* free_pgtables */
+void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t start, uint64_t end,
+                           uint64_t floor, uint64_t ceiling);
+/* tlb_remove_table_sync_one */
+void ts_table_sync(struct ts_task *self, struct ts_guest *guest);
+/* The first n tables of the gather have been flushed: they go back, or to RCU. */
+void ts_gather_tables_done(struct ts_task *self, struct ts_gather *g, uint32_t n);
 
 /* --- mm.c --- */
 void ts_mm_read_lock(struct ts_task *self, struct ts_mm *mm);
@@ -209,8 +230,9 @@ bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write
 
 enum ts_fault_result {
     TS_FAULT_DONE,
-    TS_FAULT_BAD,  /* the VMA does not allow it */
-    TS_FAULT_RETRY /* again, under mmap_lock */
+    TS_FAULT_BAD,     /* the VMA does not allow it */
+    TS_FAULT_RETRY,   /* again, under mmap_lock */
+    TS_FAULT_FALLBACK /* go on with a page of 4K */
 };
 /* vmf_anon_prepare: the first private page of a VMA is prepared under mmap_lock. */
 enum ts_fault_result ts_anon_prepare(struct ts_task *self, struct ts_mm *mm, uint64_t va,
@@ -222,10 +244,58 @@ void ts_fault_flush_upgraded(struct ts_task *self, struct ts_mm *mm, uint64_t va
 /* do_wp_page: a write to a present, read-only page of a VMA that allows it. */
 enum ts_fault_result ts_mm_write_protected(struct ts_task *self, struct ts_mm *mm, uint64_t va,
                                            bool vma_locked);
+
+/* --- folio.c --- */
+/* Room to share every frame that there is. False: no memory. */
+bool ts_frame_reserve_shares(struct ts_guest *g);
+/* One mapping more of a 4K page, which nobody has exclusively now. */
+void ts_frame_share(struct ts_guest *g, uint64_t frame);
 /* Nobody else has the page and it may be written in place (PageAnonExclusive). */
 bool ts_frame_exclusive(const struct ts_guest *g, uint64_t frame);
-/* One mapping less. True: it was the last. */
-bool ts_frame_put(struct ts_guest *g, uint64_t frame);
+/* One mapping less, of 4K or of a huge page as one entry. Returns the 4K frames that have gone back
+ * to the allocator with it. */
+uint32_t ts_frame_put(struct ts_guest *g, uint64_t frame);
+/* wp_can_reuse_anon_folio: if nobody else has it any more it is this mapping's for good. */
+bool ts_frame_take_over(struct ts_guest *g, uint64_t frame);
+/* A new huge page with one mapping. */
+uint64_t ts_huge_alloc(struct ts_task *self, struct ts_guest *g);
+/* Of the mappings by one entry of 2 MiB: one more; one becomes 512; do_huge_pmd_wp_page's test. */
+void ts_huge_share(struct ts_guest *g, uint64_t frame);
+void ts_huge_split(struct ts_guest *g, uint64_t frame);
+bool ts_huge_take_over(struct ts_guest *g, uint64_t frame);
+
+/* --- huge.c --- */
+enum ts_pmd {
+    TS_PMD_NONE, /* neither; *skip_to is where the empty span ends */
+    TS_PMD_TABLE,
+    TS_PMD_HUGE /* a huge entry, perhaps one that the hardware does not see */
+};
+enum ts_pmd ts_mm_pmd(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to);
+/* A page that is there for the kernel alone, and the table that its entry would be in; returns the
+ * tables allocated. */
+uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
+/* One more table laid aside; one of them taken. */
+void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm);
+bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table);
+uint64_t ts_huge_withdraw(struct ts_mm *mm);
+/* do_huge_pmd_anonymous_page, for an address without an entry of 4K; and a fault on a huge entry
+ * that is there (do_huge_pmd_wp_page, huge_pmd_set_accessed). The VMA's lock or mmap_lock is held.
+ */
+enum ts_fault_result ts_huge_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write,
+                                   bool vma_locked);
+enum ts_fault_result ts_huge_access(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                    bool write);
+void ts_flush_pmd_tlb_range(struct ts_task *self, struct ts_mm *mm, uint64_t base);
+/* __split_huge_pmd: the entry at va, if it is a huge one, becomes a table of the same pages. */
+void ts_split_huge_pmd(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+/* split_huge_pmd_if_needed: a VMA boundary comes to be at va. */
+void ts_huge_split_at(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+/* zap_huge_pmd. False: there is no huge entry there by now. */
+bool ts_huge_zap(struct ts_task *self, struct ts_gather *g, uint64_t base);
+/* move_huge_pmd. False: not between these addresses. */
+bool ts_huge_move(struct ts_task *self, struct ts_mm *mm, uint64_t from, uint64_t to);
+/* copy_huge_pmd */
+void ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child, uint64_t base);
 
 #ifdef __cplusplus
 }

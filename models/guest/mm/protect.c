@@ -24,20 +24,6 @@ static void take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_
     TS_ASSERT(resume >= end);
 }
 
-uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
-{
-    struct ts_mm_private *pm = ts_mm_private_of(mm);
-    uint64_t skip_to;
-    uint32_t tables = 0;
-
-    (void)ts_pgtable_map(pm->none, va, pte);
-    if (!ts_mm_has_table(mm, va, &skip_to)) {
-        tables = ts_pgtable_map(mm->pgtable, va, pte);
-        (void)ts_pgtable_clear(mm->pgtable, va, va + TS_PAGE_BYTES, 1, NULL, NULL, NULL);
-    }
-    return tables;
-}
-
 /* --- mprotect --- */
 
 struct protect {
@@ -68,6 +54,15 @@ static bool may_write(const struct protect *p, const struct ts_pte *pte)
                                              ts_frame_exclusive(p->gather->mm->guest, pte->target));
 }
 
+/* A leaf of either size has to be flushed. */
+static void note_change(struct protect *p, uint64_t va, const struct ts_pte *pte)
+{
+    if (pte->level)
+        ts_gather_changed_pmd(p->gather, va);
+    else
+        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+}
+
 /* Access goes or comes back as a whole: the page leaves the hardware's sight, not memory. */
 static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
 {
@@ -80,9 +75,12 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
         struct ts_pte *pte = &pm->moved[i];
         uint64_t va = pm->moved_va[i];
         pte->writable = may_write(p, pte);
-        (void)ts_pgtable_map(hide ? pm->none : mm->pgtable, va, pte);
+        if (hide)
+            (void)ts_mm_map_hidden(mm, va, pte);
+        else
+            (void)ts_pgtable_map(mm->pgtable, va, pte);
         if (needs_flush(p, hide, true))
-            ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+            note_change(p, va, pte);
     }
     p->changed += pm->nmoved;
 }
@@ -92,22 +90,23 @@ static void protect_page(struct protect *p, uint64_t va, const struct ts_pte *ol
     bool writable = may_write(p, old), changes = writable != old->writable;
 
     if (changes)
-        (void)ts_pgtable_protect(p->gather->mm->pgtable, va, va + TS_PAGE_BYTES, writable, NULL,
-                                 NULL);
+        (void)ts_pgtable_protect(p->gather->mm->pgtable, va, va + (UINT64_C(1) << old->size_shift),
+                                 writable, NULL, NULL);
     if (needs_flush(p, true, changes))
-        ts_gather_changed(p->gather, va, va + TS_PAGE_BYTES);
+        note_change(p, va, old);
     p->changed++;
 }
 
+/* Of one table, or of a huge entry as a whole. */
 static void protect_table(struct protect *p, uint64_t start, uint64_t end)
 {
-    struct ts_pte pte;
+    struct ts_pte pte = {0};
 
     if (!p->old_prot != !p->new_prot) {
         hide_or_show(p, start, end);
         return;
     }
-    for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
+    for (uint64_t va = start; va < end; va += pte.level ? TS_TABLE_SPAN : TS_PAGE_BYTES) {
         if (ts_pgtable_lookup(p->gather->mm->pgtable, va, &pte))
             protect_page(p, va, &pte);
     }
@@ -124,12 +123,17 @@ static void change_protection(struct ts_task *self, struct protect *p, uint64_t 
 
     while (va < end) {
         uint64_t span_end = ts_table_span_end(va, end);
-        if (!ts_mm_has_table(mm, va, &skip_to)) {
+        enum ts_pmd pmd = ts_mm_pmd(mm, va, &skip_to);
+        if (pmd == TS_PMD_NONE) {
             ts_task_work(self, params->zap_empty_table_cycles);
             va = skip_to;
             continue;
         }
-        ptl = ts_ptl_lock(self, mm, va);
+        if (pmd == TS_PMD_HUGE && span_end - va != TS_TABLE_SPAN) {
+            ts_split_huge_pmd(self, mm, va);
+            pmd = TS_PMD_TABLE;
+        }
+        ptl = pmd == TS_PMD_HUGE ? ts_pmd_lock(self, mm, va) : ts_ptl_lock(self, mm, va);
         p->changed = 0;
         protect_table(p, va, span_end);
         ts_task_work(self, p->changed ? p->changed * params->zap_page_cycles / 2
@@ -149,6 +153,8 @@ static void protect_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mprotect");
     ts_vma_start_write_range(self, mm, start, end);
+    ts_huge_split_at(self, mm, start);
+    ts_huge_split_at(self, mm, end);
     extra = (uint32_t)ts_vma_split(mm, start) + (uint32_t)ts_vma_split(mm, end);
     p.gather = ts_gather_begin(self, mm, false);
     ts_gather_window(p.gather, start, end);
@@ -259,13 +265,21 @@ static void move_page_tables(struct ts_task *self, struct ts_mm *mm, const struc
 
     while (va < m->end) {
         uint64_t span_end = ts_table_span_end(va, m->end);
-        if (!ts_mm_has_table(mm, va, &skip_to)) {
+        enum ts_pmd pmd = ts_mm_pmd(mm, va, &skip_to);
+        if (pmd == TS_PMD_NONE) {
             ts_task_work(self, mm->guest->params.zap_empty_table_cycles);
             va = skip_to;
             continue;
         }
-        if (!move_whole_table(self, mm, m, va))
+        if (pmd == TS_PMD_HUGE) {
+            bool whole = span_end - va == TS_TABLE_SPAN;
+            if (!whole || !ts_huge_move(self, mm, va, va - m->start + m->new_start)) {
+                ts_split_huge_pmd(self, mm, va);
+                move_table(self, mm, m, va, span_end);
+            }
+        } else if (!move_whole_table(self, mm, m, va)) {
             move_table(self, mm, m, va, span_end);
+        }
         va = span_end;
         ts_task_cond_resched(self);
     }
@@ -308,13 +322,15 @@ static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct mo
 static void choose_place(struct ts_task *self, const struct ts_mm *mm, struct move *m)
 {
     uint64_t ceiling = ts_vma_ceiling(mm, m->end);
+    const struct ts_vma *v = ts_vma_at(mm, m->start);
+    uint32_t flags = v ? v->flags : 0;
 
     if (ceiling > mm->mmap_base)
         ceiling = mm->mmap_base;
     m->new_start = m->start;
     if (m->start + m->new_length <= m->end || m->start + m->new_length <= ceiling)
         return;
-    m->new_start = ts_vma_find_gap(mm, m->new_length);
+    m->new_start = ts_vma_find_gap(mm, m->new_length, flags);
     if (!m->new_start)
         ts_guest_fail(self, TS_ERR_USER,
                       "mremap to region %u: no address range of %llu bytes is free", m->target,

@@ -98,7 +98,7 @@ bool ts_vma_mergeable(const struct ts_vma *left, const struct ts_vma *right)
 {
     if (left->end != right->start || left->flags != TS_OPF_ANONYMOUS ||
         right->flags != TS_OPF_ANONYMOUS || left->prot != right->prot ||
-        left->moved_by != right->moved_by)
+        left->moved_by != right->moved_by || left->advice != right->advice)
         return false;
     return left->inherited == right->inherited;
 }
@@ -147,29 +147,22 @@ uint32_t ts_vma_detach(struct ts_mm *mm, uint64_t start, uint64_t end)
     return splits;
 }
 
-/* Where length bytes end up in the free range [low, high), 0 if they do not fit. */
-static uint64_t place_in(uint64_t low, uint64_t high, uint64_t length)
+/* Where length bytes end up in the free range [low, high), 0 if they do not fit. What is to be
+ * aligned is looked for with 2 MiB more than it needs (__thp_get_unmapped_area). */
+static uint64_t place_in(uint64_t low, uint64_t high, uint64_t length, bool align)
 {
-    uint64_t address;
-
-    if (high < low || high - low < length)
+    if (high < low || high - low < length + (align ? TS_TABLE_SPAN : 0))
         return 0;
-    address = high - length;
-    /* THP alignment of larger mappings (mm/mmap.c __get_unmapped_area). */
-    if (length >= TS_TABLE_SPAN) {
-        address &= ~(TS_TABLE_SPAN - 1);
-        if (address < low)
-            return 0;
-    }
-    return address;
+    return align ? ts_huge_base(high - length) : high - length;
 }
 
 /* As high as possible in a gap, but for addresses that the mechanism keeps back. */
-static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, uint64_t length)
+static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, uint64_t length,
+                           bool align)
 {
     const struct ts_flush_ops *flush = mm->guest->flush;
     for (;;) {
-        uint64_t address = place_in(low, high, length);
+        uint64_t address = place_in(low, high, length, align);
         if (!address || !flush->va_held)
             return address;
         uint64_t held = flush->va_held(mm, address, address + length);
@@ -180,19 +173,44 @@ static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, 
     }
 }
 
-uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length)
+static uint64_t find_gap(const struct ts_mm *mm, uint64_t length, bool align)
 {
     uint64_t high = mm->mmap_base;
 
     for (uint32_t i = mm->nvmas; i > 0; i--) {
         const struct ts_vma *v = &mm->vmas[i - 1];
-        uint64_t address = place_free(mm, v->end, high, length);
+        uint64_t address = place_free(mm, v->end, high, length, align);
         if (address)
             return address;
         if (v->start < high)
             high = v->start;
     }
-    return place_free(mm, TS_MMAP_MIN, high, length);
+    return place_free(mm, TS_MMAP_MIN, high, length, align);
+}
+
+/* Mappings of files are aligned from 2 MiB on, by their file systems' get_unmapped_area (ext4, XFS;
+ * those of shared anonymous memory, which are not, are taken for files). */
+static bool is_aligned(const struct ts_mm *mm, uint64_t length, uint32_t flags)
+{
+    if (length < TS_TABLE_SPAN)
+        return false;
+    if (flags != TS_OPF_ANONYMOUS)
+        return true;
+    switch (mm->guest->params.thp_align) {
+    case TS_THP_ALIGN_NONE:
+        return false;
+    case TS_THP_ALIGN_LARGE:
+        return true;
+    default:
+        return length % TS_TABLE_SPAN == 0;
+    }
+}
+
+uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length, uint32_t flags)
+{
+    uint64_t address = is_aligned(mm, length, flags) ? find_gap(mm, length, true) : 0;
+
+    return address ? address : find_gap(mm, length, false);
 }
 
 uint64_t ts_vma_floor(const struct ts_mm *mm, uint64_t va)

@@ -59,7 +59,10 @@ void ts_guest_fini(struct ts_guest *g)
 {
     ts_guest_cpus_fini(g);
     free(g->free_frames);
+    free(g->late);
+    free(g->free_huge);
     free(g->frame_shares);
+    free(g->huge_refs);
     free(g->failure);
     g->failure = NULL;
 }

@@ -82,5 +82,8 @@ const struct ts_guest_os ts_guest_os_linux = {
             [TS_OP_TOUCH] = ts_mm_touch,
             [TS_OP_CALL] = ts_call_bench,
             [TS_OP_VFREE] = ts_vfree,
+            [TS_OP_MADVISE_HUGEPAGE] = ts_mm_madvise_thp,
+            [TS_OP_MADVISE_NOHUGEPAGE] = ts_mm_madvise_thp,
+            [TS_OP_MADVISE_COLLAPSE] = ts_mm_madvise_thp,
         },
 };

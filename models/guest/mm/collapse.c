@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Advice on huge pages, and 512 small pages that become one (Linux 6.12 mm/khugepaged.c
+ * collapse_huge_page, by MADV_COLLAPSE; the kernel thread that does it by itself is not there). */
+#include "models/guest/mm/mm_private.h"
+
+/* --- collapse --- */
+
+struct small_pages {
+    uint32_t n;
+    uint64_t frames[TS_TABLE_PTES];
+    bool writable; /* one of them */
+};
+
+/* hpage_collapse_scan_pmd and __collapse_huge_page_isolate, as far as what is modelled can fail:
+ * a table with at least one writable page, none of them shared by fork. */
+static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
+{
+    struct ts_pte pte;
+
+    s->n = 0;
+    s->writable = false;
+    for (uint64_t va = base; va < base + TS_TABLE_SPAN; va += TS_PAGE_BYTES) {
+        if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
+            continue;
+        if (!ts_frame_exclusive(mm->guest, pte.target))
+            return false;
+        s->frames[s->n++] = pte.target;
+        s->writable |= pte.writable;
+    }
+    return s->writable;
+}
+
+/* hugepage_vma_revalidate, find_pmd_or_thp_or_none */
+static bool is_candidate(const struct ts_mm *mm, uint64_t base)
+{
+    const struct ts_vma *v = ts_vma_at(mm, base);
+    uint64_t skip_to;
+
+    return v && v->flags == TS_OPF_ANONYMOUS && v->advice != TS_ADVICE_NOHUGEPAGE && v->prot &&
+           base + TS_TABLE_SPAN <= v->end && ts_mm_pmd(mm, base, &skip_to) == TS_PMD_TABLE;
+}
+
+/* pmdp_collapse_flush: the table is out of reach before anybody looks at its entries for good.
+ * Walks of software end with the call of every CPU. */
+static void take_table_out(struct ts_task *self, struct ts_mm *mm, uint64_t base,
+                           struct ts_pt_broken *broken)
+{
+    struct ts_oracle *o = mm->guest->oracle;
+    struct ts_spinlock *ptl = ts_pmd_lock(self, mm, base);
+    uint32_t window = 0;
+
+    if (o)
+        window = ts_mm_window_open(mm, base, base + TS_TABLE_SPAN);
+    if (!ts_pgtable_break(mm->pgtable, base, 1, broken))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for page tables");
+    ts_flush_tlb_mm_range(self, mm, base, base + TS_TABLE_SPAN, TS_PAGE_SHIFT, true);
+    if (o)
+        ts_oracle_window_close(o, window);
+    ts_spin_unlock(self, ptl);
+    ts_table_sync(self, mm->guest);
+}
+
+static void put_huge_in(struct ts_task *self, struct ts_mm *mm, uint64_t base,
+                        const struct ts_pt_broken *broken, const struct ts_pte *pte)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    struct ts_spinlock *ptl = ts_pmd_lock(self, mm, base);
+
+    pm->depositing = true;
+    (void)ts_pgtable_make_leaf(mm->pgtable, broken, pte);
+    pm->depositing = false;
+    ts_spin_unlock(self, ptl);
+}
+
+/* The VMA and mmap_lock are locked for writing. */
+static void collapse(struct ts_task *self, struct ts_mm *mm, uint64_t base, struct small_pages *s,
+                     uint64_t huge)
+{
+    struct ts_guest *g = mm->guest;
+    struct ts_pt_broken broken;
+    struct ts_pte pte = {.target = huge,
+                         .size_shift = TS_TABLE_SPAN_SHIFT,
+                         .level = 1,
+                         .writable = (ts_vma_at(mm, base)->prot & TS_PROT_WRITE) != 0,
+                         .accessed = true,
+                         .dirty = true};
+
+    take_table_out(self, mm, base, &broken);
+    ts_task_work(self, g->params.thp_collapse_cycles);
+    put_huge_in(self, mm, base, &broken, &pte);
+    for (uint32_t i = 0; i < s->n; i++)
+        (void)ts_frame_put(g, s->frames[i]);
+    ts_task_work(self, s->n * g->params.free_page_cycles);
+    g->stats.thp_collapse_alloc++;
+}
+
+/* mmap_lock is not held: it is taken for each. */
+static void collapse_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    struct small_pages s;
+
+    for (uint64_t base = ts_huge_base(start + TS_TABLE_SPAN - 1); base + TS_TABLE_SPAN <= end;
+         base += TS_TABLE_SPAN) {
+        bool found;
+        uint64_t huge;
+        ts_mm_read_lock(self, mm);
+        found = is_candidate(mm, base) && scan(mm, base, &s);
+        ts_up_read(self, &mm->mmap_lock);
+        if (!found)
+            continue;
+        huge = ts_huge_alloc(self, mm->guest);
+        ts_mm_write_lock(self, mm);
+        if (is_candidate(mm, base)) {
+            ts_vma_start_write(self, mm, base);
+            found = scan(mm, base, &s);
+        } else {
+            found = false;
+        }
+        if (found)
+            collapse(self, mm, base, &s, huge);
+        else
+            (void)ts_frame_put(mm->guest, huge);
+        ts_mm_write_unlock(self, mm);
+        ts_task_cond_resched(self);
+    }
+}
+
+/* --- advice --- */
+
+/* hugepage_madvise: a flag of the VMA. */
+static void advise(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
+                   enum ts_thp_advice advice)
+{
+    uint32_t extra;
+
+    if (!ts_vma_reserve(mm, 2))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for madvise");
+    ts_vma_start_write_range(self, mm, start, end);
+    ts_huge_split_at(self, mm, start);
+    ts_huge_split_at(self, mm, end);
+    extra = (uint32_t)ts_vma_split(mm, start) + (uint32_t)ts_vma_split(mm, end);
+    ts_task_work(self, extra * mm->guest->params.vma_split_cycles);
+    for (uint32_t i = ts_vma_index(mm, start); i < mm->nvmas && mm->vmas[i].start < end; i++)
+        mm->vmas[i].advice = advice;
+    ts_mm_merge(self, mm, start, end);
+}
+
+void ts_mm_madvise_thp(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    uint64_t start, end;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    ts_syscall_enter(self, mm, op);
+    if (op->kind == TS_OP_MADVISE_COLLAPSE) {
+        if (ts_mm_op_range(mm, op, &start, &end))
+            collapse_range(self, mm, start, end);
+    } else {
+        ts_mm_write_lock(self, mm);
+        if (ts_mm_op_range(mm, op, &start, &end))
+            advise(self, mm, start, end,
+                   op->kind == TS_OP_MADVISE_HUGEPAGE ? TS_ADVICE_HUGEPAGE : TS_ADVICE_NOHUGEPAGE);
+        ts_mm_write_unlock(self, mm);
+    }
+    ts_kernel_exit(self);
+    mm->guest->stats.madvises++;
+}

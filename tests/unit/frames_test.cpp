@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guest-physical frames: which one is given out next. */
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+
+#include "models/guest/core/guest.h"
+
+namespace
+{
+
+constexpr uint64_t page = 4096, huge = uint64_t(1) << 21;
+
+class Frames : public testing::Test
+{
+  protected:
+    Frames()
+    {
+        ts_error err{};
+        EXPECT_EQ(ts_engine_create(&engine_, nullptr, &err), TS_OK);
+        vm_.pv = &pv_;
+        g_.vm = &vm_;
+        g_.engine = engine_;
+        g_.next_frame = 5 * page;
+    }
+    ~Frames() override
+    {
+        free(g_.free_frames);
+        free(g_.free_huge);
+        free(g_.late);
+        ts_engine_destroy(engine_);
+    }
+    ts_engine *engine_ = nullptr;
+    ts_pv_ops pv_{};
+    ts_vm vm_{};
+    ts_guest g_{};
+};
+
+} // namespace
+
+TEST_F(Frames, TheLastFreedIsTheFirstReused)
+{
+    uint64_t a = ts_guest_frame_alloc(&g_), b = ts_guest_frame_alloc(&g_);
+    EXPECT_EQ(b, a + page);
+    ts_guest_frame_free(&g_, a);
+    ts_guest_frame_free(&g_, b);
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), b);
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), a);
+}
+
+TEST_F(Frames, HugeOnesAreAlignedAndComeBack)
+{
+    uint64_t a = ts_guest_huge_alloc(&g_), b = ts_guest_huge_alloc(&g_);
+    EXPECT_EQ(a, huge);
+    EXPECT_EQ(b, 2 * huge);
+    ts_guest_huge_free(&g_, a);
+    EXPECT_EQ(ts_guest_huge_alloc(&g_), a);
+    /* What was stepped over to align is used, then b's neighbour. */
+    std::set<uint64_t> small;
+    for (uint64_t i = 5; i < 512; i++)
+        small.insert(ts_guest_frame_alloc(&g_));
+    EXPECT_EQ(*small.begin(), 5 * page);
+    EXPECT_EQ(*small.rbegin(), huge - page);
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), 3 * huge);
+}
+
+TEST_F(Frames, AFreeHugeOneIsBrokenUpBeforeNewMemoryIsTaken)
+{
+    g_.next_frame = huge;
+    uint64_t a = ts_guest_huge_alloc(&g_);
+    ts_guest_huge_free(&g_, a);
+    for (uint64_t i = 0; i < 512; i++)
+        EXPECT_EQ(ts_guest_frame_alloc(&g_), a + i * page);
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), a + huge);
+}
+
+TEST_F(Frames, WhatIsFreedLaterIsNotThereBefore)
+{
+    std::set<uint64_t> given;
+    for (uint64_t i = 0; i < 3000; i++) /* the ring grows and turns */
+        given.insert(ts_guest_frame_alloc(&g_));
+    uint64_t n = 0;
+    for (uint64_t frame : given)
+        ts_guest_frame_free_at(&g_, frame, 1000 + n++ / 1000 * 1000);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 999));
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 1000));
+    for (uint64_t i = 0; i < 1000; i++)
+        EXPECT_EQ(given.count(ts_guest_frame_alloc(&g_)), 1u);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+    ASSERT_TRUE(ts_engine_try_advance(engine_, 3000));
+    for (uint64_t i = 0; i < 2000; i++)
+        EXPECT_EQ(given.count(ts_guest_frame_alloc(&g_)), 1u);
+    EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+}
