@@ -103,6 +103,7 @@ struct ts_guest_params {
     uint64_t fault_entry_cycles; /* exception entry and exit */
     uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */
     uint64_t fault_file_cycles;
+    uint64_t fault_zero_cycles;      /* map the zero page */
     uint64_t fault_huge_cycles;      /* as fault_anon_cycles, for a page of 2 MiB */
     uint64_t thp_collapse_cycles;    /* 512 pages become a huge one, without flush and calls */
     uint64_t thp_split_cycles;       /* a huge entry becomes a table, without the flush */
@@ -132,6 +133,7 @@ struct ts_guest_params {
     uint64_t rwsem_spin;       /* bool: RWSEM_SPIN_ON_OWNER */
     uint64_t rwsem_handoff_ps; /* RWSEM_WAIT_TIMEOUT, 4 ms */
     uint64_t per_vma_lock;     /* bool: faults do not take mmap_lock (6.4+) */
+    uint64_t zero_page;        /* bool: a read of untouched anonymous memory maps the zero page */
     uint64_t vma_merge;        /* bool: adjacent private anonymous mappings become one VMA */
     uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */
     uint64_t touch_cycles;     /* the user's own work for one touched page */
@@ -183,7 +185,7 @@ struct ts_guest_stats {
     uint64_t faults_mmap_lock; /* faults that took mmap_lock; all of them without per-VMA locks */
     uint64_t ptl_waits;
     uint64_t vfrees, vmap_purges, kernel_flushes;
-    uint64_t forks, cow_reused, cow_copied;
+    uint64_t forks, cow_reused, cow_copied, zero_mapped, zero_copied;
     uint64_t thp_fault_alloc, thp_collapse_alloc, thp_split_pmd; /* as /proc/vmstat counts them */
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
@@ -261,8 +263,10 @@ struct ts_guest {
     uint64_t seed;
     ts_time idle_wakeup_ps;
     uint32_t pt_levels;
-    uint64_t line_ids;     /* next id for ts_guest_line_init */
-    uint64_t next_frame;   /* guest-physical frames never used yet */
+    uint64_t line_ids;   /* next id for ts_guest_line_init */
+    uint64_t next_frame; /* guest-physical frames never used yet */
+    uint64_t zero_frame; /* mm/folio.c: the shared zero page, once it has been mapped */
+    bool has_zero_frame;
     uint64_t *free_frames; /* stack of freed ones */
     uint64_t nfree_frames, free_frames_room;
     /* Ring of frames that become free later, in the order of their times. */

@@ -20,7 +20,7 @@ static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
     s->n = 0;
     s->writable = false;
     for (uint64_t va = base; va < base + TS_TABLE_SPAN; va += TS_PAGE_BYTES) {
-        if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
+        if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || ts_frame_is_zero(mm->guest, pte.target))
             continue;
         if (!ts_frame_exclusive(mm->guest, pte.target))
             return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Page faults and touches (Linux 6.12 mm/memory.c, arch/x86/mm/fault.c). Left out: the shared zero
- * page, write notification of shared file pages and copy-on-write of page-cache pages, so a page is
- * mapped at once with all that its VMA allows; only fork makes entries that allow less. */
+/* Page faults and touches (Linux 6.12 mm/memory.c, arch/x86/mm/fault.c). Left out: write
+ * notification of shared file pages and copy-on-write of page-cache pages, so a page is mapped at
+ * once with all that its VMA allows; only fork and the zero page make entries that allow less. */
 #include "models/guest/coherence/pti.h"
 #include "models/guest/mm/mm_private.h"
 
@@ -53,14 +53,16 @@ static void spurious(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool w
 
 /* The entry of a page that was not there, under the page-table lock; returns the tables that had to
  * be made. */
-static uint32_t set_entry(struct ts_mm *mm, uint64_t page, bool writable, bool dirty)
+static uint32_t set_entry(struct ts_mm *mm, uint64_t page, bool zero, bool writable, bool dirty)
 {
-    struct ts_pte pte = {.target = ts_guest_frame_alloc(mm->guest),
+    struct ts_pte pte = {.target =
+                             zero ? ts_frame_zero(mm->guest) : ts_guest_frame_alloc(mm->guest),
                          .size_shift = TS_PAGE_SHIFT,
-                         .writable = writable,
+                         .writable = writable && !zero,
                          .accessed = true,
                          .dirty = dirty};
 
+    mm->guest->stats.zero_mapped += zero;
     return ts_pgtable_map(mm->pgtable, page, &pte);
 }
 
@@ -71,13 +73,16 @@ static enum ts_fault_result map_page(struct ts_task *self, struct ts_mm *mm, uin
 {
     const struct ts_guest_params *p = &mm->guest->params;
     struct ts_vma v = *ts_vma_at(mm, va);
-    uint64_t cycles = is_anonymous(&v) ? p->fault_anon_cycles : p->fault_file_cycles;
+    bool zero = p->zero_page && !write && v.flags == TS_OPF_ANONYMOUS;
+    uint64_t cycles = zero               ? p->fault_zero_cycles
+                      : is_anonymous(&v) ? p->fault_anon_cycles
+                                         : p->fault_file_cycles;
     uint64_t locked = cycles < p->fault_locked_cycles ? cycles : p->fault_locked_cycles;
     struct ts_spinlock *ptl;
     struct ts_pte present;
     uint32_t tables = 0;
 
-    if (!(v.flags & TS_OPF_SHARED) && (is_anonymous(&v) || write) &&
+    if (!(v.flags & TS_OPF_SHARED) && !zero && (is_anonymous(&v) || write) &&
         ts_anon_prepare(self, mm, va, vma_locked) == TS_FAULT_RETRY)
         return TS_FAULT_RETRY;
     ts_task_work(self, cycles - locked);
@@ -86,7 +91,7 @@ static enum ts_fault_result map_page(struct ts_task *self, struct ts_mm *mm, uin
         mm->guest->stats.faults_spurious++; /* another thread was quicker */
     } else {
         ts_task_work(self, locked);
-        tables = set_entry(mm, ts_page_floor(va), (v.prot & TS_PROT_WRITE) != 0, write);
+        tables = set_entry(mm, ts_page_floor(va), zero, (v.prot & TS_PROT_WRITE) != 0, write);
     }
     ts_spin_unlock(self, ptl);
     ts_task_work(self, tables * p->alloc_table_cycles);

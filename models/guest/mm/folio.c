@@ -65,10 +65,25 @@ static void set_exclusive(struct ts_guest *g, uint64_t huge, bool exclusive)
         g->frame_shares[i] = exclusive ? 0 : NOT_EXCLUSIVE;
 }
 
+uint64_t ts_frame_zero(struct ts_guest *g)
+{
+    if (!g->has_zero_frame)
+        g->zero_frame = ts_guest_frame_alloc(g);
+    g->has_zero_frame = true;
+    return g->zero_frame;
+}
+
+bool ts_frame_is_zero(const struct ts_guest *g, uint64_t frame)
+{
+    return g->has_zero_frame && frame == g->zero_frame;
+}
+
 void ts_frame_share(struct ts_guest *g, uint64_t frame)
 {
     uint32_t *refs = huge_refs(g, frame);
 
+    if (ts_frame_is_zero(g, frame))
+        return;
     TS_ASSERT(frame_number(frame) < g->frame_shares_room);
     if (refs)
         ++*refs;
@@ -79,7 +94,7 @@ void ts_frame_share(struct ts_guest *g, uint64_t frame)
 
 bool ts_frame_exclusive(const struct ts_guest *g, uint64_t frame)
 {
-    return !(shares_of(g, frame) & NOT_EXCLUSIVE);
+    return !ts_frame_is_zero(g, frame) && !(shares_of(g, frame) & NOT_EXCLUSIVE);
 }
 
 /* A mechanism that keeps frames knows them by 4K. */
@@ -97,6 +112,8 @@ uint32_t ts_frame_put(struct ts_guest *g, uint64_t frame)
 {
     uint32_t shares = shares_of(g, frame), *refs = huge_refs(g, frame);
 
+    if (ts_frame_is_zero(g, frame))
+        return 0;
     if (refs) {
         if (--*refs)
             return 0;
@@ -120,7 +137,7 @@ bool ts_frame_take_over(struct ts_guest *g, uint64_t frame)
 
     /* A part of a huge page that is not exclusive is never taken over, even if nobody else has it.
      */
-    if ((shares & ~NOT_EXCLUSIVE) || (shares && huge_refs(g, frame)))
+    if (ts_frame_is_zero(g, frame) || (shares & ~NOT_EXCLUSIVE) || (shares && huge_refs(g, frame)))
         return false;
     if (shares)
         g->frame_shares[frame_number(frame)] = 0;

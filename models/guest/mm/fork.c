@@ -150,17 +150,19 @@ static enum ts_fault_result copy_page(struct ts_task *self, struct ts_mm *mm, ui
     struct ts_guest *g = mm->guest;
     const struct ts_guest_params *p = &g->params;
     enum ts_fault_result result = ts_anon_prepare(self, mm, va, vma_locked);
+    bool zero = ts_frame_is_zero(g, old.target);
     struct ts_spinlock *ptl;
     struct ts_pte now;
 
     if (result != TS_FAULT_DONE)
         return result;
-    ts_task_work(self, p->fault_anon_cycles + p->cow_copy_cycles);
+    ts_task_work(self, p->fault_anon_cycles + (zero ? 0 : p->cow_copy_cycles));
     ptl = ts_ptl_lock(self, mm, va);
     if (ts_pgtable_lookup(mm->pgtable, va, &now) && !now.writable && now.target == old.target) {
         replace(self, mm, ts_page_floor(va), &now);
         ts_spin_unlock(self, ptl);
         (void)ts_frame_put(g, old.target);
+        g->stats.zero_copied += zero;
     } else {
         g->stats.faults_spurious++; /* another thread was quicker */
         ts_spin_unlock(self, ptl);

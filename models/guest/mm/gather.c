@@ -231,7 +231,8 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
     struct ts_gather *g = z->gather;
 
     TS_ASSERT(pte->size_shift == TS_PAGE_SHIFT && g->nframes < g->room);
-    g->frames[g->nframes++] = pte->target;
+    if (!ts_frame_is_zero(g->mm->guest, pte->target)) /* vm_normal_page knows none */
+        g->frames[g->nframes++] = pte->target;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
     if (pte->dirty && z->shared) {
         z->force_flush = true;

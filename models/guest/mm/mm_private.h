@@ -248,6 +248,9 @@ enum ts_fault_result ts_mm_write_protected(struct ts_task *self, struct ts_mm *m
 /* --- folio.c --- */
 /* Room to share every frame that there is. False: no memory. */
 bool ts_frame_reserve_shares(struct ts_guest *g);
+/* my_zero_pfn: everybody's page of zeroes, of which no mappings are counted. */
+uint64_t ts_frame_zero(struct ts_guest *g);
+bool ts_frame_is_zero(const struct ts_guest *g, uint64_t frame);
 /* One mapping more of a 4K page, which nobody has exclusively now. */
 void ts_frame_share(struct ts_guest *g, uint64_t frame);
 /* Nobody else has the page and it may be written in place (PageAnonExclusive). */
