@@ -81,11 +81,12 @@ TEST(Thp, OneFaultMapsAllThatTheEntryCovers)
 
 TEST(Thp, TheMappingMustCoverTheAligned2MiB)
 {
-    /* 3 MiB begin at a multiple of 2 MiB. Shared and file memory have pages of 4K. */
+    /* 3 MiB begin at a multiple of 2 MiB, far from the guard. Shared and file memory have pages of
+     * 4K. */
     const uint64_t pages = 3 * MiB / page;
-    Outcome got =
-        beside(1, {op_mmap(0, 3 * MiB), op_touch(0, 0, pages), op_mmap(1, 2 * MiB, 0),
-                   op_touch(1, 0, 5), op_mmap(2, 2 * MiB, TS_OPF_SHARED), op_touch(2, 0, 7)});
+    Outcome got = beside(1, {op_mmap(9, 2 * MiB), op_mmap(0, 3 * MiB), op_touch(0, 0, pages),
+                             op_mmap(1, 2 * MiB, 0), op_touch(1, 0, 5),
+                             op_mmap(2, 2 * MiB, TS_OPF_SHARED), op_touch(2, 0, 7)});
     ASSERT_EQ(got.status, TS_OK) << got.message;
     EXPECT_EQ(got.stats["guest.thp_fault_alloc"], 1u);
     EXPECT_EQ(got.stats["guest.faults"], 1u + 256u + 5u + 7u + 1u);
