@@ -208,17 +208,19 @@ inline Script move(uint32_t readers, uint32_t rounds)
 /* A table is freed and comes back at once as that of another span, with an entry at the same place:
  * thread 0 touches one page of either, so the frame that the next fault takes first is the page's
  * and the second the table's. Readers touch seldom, so that their next walk comes when the table
- * has its new use. offset: of the page in the second region, which is a whole span. */
+ * has its new use. It is the second page, so that the range from the table's start to its end is
+ * even: of range operations alone. offset: of the first region's start in the second, which is a
+ * whole span. */
 inline Script tables(Script s, uint32_t first, uint32_t rounds, uint64_t pages, uint64_t offset)
 {
     for (uint32_t r = 0; r < rounds; r++) {
         uint32_t old = first + 2 * r, next = old + 1;
-        add(s[0], {op_mmap(old, pages * page), op_mmap(next, span), op_touch(old, 0, 1),
-                   think(25000 + r * 271 % 4000), unmap(old, pages), op_touch(next, offset, 1),
-                   think(12000), unmap(next, span / page)});
+        add(s[0], {op_mmap(old, pages * page), op_mmap(next, span), op_touch(old, page, 1),
+                   think(25000 + r * 271 % 4000), unmap(old, pages),
+                   op_touch(next, offset + page, 1), think(12000), unmap(next, span / page)});
         for (size_t t = 1; t + 1 < s.size(); t++)
             for (uint32_t k = 0; k < 10; k++)
-                s[t].push_back(op_touch(old, 0, 8, t % 2 == 1, 0));
+                s[t].push_back(op_touch(old, page, 8, t % 2 == 1, 0));
     }
     read(s, 0, 1, 1);
     return end(s, {{0, 1}});
