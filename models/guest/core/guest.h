@@ -133,6 +133,7 @@ struct ts_guest_params {
     uint64_t rwsem_spin;       /* bool: RWSEM_SPIN_ON_OWNER */
     uint64_t rwsem_handoff_ps; /* RWSEM_WAIT_TIMEOUT, 4 ms */
     uint64_t per_vma_lock;     /* bool: faults do not take mmap_lock (6.4+) */
+    uint64_t lru_drain;        /* bool: lru_add_drain before pages are unmapped */
     uint64_t zero_page;        /* bool: a read of untouched anonymous memory maps the zero page */
     uint64_t vma_merge;        /* bool: adjacent private anonymous mappings become one VMA */
     uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */

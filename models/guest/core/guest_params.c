@@ -260,6 +260,11 @@ static const struct ts_param param_rows[] = {
          "Linux 6.12 kernel/locking/rwsem.c RWSEM_WAIT_TIMEOUT", V),
     BOOL("per_vma_lock", per_vma_lock, 1, "page faults do not take mmap_lock",
          "Linux 6.4 and later on x86 and arm64", V),
+    BOOL("lru_drain", lru_drain, 1,
+         "an unmap or MADV_DONTNEED first drains the CPU's new pages to the LRU lists",
+         "Linux lru_add_drain in 6.12 mm/memory.c zap_page_range_single, mm/vma.c vms_clear_ptes; "
+         "6.1 mm/memory.c, mm/mmap.c unmap_region",
+         V),
     BOOL("zero_page", zero_page, 1,
          "a read of untouched anonymous memory maps the shared zero page, which the first write "
          "replaces, with a flush",

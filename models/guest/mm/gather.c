@@ -8,7 +8,7 @@
 #include "models/guest/mm/mm_private.h"
 
 /* free_pages_and_swap_cache works in chunks of this many and may reschedule in between. */
-enum { FREE_CHUNK = 512 };
+enum { FREE_CHUNK = 512, LRU_BATCH = 31 }; /* tlb_batch_pages_flush; PAGEVEC_SIZE, 15 in 6.1 */
 
 /* Pages in the gather's own list, and in each further one. */
 static uint64_t own_list(const struct ts_guest_params *p)
@@ -179,7 +179,10 @@ void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g)
 
     while (done < g->nframes) {
         uint32_t n = g->nframes - done < FREE_CHUNK ? g->nframes - done : FREE_CHUNK;
-        ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
+        /* The lock of the LRU lists is for pages that are on them. Without the drain those are
+         * fewer than a batch may be still with the CPU that has made them. */
+        if (guest->params.lru_drain || n >= LRU_BATCH)
+            ts_task_line(self, &g->mm->lru_line, TS_LINE_RMW);
         ts_task_work(self, n * guest->params.free_page_cycles);
         /* None if another address space has it too. */
         for (uint32_t i = 0; i < n; i++)

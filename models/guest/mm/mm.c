@@ -374,7 +374,8 @@ static bool is_shared(const struct ts_vma *v)
 /* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
 static void drain_lru(struct ts_task *self, struct ts_mm *mm)
 {
-    ts_task_line(self, &mm->lru_line, TS_LINE_RMW);
+    if (mm->guest->params.lru_drain)
+        ts_task_line(self, &mm->lru_line, TS_LINE_RMW);
 }
 
 /* vms_clear_ptes over the detached VMAs. */
