@@ -35,8 +35,8 @@ static const struct ts_param rows[] = {
      "operations an MN distributes or awaits responses for at a time",
      "CCN-502 TRM: at most 4 SnpDVMOp to one core; gem5 MN_TBETable.cc", TS_CONF_VERBATIM},
     {"invlpgb", TS_PARAM_BOOL, ROW(invlpgb), 0, 0, 1, NULL,
-     "x86: the CPUs have INVLPGB and TLBSYNC, whose messages are assumed to travel as those of TLBI "
-     "and DSB do; AMD publishes nothing of them",
+     "x86: the CPUs have INVLPGB and TLBSYNC, whose messages are assumed to travel as those of "
+     "TLBI and DSB do; AMD publishes nothing of them",
      "AMD APM vol. 3, INVLPGB, TLBSYNC: Zen 3 and later", TS_CONF_GUESS},
     {"sync_drain_ps", TS_PARAM_TIME, ROW(sync_drain_ps), 100 * TS_NS, 0, 100 * TS_US, NULL,
      "a core answers a Sync no sooner than this after it, until its loads under old translations "

@@ -37,7 +37,7 @@ struct ts_dvm_params {
     uint64_t early_comp;        /* bool: MN completes a Non-sync before the snoop responses */
     uint64_t vmid_filter;       /* bool: MN skips cores outside the VM's set (ts_dvm_set_domain) */
     uint64_t mn_snoops;         /* operations an MN distributes or awaits responses for at a time */
-    uint64_t invlpgb;       /* bool: x86 CPUs have INVLPGB and TLBSYNC, which travel like DVM */
+    uint64_t invlpgb;           /* bool: x86 CPUs have INVLPGB and TLBSYNC, which travel like DVM */
     uint64_t sync_drain_ps; /* a core answers a Sync no sooner: loads under old translations end */
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */

@@ -270,6 +270,7 @@ inline Outcome run_shared(ts_machine_config c, const ts_flush_ops *mechanism,
     if (script.touch)
         set(c, "guest.touch", script.touch);
     set(c, "guest.rcu_table_free", "never"); /* a table's frame comes back at once */
+    set(c, "guest.zero_page", "false");      /* and every page has another frame */
     return run_script(c, script.make(readers, rounds), readers + 1, mechanism, params);
 }
 

@@ -153,9 +153,10 @@ inline Ops pull_all(Trace &t)
  * when they are whole pages. */
 inline std::string show(const ts_op &op, bool regions = true)
 {
-    static const char *const names[] = {
-        "mmap",  "munmap",  "mprotect", "dontneed", "mremap", "touch",    "compute",    "sleep",
-        "spawn", "barrier", "exit",     "exec",     "call",   "hugepage", "nohugepage", "collapse"};
+    static const char *const names[] = {"mmap",       "munmap",  "mprotect", "dontneed", "mremap",
+                                        "touch",      "compute", "sleep",    "spawn",    "barrier",
+                                        "exit",       "exec",    "call",     "vfree",    "hugepage",
+                                        "nohugepage", "collapse"};
     std::ostringstream s;
     auto pages = [](uint64_t v) { return v / 4096; };
     s << names[op.kind];

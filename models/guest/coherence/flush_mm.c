@@ -294,7 +294,8 @@ static void flush_remote(struct ts_task *self, struct ts_mm *mm, struct ts_flush
 }
 
 static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                        uint32_t stride_shift, bool freed_tables, bool unmapped)
+                        uint32_t stride_shift, bool freed_tables, uint64_t unmapped_start,
+                        uint64_t unmapped_end)
 {
     ts_preempt_disable(self);
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
@@ -311,8 +312,8 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
     ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
                      0);
     fill_info(self, info, mm, start, end, stride_shift, freed_tables);
-    info->unmapped_start = unmapped ? start : 0;
-    info->unmapped_end = unmapped ? end : 0;
+    info->unmapped_start = unmapped_start;
+    info->unmapped_end = unmapped_end;
     r->start = info->start;
     r->end = info->end;
     bool remote = true;
@@ -340,14 +341,15 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
 void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
                            uint32_t stride_shift, bool freed_tables)
 {
-    flush_range(self, mm, start, end, stride_shift, freed_tables, false);
+    flush_range(self, mm, start, end, stride_shift, freed_tables, 0, 0);
 }
 
 void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                           uint32_t stride_shift, bool freed_tables)
+                           uint32_t stride_shift, bool freed_tables, uint64_t unmapped_start,
+                           uint64_t unmapped_end)
 {
-    TS_ASSERT(end != UINT64_MAX);
-    flush_range(self, mm, start, end, stride_shift, freed_tables, true);
+    TS_ASSERT(start <= unmapped_start && unmapped_start < unmapped_end && unmapped_end <= end);
+    flush_range(self, mm, start, end, stride_shift, freed_tables, unmapped_start, unmapped_end);
 }
 
 void ts_guest_frame_release(struct ts_guest *g, uint64_t frame)

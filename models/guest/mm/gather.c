@@ -66,8 +66,8 @@ static struct ts_gather *new_gather(struct ts_task *self, struct ts_mm *mm)
 
 static void reset_range(struct ts_gather *g)
 {
-    g->start = UINT64_MAX;
-    g->end = 0;
+    g->start = g->page_start = UINT64_MAX;
+    g->end = g->page_end = 0;
     g->cleared_ptes = g->cleared_pmds = g->cleared_puds = false;
     g->freed_tables = false;
     g->delayed_rmap = false;
@@ -125,16 +125,25 @@ void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end)
         g->end = end;
 }
 
+static void widen_pages(struct ts_gather *g, uint64_t start, uint64_t end)
+{
+    ts_gather_widen(g, start, end);
+    if (start < g->page_start)
+        g->page_start = start;
+    if (end > g->page_end)
+        g->page_end = end;
+}
+
 void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end)
 {
     g->cleared_ptes = true;
-    ts_gather_widen(g, start, end);
+    widen_pages(g, start, end);
 }
 
 void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base)
 {
     g->cleared_pmds = true;
-    ts_gather_widen(g, base, base + TS_TABLE_SPAN);
+    widen_pages(g, base, base + TS_TABLE_SPAN);
 }
 
 /* tlb_get_unmap_shift */
@@ -165,8 +174,9 @@ void ts_gather_flush(struct ts_task *self, struct ts_gather *g)
     }
     if (g->fullmm)
         ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
-    else if (g->zaps)
-        ts_flush_tlb_unmapped(self, g->mm, g->start, g->end, stride, g->freed_tables);
+    else if (g->zaps && g->page_start < g->page_end)
+        ts_flush_tlb_unmapped(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed,
+                              g->page_start, g->page_end);
     else
         ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed);
     reset_range(g);

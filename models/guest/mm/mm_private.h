@@ -49,7 +49,8 @@ struct ts_gather {
     bool freed_tables;
     bool out_of_memory;
     bool cleared_ptes, cleared_pmds, cleared_puds; /* a table freed clears an entry above it */
-    uint64_t start, end; /* hull of what was cleared; start > end: nothing */
+    uint64_t start, end;           /* hull of what was cleared; start > end: nothing */
+    uint64_t page_start, page_end; /* of this the pages, without tables */
     uint64_t *frames;
     uint32_t nframes, room;
     bool delayed_rmap; /* a dirty shared page is among them */

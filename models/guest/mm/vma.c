@@ -163,7 +163,7 @@ static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, 
     const struct ts_flush_ops *flush = mm->guest->flush;
     for (;;) {
         uint64_t address = place_in(low, high, length, align);
-        if (!address || !flush->va_held)
+        if (!address || !flush || !flush->va_held)
             return address;
         uint64_t held = flush->va_held(mm, address, address + length);
         if (!held)
