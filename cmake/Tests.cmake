@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One ctest entry per test program or script, labelled by its folder: `ctest -L timing`.
-set(TS_TEST_TIMEOUT 300)
+set(TS_TEST_TIMEOUT 900)
 set(core_libraries ts_models ts_workloads ts_sim)
 # A header and not an option: only the tests that read files of the tree are compiled with its path.
 file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/source_dir.h" @ONLY
