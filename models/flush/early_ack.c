@@ -22,61 +22,18 @@ static void *take(struct ts_task *self, void *arg)
     struct ts_flush_info *info = arg, *own = &state->taken[gc->id];
     TS_ASSERT(gc->cpu->irq_off && !info->freed_tables && info->initiator != gc->id);
     ts_task_line(self, &info->line, TS_LINE_READ);
-    own->mm = info->mm;
-    own->start = info->start;
-    own->end = info->end;
-    own->new_tlb_gen = info->new_tlb_gen;
-    own->stride_shift = info->stride_shift;
-    own->freed_tables = info->freed_tables;
-    own->initiator = info->initiator;
+    ts_flush_info_copy(own, info);
     ts_task_line(self, &own->line, TS_LINE_WRITE);
     return own;
-}
-
-static void flush_func(struct ts_task *self, void *arg)
-{
-    ts_flush_tlb_func(self, arg);
 }
 
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
-    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    struct ts_guest *g = gc->guest;
-    struct early_ack_state *state = g->flush_state;
-    if (info->freed_tables) {
-        state->late++;
-        ts_native_flush_tlb_multi(self, mask, info, record);
-        return;
-    }
-    state->early++;
-    struct ts_smp_call call;
-    ts_call_cond *cond = ts_flush_condition(g, info);
-    g->stats.nr_tlb_remote_flush++;
-    ts_smp_call_begin(&call, self);
-    ts_task_work(self, g->params.smp_call_setup_cycles);
-    TS_CPUMASK_FOR_EACH(cpu, mask)
-    {
-        struct ts_guest_cpu *target = &g->cpus[cpu];
-        if (cpu == gc->id)
-            continue;
-        ts_task_work(self, g->params.smp_call_target_cycles);
-        if (cond && !cond(self, target, info)) {
-            g->stats.targets_lazy_skipped++;
-            continue;
-        }
-        struct ts_csd *csd = ts_smp_call_prepare(&call, target, flush_func, info);
-        csd->take = take;
-        (void)ts_smp_call_queue(self, csd);
-    }
-    (void)ts_smp_call_send(self, &call);
-    ts_time start = ts_task_now(self);
-    if (ts_cpumask_test(mask, gc->id))
-        ts_flush_local(self, info);
-    ts_time end = ts_task_now(self);
-    ts_smp_call_wait(&call);
-    ts_smp_call_account(&call, record, start, end);
-    ts_smp_call_end(&call);
+    struct early_ack_state *state = ts_guest_cpu_of(self)->guest->flush_state;
+    state->early += !info->freed_tables;
+    state->late += info->freed_tables;
+    ts_native_flush_tlb_multi(self, mask, info, record);
 }
 
 static enum ts_status init(struct ts_guest *g, struct ts_error *err)
@@ -110,10 +67,12 @@ const struct ts_flush_ops ts_flush_early_ack = {
     .summary = "native shootdown, acknowledged before the flush where no tables are freed",
     .reference = "Amit, Tai, Wei: Don't shoot down TLB shootdowns!, EuroSys 2020; not merged",
     .needs = TS_NEEDS_X86,
+    .order = TS_ORDER_CONCURRENT,
     .remote_by_mask = true,
     .stats = &stats,
     .state_size = sizeof(struct early_ack_state),
     .init = init,
     .fini = fini,
     .flush_multi = flush_multi,
+    .early_ack = take,
 };

@@ -212,8 +212,10 @@ static void finish_transition(struct ts_task *self, struct ts_flush_info *info,
     {
         struct ts_guest_cpu *gc = &g->cpus[cpu];
         ts_task_line(self, &gc->state_line, TS_LINE_READ);
-        while (gc->switching)
+        while (gc->switching) {
+            ts_task_work(self, 1); /* cpu_relax */
             ts_task_line(self, &gc->state_line, TS_LINE_READ);
+        }
         if (gc->loaded_mm != mm || gc->loaded_asid == mm->global_asid)
             continue;
         state->transition_ipis++;

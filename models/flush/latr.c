@@ -42,17 +42,12 @@ struct latr_ring {
     bool sweeping; /* this CPU looks at all lists, and may leave a lazy address space for one */
 };
 
-struct latr_frame {
-    uint64_t frame, number; /* kept until no older entry is */
-};
-
 struct latr_state {
-    uint64_t saved, fallbacks, named, flushed, pending, sweeps, frames_kept, frames_kept_max;
+    uint64_t saved, fallbacks, named, flushed, pending, sweeps, frames_kept_max;
     struct latr_ring *rings; /* [ncpus] */
     struct latr_entry *oldest, *newest;
     uint64_t numbers;
-    struct latr_frame *frames; /* a queue in a ring of room (a power of two) */
-    uint64_t frames_at, room;
+    struct ts_frame_queue frames; /* by the number of the newest entry that they may be of */
 };
 
 static const struct latr_params *params_of(const struct ts_guest *g)
@@ -60,30 +55,13 @@ static const struct latr_params *params_of(const struct ts_guest *g)
     return g->flush_params;
 }
 
-#if defined(__GNUC__)
-__attribute__((noreturn))
-#endif
-static void
-no_memory(struct ts_task *self, struct ts_guest *g)
-{
-    struct ts_error err;
-    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for what %u CPUs have unmapped",
-                       g->ncpus);
-    ts_guest_stop(self, g, &err);
-}
-
 /* --- what is kept --- */
 
 static void free_frames(struct ts_guest *g, struct latr_state *state)
 {
-    while (state->frames_kept) {
-        const struct latr_frame *f = &state->frames[state->frames_at & (state->room - 1)];
-        if (state->oldest && state->oldest->number <= f->number)
-            return;
-        ts_guest_frame_free(g, f->frame);
-        state->frames_at++;
-        state->frames_kept--;
-    }
+    uint64_t frame, until = state->oldest ? state->oldest->number - 1 : UINT64_MAX;
+    while (ts_frame_queue_take(&state->frames, until, &frame))
+        ts_guest_frame_free(g, frame);
 }
 
 static void unkeep(struct ts_guest *g, struct latr_state *state, struct latr_entry *e)
@@ -125,7 +103,7 @@ static struct latr_entry *free_slot(struct ts_task *self, struct ts_guest *g, st
     if (!r->entries) {
         r->entries = calloc(n, sizeof(*r->entries));
         if (!r->entries)
-            no_memory(self, g);
+            ts_guest_no_memory(self, g, "what CPUs have unmapped");
         for (uint64_t i = 0; i < n; i++) {
             ts_cpumask_init(&r->entries[i].left, g->ncpus);
             ts_guest_line_init(g, &r->entries[i].info.line, ts_guest_cpu_of(self)->id);
@@ -156,7 +134,7 @@ static void keep(struct ts_task *self, struct ts_guest *g, struct latr_entry *e)
     e->window = ts_oracle_window_open(g->oracle, e->info.mm->ctx_id, e->info.unmapped_start,
                                       e->info.unmapped_end);
     if (e->window == TS_ORACLE_NO_WINDOW)
-        no_memory(self, g);
+        ts_guest_no_memory(self, g, "what CPUs have unmapped");
 }
 
 /* Who must flush: of the mask all others but lazy ones, as for interrupts. */
@@ -197,15 +175,7 @@ static bool save(struct ts_task *self, const struct ts_cpumask *mask, struct ts_
         return true;
     ts_task_line(self, &e->info.line, TS_LINE_WRITE);
     ts_cpumask_copy(&e->left, &gc->flush_mask);
-    e->info.mm = info->mm;
-    e->info.start = info->start;
-    e->info.end = info->end;
-    e->info.new_tlb_gen = info->new_tlb_gen;
-    e->info.stride_shift = info->stride_shift;
-    e->info.freed_tables = info->freed_tables;
-    e->info.initiator = info->initiator;
-    e->info.unmapped_start = info->unmapped_start;
-    e->info.unmapped_end = info->unmapped_end;
+    ts_flush_info_copy(&e->info, info);
     keep(self, g, e);
     e->valid = true;
     ts_task_line(self, &r->line, TS_LINE_WRITE);
@@ -295,11 +265,6 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     ts_path_add(self, record, TS_PATH_LOCAL, &mark);
 }
 
-static void tick(struct ts_task *self)
-{
-    sweep(self);
-}
-
 static void switch_mm(struct ts_task *self, struct ts_mm *prev, struct ts_mm *next)
 {
     (void)prev;
@@ -312,24 +277,10 @@ static bool frame_release(struct ts_guest *g, uint64_t frame)
     struct latr_state *state = g->flush_state;
     if (!state->oldest)
         return false;
-    if (state->frames_kept == state->room) {
-        uint64_t room = state->room ? 2 * state->room : 4096;
-        struct latr_frame *frames = malloc(room * sizeof(*frames));
-        if (!frames) {
-            ts_engine_fail(g->engine, TS_ERR_ENVIRONMENT, "out of memory for unmapped pages");
-            return true;
-        }
-        for (uint64_t i = 0; i < state->frames_kept; i++)
-            frames[(state->frames_at + i) & (room - 1)] =
-                state->frames[(state->frames_at + i) & (state->room - 1)];
-        free(state->frames);
-        state->frames = frames;
-        state->room = room;
-    }
-    state->frames[(state->frames_at + state->frames_kept++) & (state->room - 1)] =
-        (struct latr_frame){frame, state->numbers};
-    if (state->frames_kept > state->frames_kept_max)
-        state->frames_kept_max = state->frames_kept;
+    if (!ts_frame_queue_put(&state->frames, state->numbers, frame))
+        ts_engine_fail(g->engine, TS_ERR_ENVIRONMENT, "out of memory for unmapped pages");
+    else if (state->frames.n > state->frames_kept_max)
+        state->frames_kept_max = state->frames.n;
     return true;
 }
 
@@ -363,7 +314,7 @@ static void fini(struct ts_guest *g)
     for (uint32_t i = 0; state->rings && i < g->ncpus; i++)
         free(state->rings[i].entries);
     free(state->rings);
-    free(state->frames);
+    ts_frame_queue_fini(&state->frames);
 }
 
 static const char *const free_names[] = {"swept", "time", NULL};
@@ -417,7 +368,7 @@ const struct ts_flush_ops ts_flush_latr = {
     .fini = fini,
     .flush_multi = flush_multi,
     .switch_mm = switch_mm,
-    .tick = tick,
+    .tick = sweep,
     .frame_release = frame_release,
     .va_held = va_held,
 };

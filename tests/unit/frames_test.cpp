@@ -28,7 +28,7 @@ class Frames : public testing::Test
     {
         free(g_.free_frames);
         free(g_.free_huge);
-        free(g_.late);
+        ts_frame_queue_fini(&g_.late);
         ts_engine_destroy(engine_);
     }
     ts_engine *engine_ = nullptr;
@@ -94,4 +94,25 @@ TEST_F(Frames, WhatIsFreedLaterIsNotThereBefore)
     for (uint64_t i = 0; i < 2000; i++)
         EXPECT_EQ(given.count(ts_guest_frame_alloc(&g_)), 1u);
     EXPECT_FALSE(given.count(ts_guest_frame_alloc(&g_)));
+}
+
+/* In order, each at its time and not before, however often the ring has grown and wrapped round. */
+TEST(FrameQueue, GivesFramesInOrderAndNotBeforeTheirTime)
+{
+    ts_frame_queue q{};
+    uint64_t frame = 0, in = 0, out = 0;
+    EXPECT_FALSE(ts_frame_queue_take(&q, UINT64_MAX, &frame));
+    for (uint64_t round = 1; round <= 5; round++) {
+        for (uint64_t i = 0; i < 700 * round; i++, in++)
+            ASSERT_TRUE(ts_frame_queue_put(&q, in / 2, in * 4096));
+        for (uint64_t i = 0; i < 500 * round; i++, out++) {
+            if (out > 1) {
+                ASSERT_FALSE(ts_frame_queue_take(&q, out / 2 - 1, &frame));
+            }
+            ASSERT_TRUE(ts_frame_queue_take(&q, out / 2, &frame));
+            ASSERT_EQ(frame, out * 4096);
+        }
+        EXPECT_EQ(q.n, in - out);
+    }
+    ts_frame_queue_fini(&q);
 }

@@ -98,15 +98,20 @@ TEST(GuestVersion, EachRuleBeginsWhereItsRowSays)
     const struct {
         const char *key, *last, *before, *first, *after;
     } changes[] = {
+        {"guest.delayed_rmap", "6.1", "false", "6.2", "true"},
         {"guest.flush_concurrent", "5.12", "false", "5.13", "true"},
         {"guest.flush_gen_early_exit", "5.19", "false", "6.0", "true"},
+        {"guest.gather_spare", "6.8", "false", "6.9", "true"},
         {"guest.lazy_mm_cpumask", "6.13", "false", "6.14", "true"},
         {"guest.lazy_rule", "4.19", "init_mm", "4.20", "skip"},
         {"guest.munmap_downgrade", "4.19", "false", "4.20", "true"},
         {"guest.per_vma_lock", "6.3", "false", "6.4", "true"},
         {"guest.range_split", "6.8", "legacy", "6.9", "modern"},
+        {"guest.rcu_table_free", "6.14", "pv", "6.15", "always"},
         {"guest.should_flush_mm", "6.0", "false", "6.1", "true"}, /* stable series */
         {"guest.should_flush_mm", "6.11", "false", "6.12", "true"},
+        {"guest.thp_align", "6.6", "never", "6.7", "large"},
+        {"guest.thp_align", "6.11", "large", "6.12", "multiples"},
         {"guest_sched.policy", "6.5", "cfs", "6.6", "eevdf"},
         {"guest_sched.slice", "6.11", "3ms", "6.12", "2.8ms"},
     };

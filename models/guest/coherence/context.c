@@ -49,22 +49,21 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
     }
 }
 
+static uint64_t read_generation(struct ts_task *self, struct ts_mm *mm)
+{
+    ts_task_line(self, &mm->gen_line, TS_LINE_READ);
+    return mm->tlb_gen;
+}
+
 /* The mechanism wants another ASID for the address space that stays loaded. */
 static void reload_asid(struct ts_task *self, struct ts_guest_cpu *gc)
 {
     struct ts_mm *mm = gc->loaded_mm;
     bool need_flush;
-    ts_task_line(self, &mm->gen_line, TS_LINE_READ);
-    uint32_t asid = gc->guest->flush->choose_asid(gc, mm, mm->tlb_gen, &need_flush);
+    uint32_t asid = gc->guest->flush->choose_asid(gc, mm, read_generation(self, mm), &need_flush);
     TS_ASSERT(!need_flush);
     load_cr3(self, gc, asid, false);
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
-}
-
-static uint64_t read_generation(struct ts_task *self, struct ts_mm *mm)
-{
-    ts_task_line(self, &mm->gen_line, TS_LINE_READ);
-    return mm->tlb_gen;
 }
 
 static void announce_switch(struct ts_task *self, struct ts_guest_cpu *gc)

@@ -18,8 +18,8 @@ extern "C" {
 enum { TS_CSD_LINES_PER_CPU = 64 };
 
 typedef void ts_call_fn(struct ts_task *self, void *arg);
-/* Runs on the target in place of the acknowledgement's later time: returns what the function is
- * then called with, which is the target's own. */
+/* Runs on the target before the acknowledgement, if that comes before the function: returns what
+ * the function is then called with, which is the target's own. */
 typedef void *ts_call_take_fn(struct ts_task *self, void *arg);
 
 /* Stamps serve the critical path of a shootdown. */

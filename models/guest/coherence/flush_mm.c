@@ -222,17 +222,22 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
                                struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    ts_call_cond *cond = ts_flush_condition(gc->guest, info);
-    ts_call_fn *local = ts_cpumask_test(mask, gc->id) ? call_flush_local : NULL;
+    struct ts_call call = {
+        .fn = call_flush_func,
+        .arg = info,
+        .cond = ts_flush_condition(gc->guest, info),
+        .local = ts_cpumask_test(mask, gc->id) ? call_flush_local : NULL,
+        .take = info->freed_tables ? NULL : gc->guest->flush->early_ack,
+    };
     TS_ASSERT(gc->cpu->preempt_off && info->initiator == gc->id);
     gc->guest->stats.nr_tlb_remote_flush++;
-    if (local && !is_concurrent(gc->guest)) {
+    if (call.local && !is_concurrent(gc->guest)) {
         ts_time mark = ts_task_now(self);
-        local(self, info);
+        call.local(self, info);
         ts_path_add(self, record, TS_PATH_LOCAL, &mark);
-        local = NULL;
+        call.local = NULL;
     }
-    ts_smp_call_many(self, mask, cond, call_flush_func, info, local, record);
+    ts_smp_call_many(self, mask, &call, record);
 }
 
 static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct ts_mm *mm,

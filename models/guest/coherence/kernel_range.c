@@ -67,12 +67,11 @@ static void on_each_cpu(struct ts_task *self, struct ts_flush_info *info, bool a
     struct ts_cpumask *mask = &gc->flush_mask;
     ts_call_fn *here = all ? everything_here : pages_here;
     bool at_once = g->params.flush_concurrent != 0;
+    const struct ts_call call = {
+        .fn = all ? flush_everything : flush_pages, .arg = info, .local = at_once ? here : NULL};
 
-    ts_cpumask_clear_all(mask);
-    for (uint32_t cpu = 0; cpu < g->ncpus; cpu++)
-        ts_cpumask_set(mask, cpu);
-    ts_smp_call_many(self, mask, NULL, all ? flush_everything : flush_pages, info,
-                     at_once ? here : NULL, NULL);
+    ts_cpumask_set_all(mask);
+    ts_smp_call_many(self, mask, &call, NULL);
     if (!at_once)
         here(self, info);
 }

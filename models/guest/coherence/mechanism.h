@@ -86,6 +86,10 @@ struct ts_flush_ops {
     /* Entry of flush_tlb_func on a target or locally. True: it has been dealt with. Time may
      * pass; interrupts are off. */
     bool (*flush_func)(struct ts_task *self, struct ts_flush_info *info);
+    /* ts_native_flush_tlb_multi, where no tables are freed: a target acknowledges once it has been
+     * here, and flushes afterwards what this returns: a copy of the flush info (the argument) that
+     * is the target's own. Interrupts are off; time may pass. */
+    ts_call_take_fn *early_ack;
     /* An address space begins, or has been taken down (no time passes). */
     void (*mm_create)(struct ts_mm *mm);
     void (*mm_exit)(struct ts_mm *mm);

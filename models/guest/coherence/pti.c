@@ -9,6 +9,12 @@ static bool is_on(const struct ts_guest *g)
     return g->params.pti && g->arch == TS_ARCH_X86;
 }
 
+/* Not a global ASID, both of whose PCIDs are flushed at once (models/flush/invlpgb.c). */
+static bool is_slot(uint32_t asid)
+{
+    return asid < TS_ASIDS_MAX;
+}
+
 uint64_t ts_pti_cycles(const struct ts_guest *g)
 {
     return is_on(g) ? g->params.pti_enter_cycles + g->params.pti_exit_cycles : 0;
@@ -16,7 +22,7 @@ uint64_t ts_pti_cycles(const struct ts_guest *g)
 
 void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid)
 {
-    if (is_on(gc->guest))
+    if (is_on(gc->guest) && is_slot(asid))
         gc->user_flush_mask |= 1u << asid;
 }
 
@@ -42,8 +48,7 @@ static bool is_pending(const struct ts_task *self)
 {
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
 
-    /* Of a global ASID both PCIDs are flushed at once. */
-    return gc->loaded_asid < TS_ASIDS_MAX && (gc->user_flush_mask >> gc->loaded_asid & 1u);
+    return is_slot(gc->loaded_asid) && (gc->user_flush_mask >> gc->loaded_asid & 1u);
 }
 
 /* Without the NOFLUSH bit the write flushes the PCID that it loads. An interrupt may come in while

@@ -6,19 +6,6 @@
 #include "models/guest/coherence/ipi.h"
 #include "models/guest/coherence/pti.h"
 
-#if defined(__GNUC__)
-__attribute__((noreturn))
-#endif
-static void
-no_memory(struct ts_task *self, struct ts_guest *g)
-{
-    struct ts_error err;
-
-    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for calls between %u CPUs",
-                       g->ncpus);
-    ts_guest_stop(self, g, &err);
-}
-
 /* --- the initiator's side --- */
 
 void ts_smp_call_begin(struct ts_smp_call *call, struct ts_task *self)
@@ -37,7 +24,7 @@ struct ts_csd *ts_smp_call_prepare(struct ts_smp_call *call, struct ts_guest_cpu
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(call->self);
     struct ts_csd *csd = ts_csd_get(gc->guest->csds, gc->id, target->id);
     if (!csd)
-        no_memory(call->self, gc->guest);
+        ts_guest_no_memory(call->self, gc->guest, "calls between CPUs");
     TS_ASSERT(!csd->locked && target != gc);
     csd->locked = true;
     ts_task_line(call->self, csd->line, TS_LINE_WRITE);
@@ -116,7 +103,7 @@ uint32_t ts_smp_call_send(struct ts_task *self, struct ts_smp_call *call)
     uint32_t *ids = ts_csd_ids_get(g->csds);
     uint32_t n = 0;
     if (!ids)
-        no_memory(self, g);
+        ts_guest_no_memory(self, g, "calls between CPUs");
     for (struct ts_csd *csd = call->csds; csd; csd = csd->call_next) {
         if (csd->sender != gc || !csd->unsent)
             continue;
@@ -216,9 +203,8 @@ void ts_smp_call_end(struct ts_smp_call *call)
     call->csds = NULL;
 }
 
-void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_call_cond *cond,
-                      ts_call_fn *fn, void *arg, ts_call_fn *local_fn,
-                      struct ts_shootdown_record *record)
+void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
+                      const struct ts_call *what, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
@@ -231,16 +217,18 @@ void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_ca
         if (cpu == gc->id)
             continue;
         ts_task_work(self, g->params.smp_call_target_cycles);
-        if (cond && !cond(self, target, arg)) {
+        if (what->cond && !what->cond(self, target, what->arg)) {
             g->stats.targets_lazy_skipped++;
             continue;
         }
-        (void)ts_smp_call_queue(self, ts_smp_call_prepare(&call, target, fn, arg));
+        struct ts_csd *csd = ts_smp_call_prepare(&call, target, what->fn, what->arg);
+        csd->take = what->take;
+        (void)ts_smp_call_queue(self, csd);
     }
     (void)ts_smp_call_send(self, &call);
     ts_time local_start = ts_task_now(self);
-    if (local_fn)
-        local_fn(self, arg);
+    if (what->local)
+        what->local(self, what->arg);
     ts_time local_end = ts_task_now(self);
     ts_smp_call_wait(&call);
     if (record)

@@ -51,14 +51,18 @@ void ts_smp_call_account(const struct ts_smp_call *call, struct ts_shootdown_rec
 void ts_smp_call_end(struct ts_smp_call *call);
 
 /* --- the whole --- */
-/* smp_call_function_many_cond with wait: remote part for every CPU of mask that cond (may be NULL)
- * lets through, local call of local_fn (may be NULL) between sending and waiting. Preemption is
- * off. record: may be NULL; gains the number of targets and the path. Up to 6.16 an initiator whose
- * cond has let nobody through still walks the empty mask once more to wait; 6.17 leaves that out.
- * Here the walk takes no time, so there is nothing to tell the two apart by. */
-void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask, ts_call_cond *cond,
-                      ts_call_fn *fn, void *arg, ts_call_fn *local_fn,
-                      struct ts_shootdown_record *record);
+struct ts_call {
+    ts_call_fn *fn;
+    void *arg;             /* of all that is named here */
+    ts_call_cond *cond;    /* NULL: every CPU of the mask */
+    ts_call_fn *local;     /* by self, between sending and waiting; NULL: nothing */
+    ts_call_take_fn *take; /* not NULL: each target acknowledges before fn (csd.h) */
+};
+/* smp_call_function_many_cond with wait, for every CPU of mask but self. Preemption is off. record:
+ * may be NULL; gains the number of targets and the path. 6.17 does not look for acknowledgements
+ * where nothing was queued, which costs nothing here in any version. */
+void ts_smp_call_many(struct ts_task *self, const struct ts_cpumask *mask,
+                      const struct ts_call *what, struct ts_shootdown_record *record);
 /* The interrupt, entry and exit included: runs what is queued for this CPU. raised: when it
  * arrived.
  */

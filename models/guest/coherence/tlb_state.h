@@ -35,6 +35,21 @@ struct ts_flush_info {
     struct ts_shootdown_record *record; /* being filled in; belongs to the initiator's CPU */
 };
 
+/* All that is to be flushed; each keeps its line, and its record. No time passes. */
+static inline void ts_flush_info_copy(struct ts_flush_info *to, const struct ts_flush_info *from)
+{
+    to->mm = from->mm;
+    to->start = from->start;
+    to->end = from->end;
+    to->new_tlb_gen = from->new_tlb_gen;
+    to->stride_shift = from->stride_shift;
+    to->freed_tables = from->freed_tables;
+    to->trim_cpumask = from->trim_cpumask;
+    to->initiator = from->initiator;
+    to->unmapped_start = from->unmapped_start;
+    to->unmapped_end = from->unmapped_end;
+}
+
 struct ts_guest_cpu {
     struct ts_guest *guest;
     struct ts_cpu *cpu;

@@ -54,43 +54,18 @@ void ts_guest_huge_free(struct ts_guest *g, uint64_t frame)
     push_free(g, &g->free_huge, &g->nfree_huge, &g->free_huge_room, frame);
 }
 
-struct ts_late_frame {
-    ts_time when;
-    uint64_t frame;
-};
-
-static bool grow_late(struct ts_guest *g)
-{
-    uint64_t room = g->late_room ? 2 * g->late_room : 1024;
-    struct ts_late_frame *late = malloc(room * sizeof(*late));
-
-    if (!late)
-        return false;
-    for (uint64_t i = 0; i < g->nlate; i++)
-        late[i] = g->late[(g->late_first + i) % g->late_room];
-    free(g->late);
-    g->late = late;
-    g->late_room = room;
-    g->late_first = 0;
-    return true;
-}
-
 void ts_guest_frame_free_at(struct ts_guest *g, uint64_t frame, ts_time when)
 {
-    if (g->nlate == g->late_room && !grow_late(g)) {
+    if (!ts_frame_queue_put(&g->late, when, frame))
         out_of_memory(g);
-        return;
-    }
-    g->late[(g->late_first + g->nlate++) % g->late_room] = (struct ts_late_frame){when, frame};
 }
 
 static void free_what_is_due(struct ts_guest *g)
 {
-    while (g->nlate && g->late[g->late_first].when <= ts_engine_now(g->engine)) {
-        ts_guest_frame_free(g, g->late[g->late_first].frame);
-        g->late_first = (g->late_first + 1) % g->late_room;
-        g->nlate--;
-    }
+    uint64_t frame;
+
+    while (ts_frame_queue_take(&g->late, ts_engine_now(g->engine), &frame))
+        ts_guest_frame_free(g, frame);
 }
 
 /* As the buddy allocator does, a free huge frame is broken up before memory that was never used is

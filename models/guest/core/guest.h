@@ -13,6 +13,7 @@
 #include "models/abi/vm.h"
 #include "models/cpu/cpu.h"
 #include "models/dvm/dvm.h"
+#include "models/guest/core/frame_queue.h"
 #include "models/interrupt/interrupt.h"
 #include "models/mmu/mmu.h"
 #include "models/oracle/oracle.h"
@@ -270,10 +271,8 @@ struct ts_guest {
     bool has_zero_frame;
     uint64_t *free_frames; /* stack of freed ones */
     uint64_t nfree_frames, free_frames_room;
-    /* Ring of frames that become free later, in the order of their times. */
-    struct ts_late_frame *late;
-    uint64_t late_first, nlate, late_room;
-    uint64_t *free_huge; /* stack of free huge frames */
+    struct ts_frame_queue late; /* free at a time to come */
+    uint64_t *free_huge;        /* stack of free huge frames */
     uint64_t nfree_huge, free_huge_room;
     uint32_t *frame_shares; /* mm/folio.c, by frame number; NULL until a page is shared */
     uint64_t frame_shares_room;
@@ -317,6 +316,11 @@ void ts_guest_report(struct ts_guest *g, const struct ts_error *err);
 __attribute__((noreturn))
 #endif
 void ts_guest_stop(struct ts_task *self, struct ts_guest *g, const struct ts_error *err);
+/* The same: out of memory for what. */
+#if defined(__GNUC__)
+__attribute__((noreturn))
+#endif
+void ts_guest_no_memory(struct ts_task *self, struct ts_guest *g, const char *what);
 /* The same on one of its threads: the workload cannot go on. */
 #if defined(__GNUC__)
 __attribute__((noreturn, format(printf, 3, 4)))

@@ -18,6 +18,14 @@ void ts_guest_stop(struct ts_task *self, struct ts_guest *g, const struct ts_err
         ts_task_stall(self); /* also with a lock held or interrupts off, where no task may block */
 }
 
+void ts_guest_no_memory(struct ts_task *self, struct ts_guest *g, const char *what)
+{
+    struct ts_error err;
+
+    (void)ts_error_set(&err, TS_ERR_ENVIRONMENT, "out of memory for %s", what);
+    ts_guest_stop(self, g, &err);
+}
+
 void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...)
 {
     struct ts_error err = {0};

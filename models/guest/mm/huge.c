@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transparent huge pages: entries of 2 MiB in private anonymous memory (Linux 6.12
- * mm/huge_memory.c). Left out: the huge zero page (as the zero page of 4K, fault.c), folios between
+ * mm/huge_memory.c). Left out: the huge zero page (a read allocates), folios between
  * 8K and 1 MiB, huge pages of files, and faults that find no free 2 MiB.
  *
  * A huge entry lies within one VMA. Each has a page-table page laid aside (deposited), so that it

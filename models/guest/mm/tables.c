@@ -50,17 +50,13 @@ static void nothing(struct ts_task *self, void *arg)
 /* tlb_remove_table_sync_one: whoever walks tables with interrupts off has ended when it returns. */
 void ts_table_sync(struct ts_task *self, struct ts_guest *guest)
 {
-    struct ts_guest_cpu *gc;
+    const struct ts_call call = {.fn = nothing};
     struct ts_cpumask *mask;
 
     ts_preempt_disable(self);
-    gc = ts_guest_cpu_of(self);
-    mask = &gc->flush_mask;
-    ts_cpumask_clear_all(mask);
-    for (uint32_t cpu = 0; cpu < guest->ncpus; cpu++)
-        if (cpu != gc->id)
-            ts_cpumask_set(mask, cpu);
-    ts_smp_call_many(self, mask, NULL, nothing, NULL, NULL, NULL);
+    mask = &ts_guest_cpu_of(self)->flush_mask;
+    ts_cpumask_set_all(mask); /* which does not call self */
+    ts_smp_call_many(self, mask, &call, NULL);
     ts_preempt_enable(self);
     guest->stats.table_syncs++;
 }

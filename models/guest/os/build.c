@@ -59,7 +59,7 @@ void ts_guest_fini(struct ts_guest *g)
 {
     ts_guest_cpus_fini(g);
     free(g->free_frames);
-    free(g->late);
+    ts_frame_queue_fini(&g->late);
     free(g->free_huge);
     free(g->frame_shares);
     free(g->huge_refs);

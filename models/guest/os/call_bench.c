@@ -97,7 +97,7 @@ static void call_others(struct ts_task *self, struct call_bench *b, bool all)
         if (!all)
             break;
     }
-    ts_smp_call_many(self, mask, NULL, function, b, NULL, NULL);
+    ts_smp_call_many(self, mask, &(struct ts_call){.fn = function, .arg = b}, NULL);
 }
 
 static void call_once(struct ts_task *self, struct call_bench *b, uint32_t target)
