@@ -8,7 +8,7 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/source_dir.h" @ONLY
 
 function(ts_test_properties name label)
     set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${TS_TEST_TIMEOUT}
-        ENVIRONMENT "TLBSTORM=$<TARGET_FILE:tlbstorm>;TS_SOURCE_DIR=${PROJECT_SOURCE_DIR};TS_PYTHON=${TS_PYTHON};SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1;PYTHONDONTWRITEBYTECODE=1")
+        ENVIRONMENT "TLBSTORM=$<TARGET_FILE:tlbstorm>;TS_SOURCE_DIR=${PROJECT_SOURCE_DIR};TS_PYTHON=${TS_PYTHON};SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1;PYTHONDONTWRITEBYTECODE=1;ASAN_OPTIONS=quarantine_size_mb=16")
 endfunction()
 
 # ts_test_program(<folder> <source> <libraries...>)

@@ -2,6 +2,7 @@
 #include "sim/queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define HEAP_ARITY 4u
 
@@ -68,9 +69,13 @@ bool ts_heap_reserve(struct ts_heap *heap, uint32_t n)
     grown = heap->allocated > UINT32_MAX / 2 ? UINT32_MAX : heap->allocated * 2;
     if (grown < n)
         grown = n;
-    entries = realloc(heap->entries, (size_t)grown * sizeof(*entries));
+    /* Not realloc: most of it is empty while a machine is put together. */
+    entries = malloc((size_t)grown * sizeof(*entries));
     if (!entries)
         return false;
+    if (heap->count)
+        memcpy(entries, heap->entries, heap->count * sizeof(*entries));
+    free(heap->entries);
     heap->entries = entries;
     heap->allocated = grown;
     return true;

@@ -12,6 +12,8 @@ struct hyperv_state {
 
 struct hyperv_params {
     struct ts_update_gen_params update;
+    uint64_t max_gvas; /* 0: what the page has room for */
+    uint64_t split;    /* bool */
 };
 
 static uint32_t last_of(const struct ts_cpumask *m)
@@ -58,18 +60,23 @@ static uint32_t put_sparse_set(struct ts_hv_block *b, const struct ts_cpumask *s
     return nbanks;
 }
 
-/* The list, if it is to be one and fits behind what is in the page. Returns its length, 0: flush
- * the whole space. */
-static uint32_t put_list(struct ts_hv_block *b, const struct ts_flush_info *info)
+/* Up to max entries behind what is in the page, for [start, end). Returns how many there are, 0:
+ * they would be more, and the whole space is flushed instead, unless the rest may follow in further
+ * calls
+ * (*start is moved to where that begins). */
+static uint32_t put_list(struct ts_hv_block *b, const struct hyperv_params *params, uint64_t *start,
+                         uint64_t end)
 {
     uint64_t room = (TS_INPUT_PAGE_BYTES - b->bytes) / sizeof(uint64_t);
     uint64_t list[TS_INPUT_PAGE_BYTES / sizeof(uint64_t)];
     uint64_t n;
-    if (info->end == UINT64_MAX)
+    if (params->max_gvas && params->max_gvas < room)
+        room = params->max_gvas;
+    n = ts_hv_fill_gva_list(list, room, *start, end);
+    if (n > room && !params->split)
         return 0;
-    n = ts_hv_fill_gva_list(list, room, info->start, info->end);
-    if (n > room)
-        return 0;
+    n = n < room ? n : room;
+    *start = ts_hv_gva_start(list[n - 1]) + ts_hv_gva_pages(list[n - 1]) * 4096;
     ts_hv_put(b, list, n * sizeof(uint64_t));
     return (uint32_t)n;
 }
@@ -77,15 +84,16 @@ static uint32_t put_list(struct ts_hv_block *b, const struct ts_flush_info *info
 /* How the call names its processors. */
 enum form { FORM_ALL, FORM_MASK, FORM_EX };
 
+/* One call; *start becomes where the next one is to begin, info->end if none is needed. */
 static bool make_call(struct ts_task *self, enum form form, const struct ts_flush_info *info,
-                      struct ts_shootdown_record *record, ts_time *mark)
+                      uint64_t *start, struct ts_shootdown_record *record, ts_time *mark)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     const struct ts_cpumask *set = &gc->flush_mask;
     struct ts_hv_block b = {gc->guest->vm->input[gc->id], 0};
     uint64_t space = info->mm ? ts_pgtable_root(info->mm->pgtable) : 0;
     uint64_t flags = info->mm ? 0 : TS_HV_FLUSH_ALL_SPACES;
-    uint32_t banks = 0, reps;
+    uint32_t banks = 0, reps = 0;
     if (info->end == UINT64_MAX)
         flags |= TS_HV_FLUSH_NON_GLOBAL_ONLY;
     if (form == FORM_EX) {
@@ -95,10 +103,25 @@ static bool make_call(struct ts_task *self, enum form form, const struct ts_flus
         in.flags |= form == FORM_ALL ? TS_HV_FLUSH_ALL_PROCESSORS : 0;
         ts_hv_put(&b, &in, sizeof(in));
     }
-    reps = put_list(&b, info);
+    if (info->end != UINT64_MAX)
+        reps = put_list(&b, gc->guest->flush_params, start, info->end);
+    if (!reps)
+        *start = info->end;
     enum ts_hv_call list = form == FORM_EX ? TS_HVCALL_FLUSH_LIST_EX : TS_HVCALL_FLUSH_LIST;
     enum ts_hv_call all = form == FORM_EX ? TS_HVCALL_FLUSH_SPACE_EX : TS_HVCALL_FLUSH_SPACE;
     return ts_hv_flush_call(self, reps ? list : all, banks, reps, &b, record, mark);
+}
+
+/* As many as it takes; false: one of them failed. */
+static bool make_calls(struct ts_task *self, enum form form, const struct ts_flush_info *info,
+                       struct ts_shootdown_record *record, ts_time *mark)
+{
+    uint64_t start = info->start;
+    do {
+        if (!make_call(self, form, info, &start, record, mark))
+            return false;
+    } while (start < info->end);
+    return true;
 }
 
 /* hyperv_flush_tlb_multi. False: not to be had, flush natively. */
@@ -123,7 +146,7 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     state->empty += n == 0;
     if (n == 0 && form == FORM_MASK)
         return true;
-    if (!make_call(self, form, info, record, &mark))
+    if (!make_calls(self, form, info, record, &mark))
         return false;
     state->targets += n;
     TS_CPUMASK_FOR_EACH(cpu, &gc->flush_mask)
@@ -167,7 +190,20 @@ static const struct ts_stat_rule rules[] = {
     TS_HV_CALL_RULE,
     TS_UPDATE_GEN_RULE,
 };
-static const struct ts_param param_rows[] = {TS_UPDATE_GEN_PARAMS(TS_UPDATE_OFF)};
+static const struct ts_param param_rows[] = {
+    TS_UPDATE_GEN_PARAMS(TS_UPDATE_OFF),
+    {"max_gvas", TS_PARAM_COUNT, offsetof(struct hyperv_params, max_gvas), 0, 0,
+     TS_INPUT_PAGE_BYTES / sizeof(uint64_t), NULL,
+     "entries of a call's list at most, 4,096 pages each; 0: as many as the input page has room "
+     "for, 509 behind a mask of 64 processors",
+     "arch/x86/hyperv/mmu.c hyperv_flush_tlb_multi, 6.1 and 6.12; the patch of April 2017 had "
+     "HV_MMU_MAX_GVAS 16",
+     TS_CONF_CHOICE},
+    {"split_list", TS_PARAM_BOOL, offsetof(struct hyperv_params, split), 0, 0, 1, NULL,
+     "a range that is too long for one list takes further calls, as first posted; off: the whole "
+     "space is flushed",
+     "thread hyperv-guest-flush-hypercall, patch 6/7: more_gvas", TS_CONF_CHOICE},
+};
 static const struct ts_param_table param_table = {"flush.hyperv", param_rows,
                                                   TS_ARRAY_LEN(param_rows)};
 static const struct ts_stat_table stats = {"flush.hyperv", rows, TS_ARRAY_LEN(rows), rules,

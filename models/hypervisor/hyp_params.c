@@ -149,6 +149,11 @@ static const struct ts_param rows[] = {
      "kvm/hyperv.c kvm_hv_flush_tlb; threads hyperv-guest-flush-hypercall and "
      "pv-tlb-flush-windows-guests-kvm (x86.md 4.3)",
      V},
+    FLAG("hv_ex_masks", hv_ex_masks, 1,
+         "HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED: a flush or an IPI for VPs above 63 is a call with "
+         "a "
+         "sparse set; off: the guest makes it natively",
+         "kvm/hyperv.c kvm_get_hv_cpuid, hyperv/mmu.c hyperv_flush_tlb_multi", V),
     FLAG("hv_ipi", hv_ipi, 0,
          "HV_X64_CLUSTER_IPI_RECOMMENDED: the guest sends IPIs by HvCallSendSyntheticClusterIpi, "
          "up to VP 63 as a fast call, beyond with a sparse set; natively where it is refused",

@@ -90,6 +90,7 @@ struct ts_hypervisor_params {
     uint64_t yield_to_cycles;   /* kvm_sched_yield: two run-queue locks */
     uint64_t pv_preempted_rule; /* enum ts_preempted_rule */
     uint64_t hv_flush;          /* enum ts_hv_flush */
+    uint64_t hv_ex_masks;       /* bool: HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     uint64_t hv_ipi;            /* bool: HV_X64_CLUSTER_IPI_RECOMMENDED */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
     uint64_t backing;           /* host page size behind guest memory: enum 4K, 2M, 1G */

@@ -159,7 +159,7 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
     vm->pv_sched_yield =
         c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;
-    vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
+    vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF && c->hypervisor.hv_ex_masks;
     if (c->hypervisor.hv_flush != TS_HV_OFF) {
         vm->input = calloc(vm->nvcpus, sizeof(*vm->input));
         if (!vm->input)

@@ -166,7 +166,7 @@ constexpr uint32_t rounds = 24;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr uint32_t table_rounds = 8;
 #else
-constexpr uint32_t table_rounds = rounds;
+constexpr uint32_t table_rounds = 12;
 #endif
 constexpr uint64_t page = 4096;
 constexpr uint64_t ms = 1000000; /* in ns */

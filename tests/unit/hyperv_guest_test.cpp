@@ -18,15 +18,16 @@ struct Made {
     uint64_t calls, ex_calls, list_calls, requests;
 };
 
-Made flush_of(HvCaller &c, const Vps &vps, uint64_t pages, bool freed_tables = false)
+Made flush_of(HvCaller &c, const Vps &vps, uint64_t pages, bool freed_tables = false,
+              const std::map<std::string, std::string> &own_params = {})
 {
-    static const uint64_t params[8] = {}; /* update_gen off */
+    const std::vector<uint64_t> params = mechanism_params(ts_flush_find("hyperv"), own_params);
     Made made{std::vector<uint64_t>(8), 0, 0, 0, 0};
     const auto *calls = static_cast<const ts_hv_flush_calls *>(c.guest->flush_state);
     const ts_hv_flush_calls before = *calls;
     const uint64_t asked = c.stat("hypervisor.hv_requests");
     const void *const own = c.guest->flush_params;
-    c.guest->flush_params = params;
+    c.guest->flush_params = params.data();
     c.flush(ts_flush_find("hyperv"), vps, c.page_a, pages, freed_tables);
     c.guest->flush_params = own;
     std::memcpy(made.words.data(), c.vm->input[0], made.words.size() * sizeof(uint64_t));
@@ -102,6 +103,58 @@ TEST(HypervGuest, BanksOfASetBeginAtZero)
         EXPECT_EQ(made.words[6], c.page_a | 1);
         EXPECT_EQ(made.requests, 1u);
     });
+}
+
+/* 4,096 pages an entry; a list that is too long is a flush of the whole space, or goes on in
+ * further calls, each for the rest. */
+TEST(HypervGuest, AListOfSoManyEntries)
+{
+    constexpr uint64_t unit = TS_HV_GVA_PAGES_MAX;
+    with_lazy(4, {}, [](HvCaller &c) {
+        const std::map<std::string, std::string> two = {{"max_gvas", "2"}};
+        const std::map<std::string, std::string> split = {{"max_gvas", "2"},
+                                                          {"split_list", "true"}};
+        Made made = flush_of(c, {2}, 2 * unit, false, two);
+        EXPECT_EQ(made.list_calls, 1u);
+        EXPECT_EQ(made.words[3], c.page_a | (unit - 1));
+        EXPECT_EQ(made.words[4], (c.page_a + unit * 4096) | (unit - 1));
+        made = flush_of(c, {2}, 2 * unit + 1, false, two);
+        EXPECT_EQ(made.calls, 1u);
+        EXPECT_EQ(made.list_calls, 0u);
+        made = flush_of(c, {2}, 2 * unit, false, split);
+        EXPECT_EQ(made.calls, 1u);
+        made = flush_of(c, {2}, 4 * unit + 1, false, split);
+        EXPECT_EQ(made.calls, 3u);
+        EXPECT_EQ(made.list_calls, 3u);
+        EXPECT_EQ(made.words[3], c.page_a + 4 * unit * 4096); /* of the last one */
+        /* Without a limit the page is one: 3 words, and 509 entries. */
+        made = flush_of(c, {2}, 509 * unit);
+        EXPECT_EQ(made.list_calls, 1u);
+        made = flush_of(c, {2}, 509 * unit + 1);
+        EXPECT_EQ(made.calls, 1u);
+        EXPECT_EQ(made.list_calls, 0u);
+    });
+}
+
+TEST(HypervGuest, ExMasksAreTheHostsToOffer)
+{
+    /* One CPU is idle: else ALL_PROCESSORS would name them. */
+    for (bool offered : {true, false}) {
+        ts_machine_config c = small_machine(false);
+        set(c, "hypervisor.hv_ex_masks", offered ? "true" : "false");
+        set(c, "run.vms", "1");
+        set(c, "run.vcpus", "67");
+        set(c, "topology.sockets", "1");
+        set(c, "topology.cores_per_socket", "67");
+        set(c, "topology.threads_per_core", "1");
+        std::vector<ts_op> ops = {op_mmap(0, 4 * 4096), op_ns(TS_OP_COMPUTE, 200 * 1000),
+                                  op_touch(0, 0, 4), op_range(TS_OP_MUNMAP, 0, 0, 4 * 4096)};
+        Script script(66, {op_ns(TS_OP_COMPUTE, 3 * ms)});
+        script[0] = ops;
+        Outcome out = run_script(c, script, 66, "hyperv");
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_EQ(out.stats.at("flush.hyperv.native_fallbacks") > 0, !offered);
+    }
 }
 
 TEST(HypervGuest, WithoutExMasksAVpAbove63IsFlushedNatively)
