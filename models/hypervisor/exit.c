@@ -217,6 +217,7 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
     .icr_write = ts_vcpu_icr_write,
     .eoi = ts_vcpu_eoi,
     .halt = ts_vcpu_halt,
+    .halt_until_kicked = ts_vcpu_halt_until_kicked,
     .timer_program = vcpu_timer_program,
     .hypercall = ts_vcpu_hypercall,
     .populate = populate,

@@ -45,11 +45,13 @@ static void linux_switch_out(struct ts_task *self, struct ts_task *next)
         ts_enter_lazy_tlb(self);
 }
 
-/* Optimistic spinners watch vcpu_is_preempted of the lock's owner. */
+/* Optimistic spinners watch vcpu_is_preempted of the lock's owner, and paravirtual spinlocks of
+ * some versions that of the one before in the queue. */
 static void linux_steal_changed(struct ts_vm *vm, uint32_t vcpu)
 {
-    const struct ts_guest *g = vm->guest;
+    struct ts_guest *g = vm->guest;
     (void)vcpu;
+    ts_spinlocks_recheck(&g->locks);
     for (uint32_t i = 0; i < g->nmms; i++)
         ts_rwsem_recheck(&g->mms[i]->mmap_lock);
 }
