@@ -60,6 +60,10 @@ struct ts_os_ops {
     void (*interrupt)(struct ts_task *self, enum ts_vector vector, ts_time raised);
     /* The scheduler's switch: self is about to be replaced by next (ts_cpu_ops.switch_out). */
     void (*switch_out)(struct ts_task *self, struct ts_task *next);
+    /* The idle task has nothing to do: halts (ts_pv_ops.halt). NULL: that is all it does. */
+    void (*idle)(struct ts_task *self);
+    /* self goes to sleep until then: does that need the timer programmed? NULL: it always does. */
+    bool (*timer_first)(struct ts_task *self, ts_time expires);
     /* self's kernel tells another CPU of the domain to look at its run queue. */
     void (*send_resched)(struct ts_task *self, struct ts_cpu *target);
     /* Memory that polling loops of the guest read has changed: the vCPU's `preempted`. No time

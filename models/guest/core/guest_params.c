@@ -35,6 +35,7 @@ static const char *const lazy_rule_names[] = {"init_mm", "ipi_all", "skip", NULL
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
 static const char *const rcu_tables_names[] = {"never", "pv", "always", NULL};
 static const char *const thp_align_names[] = {"never", "large", "multiples", NULL};
+static const char *const tick_names[] = {"waiting", "nohz", "periodic", NULL};
 static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
 static const struct ts_param param_rows[] = {
@@ -252,6 +253,18 @@ static const struct ts_param param_rows[] = {
          "Linux 6.12 init/init_task.c timer_slack_ns", V),
     CYCLES("timer_program", timer_program_cycles, 100, "write of the timer's deadline", "estimate",
            G),
+    {"tick", TS_PARAM_ENUM, FIELD(tick), TS_TICK_NOHZ, 0, TS_TICK_PERIODIC, tick_names,
+     "the tick of a CPU, each guest_sched.tick: nohz: of those that run, and of idle ones until it "
+     "stops; periodic: of all (nohz=off). Each is a timer interrupt and a write of the timer. "
+     "waiting: only where another task waits, and without the write, so that neither is in the way "
+     "of what is to be measured",
+     "Linux kernel/time/tick-sched.c, CONFIG_NO_HZ_IDLE and boot parameter nohz: 6.1 and 6.12", V},
+    BOOL("nohz_after_tick", nohz_after_tick, 1,
+         "an idle CPU without a driver of idle states keeps its tick until one has come, so that "
+         "short naps programme nothing; before, it stops it at once",
+         "Linux 6.12.117 and 6.1.192 kernel/sched/idle.c do_idle, cpuidle_idle_call (stable "
+         "series); else remembered",
+         V),
     CYCLES("spawn", spawn_cycles, 30000, "clone of a thread", "estimate", G),
     BOOL("pv_spinlocks", pv_spinlocks, 1,
          "x86, guests of several vCPUs: spinlocks whose waiters halt after a while and are kicked, "
@@ -405,6 +418,9 @@ static const struct ts_stat stat_rows[] = {
     LOCK(pv_wait_node, pv_wait_node, "halts in the queue, as lock_event_counts"),
     LOCK_TIME(pv_latency_kick, pv_latency_kick_ps, "time spent kicking"),
     LOCK_TIME(pv_latency_wake, pv_latency_wake_ps, "kick to the end of the halt, summed"),
+    N(ticks, "ticks taken, with guest.tick nohz or periodic"),
+    N(ticks_stopped, "ticks stopped by idle CPUs"),
+    N(timer_writes, "writes of the timer, those for sleepers included"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
     STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
     N(calls, "cross-CPU calls of the call benchmark"),

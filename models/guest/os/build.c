@@ -2,6 +2,7 @@
 /* A guest is put together, and taken apart. */
 #include <stdlib.h>
 
+#include "models/guest/os/nohz.h"
 #include "models/guest/os/thread.h"
 
 static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
@@ -77,6 +78,8 @@ enum ts_status ts_guest_init(struct ts_guest *g, const struct ts_guest_wiring *w
     ts_hist_init(&g->stats.call_delay_ps);
     ts_hist_init(&g->stats.call_total_ps);
     enum ts_status s = init_locks(g, err);
+    if (s == TS_OK)
+        s = ts_nohz_init(g, err);
     return s == TS_OK ? ts_guest_cpus_init(g, err) : s;
 }
 
@@ -88,6 +91,7 @@ void ts_guest_fini(struct ts_guest *g)
     free(g->free_huge);
     free(g->frame_shares);
     free(g->huge_refs);
+    ts_nohz_fini(g);
     ts_spinlocks_fini(&g->locks);
     free(g->failure);
     g->failure = NULL;
