@@ -45,7 +45,11 @@ struct ts_hypercall {
 };
 
 /* --- KVM (include/uapi/linux/kvm_para.h) --- */
-enum ts_kvm_hypercall { TS_KVM_HC_SEND_IPI = 10, TS_KVM_HC_SCHED_YIELD = 11 };
+enum ts_kvm_hypercall {
+    TS_KVM_HC_KICK_CPU = 5,
+    TS_KVM_HC_SEND_IPI = 10,
+    TS_KVM_HC_SCHED_YIELD = 11
+};
 /* KVM_ENOSYS is 1000; the rest are the kernel's error numbers, negative in result. */
 #define TS_KVM_ENOSYS (-1000)
 

@@ -6,10 +6,10 @@
  * implements (bare metal is a host that exits nowhere); the host's code calls ts_os_ops, which an
  * operating system implements. Neither includes the other's headers.
  *
- * Who sets what: the machine fills in everything but `os`, `guest`, `host` before it creates the
- * guest; the guest sets `os` and `guest`, the hypervisor `pv` and `host`, when they are created, in
- * this order. Nothing changes after that but the areas. The machine owns the struct and what it
- * points to. */
+ * Who sets what: the machine fills in everything but `os`, `guest`, `locks`, `host` before it
+ * creates the guest; the guest sets `os`, `guest` and `locks`, the hypervisor `pv` and `host`, when
+ * they are created, in this order. Nothing changes after that but the areas. The machine owns the
+ * struct and what it points to. */
 #ifndef TS_MODELS_ABI_VM_H
 #define TS_MODELS_ABI_VM_H
 
@@ -24,6 +24,7 @@ extern "C" {
 #endif
 
 struct ts_vm;
+struct ts_spinlocks;
 
 /* Host-physical address of guest-physical 0 of VM v: (v + 1) << this. */
 enum { TS_VM_MEMORY_SHIFT = 44 };
@@ -40,6 +41,9 @@ struct ts_pv_ops {
     void (*eoi)(struct ts_task *self);
     /* Nothing to run: waits until an interrupt may be pending. May return early. */
     void (*halt)(struct ts_task *self);
+    /* HLT of a task that is not idle: until the vCPU is kicked (KVM_HC_KICK_CPU), or an interrupt
+     * may be pending if they are on. May return early. NULL: there is nobody to be kicked by. */
+    void (*halt_until_kicked)(struct ts_task *self);
     /* self programmes its CPU's timer. */
     void (*timer_program)(struct ts_task *self);
     /* Returns with call->result and call->times filled in. NULL: there is nobody to call. */
@@ -56,6 +60,10 @@ struct ts_os_ops {
     void (*interrupt)(struct ts_task *self, enum ts_vector vector, ts_time raised);
     /* The scheduler's switch: self is about to be replaced by next (ts_cpu_ops.switch_out). */
     void (*switch_out)(struct ts_task *self, struct ts_task *next);
+    /* The idle task has nothing to do: halts (ts_pv_ops.halt). NULL: that is all it does. */
+    void (*idle)(struct ts_task *self);
+    /* self goes to sleep until then: does that need the timer programmed? NULL: it always does. */
+    bool (*timer_first)(struct ts_task *self, ts_time expires);
     /* self's kernel tells another CPU of the domain to look at its run queue. */
     void (*send_resched)(struct ts_task *self, struct ts_cpu *target);
     /* Memory that polling loops of the guest read has changed: the vCPU's `preempted`. No time
@@ -83,11 +91,14 @@ struct ts_vm {
     bool hv_ipi;                 /* HV_X64_CLUSTER_IPI_RECOMMENDED */
     bool steal_time;             /* KVM_FEATURE_STEAL_TIME with `preempted` */
     bool pv_sched_yield;         /* KVM_FEATURE_PV_SCHED_YIELD */
+    bool pv_unhalt;              /* KVM_FEATURE_PV_UNHALT */
+    bool realtime_hint;          /* KVM_HINTS_REALTIME: a pCPU for each vCPU */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     struct ts_steal_area *steal; /* [nvcpus] */
     uint8_t (*input)[TS_INPUT_PAGE_BYTES]; /* [nvcpus] hypercall input pages; NULL on bare metal */
     const struct ts_os_ops *os;
     void *guest;
+    struct ts_spinlocks *locks; /* the guest's own: what its spinlocks are like */
     const struct ts_pv_ops *pv;
     void *host;
 };

@@ -97,6 +97,8 @@ struct ts_task {
     bool spin_signalled;
     bool stall_over;          /* ts_task_stall_done came before the stall */
     struct ts_cpu *timer_cpu; /* where it went to sleep */
+    ts_time timer_expires;    /* of timer */
+    struct ts_task *sleeps_next;
     ts_time runnable_since;
     ts_time last_ran;
     uint64_t run_delay_ps; /* waiting on a run queue */
@@ -128,6 +130,8 @@ struct ts_cpu_ops {
     void (*timer_fired)(struct ts_cpu *cpu);
     /* self programmes its CPU's timer. */
     void (*timer_program)(struct ts_task *self);
+    /* self goes to sleep until then: true if that needs programming. NULL: it always does. */
+    bool (*timer_first)(struct ts_task *self, ts_time expires);
     /* vCPU only: the pCPU under it wants attention while in guest mode: exit, handle, enter. */
     void (*host_exit)(struct ts_cpu *vcpu);
     /* vCPU only: a spin in kernel mode has lasted the pause-loop window. */
@@ -160,8 +164,9 @@ struct ts_cpu {
     ts_time raised[TS_VECTORS]; /* when the pending vector arrived */
     ts_time irq_off_since;
     ts_time irq_off_total_ps;
-    struct ts_task *expired; /* timers that ran out, for the handler */
-    void *user;              /* owner's per-CPU state (guest CPU, host CPU) */
+    struct ts_task *sleepers; /* timers that run, the earliest first */
+    struct ts_task *expired;  /* timers that ran out, for the handler */
+    void *user;               /* owner's per-CPU state (guest CPU, host CPU) */
     enum ts_cpu_mode mode;
     ts_time mode_since;
     struct ts_cpu_stats stats;

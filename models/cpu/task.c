@@ -91,8 +91,11 @@ static void on_timer(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_task *t = TS_CONTAINER_OF(event, struct ts_task, timer);
     struct ts_cpu *c = t->timer_cpu;
-    struct ts_task **tail = &c->expired;
+    struct ts_task **tail = &c->expired, **link = &c->sleepers;
     (void)engine;
+    while (*link != t)
+        link = &(*link)->sleeps_next;
+    *link = t->sleeps_next;
     while (*tail)
         tail = &(*tail)->expired_next;
     t->expired_next = NULL;
@@ -116,11 +119,18 @@ void ts_cpu_handle_timer(struct ts_task *self)
 
 void ts_task_sleep(struct ts_task *self, ts_time ps)
 {
-    if (self->cpu->ops->timer_program)
-        self->cpu->ops->timer_program(self);
+    const struct ts_cpu_ops *ops = self->cpu->ops;
+    if (ops->timer_program && (!ops->timer_first || ops->timer_first(self, ts_task_now(self) + ps)))
+        ops->timer_program(self);
     TS_ASSERT(!ts_event_pending(&self->timer));
     self->timer_cpu = self->cpu;
-    ts_engine_schedule(self->domain->engine, &self->timer, ts_task_now(self) + ps, TS_PHASE_TIMER);
+    self->timer_expires = ts_task_now(self) + ps;
+    struct ts_task **link = &self->cpu->sleepers;
+    while (*link && (*link)->timer_expires <= self->timer_expires)
+        link = &(*link)->sleeps_next;
+    self->sleeps_next = *link;
+    *link = self;
+    ts_engine_schedule(self->domain->engine, &self->timer, self->timer_expires, TS_PHASE_TIMER);
     self->wake_pending = false;
     ts_task_block(self);
 }

@@ -392,6 +392,21 @@ static void sched_yield(struct ts_vcpu *v, struct ts_hypercall *call)
     call->result = 0;
 }
 
+/* KVM_HC_KICK_CPU: who holds a spinlock no longer ends the halt of the next, and gives way to it if
+ * it waits for a pCPU (since 5.3). */
+static void kick_cpu(struct ts_vcpu *v, struct ts_hypercall *call)
+{
+    uint64_t id = call->args[1];
+    if (!v->vm->pv_unhalt)
+        return;
+    v->hyp->stats.hypercalls_kick++;
+    ts_task_work(&v->task, v->hyp->params.inject_cycles);
+    if (id < v->vm->nvcpus)
+        ts_vcpu_unhalt(v, ts_vm_vcpu(v->vm, (uint32_t)id));
+    ts_vcpu_sched_yield(v, id);
+    call->result = 0;
+}
+
 static uint64_t kvm_key(uint64_t number)
 {
     return number;
@@ -403,6 +418,7 @@ static bool kvm_offered(const struct ts_hypervisor_params *params)
 }
 
 static const struct ts_hypercall_row kvm_rows[] = {
+    {TS_KVM_HC_KICK_CPU, "KVM_HC_KICK_CPU", kick_cpu},
     {TS_KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", send_ipi},
     {TS_KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", sched_yield},
 };

@@ -192,6 +192,21 @@ static void vcpu_switch_out(struct ts_task *self, struct ts_task *next)
     ts_vcpu_of(self->cpu)->vm->os->switch_out(self, next);
 }
 
+static void vcpu_idle(struct ts_task *self)
+{
+    const struct ts_os_ops *os = ts_vcpu_of(self->cpu)->vm->os;
+    if (os->idle)
+        os->idle(self);
+    else
+        ts_vcpu_halt(self);
+}
+
+static bool vcpu_timer_first(struct ts_task *self, ts_time expires)
+{
+    const struct ts_os_ops *os = ts_vcpu_of(self->cpu)->vm->os;
+    return !os->timer_first || os->timer_first(self, expires);
+}
+
 static void vcpu_send_resched(struct ts_task *self, struct ts_cpu *target)
 {
     ts_vcpu_of(self->cpu)->vm->os->send_resched(self, target);
@@ -217,6 +232,7 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
     .icr_write = ts_vcpu_icr_write,
     .eoi = ts_vcpu_eoi,
     .halt = ts_vcpu_halt,
+    .halt_until_kicked = ts_vcpu_halt_until_kicked,
     .timer_program = vcpu_timer_program,
     .hypercall = ts_vcpu_hypercall,
     .populate = populate,
@@ -225,9 +241,10 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
 const struct ts_cpu_ops ts_vcpu_ops = {
     .interrupt = vcpu_interrupt,
     .switch_out = vcpu_switch_out,
-    .idle = ts_vcpu_halt,
+    .idle = vcpu_idle,
     .send_resched = vcpu_send_resched,
     .timer_program = vcpu_timer_program,
+    .timer_first = vcpu_timer_first,
     .timer_fired = vcpu_timer_fired,
     .host_exit = vcpu_host_exit,
     .pause_exit = ts_vcpu_pause_exit,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A vCPU with nothing to do: HLT with halt polling (virt/kvm/kvm_main.c kvm_vcpu_halt; x86.md
- * 3.5). */
+/* A vCPU that halts: HLT with halt polling (virt/kvm/kvm_main.c kvm_vcpu_halt; x86.md 3.5), and
+ * the kick that ends it (arch/x86/kvm/x86.c kvm_pv_kick_cpu_op). */
 #include "models/hypervisor/hyp_private.h"
 
+/* kvm_vcpu_has_events: an interrupt counts only where the guest would take it. */
 static bool has_work(const struct ts_vcpu *v)
 {
-    return v->pir || v->cpu->pending;
+    return v->pv_unhalted || (!v->halt_masked && (v->pir || v->cpu->pending));
 }
 
 static bool poll_ended(void *arg)
@@ -54,14 +55,13 @@ static void adapt_polling(struct ts_vcpu *v, ts_time blocked_ps)
     TS_ASSERT(v->poll_ps <= p->halt_poll_ps);
 }
 
-void ts_vcpu_halt(struct ts_task *self)
+/* From the instruction to its end. */
+static void halt(struct ts_vcpu *v)
 {
-    struct ts_cpu *cpu = self->cpu;
-    struct ts_vcpu *v = ts_vcpu_of(cpu);
-    if (cpu->pending || cpu->need_resched || cpu->rq.nr)
-        return;
+    TS_ASSERT(!v->halt_masked);
     ts_vm_exit(v, TS_EXIT_HALT);
     v->hyp->stats.halts++;
+    v->halt_masked = v->cpu->irq_off > 0;
     ts_time start = ts_task_now(&v->task);
     if (!has_work(v) && !halt_poll(v)) {
         while (!has_work(v)) {
@@ -72,7 +72,36 @@ void ts_vcpu_halt(struct ts_task *self)
             v->blocked = false;
         }
     }
+    v->halt_masked = v->pv_unhalted = false;
     if (v->hyp->params.halt_poll_ps)
         adapt_polling(v, ts_task_now(&v->task) - start);
     ts_vm_entry(v);
+}
+
+void ts_vcpu_halt(struct ts_task *self)
+{
+    const struct ts_cpu *cpu = self->cpu;
+    if (cpu->pending || cpu->need_resched || cpu->rq.nr)
+        return;
+    halt(ts_vcpu_of(cpu));
+}
+
+/* What other tasks wait for the CPU does not matter: its own cannot go on. */
+void ts_vcpu_halt_until_kicked(struct ts_task *self)
+{
+    const struct ts_cpu *cpu = self->cpu;
+    TS_ASSERT(cpu->preempt_off || cpu->irq_off);
+    if (cpu->pending && !cpu->irq_off)
+        return;
+    halt(ts_vcpu_of(cpu));
+}
+
+/* __apic_accept_irq, APIC_DM_REMRD: a flag that stays until the vCPU halts, and kvm_vcpu_kick. */
+void ts_vcpu_unhalt(struct ts_vcpu *v, struct ts_vcpu *t)
+{
+    t->pv_unhalted = true;
+    if (t->polling)
+        ts_task_spin_signal(&t->task);
+    else if (t != v)
+        ts_vcpu_kick(t, &v->task);
 }

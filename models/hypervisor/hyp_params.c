@@ -137,6 +137,17 @@ static const struct ts_param rows[] = {
          "kernel/kvm.c kvm_smp_send_call_func_ipi, kvm/x86.c kvm_sched_yield, 5.3 and later; off "
          "here, so that the mechanism kvm_pv_yield shows what it does",
          V),
+    FLAG(
+        "pv_unhalt", pv_unhalt, 1,
+        "KVM_FEATURE_PV_UNHALT is offered to guests: KVM_HC_KICK_CPU ends a vCPU's halt, which "
+        "paravirtual spinlocks need. A Hyper-V host has none",
+        "kvm/x86.c kvm_pv_kick_cpu_op, kvm/cpuid.c: always offered, 6.1 and 6.12; the yield to the "
+        "kicked vCPU since 5.3 (remembered)",
+        V),
+    FLAG("realtime_hint", realtime_hint, 0,
+         "KVM_HINTS_REALTIME: guests are told that each vCPU has a pCPU of its own, and use "
+         "neither paravirtual spinlocks nor PV TLB flush nor PV sched yield",
+         "kernel/kvm.c kvm_spinlock_init, pv_tlb_flush_supported, pv_sched_yield_supported", V),
     {"pv_preempted_rule", TS_PARAM_ENUM, OFF(pv_preempted_rule), TS_PREEMPTED_AT_IRQ_EXIT, 0, 1,
      rules,
      "when the host reports a vCPU as preempted: 5.19+ only after a host interrupt's exit; "
@@ -213,6 +224,7 @@ static const struct ts_stat stats[] = {
     CNT(hypercalls_ipi, "of these KVM_HC_SEND_IPI"),
     CNT(pv_ipi_failed, "KVM_HC_SEND_IPI that returned an error"),
     CNT(hypercalls_yield, "KVM_HC_SCHED_YIELD"),
+    CNT(hypercalls_kick, "KVM_HC_KICK_CPU"),
     CNT(hypercalls_hv_ipi, "of the hypercalls HvCallSendSyntheticClusterIpi(Ex)"),
     CNT(hv_ipi_failed, "of these refused"),
     CNT(posted, "interrupts posted to running vCPUs"),

@@ -44,6 +44,8 @@ struct ts_vcpu {
     enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
     bool entering;               /* vcpu->mode == IN_GUEST_MODE: requests must kick */
     bool blocked;                /* waits in kvm_vcpu_block */
+    bool halt_masked;            /* halted with its interrupts off */
+    bool pv_unhalted;            /* kicked: its next halt, or the one it is in, is over */
     bool polling;                /* halt polling */
     bool poll_over;
     ts_time poll_ps; /* vcpu->halt_poll_ns */
@@ -196,8 +198,11 @@ struct ts_hypercall_table {
 };
 extern const struct ts_hypercall_table ts_kvm_hypercalls;    /* apic.c */
 extern const struct ts_hypercall_table ts_hyperv_hypercalls; /* hyperv.c */
-/* halt.c */
+/* halt.c: ts_pv_ops.halt and .halt_until_kicked. */
 void ts_vcpu_halt(struct ts_task *self);
+void ts_vcpu_halt_until_kicked(struct ts_task *self);
+/* kvm_pv_kick_cpu_op of the vCPU t, by v, whose host task executes. */
+void ts_vcpu_unhalt(struct ts_vcpu *v, struct ts_vcpu *t);
 /* directed_yield.c */
 void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
 /* v, whose host task executes on a pCPU, spins: the two passes over the vCPUs of its VM, from the

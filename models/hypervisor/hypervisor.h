@@ -87,6 +87,8 @@ struct ts_hypervisor_params {
     uint64_t on_spin_cycles;    /* kvm_vcpu_on_spin: scan of the vCPUs and two run-queue locks */
     uint64_t pv_tlb_flush;      /* bool */
     uint64_t pv_sched_yield;    /* bool */
+    uint64_t pv_unhalt;         /* bool: KVM_FEATURE_PV_UNHALT, KVM_HC_KICK_CPU */
+    uint64_t realtime_hint;     /* bool: KVM_HINTS_REALTIME */
     uint64_t yield_to_cycles;   /* kvm_sched_yield: two run-queue locks */
     uint64_t pv_preempted_rule; /* enum ts_preempted_rule */
     uint64_t hv_flush;          /* enum ts_hv_flush */
@@ -116,6 +118,7 @@ struct ts_hypervisor_stats {
     uint64_t hypercalls;
     uint64_t hypercalls_ipi, pv_ipi_failed;
     uint64_t hypercalls_yield;
+    uint64_t hypercalls_kick;
     uint64_t hypercalls_hv_ipi, hv_ipi_failed;
     uint64_t posted;                            /* interrupts delivered without an exit */
     uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */

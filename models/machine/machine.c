@@ -157,8 +157,11 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
         vm->pv_ipi = TS_PV_IPI_SLIDING;
     vm->hv_ipi = c->hypervisor.hv_ipi != 0;
     vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
-    vm->pv_sched_yield =
-        c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;
+    vm->realtime_hint = c->hypervisor.realtime_hint != 0;
+    vm->pv_sched_yield = !vm->realtime_hint && (c->hypervisor.pv_sched_yield ||
+                                                (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0);
+    vm->pv_unhalt = c->hypervisor.pv_unhalt && c->hypervisor.kind == TS_HYP_KVM &&
+                    c->hypervisor.hv_flush != TS_HV_HYPERV;
     vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF && c->hypervisor.hv_ex_masks;
     if (c->hypervisor.hv_flush != TS_HV_OFF) {
         vm->input = calloc(vm->nvcpus, sizeof(*vm->input));

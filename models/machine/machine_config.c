@@ -84,6 +84,10 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
         return cannot(err, m->name, "it needs a hypervisor (hypervisor.kind is none: bare metal)");
     if ((needs & TS_NEEDS_PV_TLB_FLUSH) && !c->hypervisor.pv_tlb_flush)
         return cannot(err, m->name, "the hypervisor does not offer hypervisor.pv_tlb_flush");
+    if (((needs & TS_NEEDS_PV_TLB_FLUSH) || (m->offers & TS_OFFERS_PV_SCHED_YIELD)) &&
+        c->hypervisor.realtime_hint)
+        return cannot(err, m->name,
+                      "a guest that is told of hypervisor.realtime_hint does not use it");
     if ((needs & TS_NEEDS_HV_FLUSH) && c->hypervisor.hv_flush == TS_HV_OFF)
         return cannot(err, m->name,
                       "the hypervisor does not offer hypervisor.hv_flush (it is off)");

@@ -220,8 +220,7 @@ Outcome switches_during_flushes(bool lazily, bool barrier)
 
 } // namespace
 
-/* Check 10 of x86.md section 10. */
-TEST(LinuxVersions, WithoutTheBarrierASwitchMissesAFlush)
+TEST(X86Checks, C10_WithoutTheBarrierASwitchMissesAFlush)
 {
     Outcome out = switches_during_flushes(true, false);
     EXPECT_EQ(out.status, TS_ERR_FINDING);

@@ -50,6 +50,7 @@ inline ts_machine_config small_machine(bool arm = false)
     set(c, "run.vcpus", "4");
     set(c, "run.oracle", "true");
     set(c, "run.limit", "60s");
+    set(c, "guest.tick", "waiting"); /* exact times, with no tick among them */
     if (arm) {
         set(c, "topology.arch", "arm64");
         set(c, "interrupt.mode", "gic_sgi");

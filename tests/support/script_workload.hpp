@@ -127,6 +127,7 @@ inline ts_machine_config bare_machine(uint32_t cores)
     set(c, "run.vms", "1");
     set(c, "run.oracle", "true");
     set(c, "run.limit", "60s");
+    set(c, "guest.tick", "waiting");
     return c;
 }
 

@@ -111,7 +111,7 @@ TEST(ApicHalt, EachKindWakesInItsOwnWay)
 
 /* A logical or shorthand write of AVIC with one target halted: one exit, for which KVM rings the
  * running ones' doorbells once more. */
-TEST(ApicHalt, AvicKicksAllTargetsOfAnIncompleteIpi)
+TEST(X86Checks, C9_AvicExitsOnceForAHaltedTargetAndKicksAll)
 {
     for (const char *mode : {"shorthand", "cluster", "flat"}) {
         SCOPED_TRACE(mode);

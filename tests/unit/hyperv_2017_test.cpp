@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hyperv_2017 does wrong what the patch of April 2017 did wrong (thread
- * hyperv-guest-flush-hypercall; x86.md 4.1, check 6), and the oracle says so. */
+ * hyperv-guest-flush-hypercall; x86.md 4.1), and the oracle says so. */
 #include "tests/support/hyperv_rig.hpp"
 
 using namespace ts_test;
@@ -77,7 +77,7 @@ Vps range(uint32_t first, uint32_t last)
 
 } // namespace
 
-TEST(Hyperv2017, LeavesAStaleTranslationInTheAllProcessorsCase)
+TEST(X86Checks, C6_LeavesAStaleTranslationInTheAllProcessorsCase)
 {
     const uint64_t whole = 40, range = 4; /* the flush of everything begins above 33 pages */
     for (const char *host : {"hyperv", "4.18"}) {
@@ -95,7 +95,7 @@ TEST(Hyperv2017, LeavesAStaleTranslationInTheAllProcessorsCase)
         expect_clean(dropped(ts_flush_find("hyperv"), host, 4, 4, whole));
 }
 
-TEST(Hyperv2017, FlushesVpLess32ForVps32To63)
+TEST(X86Checks, C6_FlushesVpLess32ForVps32To63)
 {
     HvRig rig(70);
     const Outcome got = rig.run([](HvCaller &c) {

@@ -14,6 +14,7 @@
 #include "models/cpu/cpu.h"
 #include "models/dvm/dvm.h"
 #include "models/guest/core/frame_queue.h"
+#include "models/guest/lock/spinlock.h"
 #include "models/interrupt/interrupt.h"
 #include "models/mmu/mmu.h"
 #include "models/oracle/oracle.h"
@@ -30,6 +31,7 @@ struct ts_csd_pool;
 struct ts_mm;
 struct ts_flush_ops;
 struct ts_guest_os;
+struct ts_guest_tick;
 
 enum { TS_ASIDS_MAX = 16 };
 
@@ -53,6 +55,9 @@ enum ts_thp_align {
     TS_THP_ALIGN_LARGE = 1,    /* from 2 MiB on */
     TS_THP_ALIGN_MULTIPLES = 2 /* of whole 2 MiB */
 };
+
+/* Which CPUs tick, and whether that costs anything (os/nohz.h). */
+enum ts_tick { TS_TICK_WAITING = 0, TS_TICK_NOHZ = 1, TS_TICK_PERIODIC = 2 };
 
 /* Costs are core cycles unless the name says otherwise. */
 struct ts_guest_params {
@@ -130,11 +135,17 @@ struct ts_guest_params {
     uint64_t nanosleep_cycles;        /* hrtimer set-up and return */
     uint64_t timer_slack_ps;          /* 50 us for ordinary tasks (man prctl, PR_SET_TIMERSLACK) */
     uint64_t timer_program_cycles;
-    uint64_t spawn_cycles;     /* clone of a thread */
-    uint64_t rwsem_spin;       /* bool: RWSEM_SPIN_ON_OWNER */
-    uint64_t rwsem_handoff_ps; /* RWSEM_WAIT_TIMEOUT, 4 ms */
-    uint64_t per_vma_lock;     /* bool: faults do not take mmap_lock (6.4+) */
-    uint64_t lru_drain;        /* bool: lru_add_drain before pages are unmapped */
+    uint64_t tick;                    /* enum ts_tick */
+    uint64_t nohz_after_tick;         /* bool: an idle CPU's tick stops when one has come */
+    uint64_t spawn_cycles;            /* clone of a thread */
+    uint64_t pv_spinlocks;            /* bool: nopvspin is not given */
+    uint64_t spin_threshold;          /* SPIN_THRESHOLD */
+    uint64_t pause_cycles;            /* one loop with PAUSE */
+    uint64_t pv_wait_early_preempted; /* bool: pv_wait_early asks vcpu_is_preempted */
+    uint64_t rwsem_spin;              /* bool: RWSEM_SPIN_ON_OWNER */
+    uint64_t rwsem_handoff_ps;        /* RWSEM_WAIT_TIMEOUT, 4 ms */
+    uint64_t per_vma_lock;            /* bool: faults do not take mmap_lock (6.4+) */
+    uint64_t lru_drain;               /* bool: lru_add_drain before pages are unmapped */
     uint64_t zero_page;        /* bool: a read of untouched anonymous memory maps the zero page */
     uint64_t vma_merge;        /* bool: adjacent private anonymous mappings become one VMA */
     uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */
@@ -189,6 +200,8 @@ struct ts_guest_stats {
     uint64_t vfrees, vmap_purges, kernel_flushes;
     uint64_t forks, cow_reused, cow_copied, zero_mapped, zero_copied;
     uint64_t thp_fault_alloc, thp_collapse_alloc, thp_split_pmd; /* as /proc/vmstat counts them */
+    struct ts_lock_events lock_events;
+    uint64_t ticks, ticks_stopped, timer_writes;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -277,8 +290,9 @@ struct ts_guest {
     uint32_t *frame_shares; /* mm/folio.c, by frame number; NULL until a page is shared */
     uint64_t frame_shares_room;
     uint64_t vmap_next,
-        vmap_purged;    /* mm/vmalloc.c: bytes of kernel addresses, freed and flushed */
-    uint64_t vmap_lazy; /* vmap_lazy_nr, in bytes */
+        vmap_purged;           /* mm/vmalloc.c: bytes of kernel addresses, freed and flushed */
+    uint64_t vmap_lazy;        /* vmap_lazy_nr, in bytes */
+    struct ts_spinlocks locks; /* what its spinlocks have in common; vm->locks */
     struct ts_line vmap_line;
     uint32_t *huge_refs; /* mm/folio.c, by huge frame number; NULL until there is a huge page */
     uint64_t huge_refs_room;
@@ -302,8 +316,9 @@ struct ts_guest {
     struct ts_guest_thread **threads; /* by number; grows */
     uint32_t nthreads, threads_room;
     uint32_t threads_alive;
-    uint32_t threads_waiting; /* that only another thread can wake */
-    void *sync;               /* barriers */
+    uint32_t threads_waiting;    /* that only another thread can wake */
+    void *sync;                  /* barriers */
+    struct ts_guest_tick *ticks; /* os/nohz.c: [ncpus]; NULL with guest.tick waiting */
     void (*on_finished)(struct ts_guest *g, void *user);
     void *on_finished_user;
 };

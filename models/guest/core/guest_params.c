@@ -35,6 +35,7 @@ static const char *const lazy_rule_names[] = {"init_mm", "ipi_all", "skip", NULL
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
 static const char *const rcu_tables_names[] = {"never", "pv", "always", NULL};
 static const char *const thp_align_names[] = {"never", "large", "multiples", NULL};
+static const char *const tick_names[] = {"waiting", "nohz", "periodic", NULL};
 static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
 static const struct ts_param param_rows[] = {
@@ -252,7 +253,38 @@ static const struct ts_param param_rows[] = {
          "Linux 6.12 init/init_task.c timer_slack_ns", V),
     CYCLES("timer_program", timer_program_cycles, 100, "write of the timer's deadline", "estimate",
            G),
+    {"tick", TS_PARAM_ENUM, FIELD(tick), TS_TICK_NOHZ, 0, TS_TICK_PERIODIC, tick_names,
+     "the tick of a CPU, each guest_sched.tick: nohz: of those that run, and of idle ones until it "
+     "stops; periodic: of all (nohz=off). Each is a timer interrupt and a write of the timer. "
+     "waiting: only where another task waits, and without the write, so that neither is in the way "
+     "of what is to be measured",
+     "Linux kernel/time/tick-sched.c, CONFIG_NO_HZ_IDLE and boot parameter nohz: 6.1 and 6.12", V},
+    BOOL("nohz_after_tick", nohz_after_tick, 1,
+         "an idle CPU without a driver of idle states keeps its tick until one has come, so that "
+         "short naps programme nothing; before, it stops it at once",
+         "Linux 6.12.117 and 6.1.192 kernel/sched/idle.c do_idle, cpuidle_idle_call (stable "
+         "series); else remembered",
+         V),
     CYCLES("spawn", spawn_cycles, 30000, "clone of a thread", "estimate", G),
+    BOOL("pv_spinlocks", pv_spinlocks, 1,
+         "x86, guests of several vCPUs: spinlocks whose waiters halt after a while and are kicked, "
+         "if the host offers hypervisor.pv_unhalt and gives no hypervisor.realtime_hint; false: "
+         "nopvspin, queued spinlocks as on bare metal. Where the host does not offer it, and "
+         "nothing else decides for queued ones, test and set",
+         "Linux 6.12 and 6.1 arch/x86/kernel/kvm.c kvm_spinlock_init, asm/qspinlock.h "
+         "virt_spin_lock",
+         V),
+    COUNT("spin_threshold", spin_threshold, 1 << 15, 0, 1u << 30,
+          "paravirtual spinlocks: loops before a waiter halts",
+          "Linux 6.12 arch/x86/include/asm/spinlock.h SPIN_THRESHOLD", V),
+    CYCLES("pause", pause_cycles, 140, "one loop of a waiter that spins with PAUSE",
+           "PAUSE on Skylake and later, 140 cycles; about 10 before", R),
+    BOOL("pv_wait_early_preempted", pv_wait_early_preempted, 0,
+         "paravirtual spinlocks: a waiter halts early also if the one before it is preempted, not "
+         "only if it has halted",
+         "Linux 4.10 to 5.3 (remembered), kernel/locking/qspinlock_paravirt.h pv_wait_early; not "
+         "in 6.1 and 6.12",
+         R),
     BOOL("rwsem_spin", rwsem_spin, 1, "writers spin for mmap_lock while its owner runs",
          "Linux 6.12 kernel/locking/rwsem.c CONFIG_RWSEM_SPIN_ON_OWNER", V),
     TIME("rwsem_handoff", rwsem_handoff_ps, 4 * TS_MS,
@@ -293,6 +325,12 @@ const struct ts_param_table ts_guest_param_table = {"guest", param_rows, TS_ARRA
 #define N(f, help) STAT(f, TS_STAT_COUNTER, "1", help)
 #define PAGES(f, help) STAT(f, TS_STAT_COUNTER, "pages", help)
 #define HIST(f, help) STAT(f, TS_STAT_HIST, "ps", help)
+#define LOCK_ROW(name, f, kind, unit, help)                                                        \
+    {                                                                                              \
+#name, kind, offsetof(struct ts_guest_stats, lock_events.f), unit, help                    \
+    }
+#define LOCK(name, f, help) LOCK_ROW(name, f, TS_STAT_COUNTER, "1", help)
+#define LOCK_TIME(name, f, help) LOCK_ROW(name, f, TS_STAT_TIME_PS, "ps", help)
 /* Two rows: done twice, and spared by a remote write of the generation. */
 #define REDUNDANT(name, kind, help)                                                                \
     {"redundant_" #name, TS_STAT_COUNTER, offsetof(struct ts_guest_stats, redundant[kind]), "1",   \
@@ -362,6 +400,27 @@ static const struct ts_stat stat_rows[] = {
     PAGES(cow_copied, "write faults that copied a shared page"),
     PAGES(zero_mapped, "reads that mapped the zero page"),
     PAGES(zero_copied, "writes that replaced the zero page, of those in cow_copied"),
+    LOCK(lock_pending, lock_pending,
+         "waits for a spinlock as the one whom the pending bit names, as lock_event_counts"),
+    LOCK(lock_slowpath, lock_slowpath,
+         "waits for a spinlock in its queue; paravirtual: at its head, as lock_event_counts"),
+    LOCK(pv_kick_unlock, pv_kick_unlock, "unlocks that kicked a vCPU, as lock_event_counts"),
+    LOCK(pv_kick_wake, pv_kick_wake, "kicks that found who had gone to wait, as lock_event_counts"),
+    LOCK(pv_lock_stealing, pv_lock_stealing,
+         "spinlocks taken on the way to the queue, as lock_event_counts"),
+    LOCK(pv_spurious_wakeup, pv_spurious_wakeup,
+         "halts in the queue that ended before their turn, as lock_event_counts"),
+    LOCK(pv_wait_again, pv_wait_again,
+         "halts at the queue's head after another one, as lock_event_counts"),
+    LOCK(pv_wait_early, pv_wait_early,
+         "halts in the queue since the one before did not run, as lock_event_counts"),
+    LOCK(pv_wait_head, pv_wait_head, "halts at the queue's head, as lock_event_counts"),
+    LOCK(pv_wait_node, pv_wait_node, "halts in the queue, as lock_event_counts"),
+    LOCK_TIME(pv_latency_kick, pv_latency_kick_ps, "time spent kicking"),
+    LOCK_TIME(pv_latency_wake, pv_latency_wake_ps, "kick to the end of the halt, summed"),
+    N(ticks, "ticks taken, with guest.tick nohz or periodic"),
+    N(ticks_stopped, "ticks stopped by idle CPUs"),
+    N(timer_writes, "writes of the timer, those for sleepers included"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
     STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
     N(calls, "cross-CPU calls of the call benchmark"),

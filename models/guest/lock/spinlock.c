@@ -1,22 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/guest/lock/spinlock.h"
+#include "models/guest/lock/spinlock_private.h"
 
-struct ts_spin_node {
-    struct ts_spin_node *next;
-    struct ts_task *task;
-};
+#include <stdlib.h>
+
+#include "models/abi/vm.h"
 
 struct turn {
     const struct ts_spinlock *lock;
     const struct ts_task *self;
 };
 
+bool ts_spinlocks_init(struct ts_spinlocks *locks, uint32_t ncpus)
+{
+    TS_ASSERT(locks->events && !locks->kicked && ncpus > 0);
+    locks->kicked = calloc(ncpus, sizeof(*locks->kicked));
+    return locks->kicked != NULL;
+}
+
+void ts_spinlocks_fini(struct ts_spinlocks *locks)
+{
+    free(locks->kicked);
+    locks->kicked = NULL;
+}
+
+struct ts_spinlocks *ts_spinlocks_of(const struct ts_task *self)
+{
+    const struct ts_vm *vm = self->domain->vm;
+
+    return vm ? vm->locks : NULL;
+}
+
 void ts_spinlock_init(struct ts_spinlock *lock)
 {
     lock->owner = NULL;
     lock->head = lock->tail = NULL;
+    lock->unfair = NULL;
+    lock->pending = lock->slow = false;
     lock->waits = 0;
 }
+
+/* --- watching the word without a place in the queue --- */
+
+void ts_spin_word_changed(struct ts_spinlock *lock)
+{
+    for (struct ts_spin_node *n = lock->unfair; n; n = n->next)
+        ts_task_spin_signal(n->task);
+}
+
+void ts_spin_watch(struct ts_task *self, struct ts_spinlock *lock, bool (*cond)(void *lock))
+{
+    struct ts_spin_node node = {.task = self};
+    struct ts_spin_node **link = &lock->unfair;
+
+    while (*link)
+        link = &(*link)->next;
+    *link = &node;
+    ts_task_spin(self, cond, lock, &lock->line);
+    for (link = &lock->unfair; *link != &node;)
+        link = &(*link)->next;
+    *link = node.next;
+}
+
+/* --- test and set --- */
+
+static bool is_free(void *arg)
+{
+    return !((const struct ts_spinlock *)arg)->owner;
+}
+
+/* virt_spin_lock: no queue; who comes first after it was let go gets it. */
+static void test_and_set(struct ts_task *self, struct ts_spinlock *lock)
+{
+    do {
+        ts_spin_watch(self, lock, is_free);
+        ts_task_line(self, &lock->line, TS_LINE_RMW);
+    } while (lock->owner);
+    lock->owner = self;
+}
+
+/* --- queued --- */
 
 static bool my_turn(void *arg)
 {
@@ -35,25 +97,21 @@ static void wait_for_turn(struct ts_task *self, struct ts_spinlock *lock)
     else
         lock->head = &node;
     lock->tail = &node;
-    lock->waits++;
     ts_task_spin(self, my_turn, &turn, &lock->line);
     ts_task_line(self, &lock->line, TS_LINE_WRITE); /* set_locked */
 }
 
-bool ts_spin_lock(struct ts_task *self, struct ts_spinlock *lock)
+static void queued_slowpath(struct ts_task *self, struct ts_spinlocks *locks,
+                            struct ts_spinlock *lock)
 {
-    ts_preempt_disable(self);
-    ts_task_line(self, &lock->line, TS_LINE_RMW);
-    TS_ASSERT(lock->owner != self);
-    if (lock->owner) {
-        wait_for_turn(self, lock);
-        return true;
+    if (locks) {
+        locks->events->lock_pending += !lock->head;
+        locks->events->lock_slowpath += lock->head != NULL;
     }
-    lock->owner = self;
-    return false;
+    wait_for_turn(self, lock);
 }
 
-void ts_spin_unlock(struct ts_task *self, struct ts_spinlock *lock)
+static void queued_unlock(struct ts_task *self, struct ts_spinlock *lock)
 {
     struct ts_spin_node *next;
 
@@ -69,6 +127,46 @@ void ts_spin_unlock(struct ts_task *self, struct ts_spinlock *lock)
         ts_task_spin_signal(task);
     } else {
         lock->owner = NULL;
+    }
+}
+
+/* --- what all have in common --- */
+
+bool ts_spin_lock(struct ts_task *self, struct ts_spinlock *lock)
+{
+    struct ts_spinlocks *locks = ts_spinlocks_of(self);
+
+    ts_preempt_disable(self);
+    ts_task_line(self, &lock->line, TS_LINE_RMW);
+    TS_ASSERT(lock->owner != self);
+    if (!lock->owner && !lock->head) {
+        lock->owner = self;
+        return false;
+    }
+    lock->waits++;
+    if (locks && locks->kind == TS_SPINLOCK_PV)
+        ts_pv_spin_lock_slowpath(self, locks, lock);
+    else if (locks && locks->kind == TS_SPINLOCK_TEST_AND_SET)
+        test_and_set(self, lock);
+    else
+        queued_slowpath(self, locks, lock);
+    TS_ASSERT(lock->owner == self);
+    return true;
+}
+
+void ts_spin_unlock(struct ts_task *self, struct ts_spinlock *lock)
+{
+    struct ts_spinlocks *locks = ts_spinlocks_of(self);
+
+    if (locks && locks->kind == TS_SPINLOCK_PV) {
+        ts_pv_spin_unlock(self, locks, lock);
+    } else if (locks && locks->kind == TS_SPINLOCK_TEST_AND_SET) {
+        ts_task_line(self, &lock->line, TS_LINE_WRITE);
+        TS_ASSERT(lock->owner == self);
+        lock->owner = NULL;
+        ts_spin_word_changed(lock);
+    } else {
+        queued_unlock(self, lock);
     }
     ts_preempt_enable(self);
 }

@@ -2,6 +2,7 @@
 /* A guest is put together, and taken apart. */
 #include <stdlib.h>
 
+#include "models/guest/os/nohz.h"
 #include "models/guest/os/thread.h"
 
 static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
@@ -38,6 +39,30 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
         vm->pv = &ts_bare_metal_pv_ops;
 }
 
+/* native_pv_lock_init and kvm_spinlock_init (arch/x86/kernel/paravirt.c, kvm.c; 6.1 and 6.12): what
+ * a guest on a hypervisor has unless something speaks for another form. */
+static enum ts_spinlock_kind spinlock_kind(const struct ts_guest *g)
+{
+    if (g->arch != TS_ARCH_X86 || g->vm->bare_metal)
+        return TS_SPINLOCK_QUEUED;
+    if (g->vm->realtime_hint || g->ncpus == 1 || !g->params.pv_spinlocks)
+        return TS_SPINLOCK_QUEUED;
+    return g->vm->pv_unhalt ? TS_SPINLOCK_PV : TS_SPINLOCK_TEST_AND_SET;
+}
+
+static enum ts_status init_locks(struct ts_guest *g, struct ts_error *err)
+{
+    g->locks = (struct ts_spinlocks){.kind = spinlock_kind(g),
+                                     .spin_threshold = g->params.spin_threshold,
+                                     .pause_cycles = g->params.pause_cycles,
+                                     .early_if_preempted = g->params.pv_wait_early_preempted != 0,
+                                     .events = &g->stats.lock_events};
+    g->vm->locks = &g->locks;
+    if (!ts_spinlocks_init(&g->locks, g->ncpus))
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a guest's locks");
+    return TS_OK;
+}
+
 enum ts_status ts_guest_init(struct ts_guest *g, const struct ts_guest_wiring *w,
                              struct ts_error *err)
 {
@@ -52,7 +77,10 @@ enum ts_status ts_guest_init(struct ts_guest *g, const struct ts_guest_wiring *w
     ts_hist_init(&g->stats.fault_ps);
     ts_hist_init(&g->stats.call_delay_ps);
     ts_hist_init(&g->stats.call_total_ps);
-    return ts_guest_cpus_init(g, err);
+    enum ts_status s = init_locks(g, err);
+    if (s == TS_OK)
+        s = ts_nohz_init(g, err);
+    return s == TS_OK ? ts_guest_cpus_init(g, err) : s;
 }
 
 void ts_guest_fini(struct ts_guest *g)
@@ -63,6 +91,8 @@ void ts_guest_fini(struct ts_guest *g)
     free(g->free_huge);
     free(g->frame_shares);
     free(g->huge_refs);
+    ts_nohz_fini(g);
+    ts_spinlocks_fini(&g->locks);
     free(g->failure);
     g->failure = NULL;
 }

@@ -5,6 +5,7 @@
 #include "models/guest/coherence/ipi.h"
 #include "models/guest/coherence/pti.h"
 #include "models/guest/mm/mm_private.h"
+#include "models/guest/os/nohz.h"
 #include "models/guest/os/thread.h"
 
 /* --- what CPUs and hosts call --- */
@@ -16,6 +17,22 @@ static void tick(struct ts_task *self, const struct ts_guest *g)
         g->flush->tick(self);
 }
 
+/* hrtimer_interrupt: the tick and the sleepers have one timer. */
+static void timer_interrupt(struct ts_task *self, const struct ts_guest *g, enum ts_vector vector)
+{
+    if (ts_nohz_tick_due(self) || vector == TS_VEC_TICK)
+        tick(self, g);
+    if (vector == TS_VEC_TIMER)
+        ts_cpu_handle_timer(self);
+    ts_nohz_interrupt_end(self);
+}
+
+static void linux_idle(struct ts_task *self)
+{
+    ts_nohz_idle(self);
+    ts_guest_cpu_of(self)->guest->vm->pv->halt(self);
+}
+
 static void linux_interrupt(struct ts_task *self, enum ts_vector vector, ts_time raised)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
@@ -25,10 +42,8 @@ static void linux_interrupt(struct ts_task *self, enum ts_vector vector, ts_time
     }
     ts_irq_enter(self);
     g->vm->pv->eoi(self); /* apic_eoi, before the handler (sysvec_*, arch/x86) */
-    if (vector == TS_VEC_TICK)
-        tick(self, g);
-    else if (vector == TS_VEC_TIMER)
-        ts_cpu_handle_timer(self);
+    if (vector == TS_VEC_TICK || vector == TS_VEC_TIMER)
+        timer_interrupt(self, g, vector);
     ts_irq_exit(self);
 }
 
@@ -36,6 +51,8 @@ static void linux_switch_out(struct ts_task *self, struct ts_task *next)
 {
     const struct ts_guest_thread *thread = next->user;
     const struct ts_guest_thread *prev = self->user;
+    if (self->is_idle && !next->is_idle)
+        ts_nohz_idle_exit(self);
     /* Whoever spins because self was executing must look again. */
     if (prev)
         ts_rwsem_recheck(&prev->mm->mmap_lock);
@@ -45,11 +62,13 @@ static void linux_switch_out(struct ts_task *self, struct ts_task *next)
         ts_enter_lazy_tlb(self);
 }
 
-/* Optimistic spinners watch vcpu_is_preempted of the lock's owner. */
+/* Optimistic spinners watch vcpu_is_preempted of the lock's owner, and paravirtual spinlocks of
+ * some versions that of the one before in the queue. */
 static void linux_steal_changed(struct ts_vm *vm, uint32_t vcpu)
 {
-    const struct ts_guest *g = vm->guest;
+    struct ts_guest *g = vm->guest;
     (void)vcpu;
+    ts_spinlocks_recheck(&g->locks);
     for (uint32_t i = 0; i < g->nmms; i++)
         ts_rwsem_recheck(&g->mms[i]->mmap_lock);
 }
@@ -62,6 +81,8 @@ const struct ts_guest_os ts_guest_os_linux = {
             .name = "linux",
             .interrupt = linux_interrupt,
             .switch_out = linux_switch_out,
+            .idle = linux_idle,
+            .timer_first = ts_nohz_sleep,
             .send_resched = ts_guest_send_resched,
             .steal_changed = linux_steal_changed,
         },

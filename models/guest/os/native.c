@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bare metal: the operating system on pCPUs, with nobody below it. */
 #include "models/cpu/icr_port.h"
+#include "models/guest/os/nohz.h"
 #include "models/guest/os/thread.h"
 
 static struct ts_guest *guest_of(const struct ts_task *self)
@@ -44,6 +45,7 @@ static void native_eoi(struct ts_task *self)
 static void native_idle(struct ts_task *self)
 {
     const struct ts_guest *g = guest_of(self);
+    ts_nohz_idle(self);
     self->cpu->polling = g->arch == TS_ARCH_X86 && g->params.idle_polling;
     ts_task_idle_wait(self);
     self->cpu->polling = false;
@@ -72,4 +74,5 @@ const struct ts_cpu_ops ts_bare_metal_cpu_ops = {
     .idle = native_idle,
     .send_resched = native_send_resched,
     .timer_program = native_timer_program,
+    .timer_first = ts_nohz_sleep,
 };
