@@ -184,7 +184,8 @@ struct ts_cpu {
     uint64_t pause_window_cycles; /* 0: no pause-loop exiting */
 
     /* pCPU: the executor */
-    uint32_t park; /* 0 executing or about to, 1 interruptible, 2 stalled in hardware */
+    uint32_t park; /* 0 executing or about to, 1 interruptible, 2 stalled in hardware, 3 frozen */
+    bool frozen;   /* ts_cpu_freeze */
     struct ts_event park_event;
     bool switching; /* the fiber that suspends hands over to the CPU's new leaf task */
     struct ts_line_req line_req;
@@ -304,6 +305,11 @@ void ts_cpu_raise(struct ts_cpu *cpu, enum ts_vector vector);
 void ts_cpu_kick(struct ts_cpu *pcpu);
 /* Deliverable work for the code that executes at this level? */
 void ts_task_poll(struct ts_task *self);
+/* Microcode has taken the pCPU, and gives it back: in between it executes nothing, whatever it was
+ * at, interrupts off or in a guest; what is under way in hardware (a line, a stall, the wait of an
+ * idle loop) goes on. Hardware context. The time counts as that of the code it has stopped. */
+void ts_cpu_freeze(struct ts_cpu *pcpu);
+void ts_cpu_thaw(struct ts_cpu *pcpu);
 /* Runs the scheduler now; returns when self is running again. */
 void ts_task_schedule(struct ts_task *self);
 /* Is the task executing on a CPU at its own level? (optimistic spinning asks) */

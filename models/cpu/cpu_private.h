@@ -5,7 +5,7 @@
 
 #include "models/cpu/cpu.h"
 
-enum { TS_PARK_NONE = 0, TS_PARK_INTERRUPTIBLE = 1, TS_PARK_STALLED = 2 };
+enum { TS_PARK_NONE = 0, TS_PARK_INTERRUPTIBLE = 1, TS_PARK_STALLED = 2, TS_PARK_FROZEN = 3 };
 
 /* The task whose fiber pCPU p executes. */
 static inline struct ts_task *ts_cpu_leaf(const struct ts_cpu *p)
@@ -22,8 +22,15 @@ static inline ts_time ts_cpu_local_clock(const struct ts_cpu *c)
     return ts_engine_now(c->domain->engine) - ts_vcpu_not_running_ps(c);
 }
 
-/* Is there anything ts_task_poll would act on? */
-static inline bool ts_task_attention(const struct ts_task *self)
+/* The pCPU under self if self executes on it: none while its vCPU is in an exit. */
+static inline bool ts_task_is_frozen(const struct ts_task *self)
+{
+    const struct ts_cpu *c = self->cpu;
+    return c->is_virtual ? c->in_guest && c->host_task->cpu->frozen : c->frozen;
+}
+
+/* Is there an interrupt to take, or something else to run? */
+static inline bool ts_task_interrupted(const struct ts_task *self)
 {
     const struct ts_cpu *c = self->cpu;
     if (c->is_virtual && c->in_guest) {
@@ -34,6 +41,12 @@ static inline bool ts_task_attention(const struct ts_task *self)
     if (c->irq_off)
         return false;
     return c->pending || (c->need_resched && !c->preempt_off);
+}
+
+/* Is there anything ts_task_poll would act on? */
+static inline bool ts_task_attention(const struct ts_task *self)
+{
+    return ts_task_is_frozen(self) || ts_task_interrupted(self);
 }
 
 /* Resumes whatever fiber pCPU p is to execute, and those it hands over to. */

@@ -65,6 +65,21 @@ void ts_cpu_kick(struct ts_cpu *pcpu)
         unpark(pcpu);
 }
 
+void ts_cpu_freeze(struct ts_cpu *pcpu)
+{
+    TS_ASSERT(!pcpu->is_virtual && !pcpu->frozen);
+    pcpu->frozen = true;
+    ts_cpu_kick(pcpu);
+}
+
+void ts_cpu_thaw(struct ts_cpu *pcpu)
+{
+    TS_ASSERT(pcpu->frozen);
+    pcpu->frozen = false;
+    if (pcpu->park == TS_PARK_FROZEN)
+        unpark(pcpu);
+}
+
 static const char *const vector_names[TS_VECTORS] = {
     [TS_VEC_RESCHED] = "reschedule", [TS_VEC_KICK] = "kick",   [TS_VEC_CALL] = "call function",
     [TS_VEC_WAKEUP] = "wake-up",     [TS_VEC_TIMER] = "timer", [TS_VEC_TICK] = "tick",
@@ -118,6 +133,10 @@ void ts_task_poll(struct ts_task *self)
 {
     for (;;) {
         struct ts_cpu *c = self->cpu;
+        if (ts_task_is_frozen(self)) {
+            ts_cpu_park(ts_cpu_physical(c), TS_TIME_NEVER, TS_PARK_FROZEN);
+            continue;
+        }
         if (c->is_virtual && c->in_guest) {
             const struct ts_cpu *p = c->host_task->cpu;
             if (p->pending | (uint32_t)p->need_resched) {
@@ -255,7 +274,7 @@ void ts_task_idle_wait(struct ts_task *self)
     struct ts_cpu *p = self->cpu;
     TS_ASSERT(!p->is_virtual);
     enum ts_cpu_mode mode = ts_cpu_set_mode(p, TS_MODE_IDLE);
-    while (!ts_task_attention(self) && p->rq.nr == 0)
+    while (!ts_task_interrupted(self) && p->rq.nr == 0)
         ts_cpu_park(p, TS_TIME_NEVER, TS_PARK_INTERRUPTIBLE);
     (void)ts_cpu_set_mode(p, mode);
 }

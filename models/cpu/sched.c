@@ -175,6 +175,27 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
          "eevdf: base slice; rr: quantum",                                                         \
          "Linux 6.12 kernel/sched/fair.c: 0.70 ms, times 4 on 8 CPUs or more",                     \
          TS_CONF_VERBATIM},                                                                        \
+        {"credit",                                                                                 \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, credit_ps),                                              \
+         10 * TS_MS,                                                                               \
+         TS_MS,                                                                                    \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "credit2: what everybody is given when nobody has any left; also the longest time that "  \
+         "one runs while others wait",                                                             \
+         "Xen xen/common/sched/credit2.c CSCHED2_CREDIT_INIT, CSCHED2_MAX_TIMER",                  \
+         TS_CONF_VERBATIM},                                                                        \
+        {"ratelimit",                                                                              \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, ratelimit_ps),                                           \
+         TS_MS,                                                                                    \
+         100 * TS_US,                                                                              \
+         500 * TS_MS,                                                                              \
+         NULL,                                                                                     \
+         "credit2: who has run for less keeps the CPU",                                            \
+         "Xen sched_ratelimit_us, 1000 by default, 100 to 500000",                                 \
+         TS_CONF_REMEMBERED},                                                                      \
         {"switch",                                                                                 \
          TS_PARAM_CYCLES,                                                                          \
          offsetof(struct ts_sched_params, switch_cycles),                                          \

@@ -31,6 +31,8 @@ struct ts_sched_entity {
     uint64_t request_end; /* eevdf: the deadline with which its CPU switched to it */
     bool request_over;    /* eevdf: the deadline has moved since it was last picked */
     int64_t lag;          /* eevdf: average virtual time less its own, when it left its queue */
+    int64_t credit;       /* credit2: ps */
+    uint64_t resets;      /* credit2: of its queue's, those that it has been given */
 };
 
 struct ts_sched_params {
@@ -40,6 +42,8 @@ struct ts_sched_params {
     uint64_t min_granularity_ps;
     uint64_t wakeup_granularity_ps;
     uint64_t slice_ps;      /* eevdf base slice, round robin quantum */
+    uint64_t credit_ps;     /* credit2: what a reset gives */
+    uint64_t ratelimit_ps;  /* credit2: who has run for less keeps the CPU */
     uint64_t switch_cycles; /* context switch, without what the switch hooks charge */
     uint64_t wakeup_cycles; /* try_to_wake_up on the waker's side */
     uint64_t
@@ -53,6 +57,7 @@ struct ts_runqueue {
     struct ts_sched_entity *head, *tail;
     uint32_t nr;           /* queued, without the running one */
     uint64_t min_vruntime; /* never goes back */
+    uint64_t resets;       /* credit2: resets of credit so far */
     /* Marks of the policy, NULL or an entity of this CPU. */
     struct ts_sched_entity *next; /* somebody wants it to run next; queued */
     struct ts_sched_entity *last; /* was preempted by a wake-up; queued or running */

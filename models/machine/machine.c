@@ -15,7 +15,10 @@ static void on_interrupt_bare(void *user, uint32_t target, uint32_t vector, uint
 {
     struct ts_machine *m = user;
     (void)cookie;
-    ts_cpu_raise(&m->host.cpus[target], (enum ts_vector)vector);
+    if (vector == TS_RAR_MESSAGE)
+        ts_rar_signal(m->rar, target);
+    else
+        ts_cpu_raise(&m->host.cpus[target], (enum ts_vector)vector);
 }
 
 static void on_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie)
@@ -24,7 +27,7 @@ static void on_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t 
     ts_hypervisor_interrupt(&m->hypervisor, target, vector, cookie);
 }
 
-static uint64_t apply_dvm(void *user, uint32_t cpu, const struct ts_tlb_inval *inval)
+static uint64_t apply_message(void *user, uint32_t cpu, const struct ts_tlb_inval *inval)
 {
     struct ts_machine *m = user;
     return ts_mmu_invalidate(m->mmus[cpu], inval,
@@ -84,8 +87,8 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
                                 &c->interrupt,
                                 ts_machine_is_bare(c) ? on_interrupt_bare : on_interrupt, m, err);
     if (s == TS_OK && ts_machine_has_dvm(c))
-        s = ts_dvm_create(&m->dvm, m->engine, &m->topology, m->interconnect, &c->dvm, apply_dvm, m,
-                          err);
+        s = ts_dvm_create(&m->dvm, m->engine, &m->topology, m->interconnect, &c->dvm, apply_message,
+                          m, err);
     return s == TS_OK ? create_mmus(m, err) : s;
 }
 
@@ -243,6 +246,7 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
         .lines = m->lines,
         .interrupt = m->interrupt,
         .dvm = m->dvm,
+        .rar = m->rar,
         .mmus = m->mmus,
         .timeline = &m->timeline,
         .pt_levels = (uint32_t)c->mmu.levels,
@@ -314,6 +318,8 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
     m->host.balance = bare || !c->hypervisor.pin;
     enum ts_status s = ts_cpu_domain_init(&m->host, m->topology.ncpus,
                                           bare ? &ts_bare_metal_cpu_ops : &ts_host_cpu_ops, err);
+    if (s == TS_OK && bare && c->rar.present && c->topology.arch == TS_ARCH_X86)
+        s = ts_rar_create(&m->rar, &m->host, &c->rar, apply_message, m, err);
     if (s == TS_OK)
         s = create_vms(m, specs, err);
     if (s != TS_OK || bare)
@@ -419,6 +425,8 @@ void ts_machine_destroy(struct ts_machine *m)
         destroy_vm(&m->vms[v]);
         free(m->mechanism_params[v]);
     }
+    if (m->rar)
+        ts_rar_destroy(m->rar);
     if (m->host.cpus)
         ts_cpu_domain_fini(&m->host);
     for (uint32_t i = m->topology.ncpus; m->mmus && i-- > 0;) {

@@ -38,6 +38,7 @@ struct ts_machine_config {
     struct ts_line_params line;
     struct ts_interrupt_params interrupt;
     struct ts_dvm_params dvm;
+    struct ts_rar_params rar;
     struct ts_mmu_params mmu;
     struct ts_cache_params cache;
     struct ts_sched_params host_sched;

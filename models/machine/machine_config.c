@@ -37,6 +37,7 @@ const struct ts_machine_param_slot ts_machine_params[] = {
     SLOT(ts_line_param_table, line),
     SLOT(ts_interrupt_param_table, interrupt),
     SLOT(ts_dvm_param_table, dvm),
+    SLOT(ts_rar_param_table, rar),
     SLOT(ts_mmu_param_table, mmu),
     SLOT(ts_cache_param_table, cache),
     SLOT(ts_host_sched_param_table, host_sched),
@@ -97,6 +98,8 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
         return cannot(err, m->name, "no hypervisor offers it to guests (hypervisor.kind is kvm)");
     if ((needs & TS_NEEDS_INVLPGB) && !c->dvm.invlpgb)
         return cannot(err, m->name, "the CPUs have no INVLPGB (dvm.invlpgb is off)");
+    if ((needs & TS_NEEDS_RAR) && !c->rar.present)
+        return cannot(err, m->name, "the CPUs have no Remote Action Requests (rar.present is off)");
     return TS_OK;
 }
 

@@ -15,6 +15,7 @@ struct ts_machine {
     struct ts_line_system *lines;
     struct ts_interrupt *interrupt;
     struct ts_dvm *dvm;
+    struct ts_rar *rar; /* NULL: the CPUs have none, or there is a hypervisor, which offers none */
     struct ts_cache *cache; /* NULL: page walks cost a fixed time a fetch */
     struct ts_mmu **mmus;   /* by pCPU; thread 0 of a core before its siblings */
     struct ts_timeline timeline;

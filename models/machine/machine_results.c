@@ -79,6 +79,8 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
     fn(user, &ts_interrupt_stat_table, ts_interrupt_stats(m->interrupt));
     if (m->dvm)
         fn(user, &ts_dvm_stat_table, ts_dvm_stats(m->dvm));
+    if (m->rar)
+        fn(user, &ts_rar_stat_table, ts_rar_stats(m->rar));
     visit_mmus(m, fn, user);
     if (m->cache)
         fn(user, &ts_cache_stat_table, ts_cache_stats(m->cache));

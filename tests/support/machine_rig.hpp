@@ -73,6 +73,8 @@ inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
     }
     if ((m->needs & TS_NEEDS_INVLPGB) && !arm)
         set(c, "dvm.invlpgb", "true");
+    if ((m->needs & TS_NEEDS_RAR) && !arm)
+        set(c, "rar.present", "true");
     return c;
 }
 

@@ -43,8 +43,8 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
     gc->loaded_asid = asid;
     if (need_flush) {
         struct ts_tlb_inval inval = ts_inval_mov_cr3(ts_guest_vmid(gc), (uint16_t)(asid + 1));
-        ts_pti_flush_later(gc, asid);
         ts_guest_invalidate(self, &inval);
+        ts_pti_flush_all(self, asid);
         gc->guest->stats.flush_on_switch++;
     }
 }
@@ -60,9 +60,10 @@ static void reload_asid(struct ts_task *self, struct ts_guest_cpu *gc)
 {
     struct ts_mm *mm = gc->loaded_mm;
     bool need_flush;
+    gc->new_cpu = true;
     uint32_t asid = gc->guest->flush->choose_asid(gc, mm, read_generation(self, mm), &need_flush);
-    TS_ASSERT(!need_flush);
-    load_cr3(self, gc, asid, false);
+    TS_ASSERT(asid >= gc->guest->params.nr_dyn_asids);
+    load_cr3(self, gc, asid, need_flush);
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
 }
 
@@ -86,6 +87,7 @@ static uint64_t begin_by_mask(struct ts_task *self, struct ts_guest_cpu *gc, str
         ts_task_line(self, &next->mask_line, TS_LINE_RMW);
         ts_cpumask_set(&next->cpumask, gc->id);
     }
+    gc->new_cpu = true;
     /* Read after the bit is set: whoever raises it later sees the bit and sends an IPI. */
     return read_generation(self, next);
 }
@@ -100,6 +102,7 @@ static uint64_t begin_lazily(struct ts_task *self, struct ts_guest_cpu *gc, stru
 {
     bool is_set = ts_cpumask_test(&next->cpumask, gc->id); /* only this CPU changes its own bit */
 
+    gc->new_cpu = !is_set;
     if (!is_set || gc->guest->params.mask_barrier)
         announce_switch(self, gc);
     if (next != gc->guest->init_mm) {
@@ -147,7 +150,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
                    ? gc->guest->flush->choose_asid(gc, next, next_gen, &need_flush)
                    : ts_choose_new_asid(gc, next, next_gen, &need_flush);
     }
-    if (need_flush) {
+    if (need_flush && asid < gc->guest->params.nr_dyn_asids) {
         gc->ctxs[asid] = (struct ts_tlb_context){.ctx_id = next->ctx_id, .tlb_gen = next_gen};
         ts_assisted_own(&gc->ctxs[asid], next_gen);
     }

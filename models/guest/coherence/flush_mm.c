@@ -27,9 +27,15 @@ static void flush_all_user(struct ts_task *self, struct ts_guest_cpu *gc)
 {
     struct ts_tlb_inval inval =
         ts_inval_mov_cr3(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm));
-    ts_pti_flush_later(gc, gc->loaded_asid);
     ts_task_work(self, gc->guest->params.mov_cr3_flush_cycles);
     ts_guest_invalidate(self, &inval);
+    ts_pti_flush_all(self, gc->loaded_asid);
+}
+
+void ts_flush_tlb_local(struct ts_task *self)
+{
+    TS_ASSERT(self->cpu->irq_off);
+    flush_all_user(self, ts_guest_cpu_of(self));
 }
 
 /* What an assisted flush had left to do of a flush of everything that has just been made. */
@@ -205,7 +211,8 @@ bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *arg)
 
 ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush_info *info)
 {
-    bool all = info->freed_tables || (info->mm && info->mm->asid_transition) ||
+    /* Of a global ASID are those flushes that make CPUs change to it, or leave the mask. */
+    bool all = info->freed_tables || (info->mm && info->mm->global_asid) ||
                g->arch != TS_ARCH_X86 || g->params.lazy_rule != TS_LAZY_SKIP;
 
     return all ? NULL : ts_flush_should;

@@ -2,6 +2,7 @@
 #include "models/guest/coherence/kernel_range.h"
 
 #include "models/guest/coherence/arm64.h"
+#include "models/guest/coherence/mechanism.h"
 #include "models/guest/coherence/pti.h"
 
 enum { PAGE_BYTES = 4096 };
@@ -70,6 +71,10 @@ static void on_each_cpu(struct ts_task *self, struct ts_flush_info *info, bool a
     const struct ts_call call = {
         .fn = all ? flush_everything : flush_pages, .arg = info, .local = at_once ? here : NULL};
 
+    if (g->flush->flush_kernel) {
+        g->flush->flush_kernel(self, info, all, here);
+        return;
+    }
     ts_cpumask_set_all(mask);
     ts_smp_call_many(self, mask, &call, NULL);
     if (!at_once)

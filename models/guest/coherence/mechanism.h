@@ -23,7 +23,8 @@ enum ts_flush_needs {
     TS_NEEDS_HV_FLUSH = 1u << 4,     /* hypervisor.hv_flush (HV_X64_REMOTE_TLB_FLUSH_RECOMMENDED) */
     TS_NEEDS_TLBIRANGE = 1u << 5,    /* guest.tlbirange (FEAT_TLBIRANGE) */
     TS_NEEDS_BARE_METAL = 1u << 6,   /* hypervisor.kind none */
-    TS_NEEDS_INVLPGB = 1u << 7       /* dvm.invlpgb (CPUID 80000008h EBX bit 3) */
+    TS_NEEDS_INVLPGB = 1u << 7,      /* dvm.invlpgb (CPUID 80000008h EBX bit 3) */
+    TS_NEEDS_RAR = 1u << 8           /* rar.present (MSR_IA32_CORE_CAPS) */
 };
 
 /* What a host is made to offer the VM beside what its own parameters say: a mechanism that is about
@@ -73,14 +74,19 @@ struct ts_flush_ops {
      * True: the flush has been made. */
     bool (*flush_mm)(struct ts_task *self, struct ts_flush_info *info,
                      struct ts_shootdown_record *record);
+    /* x86, flush_tlb_kernel_range and flush_tlb_all: instead of the call to every CPU. here is what
+     * the kernel does on each: info's pages, or everything (all). Preemption is off; time passes.
+     */
+    void (*flush_kernel)(struct ts_task *self, struct ts_flush_info *info, bool all,
+                         ts_call_fn *here);
     /* switch_mm_irqs_off for the address space that gc has loaded. No time passes. */
     enum ts_same_mm (*same_mm)(const struct ts_guest_cpu *gc);
     /* switch_mm_irqs_off is about to load next, or the CPU to become lazy (next is NULL).
      * Interrupts are off; time may pass. */
     void (*switch_mm)(struct ts_task *self, struct ts_mm *prev, struct ts_mm *next);
-    /* choose_new_asid: the slot for next, and whether it must be flushed. What is not below
-     * guest.nr_dyn_asids is no slot of the CPU's and must not want a flush (a global ASID); it is a
-     * PCID all the same, less 1. ts_choose_new_asid is the kernel's own. */
+    /* choose_new_asid: the slot for next, and whether it must be flushed (gc->new_cpu). What is not
+     * below guest.nr_dyn_asids is no slot of the CPU's (a global ASID) and has no generation; it is
+     * a PCID all the same, less 1. ts_choose_new_asid is the kernel's own. */
     uint32_t (*choose_asid)(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush);
     /* Entry of flush_tlb_func on a target or locally. True: it has been dealt with. Time may
@@ -110,8 +116,8 @@ uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, u
  * the lines that the kernel reads. info: struct ts_flush_info. */
 bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *info);
 /* Who is asked whether it is to be told: ts_flush_should, or NULL: nobody, all are told. Lazy CPUs
- * may be left out only while no table is freed and none has to change its ASID, and up to 4.19 were
- * not; arm64 has no lazy state. */
+ * may be left out only while no table is freed and the address space has no global ASID, and up to
+ * 4.19 were not; arm64 has no lazy state. */
 ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush_info *info);
 /* native_flush_tlb_multi over mask (which may hold self): IPIs, the local flush at the same time or
  * before, as the order says; wait. */
@@ -119,6 +125,9 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
                                struct ts_flush_info *info, struct ts_shootdown_record *record);
 /* Local part: flush_tlb_func on this CPU, with interrupts off. */
 void ts_flush_local(struct ts_task *self, struct ts_flush_info *info);
+/* flush_tlb_local, x86: all of the loaded address space, on this CPU; interrupts off. The
+ * generation stays. */
+void ts_flush_tlb_local(struct ts_task *self);
 /* flush_tlb_func: the decision table of x86.md 1.6; interrupts off. */
 void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info);
 /* A frame or table page whose flush has returned goes back to the allocator, or to the mechanism's

@@ -26,6 +26,19 @@ void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid)
         gc->user_flush_mask |= 1u << asid;
 }
 
+void ts_pti_flush_all(struct ts_task *self, uint32_t asid)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_tlb_inval inval;
+
+    ts_pti_flush_later(gc, asid);
+    if (!is_on(gc->guest) || is_slot(asid))
+        return;
+    inval = ts_inval_invpcid_single(ts_guest_vmid(gc), (uint16_t)((asid + 1) | TS_PTI_USER_PCID));
+    ts_task_work(self, gc->guest->params.invpcid_cycles);
+    ts_guest_invalidate(self, &inval);
+}
+
 void ts_pti_flush_one(struct ts_task *self, uint64_t va)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);

@@ -28,6 +28,10 @@ enum {
 uint64_t ts_pti_cycles(const struct ts_guest *g);
 /* invalidate_user_asid: the slot's user PCID is flushed before it is used next. No time passes. */
 void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid);
+/* invalidate_user_asid of a slot or a global ASID, whose flush does not wait: user_pcid_flush_mask
+ * has no bit for it. (The RAR series sets one all the same, beyond the end of the mask; that is not
+ * followed here.) Interrupts are off; time passes for a global ASID. */
+void ts_pti_flush_all(struct ts_task *self, uint32_t asid);
 /* The part of flush_tlb_one_user that is of the user PCID. Interrupts are off; time passes. */
 void ts_pti_flush_one(struct ts_task *self, uint64_t va);
 /* SWITCH_TO_USER_CR3: flushes the user PCID of what is loaded, if that is pending. Time may pass;

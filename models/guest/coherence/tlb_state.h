@@ -59,6 +59,8 @@ struct ts_guest_cpu {
     bool switching;          /* LOADED_MM_SWITCHING */
     uint32_t loaded_asid;
     uint32_t next_asid;
+    bool new_cpu; /* of the switch under way: its bit was not in the mask, so that it may have
+                     missed flushes that go by the mask; a change of the ASID counts as one */
     struct ts_tlb_context ctxs[TS_ASIDS_MAX];
     bool invalidate_other;       /* PTI: only the loaded slot has seen a flush of kernel pages */
     uint32_t user_flush_mask;    /* user_pcid_flush_mask, by slot (pti.h) */

@@ -12,6 +12,7 @@
 
 #include "models/abi/vm.h"
 #include "models/cpu/cpu.h"
+#include "models/cpu/rar.h"
 #include "models/dvm/dvm.h"
 #include "models/guest/core/frame_queue.h"
 #include "models/guest/lock/spinlock.h"
@@ -239,7 +240,8 @@ struct ts_guest_wiring {
     const struct ts_topology *topology;
     struct ts_line_system *lines;
     struct ts_interrupt *interrupt;
-    struct ts_dvm *dvm;   /* arm64, else NULL */
+    struct ts_dvm *dvm;   /* arm64, or x86 with INVLPGB; else NULL */
+    struct ts_rar *rar;   /* bare metal of x86 with RAR, else NULL */
     struct ts_mmu **mmus; /* by pCPU */
     const struct ts_timeline *timeline;
     uint32_t pt_levels;       /* of stage-1 tables */
@@ -272,6 +274,7 @@ struct ts_guest {
     struct ts_interrupt *interrupt;
     struct ts_interrupt_params interrupt_params;
     struct ts_dvm *dvm;
+    struct ts_rar *rar;
     struct ts_mmu **mmus;
     const struct ts_timeline *timeline;
     struct ts_oracle *oracle;

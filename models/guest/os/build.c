@@ -20,6 +20,7 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
     g->interrupt = w->interrupt;
     g->interrupt_params = *w->interrupt_params;
     g->dvm = w->dvm;
+    g->rar = w->rar;
     g->mmus = w->mmus;
     g->timeline = w->timeline;
     g->oracle = w->oracle;
