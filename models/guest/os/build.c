@@ -63,6 +63,7 @@ void ts_guest_fini(struct ts_guest *g)
     free(g->free_huge);
     free(g->frame_shares);
     free(g->huge_refs);
+    free(g->lazyfree);
     free(g->failure);
     g->failure = NULL;
 }
