@@ -357,13 +357,14 @@ static enum ts_status touch_pieces(struct ts_strace_replay *r, struct ts_strace_
     return status;
 }
 
-/* MADV_REMOVE punches a hole into the file, MADV_PAGEOUT reclaims the pages, MADV_GUARD_INSTALL
- * (Linux 6.13) puts markers in their place: each zaps page-table entries (mm/madvise.c). */
-static bool drops_pages(uint32_t advice)
+/* MADV_REMOVE punches a hole into the file, MADV_GUARD_INSTALL (Linux 6.13) puts markers in the
+ * pages' place: each zaps page-table entries as MADV_DONTNEED does (mm/madvise.c). */
+static bool changes_entries(uint32_t advice)
 {
     return advice == TS_STRACE_MADV_DONTNEED || advice == TS_STRACE_MADV_FREE ||
-           advice == TS_STRACE_MADV_DONTNEED_LOCKED || advice == TS_STRACE_MADV_REMOVE ||
-           advice == TS_STRACE_MADV_PAGEOUT || advice == TS_STRACE_MADV_GUARD_INSTALL;
+           advice == TS_STRACE_MADV_COLD || advice == TS_STRACE_MADV_DONTNEED_LOCKED ||
+           advice == TS_STRACE_MADV_REMOVE || advice == TS_STRACE_MADV_PAGEOUT ||
+           advice == TS_STRACE_MADV_GUARD_INSTALL;
 }
 
 /* Whether the memory is used again as it was before: what frees memory to an allocator. */
@@ -388,6 +389,12 @@ static enum ts_op_kind madvise_kind(uint32_t advice)
         return TS_OP_MADVISE_NOHUGEPAGE;
     case TS_STRACE_MADV_COLLAPSE:
         return TS_OP_MADVISE_COLLAPSE;
+    case TS_STRACE_MADV_FREE:
+        return TS_OP_MADVISE_FREE;
+    case TS_STRACE_MADV_COLD:
+        return TS_OP_MADVISE_COLD;
+    case TS_STRACE_MADV_PAGEOUT:
+        return TS_OP_MADVISE_PAGEOUT;
     default:
         return TS_OP_MADVISE_DONTNEED;
     }
@@ -402,7 +409,7 @@ static enum ts_status end_madvise(struct ts_strace_replay *r, struct ts_strace_t
         r->counts.not_modelled++;
         return TS_OK;
     }
-    if (!drops_pages(advice) && !is_about_huge_pages(advice)) {
+    if (!changes_entries(advice) && !is_about_huge_pages(advice)) {
         r->counts.advice_ignored++;
         return TS_OK;
     }
@@ -486,7 +493,7 @@ enum ts_status ts_strace_memory_start(struct ts_strace_replay *r, struct ts_stra
     case TS_STRACE_MPROTECT:
     case TS_STRACE_MADVISE:
         if (!range_end(c->addr, c->length, &end) ||
-            (c->call == TS_STRACE_MADVISE && !drops_pages(c->advice) &&
+            (c->call == TS_STRACE_MADVISE && !changes_entries(c->advice) &&
              !is_about_huge_pages(c->advice)))
             return TS_OK;
         return ts_regions_collect(&t->mm->map, c->addr, end, &t->pieces, err);

@@ -23,7 +23,8 @@
  * no line is a call is always refused.
  *
  * The touch policy applies to memory that becomes writable (mmap, brk, mremap, shmat, mprotect),
- * and again to writable memory after MADV_DONTNEED, MADV_DONTNEED_LOCKED and MADV_FREE.
+ * and again to writable memory after MADV_DONTNEED, MADV_DONTNEED_LOCKED and MADV_FREE, whose pages
+ * are taken back by it. Nothing is touched after MADV_COLD and MADV_PAGEOUT.
  */
 #ifndef TS_WORKLOADS_STRACE_REPLAY_H
 #define TS_WORKLOADS_STRACE_REPLAY_H

@@ -45,7 +45,7 @@ static const struct ts_stat rows[] = {
     ROW(signals, "1", "signals and stops"),
     ROW(notes, "1", "lines that say nothing of a call"),
     ROW(prefixed_lines, "1", "lines read behind what a log collector put before them"),
-    ROW(advice_ignored, "1", "madvise calls that drop no pages: ignored"),
+    ROW(advice_ignored, "1", "madvise calls that change no entries: ignored"),
     LOSSES(LOSS),
 };
 

@@ -39,9 +39,12 @@ enum ts_op_kind {
                     a system call, of a driver perhaps */
     TS_OP_MADVISE_HUGEPAGE, /* region, offset, length; so the next two */
     TS_OP_MADVISE_NOHUGEPAGE,
-    TS_OP_MADVISE_COLLAPSE
+    TS_OP_MADVISE_COLLAPSE,
+    TS_OP_MADVISE_FREE, /* region, offset, length; so the next two */
+    TS_OP_MADVISE_COLD,
+    TS_OP_MADVISE_PAGEOUT
 };
-enum { TS_OP_KINDS = TS_OP_MADVISE_COLLAPSE + 1 };
+enum { TS_OP_KINDS = TS_OP_MADVISE_PAGEOUT + 1 };
 
 enum ts_call_target {
     TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */

@@ -10,6 +10,19 @@
 #include "models/flush/flush.h"
 #include "models/guest/coherence/assisted.h"
 
+/* Nothing is left for a switch to flush, as if each CPU had done it itself. */
+static void note_flushed(struct ts_guest *g, const struct ts_mm *mm)
+{
+    for (uint32_t i = 0; i < g->ncpus; i++) {
+        struct ts_tlb_context *slot = ts_tlb_context_of(&g->cpus[i], mm);
+        if (!slot)
+            continue;
+        TS_ASSERT(slot->tlb_gen <= mm->tlb_gen);
+        slot->tlb_gen = mm->tlb_gen;
+        ts_assisted_own(slot, slot->tlb_gen);
+    }
+}
+
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
@@ -41,17 +54,10 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
             (void)ts_mmu_invalidate(g->mmus[p], &inval, now);
         }
     }
-    if (!info->mm)
-        return;
-    /* Nothing is left for a switch to flush, as if each CPU had done it itself. */
-    for (uint32_t i = 0; i < g->ncpus; i++) {
-        struct ts_tlb_context *slot = ts_tlb_context_of(&g->cpus[i], info->mm);
-        if (!slot)
-            continue;
-        TS_ASSERT(slot->tlb_gen <= info->mm->tlb_gen);
-        slot->tlb_gen = info->mm->tlb_gen;
-        ts_assisted_own(slot, slot->tlb_gen);
-    }
+    if (info->mm)
+        note_flushed(g, info->mm);
+    for (uint32_t i = 0; !info->mm && i < g->nmms; i++)
+        note_flushed(g, g->mms[i]);
 }
 
 const struct ts_flush_ops ts_flush_free_flush = {

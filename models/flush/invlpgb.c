@@ -105,14 +105,25 @@ static bool flush_mm(struct ts_task *self, struct ts_flush_info *info,
     return true;
 }
 
-/* Without a global ASID, or of no one address space (arch_tlbbatch_flush). */
+/* arch_tlbbatch_flush: a broadcast whoever is in the mask, since a CPU on a global ASID, this one
+ * too, would take flush_tlb_func for done. */
+static bool flush_batch(struct ts_task *self, struct ts_flush_info *info,
+                        struct ts_shootdown_record *record)
+{
+    struct invlpgb_state *state = ts_guest_cpu_of(self)->guest->flush_state;
+    ts_time mark = ts_task_now(self);
+    TS_ASSERT(!info->mm);
+    state->broadcasts++;
+    flush_all_nonglobals(self);
+    ts_path_add(self, record, TS_PATH_ACK, &mark);
+    return true;
+}
+
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
-    struct invlpgb_state *state = ts_guest_cpu_of(self)->guest->flush_state;
     if (!info->mm) {
-        state->broadcasts++;
-        flush_all_nonglobals(self);
+        (void)flush_batch(self, info, record);
         return;
     }
     ts_native_flush_tlb_multi(self, mask, info, record);
@@ -186,6 +197,7 @@ const struct ts_flush_ops ts_flush_invlpgb = {
     .state_size = sizeof(struct invlpgb_state),
     .init = ts_global_asids_init,
     .flush_mm = flush_mm,
+    .flush_batch = flush_batch,
     .flush_multi = flush_multi,
     .same_mm = ts_global_asid_same_mm,
     .choose_asid = choose_asid,

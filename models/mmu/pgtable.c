@@ -142,20 +142,33 @@ uint32_t ts_pgtable_split(struct ts_pgtable *pt, uint64_t va)
     return t != NULL && ts_pt_leaf_split_(pt, t, va) ? 1 : 0;
 }
 
-bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty)
+/* Of these bits of va's leaf, only those of value are to stay set. */
+static bool set_bits(struct ts_pgtable *pt, uint64_t va, uint64_t bits, uint64_t value)
 {
     struct pt_table *t = pt_descend(pt, va, 0);
     uint64_t entry = pt_get(t, pt_index(pt, va, t->level));
-    uint64_t bits = dirty ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED;
     bool run = pt_is_run(entry) && !(entry & PT_EMPTY);
-    if ((!run && !(entry & PT_LEAF)) || (entry & bits) == bits)
+    uint64_t *slot;
+    if ((!run && !(entry & PT_LEAF)) || (entry & bits) == value)
         return false;
     if (run)
         t = ts_pt_expand_(pt, va, pt_run_of(entry)->leaf);
     if (t == NULL)
         return false;
-    *pt_slot(t, pt_index(pt, va, t->level)) |= bits;
+    slot = pt_slot(t, pt_index(pt, va, t->level));
+    *slot = (*slot & ~bits) | value;
     return true;
+}
+
+bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty)
+{
+    uint64_t bits = dirty ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED;
+    return set_bits(pt, va, bits, bits);
+}
+
+bool ts_pgtable_age(struct ts_pgtable *pt, uint64_t va, bool clean)
+{
+    return set_bits(pt, va, clean ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED, 0);
 }
 
 /* A table found by its address: real, or the one of the run that covers base. */

@@ -89,6 +89,8 @@ uint32_t ts_pgtable_split(struct ts_pgtable *pt, uint64_t va);
 bool ts_pgtable_lookup(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *out);
 /* Sets accessed (and dirty) on va's leaf; true if a bit changed. */
 bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty);
+/* The opposite: clears accessed (and dirty, if clean) of va's leaf; true if a bit changed. */
+bool ts_pgtable_age(struct ts_pgtable *pt, uint64_t va, bool clean);
 /* Changes the permission of leaves in [start,end); calls fn (may be NULL) for each changed leaf, as
  * it is now. No fn may change the table or look at it. */
 typedef void ts_pt_leaf_fn(void *user, uint64_t va, const struct ts_pte *pte);

@@ -426,6 +426,7 @@ static enum ts_status step(struct ts_profile_core *c, struct ts_profile_stream *
         return map(c, s, s->op.region, s->op.length, err);
     case TS_OP_MUNMAP:
     case TS_OP_MADVISE_DONTNEED:
+    case TS_OP_MADVISE_PAGEOUT:
     case TS_OP_MREMAP:
         return change(c, s, err);
     case TS_OP_COMPUTE:
@@ -445,6 +446,8 @@ static enum ts_status step(struct ts_profile_core *c, struct ts_profile_stream *
     case TS_OP_MADVISE_HUGEPAGE: /* page sizes are the study's choice */
     case TS_OP_MADVISE_NOHUGEPAGE:
     case TS_OP_MADVISE_COLLAPSE:
+    case TS_OP_MADVISE_FREE: /* memory is not short: the pages stay */
+    case TS_OP_MADVISE_COLD:
     case TS_OP_VFREE: /* nor is the kernel */
     case TS_OP_EXEC:  /* the regions of the program before are no longer named */
         break;

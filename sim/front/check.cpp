@@ -25,6 +25,9 @@ void count(WorkloadLook *look, const ts_op &op)
     case TS_OP_MPROTECT:
     case TS_OP_MADVISE_DONTNEED:
     case TS_OP_MADVISE_COLLAPSE:
+    case TS_OP_MADVISE_FREE:
+    case TS_OP_MADVISE_COLD:
+    case TS_OP_MADVISE_PAGEOUT:
     case TS_OP_MREMAP:
         look->losses++;
         break;

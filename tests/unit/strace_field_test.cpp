@@ -390,17 +390,20 @@ TEST(StraceField, TouchesComeBackAfterAPurge)
 {
     ts_strace_params p = defaults();
     p.touch_pages = 2;
-    for (const char *advice : {"MADV_DONTNEED", "MADV_FREE", "MADV_DONTNEED_LOCKED"})
+    using Row = std::pair<const char *, const char *>;
+    for (auto [advice, op] : {Row{"MADV_DONTNEED", "dontneed"}, Row{"MADV_FREE", "free"},
+                              Row{"MADV_DONTNEED_LOCKED", "dontneed"}})
         EXPECT_EQ(
             only(map_line("1", 0x10000, 8) + "1 madvise(0x12000, 16384, " + advice + ") = 0\n", p),
-            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", "dontneed r0 2+4",
+            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", std::string(op) + " r0 2+4",
                    "touch r0 2 2x2 write"}))
             << advice;
-    /* These drop pages too, but nothing says that they are used again. */
-    for (const char *advice : {"MADV_REMOVE", "MADV_PAGEOUT", "MADV_GUARD_INSTALL"})
+    /* These change entries too, but nothing says that the pages are used again. */
+    for (auto [advice, op] : {Row{"MADV_REMOVE", "dontneed"}, Row{"MADV_PAGEOUT", "pageout"},
+                              Row{"MADV_COLD", "cold"}, Row{"MADV_GUARD_INSTALL", "dontneed"}})
         EXPECT_EQ(
             only(map_line("1", 0x10000, 8) + "1 madvise(0x12000, 16384, " + advice + ") = 0\n", p),
-            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", "dontneed r0 2+4"}))
+            (Lines{"mmap r0 8 p3 anon", "touch r0 0 2x4 write", std::string(op) + " r0 2+4"}))
             << advice;
     /* Random pages lie in the part. */
     p.touch_placement = TS_PLACEMENT_RANDOM;

@@ -78,8 +78,8 @@ TEST(StraceWorkload, ProtectAndAdvise)
                    "1 madvise(0x10000, 8192, MADV_COLLAPSE) = 0\n"
                    "1 madvise(0x10000, 8192, MADV_WILLNEED) = 0\n"),
               (Lines{"mmap r0 2 p3 anon", "mmap r1 2 p3 anon", "mprotect r0 1+1 p5",
-                     "mprotect r1 0+1 p5 same", "dontneed r0 0+1", "dontneed r0 0+2",
-                     "hugepage r0 0+2", "nohugepage r0 0+1", "collapse r0 0+2"}));
+                     "mprotect r1 0+1 p5 same", "dontneed r0 0+1", "free r0 0+2", "hugepage r0 0+2",
+                     "nohugepage r0 0+1", "collapse r0 0+2"}));
 }
 
 TEST(StraceWorkload, MapFixedReplaces)

@@ -153,10 +153,10 @@ inline Ops pull_all(Trace &t)
  * when they are whole pages. */
 inline std::string show(const ts_op &op, bool regions = true)
 {
-    static const char *const names[] = {"mmap",       "munmap",  "mprotect", "dontneed", "mremap",
-                                        "touch",      "compute", "sleep",    "spawn",    "barrier",
-                                        "exit",       "exec",    "call",     "vfree",    "hugepage",
-                                        "nohugepage", "collapse"};
+    static const char *const names[] = {
+        "mmap",     "munmap",     "mprotect", "dontneed", "mremap", "touch",  "compute",
+        "sleep",    "spawn",      "barrier",  "exit",     "exec",   "call",   "vfree",
+        "hugepage", "nohugepage", "collapse", "free",     "cold",   "pageout"};
     std::ostringstream s;
     auto pages = [](uint64_t v) { return v / 4096; };
     s << names[op.kind];
@@ -171,6 +171,9 @@ inline std::string show(const ts_op &op, bool regions = true)
     case TS_OP_MADVISE_HUGEPAGE:
     case TS_OP_MADVISE_NOHUGEPAGE:
     case TS_OP_MADVISE_COLLAPSE:
+    case TS_OP_MADVISE_FREE:
+    case TS_OP_MADVISE_COLD:
+    case TS_OP_MADVISE_PAGEOUT:
         s << " " << pages(op.offset) << "+" << pages(op.length);
         break;
     case TS_OP_MPROTECT:

@@ -293,6 +293,32 @@ static void finish_record(struct ts_task *self, struct ts_guest *g, struct ts_sh
         g->shootdown_fn(g->shootdown_user, r);
 }
 
+static struct ts_shootdown_record *begin_record(struct ts_task *self, struct ts_guest_cpu *gc,
+                                                bool freed_tables)
+{
+    const struct ts_guest *g = gc->guest;
+    struct ts_shootdown_record *r = &gc->record;
+
+    *r = (struct ts_shootdown_record){.guest = g->number,
+                                      .initiator = gc->id,
+                                      .last_target = UINT32_MAX,
+                                      .freed_tables = freed_tables,
+                                      .started = ts_task_now(self)};
+    gc->info.record = r;
+    gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
+    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
+                     0);
+    return r;
+}
+
+static void end_record(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_shootdown_record *r,
+                       bool remote)
+{
+    finish_record(self, gc->guest, r, remote);
+    ts_timeline_emit(gc->guest->timeline, ts_task_now(self), TS_TL_END, gc->guest->domain->group,
+                     gc->id, "shootdown", r->number);
+}
+
 /* should_trim_cpumask; jiffies are left out. */
 static void flush_remote(struct ts_task *self, struct ts_mm *mm, struct ts_flush_info *info,
                          struct ts_shootdown_record *record)
@@ -313,16 +339,7 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct ts_flush_info *info = &gc->info;
-    struct ts_shootdown_record *r = &gc->record;
-    *r = (struct ts_shootdown_record){.guest = g->number,
-                                      .initiator = gc->id,
-                                      .last_target = UINT32_MAX,
-                                      .freed_tables = freed_tables,
-                                      .started = ts_task_now(self)};
-    info->record = r;
-    gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
-    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
-                     0);
+    struct ts_shootdown_record *r = begin_record(self, gc, freed_tables);
     fill_info(self, info, mm, start, end, stride_shift, freed_tables);
     info->unmapped_start = unmapped_start;
     info->unmapped_end = unmapped_end;
@@ -344,9 +361,7 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
     /* What mechanisms leave as they found it. */
     TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && gc->cpu->irq_off == irq_off);
     TS_ASSERT(info->mm == mm && (g->arch != TS_ARCH_X86 || info->new_tlb_gen <= mm->tlb_gen));
-    finish_record(self, g, r, remote);
-    ts_timeline_emit(g->timeline, ts_task_now(self), TS_TL_END, g->domain->group, gc->id,
-                     "shootdown", r->number);
+    end_record(self, gc, r, remote);
     ts_preempt_enable(self);
 }
 
@@ -362,6 +377,50 @@ void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t star
 {
     TS_ASSERT(start <= unmapped_start && unmapped_start < unmapped_end && unmapped_end <= end);
     flush_range(self, mm, start, end, stride_shift, freed_tables, unmapped_start, unmapped_end);
+}
+
+/* --- of no one address space --- */
+
+static void fill_batch_info(struct ts_task *self, struct ts_flush_info *info, uint32_t initiator)
+{
+    info->mm = NULL;
+    info->start = 0;
+    info->end = UINT64_MAX;
+    info->new_tlb_gen = 0; /* TLB_GENERATION_INVALID */
+    info->stride_shift = 0;
+    info->freed_tables = false;
+    info->trim_cpumask = false;
+    info->initiator = initiator;
+    info->unmapped_start = info->unmapped_end = 0;
+    ts_task_line(self, &info->line, TS_LINE_WRITE);
+}
+
+static bool others_in(const struct ts_cpumask *cpus, uint32_t self)
+{
+    return ts_cpumask_count(cpus) > (ts_cpumask_test(cpus, self) ? 1u : 0u);
+}
+
+void ts_tlbbatch_flush(struct ts_task *self, const struct ts_cpumask *cpus)
+{
+    ts_preempt_disable(self);
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    struct ts_flush_info *info = &gc->info;
+    struct ts_shootdown_record *r = begin_record(self, gc, false);
+    bool remote = !g->flush->remote_by_mask || others_in(cpus, gc->id);
+    fill_batch_info(self, info, gc->id);
+    r->end = UINT64_MAX;
+    r->number = g->shootdown_number++;
+    g->stats.batch_flushes++;
+    if (g->flush->flush_batch && g->flush->flush_batch(self, info, r))
+        remote = true;
+    else if (remote)
+        g->flush->flush_multi(self, cpus, info, r);
+    else if (ts_cpumask_test(cpus, gc->id))
+        ts_flush_local(self, info);
+    TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && !info->mm);
+    end_record(self, gc, r, remote);
+    ts_preempt_enable(self);
 }
 
 void ts_guest_frame_release(struct ts_guest *g, uint64_t frame)

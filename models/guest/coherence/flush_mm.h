@@ -17,6 +17,10 @@ void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
 void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
                            uint32_t stride_shift, bool freed_tables, uint64_t unmapped_start,
                            uint64_t unmapped_end);
+/* arch_tlbbatch_flush (arch/x86/mm/tlb.c, 6.1 and 6.12): everything, of whatever address spaces the
+ * CPUs of cpus have loaded. It raises no generation, but brings them up to those of the address
+ * spaces; who has loaded another one by then flushes on the way back. Preemption is on. */
+void ts_tlbbatch_flush(struct ts_task *self, const struct ts_cpumask *cpus);
 #ifdef __cplusplus
 }
 #endif

@@ -79,6 +79,10 @@ struct ts_flush_ops {
      */
     void (*flush_kernel)(struct ts_task *self, struct ts_flush_info *info, bool all,
                          ts_call_fn *here);
+    /* arch_tlbbatch_flush before it looks who is in the batch's mask; info->mm is NULL. True: the
+     * flush has been made. */
+    bool (*flush_batch)(struct ts_task *self, struct ts_flush_info *info,
+                        struct ts_shootdown_record *record);
     /* switch_mm_irqs_off for the address space that gc has loaded. No time passes. */
     enum ts_same_mm (*same_mm)(const struct ts_guest_cpu *gc);
     /* switch_mm_irqs_off is about to load next, or the CPU to become lazy (next is NULL).

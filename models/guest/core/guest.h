@@ -150,8 +150,17 @@ struct ts_guest_params {
     uint64_t zero_page;        /* bool: a read of untouched anonymous memory maps the zero page */
     uint64_t vma_merge;        /* bool: adjacent private anonymous mappings become one VMA */
     uint64_t munmap_downgrade; /* bool: zap and flush under the read lock (4.20+) */
-    uint64_t touch_cycles;     /* the user's own work for one touched page */
-    uint64_t page_by_page;     /* bool: never join touches of one run into one advance */
+    /* reclaim (mm/reclaim.c) */
+    uint64_t reclaim_free_batch;   /* PAGEVEC_SIZE: pages freed after one flush (6.10+); 0: all */
+    uint64_t reclaim_page_cycles;  /* shrink_folio_list and rmap, each folio, without the PTE */
+    uint64_t swap_out_cycles;      /* write one page to swap, synchronously */
+    uint64_t swap_in_cycles;       /* fault, rest: read one page from swap and map it */
+    uint64_t pageout_clears_young; /* bool: MADV_PAGEOUT ages entries first, with a flush */
+    uint64_t tlbi_batch;           /* bool: arm64 defers the DSB of reclaim (6.6+) */
+    uint64_t reclaim_period_ps;    /* kswapd: 0: off */
+    uint64_t reclaim_pages;        /* looked at in a period */
+    uint64_t touch_cycles;         /* the user's own work for one touched page */
+    uint64_t page_by_page;         /* bool: never join touches of one run into one advance */
 };
 extern const struct ts_param_table ts_guest_param_table; /* prefix "guest" */
 
@@ -203,6 +212,9 @@ struct ts_guest_stats {
     uint64_t thp_fault_alloc, thp_collapse_alloc, thp_split_pmd; /* as /proc/vmstat counts them */
     struct ts_lock_events lock_events;
     uint64_t ticks, ticks_stopped, timer_writes;
+    uint64_t batch_flushes, batch_deferred, batch_late;
+    uint64_t pgscan, pgsteal, pswpout, pswpin, pglazyfree, pglazyfreed; /* as /proc/vmstat */
+    uint64_t pages_aged;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -299,6 +311,8 @@ struct ts_guest {
     struct ts_line vmap_line;
     uint32_t *huge_refs; /* mm/folio.c, by huge frame number; NULL until there is a huge page */
     uint64_t huge_refs_room;
+    uint32_t *lazyfree; /* mm/folio.c, bits by frame number: !PG_swapbacked; NULL until MADV_FREE */
+    uint64_t lazyfree_room;
     /* coherence */
     struct ts_guest_cpu *cpus; /* [ncpus] */
     struct ts_csd_pool *csds;
@@ -313,7 +327,12 @@ struct ts_guest {
     /* mm */
     struct ts_mm **mms;
     uint32_t nmms, mms_room;
+    struct ts_unmap_batch *batches, *batches_made; /* mm/unmap_batch.c: spare ones; all */
+    uint32_t hand_mm; /* mm/reclaim.c: where kswapd goes on, an index of mms and an address */
+    uint64_t hand_va;
     /* os */
+    struct ts_guest_thread **kthreads; /* os/kthread.c */
+    uint32_t nkthreads;
     const struct ts_guest_os *os;
     struct ts_workload *workload;
     struct ts_guest_thread **threads; /* by number; grows */

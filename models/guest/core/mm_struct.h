@@ -28,8 +28,9 @@ struct ts_mm {
     uint32_t nvmas, vmas_room;
     uint64_t mmap_base;     /* addresses are handed out downwards from here, first fit */
     uint32_t flush_pending; /* open gathers: tlb_flush_pending */
-    uint32_t users;         /* threads */
-    uint16_t asid;          /* arm64 */
+    uint32_t batch_pending, batch_flushed; /* the two halves of tlb_flush_batched */
+    uint32_t users;                        /* threads */
+    uint16_t asid;                         /* arm64 */
     /* Mechanisms with ASIDs that all CPUs share (INVLPGB, RAR; mmu_context_t since 6.15). */
     uint16_t global_asid; /* 0: none */
     bool asid_transition; /* some CPU may still use one of its own */

@@ -12,7 +12,8 @@ struct small_pages {
 };
 
 /* hpage_collapse_scan_pmd and __collapse_huge_page_isolate, as far as what is modelled can fail:
- * a table with at least one writable page, none of them shared by fork. */
+ * a table with at least one writable page, none of them shared by fork. One in swap is not read
+ * back (the kernel reads up to max_ptes_swap, 64). */
 static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
 {
     struct ts_pte pte;
@@ -20,6 +21,8 @@ static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
     s->n = 0;
     s->writable = false;
     for (uint64_t va = base; va < base + TS_TABLE_SPAN; va += TS_PAGE_BYTES) {
+        if (ts_mm_is_swapped(mm, va))
+            return false;
         if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || ts_frame_is_zero(mm->guest, pte.target))
             continue;
         if (!ts_frame_exclusive(mm->guest, pte.target))
@@ -42,13 +45,18 @@ static bool is_candidate(const struct ts_mm *mm, uint64_t base)
 
 /* pmdp_collapse_flush: the table is out of reach before anybody looks at its entries for good.
  * Walks of software end with the call of every CPU. */
-static void take_table_out(struct ts_task *self, struct ts_mm *mm, uint64_t base,
-                           struct ts_pt_broken *broken)
+static bool take_table_out(struct ts_task *self, struct ts_mm *mm, uint64_t base,
+                           struct small_pages *s, struct ts_pt_broken *broken)
 {
     struct ts_oracle *o = mm->guest->oracle;
     struct ts_spinlock *ptl = ts_pmd_lock(self, mm, base);
     uint32_t window = 0;
 
+    /* Reclaim may have been here since; the kernel keeps it out by the lock of the anon_vma. */
+    if (!scan(mm, base, s)) {
+        ts_spin_unlock(self, ptl);
+        return false;
+    }
     if (o)
         window = ts_mm_window_open(mm, base, base + TS_TABLE_SPAN);
     if (!ts_pgtable_break(mm->pgtable, base, 1, broken))
@@ -58,6 +66,7 @@ static void take_table_out(struct ts_task *self, struct ts_mm *mm, uint64_t base
         ts_oracle_window_close(o, window);
     ts_spin_unlock(self, ptl);
     ts_table_sync(self, mm->guest);
+    return true;
 }
 
 static void put_huge_in(struct ts_task *self, struct ts_mm *mm, uint64_t base,
@@ -73,7 +82,7 @@ static void put_huge_in(struct ts_task *self, struct ts_mm *mm, uint64_t base,
 }
 
 /* The VMA and mmap_lock are locked for writing. */
-static void collapse(struct ts_task *self, struct ts_mm *mm, uint64_t base, struct small_pages *s,
+static bool collapse(struct ts_task *self, struct ts_mm *mm, uint64_t base, struct small_pages *s,
                      uint64_t huge)
 {
     struct ts_guest *g = mm->guest;
@@ -85,13 +94,15 @@ static void collapse(struct ts_task *self, struct ts_mm *mm, uint64_t base, stru
                          .accessed = true,
                          .dirty = true};
 
-    take_table_out(self, mm, base, &broken);
+    if (!take_table_out(self, mm, base, s, &broken))
+        return false;
     ts_task_work(self, g->params.thp_collapse_cycles);
     put_huge_in(self, mm, base, &broken, &pte);
     for (uint32_t i = 0; i < s->n; i++)
         (void)ts_frame_put(g, s->frames[i]);
     ts_task_work(self, s->n * g->params.free_page_cycles);
     g->stats.thp_collapse_alloc++;
+    return true;
 }
 
 /* mmap_lock is not held: it is taken for each. */
@@ -116,9 +127,7 @@ static void collapse_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
         } else {
             found = false;
         }
-        if (found)
-            collapse(self, mm, base, &s, huge);
-        else
+        if (!found || !collapse(self, mm, base, &s, huge))
             (void)ts_frame_put(mm->guest, huge);
         ts_mm_write_unlock(self, mm);
         ts_task_cond_resched(self);

@@ -87,8 +87,8 @@ static enum ts_fault_result map_page(struct ts_task *self, struct ts_mm *mm, uin
         return TS_FAULT_RETRY;
     ts_task_work(self, cycles - locked);
     ptl = ts_ptl_lock(self, mm, va);
-    if (ts_pgtable_lookup(mm->pgtable, va, &present)) {
-        mm->guest->stats.faults_spurious++; /* another thread was quicker */
+    if (ts_pgtable_lookup(mm->pgtable, va, &present) || ts_mm_is_swapped(mm, va)) {
+        mm->guest->stats.faults_spurious++; /* another thread was quicker (vmf_pte_changed) */
     } else {
         ts_task_work(self, locked);
         tables = set_entry(mm, ts_page_floor(va), zero, (v.prot & TS_PROT_WRITE) != 0, write);
@@ -108,6 +108,10 @@ static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *
     if (!allowed(ts_vma_at(mm, va), write))
         return TS_FAULT_BAD;
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte)) {
+        if (ts_mm_is_swapped(mm, va)) {
+            ts_swap_in(self, mm, va, write);
+            return TS_FAULT_DONE;
+        }
         if (mm->guest->params.thp != TS_THP_NEVER)
             result = ts_huge_fault(self, mm, va, write, vma_locked);
         return result == TS_FAULT_FALLBACK ? map_page(self, mm, va, write, vma_locked) : result;

@@ -65,6 +65,38 @@ static void set_exclusive(struct ts_guest *g, uint64_t huge, bool exclusive)
         g->frame_shares[i] = exclusive ? 0 : NOT_EXCLUSIVE;
 }
 
+/* --- MADV_FREE --- */
+
+static uint64_t lazyfree_number(const struct ts_guest *g, uint64_t frame)
+{
+    return frame_number(huge_refs(g, frame) ? frame & ~(TS_TABLE_SPAN - 1) : frame);
+}
+
+bool ts_frame_is_lazyfree(const struct ts_guest *g, uint64_t frame)
+{
+    uint64_t i = lazyfree_number(g, frame);
+
+    return i / 32 < g->lazyfree_room && (g->lazyfree[i / 32] >> i % 32 & 1);
+}
+
+static void set_lazyfree(struct ts_guest *g, uint64_t i, bool lazyfree)
+{
+    if (i / 32 >= g->lazyfree_room)
+        return;
+    g->lazyfree[i / 32] &= ~(UINT32_C(1) << i % 32);
+    g->lazyfree[i / 32] |= (uint32_t)lazyfree << i % 32;
+}
+
+bool ts_frame_set_lazyfree(struct ts_guest *g, uint64_t frame, bool lazyfree)
+{
+    if (lazyfree && !reserve(&g->lazyfree, &g->lazyfree_room, frame_number(g->next_frame) / 32 + 1))
+        return false;
+    set_lazyfree(g, lazyfree_number(g, frame), lazyfree);
+    return true;
+}
+
+/* --- pages of 4K --- */
+
 uint64_t ts_frame_zero(struct ts_guest *g)
 {
     if (!g->has_zero_frame)
@@ -118,6 +150,7 @@ uint32_t ts_frame_put(struct ts_guest *g, uint64_t frame)
         if (--*refs)
             return 0;
         set_exclusive(g, frame, true);
+        set_lazyfree(g, frame_number(frame & ~(TS_TABLE_SPAN - 1)), false);
         release_huge(g, frame & ~(TS_TABLE_SPAN - 1));
         return TS_TABLE_PTES;
     }
@@ -127,6 +160,7 @@ uint32_t ts_frame_put(struct ts_guest *g, uint64_t frame)
     }
     if (shares)
         g->frame_shares[frame_number(frame)] = 0;
+    set_lazyfree(g, frame_number(frame), false);
     ts_guest_frame_release(g, frame);
     return 1;
 }
@@ -183,5 +217,38 @@ bool ts_huge_take_over(struct ts_guest *g, uint64_t frame)
             return false;
         set_exclusive(g, frame, true);
     }
+    return true;
+}
+
+bool ts_frame_is_part_of_huge(const struct ts_guest *g, uint64_t frame)
+{
+    return huge_refs(g, frame) != NULL;
+}
+
+bool ts_frame_mapped_once(const struct ts_guest *g, uint64_t frame)
+{
+    return !ts_frame_is_zero(g, frame) && !huge_refs(g, frame) &&
+           !(shares_of(g, frame) & ~NOT_EXCLUSIVE);
+}
+
+bool ts_huge_mapped_once(const struct ts_guest *g, uint64_t frame)
+{
+    const uint32_t *refs = huge_refs(g, frame);
+
+    return refs && *refs == 1;
+}
+
+bool ts_huge_make_small(struct ts_guest *g, uint64_t frame)
+{
+    uint32_t *refs = huge_refs(g, frame);
+    uint64_t first = frame_number(frame & ~(TS_TABLE_SPAN - 1));
+    bool lazyfree;
+
+    if (!refs || *refs != TS_TABLE_PTES)
+        return false;
+    lazyfree = ts_frame_is_lazyfree(g, frame);
+    *refs = 0;
+    for (uint64_t i = first; i < first + TS_TABLE_PTES; i++)
+        set_lazyfree(g, i, lazyfree);
     return true;
 }

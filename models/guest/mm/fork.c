@@ -23,6 +23,16 @@ static void copy_entry(struct copy *c, uint64_t va, struct ts_pte *pte, bool hid
     c->pages++;
 }
 
+/* copy_nonpresent_pte. Each of the two reads a page of its own later, where the kernel would let
+ * the second find the first one's. */
+static void copy_swapped(struct copy *c, uint64_t va)
+{
+    const struct ts_pte pte = {.size_shift = TS_PAGE_SHIFT};
+
+    c->tables += ts_mm_map_swapped(c->child, va, &pte);
+    c->pages++;
+}
+
 /* copy_pte_range: both tables' locks are held, the child's without contention. */
 static void copy_table(struct ts_task *self, struct copy *c, uint64_t start, uint64_t end)
 {
@@ -40,6 +50,8 @@ static void copy_table(struct ts_task *self, struct copy *c, uint64_t start, uin
             copy_entry(c, va, &pte, false);
         else if (ts_pgtable_lookup(pm->none, va, &pte))
             copy_entry(c, va, &pte, true);
+        else if (ts_mm_is_swapped(c->parent, va))
+            copy_swapped(c, va);
     }
     (void)ts_pgtable_protect(c->parent->pgtable, start, end, false, NULL, NULL);
     ts_task_work(self, c->pages ? c->pages * p->fork_page_cycles : p->zap_empty_table_cycles);
@@ -62,7 +74,8 @@ static void copy_page_range(struct ts_task *self, struct copy *c, uint64_t start
             continue;
         }
         if (pmd == TS_PMD_HUGE && span_end - va == TS_TABLE_SPAN) {
-            ts_huge_copy(self, c->parent, c->child, va);
+            if (!ts_huge_copy(self, c->parent, c->child, va))
+                continue;
         } else {
             if (pmd == TS_PMD_HUGE)
                 ts_split_huge_pmd(self, c->parent, va);

@@ -264,6 +264,7 @@ static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start,
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
     if (ts_pgtable_leaves(pm->none))
         n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
+    (void)ts_mm_clear_swapped(g->mm, start, end); /* takes no room, and needs no flush */
     while (start < end && !is_full(g))
         n += ts_pgtable_clear(g->mm->pgtable, start, end, list_room(g), on_zapped, z, &start);
     ts_task_work(self, n ? n * p->zap_page_cycles : p->zap_empty_table_cycles);
@@ -277,6 +278,7 @@ static uint64_t zap_table(struct ts_task *self, struct zap *z, uint64_t start, u
     struct ts_gather *g = z->gather;
     struct ts_spinlock *ptl = ts_ptl_lock(self, g->mm, start);
 
+    ts_flush_batched_pending(self, g->mm);
     z->force_flush = false;
     start = clear_table(self, z, start, end);
     if (is_full(g))

@@ -59,21 +59,26 @@ static bool huge_entry(const struct ts_mm *mm, uint64_t va, struct ts_pte *pte, 
     return *hidden;
 }
 
-uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
+uint32_t ts_mm_map_beside(struct ts_mm *mm, struct ts_pgtable *beside, uint64_t va,
+                          const struct ts_pte *pte)
 {
-    struct ts_mm_private *pm = ts_mm_private_of(mm);
     uint64_t end = va + (UINT64_C(1) << pte->size_shift);
     uint32_t tables = 0, freed[TS_PT_LEVELS_MAX];
     bool leaf;
 
     if (pte->level) /* an empty table may be left over there */
-        (void)ts_pgtable_free_tables(pm->none, va, end, va, end, freed);
-    (void)ts_pgtable_map(pm->none, va, pte);
+        (void)ts_pgtable_free_tables(beside, va, end, va, end, freed);
+    (void)ts_pgtable_map(beside, va, pte);
     if (lowest_table(mm, va, &leaf) > pte->level) {
         tables = ts_pgtable_map(mm->pgtable, va, pte);
         (void)ts_pgtable_clear(mm->pgtable, va, end, 1, NULL, NULL, NULL);
     }
     return tables;
+}
+
+uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
+{
+    return ts_mm_map_beside(mm, ts_mm_private_of(mm)->none, va, pte);
 }
 
 /* --- deposited tables --- */
@@ -328,21 +333,22 @@ bool ts_huge_move(struct ts_task *self, struct ts_mm *mm, uint64_t from, uint64_
     old_ptl = ts_pmd_lock(self, mm, from);
     if (from >> TS_PMD_SPAN_SHIFT != to >> TS_PMD_SPAN_SHIFT)
         new_ptl = ts_pmd_lock(self, mm, to);
-    /* mmap_lock is held for writing, and the VMA's: nothing has changed meanwhile. */
+    /* mmap_lock is held for writing, and the VMA's: only reclaim may have split it meanwhile. */
     found = huge_entry(mm, from, &pte, &hidden);
-    TS_ASSERT(found);
-    (void)ts_pgtable_clear(hidden ? pm->none : mm->pgtable, from, from + TS_TABLE_SPAN, 1, NULL,
-                           NULL, NULL);
-    tables = hidden ? ts_mm_map_hidden(mm, to, &pte) : ts_pgtable_map(mm->pgtable, to, &pte);
-    ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
-    ts_flush_pmd_tlb_range(self, mm, from);
+    if (found) {
+        (void)ts_pgtable_clear(hidden ? pm->none : mm->pgtable, from, from + TS_TABLE_SPAN, 1, NULL,
+                               NULL, NULL);
+        tables = hidden ? ts_mm_map_hidden(mm, to, &pte) : ts_pgtable_map(mm->pgtable, to, &pte);
+        ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
+        ts_flush_pmd_tlb_range(self, mm, from);
+    }
     if (new_ptl)
         ts_spin_unlock(self, new_ptl);
     ts_spin_unlock(self, old_ptl);
-    return true;
+    return found;
 }
 
-void ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child, uint64_t base)
+bool ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child, uint64_t base)
 {
     const struct ts_guest_params *p = &parent->guest->params;
     struct ts_spinlock *to, *from;
@@ -356,7 +362,12 @@ void ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *chil
     to = ts_pmd_lock(self, child, base);
     from = ts_pmd_lock(self, parent, base);
     found = huge_entry(parent, base, &pte, &hidden);
-    TS_ASSERT(found); /* the VMA is write-locked */
+    if (!found) { /* the VMA is write-locked, but reclaim does not ask for that */
+        ts_spin_unlock(self, from);
+        ts_spin_unlock(self, to);
+        free_deposited(self, child);
+        return false;
+    }
     ts_huge_share(parent->guest, pte.target);
     pte.writable = pte.accessed = false;
     tables =
@@ -368,4 +379,5 @@ void ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *chil
     ts_spin_unlock(self, to);
     ts_task_work(self, (tables + 1) * p->alloc_table_cycles);
     ts_task_cond_resched(self);
+    return true;
 }

@@ -77,7 +77,9 @@ static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
                                 .user = mm};
     enum ts_status s = ts_pgtable_create(&mm->pgtable, TS_GRANULE_4K, levels, &frames, err);
 
-    return s == TS_OK ? ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err) : s;
+    if (s == TS_OK)
+        s = ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err);
+    return s == TS_OK ? ts_pgtable_create(&pm->swapped, TS_GRANULE_4K, levels, &none, err) : s;
 }
 
 static void init_lines(struct ts_mm *mm)
@@ -152,6 +154,8 @@ void ts_mm_destroy(struct ts_mm *mm)
         ts_pgtable_destroy(mm->pgtable);
     if (pm->none)
         ts_pgtable_destroy(pm->none);
+    if (pm->swapped)
+        ts_pgtable_destroy(pm->swapped);
     ts_gather_pool_free(pm);
     ts_mm_locks_free(pm);
     free(pm->regions);
@@ -371,8 +375,7 @@ static bool is_shared(const struct ts_vma *v)
     return (v->flags & TS_OPF_SHARED) != 0;
 }
 
-/* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
-static void drain_lru(struct ts_task *self, struct ts_mm *mm)
+void ts_lru_drain(struct ts_task *self, struct ts_mm *mm)
 {
     if (mm->guest->params.lru_drain)
         ts_task_line(self, &mm->lru_line, TS_LINE_RMW);
@@ -385,7 +388,7 @@ static void clear_detached(struct ts_task *self, struct ts_mm *mm, bool fullmm)
     uint64_t start = pm->detached[0].start, end = pm->detached[pm->ndetached - 1].end;
     struct ts_gather *g;
 
-    drain_lru(self, mm);
+    ts_lru_drain(self, mm);
     g = ts_gather_begin(self, mm, fullmm);
     ts_gather_window(g, start, end);
     for (uint32_t i = 0; i < pm->ndetached; i++)
@@ -480,7 +483,7 @@ static void dontneed_vma(struct ts_task *self, struct ts_mm *mm, uint64_t start,
 {
     struct ts_gather *g;
 
-    drain_lru(self, mm);
+    ts_lru_drain(self, mm);
     g = ts_gather_begin(self, mm, false);
     ts_gather_window(g, start, end);
     ts_gather_zap(self, g, start, end, shared);

@@ -29,6 +29,8 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_munmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mprotect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+/* MADV_COLD, MADV_PAGEOUT, MADV_FREE */
+void ts_mm_madvise_reclaim(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 /* MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE */
 void ts_mm_madvise_thp(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 void ts_mm_mremap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);

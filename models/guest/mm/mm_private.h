@@ -73,6 +73,7 @@ struct ts_mm_private {
     /* Pages whose VMA forbids every access: present for the kernel, not for the hardware. */
     struct ts_pgtable *none;
     uint64_t none_tables;
+    struct ts_pgtable *swapped; /* entries that are swap entries now (swap.c) */
     uint64_t
         *deposits; /* page-table pages laid aside for huge entries (pgtable_trans_huge_deposit) */
     uint32_t ndeposits, deposits_room;
@@ -175,6 +176,20 @@ void ts_mm_write_unlock(struct ts_task *self, struct ts_mm *mm);
 void ts_mm_write_downgrade(struct ts_task *self, struct ts_mm *mm);
 void ts_mm_locks_free(struct ts_mm_private *pm);
 
+/* --- unmap_batch.c --- */
+/* flush_tlb_batched_pending: before entries are changed, with their table's lock held. */
+void ts_flush_batched_pending(struct ts_task *self, struct ts_mm *mm);
+
+/* --- swap.c --- */
+/* The entry at va, which is clear, becomes a swap entry that says what *pte said; returns the
+ * tables allocated. */
+uint32_t ts_mm_map_swapped(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
+bool ts_mm_is_swapped(const struct ts_mm *mm, uint64_t va);
+/* Swap entries of [start, end) go, and their swap space with them; returns their number. */
+uint64_t ts_mm_clear_swapped(struct ts_mm *mm, uint64_t start, uint64_t end);
+/* do_swap_page. The VMA's lock or mmap_lock is held. */
+void ts_swap_in(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write);
+
 /* --- gather.c --- */
 /* Entries that a gather holds before it must flush. */
 uint64_t ts_gather_capacity(const struct ts_guest_params *p);
@@ -218,6 +233,8 @@ void ts_mm_wake_regions(struct ts_task *self, struct ts_mm *mm);
 /* Joins what has been made or changed in [start, end) with its like and its neighbours. mmap_lock
  * is held for writing. */
 void ts_mm_merge(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end);
+/* lru_add_drain: what this CPU has queued goes onto the lists, under their lock. */
+void ts_lru_drain(struct ts_task *self, struct ts_mm *mm);
 /* [start, end) of op within its region, in whole pages. */
 bool ts_mm_op_range(const struct ts_mm *mm, const struct ts_op *op, uint64_t *start, uint64_t *end);
 /* do_vmi_align_munmap: mmap_lock is held for writing. downgrade: it is held for reading afterwards
@@ -268,6 +285,18 @@ void ts_huge_share(struct ts_guest *g, uint64_t frame);
 void ts_huge_split(struct ts_guest *g, uint64_t frame);
 bool ts_huge_take_over(struct ts_guest *g, uint64_t frame);
 
+/* One mapping in all: of a page of 4K that is not part of a huge one, of a huge page by one entry.
+ */
+bool ts_frame_mapped_once(const struct ts_guest *g, uint64_t frame);
+bool ts_huge_mapped_once(const struct ts_guest *g, uint64_t frame);
+bool ts_frame_is_part_of_huge(const struct ts_guest *g, uint64_t frame);
+/* split_folio: a huge page that has 512 mappings becomes as many pages. False: it has others. */
+bool ts_huge_make_small(struct ts_guest *g, uint64_t frame);
+/* !PG_swapbacked of an anonymous page, of 4K or of the huge page it is part of. It ends when the
+ * page is freed. set: false if there is no memory. */
+bool ts_frame_is_lazyfree(const struct ts_guest *g, uint64_t frame);
+bool ts_frame_set_lazyfree(struct ts_guest *g, uint64_t frame, bool lazyfree);
+
 /* --- huge.c --- */
 enum ts_pmd {
     TS_PMD_NONE, /* neither; *skip_to is where the empty span ends */
@@ -278,6 +307,9 @@ enum ts_pmd ts_mm_pmd(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to);
 /* A page that is there for the kernel alone, and the table that its entry would be in; returns the
  * tables allocated. */
 uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
+/* The same in another table of entries that the hardware does not see. */
+uint32_t ts_mm_map_beside(struct ts_mm *mm, struct ts_pgtable *beside, uint64_t va,
+                          const struct ts_pte *pte);
 /* One more table laid aside; one of them taken. */
 void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm);
 bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table);
@@ -298,8 +330,8 @@ void ts_huge_split_at(struct ts_task *self, struct ts_mm *mm, uint64_t va);
 bool ts_huge_zap(struct ts_task *self, struct ts_gather *g, uint64_t base);
 /* move_huge_pmd. False: not between these addresses. */
 bool ts_huge_move(struct ts_task *self, struct ts_mm *mm, uint64_t from, uint64_t to);
-/* copy_huge_pmd */
-void ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child, uint64_t base);
+/* copy_huge_pmd. False: there is no huge entry there by now. */
+bool ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child, uint64_t base);
 
 #ifdef __cplusplus
 }

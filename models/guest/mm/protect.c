@@ -135,6 +135,8 @@ static void change_protection(struct ts_task *self, struct protect *p, uint64_t 
         }
         ptl = pmd == TS_PMD_HUGE ? ts_pmd_lock(self, mm, va) : ts_ptl_lock(self, mm, va);
         p->changed = 0;
+        if (pmd != TS_PMD_HUGE)
+            ts_flush_batched_pending(self, mm);
         protect_table(p, va, span_end);
         ts_task_work(self, p->changed ? p->changed * params->zap_page_cycles / 2
                                       : params->zap_empty_table_cycles);
@@ -198,6 +200,20 @@ struct move {
     uint32_t target;
 };
 
+/* Swap entries go along, without a flush. */
+static uint32_t move_swapped(struct ts_mm *mm, uint64_t start, uint64_t end, uint64_t to)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint32_t tables = 0;
+
+    if (!ts_pgtable_leaves(pm->swapped))
+        return 0;
+    take_leaves(pm, pm->swapped, start, end);
+    for (uint32_t i = 0; i < pm->nmoved; i++)
+        tables += ts_mm_map_swapped(mm, pm->moved_va[i] - start + to, &pm->moved[i]);
+    return tables;
+}
+
 /* move_ptes, for one table's part: the old place is flushed under the table lock, and
  * flush_tlb_range does not know that no table is freed. */
 static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move *m, uint64_t start,
@@ -212,6 +228,8 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
                                       : NULL;
     uint32_t present, tables = 0;
 
+    ts_flush_batched_pending(self, mm);
+    tables += move_swapped(mm, start, end, to);
     take_leaves(pm, pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         tables += ts_mm_map_hidden(mm, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
@@ -251,6 +269,7 @@ static bool move_whole_table(struct ts_task *self, struct ts_mm *mm, const struc
     for (uint32_t i = 0; i < pm->nmoved; i++)
         (void)ts_pgtable_map(pm->none, pm->moved_va[i] - start + to, &pm->moved[i]);
     tables = ts_pgtable_move_table(mm->pgtable, start, to);
+    (void)move_swapped(mm, start, end, to);
     ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
     ts_flush_tlb_mm_range(self, mm, start, end, TS_PAGE_SHIFT, true);
     if (new_ptl)

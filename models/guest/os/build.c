@@ -94,6 +94,7 @@ void ts_guest_fini(struct ts_guest *g)
     free(g->huge_refs);
     ts_nohz_fini(g);
     ts_spinlocks_fini(&g->locks);
+    free(g->lazyfree);
     free(g->failure);
     g->failure = NULL;
 }

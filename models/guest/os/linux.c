@@ -54,9 +54,9 @@ static void linux_switch_out(struct ts_task *self, struct ts_task *next)
     if (self->is_idle && !next->is_idle)
         ts_nohz_idle_exit(self);
     /* Whoever spins because self was executing must look again. */
-    if (prev)
+    if (prev && prev->mm)
         ts_rwsem_recheck(&prev->mm->mmap_lock);
-    if (thread)
+    if (thread && thread->mm)
         ts_switch_mm(self, thread->mm);
     else
         ts_enter_lazy_tlb(self);
@@ -106,5 +106,8 @@ const struct ts_guest_os ts_guest_os_linux = {
             [TS_OP_MADVISE_HUGEPAGE] = ts_mm_madvise_thp,
             [TS_OP_MADVISE_NOHUGEPAGE] = ts_mm_madvise_thp,
             [TS_OP_MADVISE_COLLAPSE] = ts_mm_madvise_thp,
+            [TS_OP_MADVISE_FREE] = ts_mm_madvise_reclaim,
+            [TS_OP_MADVISE_COLD] = ts_mm_madvise_reclaim,
+            [TS_OP_MADVISE_PAGEOUT] = ts_mm_madvise_reclaim,
         },
 };

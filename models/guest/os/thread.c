@@ -321,7 +321,7 @@ enum ts_status ts_guest_threads_start(struct ts_guest *g, struct ts_error *err)
     s = g->os->mm_create(g, &mm, err);
     for (uint32_t i = 0; s == TS_OK && i < g->workload->initial_threads; i++)
         s = start_thread(NULL, g, i, mm, err);
-    return s;
+    return s == TS_OK ? ts_guest_kthreads_start(g, err) : s;
 }
 
 void ts_guest_threads_fini(struct ts_guest *g)
@@ -338,6 +338,7 @@ void ts_guest_threads_fini(struct ts_guest *g)
     free(g->threads);
     g->threads = NULL;
     g->nthreads = g->threads_room = 0;
+    ts_guest_kthreads_fini(g);
     for (uint32_t i = 0; i < g->nmms; i++)
         g->os->mm_destroy(g->mms[i]);
     free(g->mms);
