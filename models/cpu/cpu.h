@@ -157,6 +157,7 @@ struct ts_cpu {
     struct ts_runqueue rq;
     struct ts_event tick;
     bool need_resched;
+    uint32_t balance_failed;    /* times an idle CPU found only tasks that had run too recently */
     bool irq_from_user;         /* of the handler that runs: it interrupted user code */
     uint32_t irq_off;           /* nesting depth; 0: interrupts on */
     uint32_t preempt_off;       /* nesting depth */

@@ -29,7 +29,7 @@ static const struct ts_stat rows[] = {
     IRQ("irq_call", TS_VEC_CALL, "call function interrupts taken"),
     IRQ("irq_resched", TS_VEC_RESCHED, "reschedule interrupts taken"),
     IRQ("irq_timer", TS_VEC_TIMER, "timer interrupts taken"),
-    IRQ("irq_tick", TS_VEC_TICK, "ticks taken (simulated only where a task waits)"),
+    IRQ("irq_tick", TS_VEC_TICK, "ticks taken (of a host: simulated only where a task waits)"),
     IRQ("irq_wakeup", TS_VEC_WAKEUP, "posted-interrupt wake-ups of blocked vCPUs taken (host)"),
     CNT(context_switches, "context switches"),
     CNT(wakeups, "tasks woken onto this CPU"),

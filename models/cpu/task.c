@@ -180,9 +180,13 @@ static void move_task(struct ts_task *t, struct ts_cpu *c)
     c->stats.migrations++;
 }
 
-/* newidle balance: a CPU about to idle takes a waiting task from the CPU with the longest queue,
- * unless it ran too recently to be worth moving (task_hot). False: there is none. */
-static bool pull_task(struct ts_cpu *c)
+enum { CACHE_NICE_TRIES = 1 }; /* sd_init, of CPUs that share a last-level cache (6.1, 6.12) */
+
+/* A CPU about to idle (newidle balance), or one that a busy CPU's tick has told to look (idle),
+ * takes a waiting task from the CPU with the longest queue, unless it ran too recently to be worth
+ * moving (task_hot). One that idles and has failed so more than once takes it all the same
+ * (can_migrate_task, nr_balance_failed). False: there is none. */
+static bool pull_task(struct ts_cpu *c, bool idle)
 {
     struct ts_cpu_domain *d = c->domain;
     ts_time now = ts_engine_now(d->engine);
@@ -194,18 +198,23 @@ static bool pull_task(struct ts_cpu *c)
         if (o->rq.nr > (busiest ? busiest->rq.nr : 0) && !o->current->is_idle)
             busiest = o;
     }
-    if (!busiest)
+    if (!busiest) {
+        c->balance_failed = 0;
         return false;
+    }
+    bool any = idle && c->balance_failed > CACHE_NICE_TRIES;
     for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
         struct ts_task *t = task_of(e);
         if (t->pinned || t == busiest->current ||
-            now - t->last_ran < d->sched_params.migration_cost_ps)
+            (!any && now - t->last_ran < d->sched_params.migration_cost_ps))
             continue;
+        c->balance_failed = 0;
         d->sched->dequeue(&busiest->rq, running_entity(busiest), e);
         move_task(t, c);
         d->sched->enqueue(&c->rq, NULL, e, false);
         return true;
     }
+    c->balance_failed += idle;
     return false;
 }
 
@@ -251,7 +260,7 @@ static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
     if (!curr && !prev->is_idle)
         sched->dequeue(&c->rq, &prev->se, &prev->se);
     struct ts_sched_entity *e = sched->pick(&c->rq, curr);
-    if (!e && pull_task(c))
+    if (!e && pull_task(c, prev->is_idle))
         e = sched->pick(&c->rq, NULL);
     TS_ASSERT(e ? !e->queued && task_of(e)->cpu == c : c->rq.nr == 0);
     if (curr && e != curr) {

@@ -41,6 +41,7 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
     const struct ts_guest_params *p = &gc->guest->params;
     ts_task_work(self, need_flush ? p->mov_cr3_flush_cycles : p->mov_cr3_noflush_cycles);
     gc->loaded_asid = asid;
+    ts_trace_tlb_flush(gc->guest, TS_TLB_ON_TASK_SWITCH, need_flush ? UINT64_MAX : 0);
     if (need_flush) {
         struct ts_tlb_inval inval = ts_inval_mov_cr3(ts_guest_vmid(gc), (uint16_t)(asid + 1));
         ts_guest_invalidate(self, &inval);

@@ -51,6 +51,16 @@ static void count_redundant(struct ts_guest_cpu *gc, const struct ts_flush_info 
         ts_assisted_asked(gc, slot, TS_REDUNDANT_SOFTWARE, mm_gen - 1, true);
 }
 
+static void trace_flush(struct ts_guest *g, const struct ts_flush_info *info, bool local,
+                        uint64_t pages)
+{
+    ts_trace_tlb_flush(g,
+                       !local     ? TS_TLB_REMOTE_SHOOTDOWN
+                       : info->mm ? TS_TLB_LOCAL_MM_SHOOTDOWN
+                                  : TS_TLB_LOCAL_SHOOTDOWN,
+                       pages);
+}
+
 /* Rows 5 to 8 of the decision table: what the generation says is still to be done. */
 static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
                                 struct ts_flush_info *info, bool local)
@@ -67,6 +77,7 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
     uint64_t mm_gen = gc->loaded_mm->tlb_gen;
     if (ctx->tlb_gen == mm_gen) {
         s->flush_skipped++;
+        trace_flush(gc->guest, info, local, 0);
         ts_assisted_asked(gc, gc->loaded_asid,
                           info->new_tlb_gen ? TS_REDUNDANT_RACED : TS_REDUNDANT_BATCH, mm_gen,
                           false);
@@ -80,11 +91,13 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
             flush_one_user(self, gc, info->start + (i << info->stride_shift));
         s->flush_partial++;
         s->flush_pages += n;
+        trace_flush(gc->guest, info, local, n);
         if (local)
             s->nr_tlb_local_flush_one += n;
     } else {
         flush_all_user(self, gc);
         s->flush_full++;
+        trace_flush(gc->guest, info, local, UINT64_MAX);
         count_redundant(gc, info, mm_gen);
         if (local)
             s->nr_tlb_local_flush_all++;
@@ -238,6 +251,8 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
     };
     TS_ASSERT(gc->cpu->preempt_off && info->initiator == gc->id);
     gc->guest->stats.nr_tlb_remote_flush++;
+    ts_trace_tlb_flush(gc->guest, TS_TLB_REMOTE_SEND_IPI,
+                       info->end == UINT64_MAX ? UINT64_MAX : (info->end - info->start) >> 12);
     if (call.local && !is_concurrent(gc->guest)) {
         ts_time mark = ts_task_now(self);
         call.local(self, info);

@@ -99,6 +99,16 @@ static inline struct ts_steal_area *ts_guest_cpu_steal(const struct ts_guest_cpu
     return &gc->guest->vm->steal[gc->id];
 }
 
+/* trace_tlb_flush; pages UINT64_MAX: all. */
+static inline void ts_trace_tlb_flush(struct ts_guest *g, enum ts_tlb_reason reason, uint64_t pages)
+{
+    struct ts_tlb_trace *t = &g->stats.tlb_trace[reason];
+
+    t->events++;
+    t->all += pages == UINT64_MAX;
+    t->pages += pages == UINT64_MAX ? 0 : pages;
+}
+
 /* --- the CPUs (coherence/tlb_state.c) --- */
 /* Every CPU's state, and init_mm. */
 enum ts_status ts_guest_cpus_init(struct ts_guest *g, struct ts_error *err);

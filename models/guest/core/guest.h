@@ -175,11 +175,28 @@ enum ts_redundant {
     TS_REDUNDANT_KINDS
 };
 
+/* Reasons of the trace point tlb:tlb_flush (enum tlb_flush_reason, linux/mm_types.h; 6.1, 6.12).
+ * The sixth, since 6.14, is nr_tlb_remote_wrong_cpu. */
+enum ts_tlb_reason {
+    TS_TLB_ON_TASK_SWITCH,
+    TS_TLB_REMOTE_SHOOTDOWN,
+    TS_TLB_LOCAL_SHOOTDOWN,
+    TS_TLB_LOCAL_MM_SHOOTDOWN,
+    TS_TLB_REMOTE_SEND_IPI,
+    TS_TLB_REASONS
+};
+struct ts_tlb_trace {
+    uint64_t events;
+    uint64_t all;   /* of these with TLB_FLUSH_ALL for their pages */
+    uint64_t pages; /* of the others */
+};
+
 struct ts_guest_stats {
     uint64_t nr_tlb_remote_flush; /* as /proc/vmstat counts, per guest */
     uint64_t nr_tlb_remote_flush_received;
     uint64_t nr_tlb_local_flush_all;
     uint64_t nr_tlb_local_flush_one;
+    struct ts_tlb_trace tlb_trace[TS_TLB_REASONS];
     uint64_t nr_tlb_remote_wrong_cpu; /* TLB_REMOTE_WRONG_CPU of the tlb_flush trace point */
     uint64_t shootdowns;              /* flushes with at least one other CPU to reach */
     uint64_t shootdown_local;         /* flushes that no other CPU was concerned by */

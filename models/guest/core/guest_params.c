@@ -367,6 +367,16 @@ const struct ts_param_table ts_guest_param_table = {"guest", param_rows, TS_ARRA
     }
 #define LOCK(name, f, help) LOCK_ROW(name, f, TS_STAT_COUNTER, "1", help)
 #define LOCK_TIME(name, f, help) LOCK_ROW(name, f, TS_STAT_TIME_PS, "ps", help)
+/* One reason of tlb:tlb_flush. */
+#define TRACE_ROW(name, reason, f, unit, help)                                                     \
+    {                                                                                              \
+        name, TS_STAT_COUNTER, offsetof(struct ts_guest_stats, tlb_trace[reason].f), unit,         \
+            "trace point tlb_flush: " help                                                         \
+    }
+#define TRACE(name, reason)                                                                        \
+    TRACE_ROW("tlb_flush_" #name, reason, events, "1", "events of this reason"),                   \
+        TRACE_ROW("tlb_flush_" #name "_all", reason, all, "1", "of these for all pages"),          \
+        TRACE_ROW("tlb_flush_" #name "_pages", reason, pages, "pages", "pages of the others")
 /* Two rows: done twice, and spared by a remote write of the generation. */
 #define REDUNDANT(name, kind, help)                                                                \
     {"redundant_" #name, TS_STAT_COUNTER, offsetof(struct ts_guest_stats, redundant[kind]), "1",   \
@@ -382,6 +392,11 @@ static const struct ts_stat stat_rows[] = {
     N(nr_tlb_remote_flush_received, "flush requests taken, as /proc/vmstat counts them"),
     N(nr_tlb_local_flush_all, "own flushes of everything, as /proc/vmstat counts them"),
     PAGES(nr_tlb_local_flush_one, "pages flushed one by one, as /proc/vmstat counts them"),
+    TRACE(on_task_switch, TS_TLB_ON_TASK_SWITCH),
+    TRACE(remote_shootdown, TS_TLB_REMOTE_SHOOTDOWN),
+    TRACE(local_shootdown, TS_TLB_LOCAL_SHOOTDOWN),
+    TRACE(local_mm_shootdown, TS_TLB_LOCAL_MM_SHOOTDOWN),
+    TRACE(remote_send_ipi, TS_TLB_REMOTE_SEND_IPI),
     N(nr_tlb_remote_wrong_cpu,
       "flush requests taken by CPUs that had loaded another address space, "
       "and left its mask"),
