@@ -29,6 +29,13 @@ void ts_vcpu_flush_guest(struct ts_vcpu *v)
     ts_vcpu_hv_purge(v);
 }
 
+void ts_vcpu_new_asid(struct ts_vcpu *v)
+{
+    struct ts_tlb_inval inval = ts_inval_invvpid_single(ts_vcpu_vmid(v));
+    ts_vcpu_invalidate(v, &inval);
+    v->hyp->stats.tlb_flush++;
+}
+
 static void record_steal_time(struct ts_vcpu *v)
 {
     struct ts_steal_area *area = ts_vcpu_steal(v);
@@ -59,6 +66,10 @@ void ts_vcpu_requests(struct ts_vcpu *v)
             ts_vcpu_check_request(v, TS_REQUEST_TLB_FLUSH);
             ts_vcpu_flush_all(v);
             v->hyp->stats.tlb_flush_all++;
+        }
+        if (v->requests & TS_REQUEST_NEW_ASID) {
+            ts_vcpu_check_request(v, TS_REQUEST_NEW_ASID);
+            ts_vcpu_new_asid(v);
         }
         if (v->steal_update)
             record_steal_time(v);
@@ -185,6 +196,8 @@ void ts_vcpu_load(struct ts_vcpu *v)
     (void)ts_cpu_set_mode(cpu, TS_MODE_HOST);
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
     flush_for_move(v);
+    if (v->hyp->xen)
+        ts_xen_load(v);
     ts_vcpu_pi_load(v);
     TS_ASSERT(v->loaded && !v->nv_wakeup && !v->sn);
     if (v->hyp->params.pv_tlb_flush)

@@ -163,7 +163,9 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->pv_sched_yield =
         c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;
     vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
-    if (c->hypervisor.hv_flush != TS_HV_OFF) {
+    vm->xen = c->hypervisor.kind == TS_HYP_XEN ? (enum ts_xen_guest)(c->hypervisor.xen_guest + 1)
+                                               : TS_XEN_NONE;
+    if (c->hypervisor.hv_flush != TS_HV_OFF || vm->xen) {
         vm->input = calloc(vm->nvcpus, sizeof(*vm->input));
         if (!vm->input)
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u input pages",
