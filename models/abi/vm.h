@@ -88,6 +88,7 @@ struct ts_vm {
     bool pv_sched_yield;         /* KVM_FEATURE_PV_SCHED_YIELD */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     enum ts_xen_guest xen;       /* none: its host is not Xen */
+    bool resident_domain;        /* not told: its broadcasts go where its vCPUs are */
     struct ts_steal_area *steal; /* [nvcpus] */
     uint8_t (*input)[TS_INPUT_PAGE_BYTES]; /* [nvcpus] hypercall input pages; NULL on bare metal */
     const struct ts_os_ops *os;

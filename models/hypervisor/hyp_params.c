@@ -17,6 +17,7 @@
     }
 
 static const char *const kinds[] = {"none", "kvm", "xen", NULL};
+static const char *const domains[] = {"ran", "resident", NULL};
 static const char *const xen_guests[] = {"pv", "hvm", NULL};
 static const char *const tag_names[] = {"vpid_ept", "svm_asid", NULL};
 static const char *const boost_rules[] = {"preempted", "ready", "ready_irq", NULL};
@@ -154,6 +155,13 @@ static const struct ts_param rows[] = {
          "HV_X64_CLUSTER_IPI_RECOMMENDED: the guest sends IPIs by HvCallSendSyntheticClusterIpi, "
          "up to VP 63 as a fast call, beyond with a sparse set; natively where it is refused",
          "hyperv/hv_apic.c __send_ipi_mask, kvm/hyperv.c kvm_hv_send_ipi", V),
+    {"dvm_domain", TS_PARAM_ENUM, OFF(dvm_domain), 0, 0, 1, domains,
+     "arm64, with dvm.vmid_filter: the cores that a VM's broadcasts go to. ran: those that have "
+     "ever "
+     "run a vCPU of it; resident: those that its vCPUs are on, each of which drops what it holds "
+     "of "
+     "the VM when one comes",
+     "a proposal; openEuler arch/arm64/kvm/hisilicon/hisi_virt.c goes by affinity instead", C},
     {"xen_guest", TS_PARAM_ENUM, OFF(xen_guest), 0, 0, 1, xen_guests,
      "xen: which hypercalls the guests have, and what a switch of vCPUs flushes. pv: "
      "MMUEXT_TLB_FLUSH_MULTI and INVLPG_MULTI; everything. hvm: HVMOP_flush_tlbs; nothing",
@@ -252,6 +260,7 @@ static const struct ts_stat stats[] = {
     CNT(xen_lock_waits, "of the rounds those that found the lock taken"),
     CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),
     CNT(stage1_flush_switch, "local VMALLE1 because the pCPU did not run this vCPU of the VM last"),
+    CNT(domain_joins, "arm64: cores flushed because a vCPU came to them from outside the domain"),
     CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),
     CNT(dsb, "arm64: DSB ISH of the host's code for them"),
     CNT(invept, "INVEPT: after moves, at entry for KVM_REQ_TLB_FLUSH, by the host's threads"),

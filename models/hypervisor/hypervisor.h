@@ -96,10 +96,11 @@ struct ts_hypervisor_params {
     uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 unless this vCPU of the VM was the
                                      last to run here */
     uint64_t flush_cpu_context_cycles; /* arm64: __kvm_flush_cpu_context */
-    uint64_t xen_guest;                /* xen: enum ts_xen_guest less 1: pv, hvm */
-    uint64_t xen_flush_cycles;         /* xen: everything on one pCPU */
-    uint64_t xen_vcpumask_cycles;      /* xen: each vCPU named, to the pCPU that has its state */
-    uint64_t hcr_fb; /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
+    uint64_t dvm_domain; /* arm64, dvm.vmid_filter: 0 where vCPUs have ever run, 1 where they are */
+    uint64_t xen_guest;  /* xen: enum ts_xen_guest less 1: pv, hvm */
+    uint64_t xen_flush_cycles;    /* xen: everything on one pCPU */
+    uint64_t xen_vcpumask_cycles; /* xen: each vCPU named, to the pCPU that has its state */
+    uint64_t hcr_fb;              /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
     /* arm64, maintenance by the host's own code (host_tlb.h) */
     uint64_t tlbi_issue_cycles;
     uint64_t dsb_ishst_cycles;
@@ -143,6 +144,7 @@ struct ts_hypervisor_stats {
     uint64_t xen_switch_flushes; /* of these, because another vCPU was loaded */
     uint64_t migrations_flush;
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
+    uint64_t domain_joins;        /* arm64: cores that joined a VM's domain again, and flushed */
     /* Maintenance by the host's own code. */
     uint64_t tlbi_issued, dsb, invept;
     uint64_t remote_tlb_flush_requests, remote_tlb_flush; /* KVM's names */

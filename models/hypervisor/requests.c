@@ -131,6 +131,31 @@ void ts_vcpu_flush_all(struct ts_vcpu *v)
     ts_host_invept(&v->task, NULL);
 }
 
+/* hypervisor.dvm_domain resident. Told first, so that what is invalidated from now on is heard;
+ * then what went unheard before is dropped. */
+static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
+{
+    struct ts_hypervisor *h = v->hyp;
+    uint32_t here = v->task.cpu->id;
+    bool member = from == here;
+    struct ts_cpumask domain;
+    ts_cpumask_init(&domain, h->w.host->ncpus);
+    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
+        const struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
+        if (t->last_pcpu == UINT32_MAX)
+            continue;
+        ts_cpumask_set(&domain, t->last_pcpu);
+        member = member || (t != v && t->last_pcpu == here);
+    }
+    ts_dvm_set_domain(h->w.dvm, ts_vcpu_vmid(v), &domain);
+    if (member)
+        return;
+    struct ts_tlb_inval inval = ts_inval_tlbi_vmalls12e1(ts_vcpu_vmid(v));
+    ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
+    ts_vcpu_invalidate(v, &inval);
+    h->stats.domain_joins++;
+}
+
 /* dvm.vmid_filter: the pCPUs that have ever run a vCPU of the VM. Nobody leaves the set, so what a
  * vCPU has left behind is always reached. What the host does to keep the set is not charged. */
 static void extend_dvm_domain(struct ts_vcpu *v)
@@ -167,9 +192,12 @@ static void flush_for_move(struct ts_vcpu *v)
         h->stats.stage1_flush_switch++;
     }
     bool fresh = *ran == UINT32_MAX;
+    uint32_t from = v->last_pcpu;
     *ran = v->number;
     v->last_pcpu = pcpu;
-    if (h->w.dvm && fresh)
+    if (h->w.dvm && v->vm->resident_domain)
+        move_dvm_domain(v, from);
+    else if (h->w.dvm && fresh)
         extend_dvm_domain(v);
 }
 

@@ -163,6 +163,8 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->pv_sched_yield =
         c->hypervisor.pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0;
     vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF;
+    vm->resident_domain =
+        c->hypervisor.dvm_domain || (flush->offers & TS_OFFERS_RESIDENT_DOMAIN) != 0;
     vm->xen = c->hypervisor.kind == TS_HYP_XEN ? (enum ts_xen_guest)(c->hypervisor.xen_guest + 1)
                                                : TS_XEN_NONE;
     if (c->hypervisor.hv_flush != TS_HV_OFF || vm->xen) {

@@ -95,6 +95,9 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
                       "no hypervisor offers it to guests (hypervisor.kind is not none)");
     if ((needs & TS_NEEDS_INVLPGB) && !c->dvm.invlpgb)
         return cannot(err, m->name, "the CPUs have no INVLPGB (dvm.invlpgb is off)");
+    if ((needs & TS_NEEDS_VMID_FILTER) && !c->dvm.vmid_filter)
+        return cannot(err, m->name,
+                      "the interconnect does not filter by VM (dvm.vmid_filter is off)");
     if (m->offers && c->hypervisor.kind == TS_HYP_XEN)
         return cannot(err, m->name, "what it is about is KVM's (hypervisor.kind is xen)");
     if ((needs & TS_NEEDS_XEN) && c->hypervisor.kind != TS_HYP_XEN)

@@ -168,6 +168,13 @@ const std::vector<Platform> &platforms_of_all()
                  {"host_sched.migration_cost", "0ns"},
                  {"run.vms", "2"}},
                 "tlbi_range"),
+        {"arm_vm_filter", true, {{"run.vms", "1"}, {"dvm.vmid_filter", "true"}}, "vm_domain"},
+        crowded("arm_vms_filter_moving", true,
+                {{"dvm.vmid_filter", "true"},
+                 {"host_sched.policy", "eevdf"},
+                 {"host_sched.migration_cost", "0ns"},
+                 {"run.vms", "2"}},
+                "vm_domain"),
         {"arm_bare", true, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
     };
     return all;

@@ -77,6 +77,8 @@ inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
         set(c, "hypervisor.halt_poll", "0ns");
         set(c, "hypervisor.flush_on_migration", "false");
     }
+    if ((m->needs & TS_NEEDS_VMID_FILTER) && arm)
+        set(c, "dvm.vmid_filter", "true");
     if ((m->needs & TS_NEEDS_INVLPGB) && !arm)
         set(c, "dvm.invlpgb", "true");
     if ((m->needs & TS_NEEDS_RAR) && !arm)
