@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum ts_hypercall_abi { TS_ABI_KVM = 0, TS_ABI_HYPERV = 1, TS_HYPERCALL_ABIS = 2 };
+enum ts_hypercall_abi { TS_ABI_KVM = 0, TS_ABI_HYPERV = 1, TS_ABI_XEN = 2, TS_HYPERCALL_ABIS = 3 };
 
 enum { TS_HYPERCALL_ARGS = 5, TS_INPUT_PAGE_BYTES = 4096 };
 /* Six XMM registers, HV_HYPERCALL_MAX_XMM_REGISTERS (arch/x86/include/asm/hyperv-tlfs.h). */
@@ -31,7 +31,7 @@ struct ts_hypercall_times {
 
 struct ts_hypercall {
     enum ts_hypercall_abi abi;
-    uint64_t number;                  /* KVM: hypercall number; Hyper-V: control word */
+    uint64_t number;                  /* KVM, Xen: hypercall number; Hyper-V: control word */
     uint64_t args[TS_HYPERCALL_ARGS]; /* KVM: a0 to a3 (and one more, see pv_ipi.h); Hyper-V, fast
                                          calls: RDX and R8, the first two words of the input */
     uint64_t xmm[TS_HV_XMM_HALVES];   /* Hyper-V, fast calls: what follows, XMM0 low, high, ... */
@@ -40,7 +40,7 @@ struct ts_hypercall {
     uint8_t *output;                  /* output block, or NULL: no call uses one yet */
     uint32_t output_bytes;
     /* Filled in by the host. */
-    uint64_t result; /* KVM: signed; Hyper-V: status and reps completed */
+    uint64_t result; /* KVM, Xen: signed; Hyper-V: status and reps completed */
     struct ts_hypercall_times times;
 };
 

@@ -71,6 +71,9 @@ struct ts_os_ops {
     void (*steal_changed)(struct ts_vm *vm, uint32_t vcpu);
 };
 
+/* What a guest of Xen is (abi/xen.h). */
+enum ts_xen_guest { TS_XEN_NONE = 0, TS_XEN_PV = 1, TS_XEN_HVM = 2 };
+
 struct ts_vm {
     uint32_t number;
     uint32_t nvcpus;
@@ -94,6 +97,8 @@ struct ts_vm {
     bool pv_unhalt;              /* KVM_FEATURE_PV_UNHALT */
     bool realtime_hint;          /* KVM_HINTS_REALTIME: a pCPU for each vCPU */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
+    enum ts_xen_guest xen;       /* none: its host is not Xen */
+    bool resident_domain;        /* not told: its broadcasts go where its vCPUs are */
     struct ts_steal_area *steal; /* [nvcpus] */
     uint8_t (*input)[TS_INPUT_PAGE_BYTES]; /* [nvcpus] hypercall input pages; NULL on bare metal */
     const struct ts_os_ops *os;

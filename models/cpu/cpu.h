@@ -283,6 +283,8 @@ enum ts_yield {
 /* yield_to (Linux 6.12 kernel/sched/syscalls.c, 6.1 core.c): asks that t, of self's domain, run
  * next on its CPU, and gives way. What either means is the policy's (struct ts_sched_ops). */
 enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t);
+/* sched_yield: gives way as far as its policy makes it. */
+void ts_task_yield(struct ts_task *self);
 /* single_task_running: nothing but what executes could run on c. */
 bool ts_cpu_single_task_running(const struct ts_cpu *c);
 /* Gives way if another task should run. */

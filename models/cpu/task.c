@@ -393,6 +393,16 @@ enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
     return TS_YIELD_DONE;
 }
 
+void ts_task_yield(struct ts_task *self)
+{
+    struct ts_cpu *c = self->cpu;
+    TS_ASSERT(c->current == self && self->state == TS_TASK_RUNNING);
+    charge_current(c);
+    c->domain->sched->yield(&c->rq, &self->se);
+    c->need_resched = true;
+    ts_task_cond_resched(self);
+}
+
 void ts_task_cond_resched(struct ts_task *self)
 {
     if (ts_task_attention(self))

@@ -1,51 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arm64 without range operations: one broadcast TLBI a page, or one for the ASID above MAX_DVM_OPS,
  * then DSB ISH. No CPU is interrupted, and no vCPU has to run. */
-#include "models/flush/flush.h"
-#include "models/guest/coherence/arm64.h"
-
-static void flush_pages(struct ts_task *self, const struct ts_guest *g,
-                        const struct ts_flush_info *info, const struct ts_arm64_range *r)
-{
-    uint64_t step = UINT64_C(1) << info->stride_shift;
-    for (uint64_t va = r->start; va < r->end; va += step) {
-        struct ts_tlb_inval one =
-            ts_inval_tlbi_vae1(ts_arm64_vmid(g), info->mm->asid, va, r->last_level, 0);
-        if (r->ttl != 0)
-            one = ts_inval_with_hint(one, 1 + TS_GRANULE_4K, r->ttl);
-        ts_arm64_tlbi(self, &one);
-    }
-}
-
-static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
-                        struct ts_flush_info *info, struct ts_shootdown_record *record)
-{
-    const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    ts_time mark = record->started;
-    struct ts_arm64_range r = {0};
-    bool all = !info->mm || info->end == UINT64_MAX;
-    (void)mask; /* hardware reaches every CPU */
-
-    ts_task_work(self, g->params.dsb_ishst_cycles);
-    if (!all)
-        r = ts_arm64_range_of(g, info);
-    TS_ASSERT(all || (r.start <= info->start && info->end <= r.end));
-    TS_ASSERT(all || ((r.end - r.start) & ((UINT64_C(1) << info->stride_shift) - 1)) == 0);
-    if (all || (r.end - r.start) >> info->stride_shift >= g->params.max_dvm_ops) {
-        struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
-        ts_arm64_tlbi(self, &inval);
-    } else {
-        flush_pages(self, g, info, &r);
-    }
-    ts_path_add(self, record, TS_PATH_SEND, &mark);
-    ts_arm64_dsb_ish(self);
-    ts_path_add(self, record, TS_PATH_ACK, &mark);
-}
+#include "models/flush/flush_tlbi.h"
 
 const struct ts_flush_ops ts_flush_tlbi_broadcast = {
     .name = "tlbi_broadcast",
     .summary = "broadcast TLBI, one a page or one an ASID",
     .reference = "arch/arm64/include/asm/tlbflush.h __flush_tlb_range without FEAT_TLBIRANGE, 6.12",
     .needs = TS_NEEDS_ARM64,
-    .flush_multi = flush_multi,
+    .flush_multi = ts_tlbi_flush_multi,
 };

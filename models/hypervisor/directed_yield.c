@@ -99,6 +99,9 @@ void ts_vcpu_pause_exit(struct ts_cpu *cpu)
     ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
     /* handle_pause says kernel mode always: pause loops exit in CPL 0 only. kvm_handle_wfx asks
      * (vcpu_mode_priv), and spins are the kernel's here too. */
-    ts_vcpu_on_spin(v, true);
+    if (v->hyp->xen)
+        ts_task_yield(&v->task); /* vmx_vmexit_handler, EXIT_REASON_PAUSE_INSTRUCTION */
+    else
+        ts_vcpu_on_spin(v, true);
     ts_vm_entry(v);
 }

@@ -272,7 +272,9 @@ static void host_interrupt(struct ts_task *self, enum ts_vector vector, ts_time 
     (void)raised;
     TS_ASSERT(self->cpu->irq_off && vector != TS_VEC_POSTED);
     ts_task_work(self, h->params.host_irq_cycles);
-    if (vector == TS_VEC_CALL)
+    if (vector == TS_VEC_CALL && h->xen)
+        ts_xen_interrupt(self);
+    else if (vector == TS_VEC_CALL)
         ts_host_call_handle(self);
     else if (vector == TS_VEC_TICK)
         ts_cpu_handle_tick(self);

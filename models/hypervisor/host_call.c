@@ -163,8 +163,7 @@ static void add_id(struct ts_task *self, struct ts_host_calls *c, uint32_t n, ui
     c->ids[n] = target;
 }
 
-/* send_call_function_ipi_mask: the host's driver, on its own interrupt controllers. */
-static void send(struct ts_task *self, const uint32_t *ids, uint32_t n)
+void ts_host_send_call(struct ts_task *self, const uint32_t *ids, uint32_t n)
 {
     struct ts_hypervisor *h = host_of(self);
     const struct ts_interrupt_params *ip = &h->interrupt_params;
@@ -228,7 +227,7 @@ ts_time ts_host_call_many(struct ts_task *self)
             add_id(self, c, n++, pcpu);
     }
     if (n)
-        send(self, c->ids, n);
+        ts_host_send_call(self, c->ids, n);
     ts_time sent = ts_task_now(self);
     wait_for_all(self, c->called);
     for (uint32_t w = 0; w < (self->domain->ncpus + 63) / 64; w++)

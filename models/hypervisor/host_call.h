@@ -22,6 +22,9 @@ void ts_host_call_add(struct ts_task *self, uint32_t pcpu);
  * interrupted, which is after its vCPU has left guest mode; the mask is empty then. Preemption is
  * off, interrupts are on; time passes, of which what goes by in waiting is returned. */
 ts_time ts_host_call_many(struct ts_task *self);
+/* send_call_function_ipi_mask: TS_VEC_CALL to n pCPUs in ascending order, not self's own, by the
+ * host's driver. Time passes. */
+void ts_host_send_call(struct ts_task *self, const uint32_t *ids, uint32_t n);
 /* flush_smp_call_function_queue on self's pCPU; in the handler. */
 void ts_host_call_handle(struct ts_task *self);
 

@@ -16,7 +16,9 @@
         k, TS_PARAM_TIME, OFF(f), d, 0, hi, NULL, h, s, c                                          \
     }
 
-static const char *const kinds[] = {"none", "kvm", NULL};
+static const char *const kinds[] = {"none", "kvm", "xen", NULL};
+static const char *const domains[] = {"ran", "resident", NULL};
+static const char *const xen_guests[] = {"pv", "hvm", NULL};
 static const char *const tag_names[] = {"vpid_ept", "svm_asid", NULL};
 static const char *const boost_rules[] = {"preempted", "ready", "ready_irq", NULL};
 static const char *const rules[] = {"preempted_at_irq_exit", "any_put", NULL};
@@ -34,7 +36,7 @@ static const char *const range_splits[] = {"legacy", "modern", NULL};
 #define C TS_CONF_CHOICE
 
 static const struct ts_param rows[] = {
-    {"kind", TS_PARAM_ENUM, OFF(kind), TS_HYP_KVM, 0, 1, kinds,
+    {"kind", TS_PARAM_ENUM, OFF(kind), TS_HYP_KVM, 0, TS_HYP_XEN, kinds,
      "none: the guest's operating system runs on the pCPUs itself", "setting", C},
     CYC("exit", exit_cycles, 600, 1000000, "VM exit, guest to host handler",
         "calibration A5: round trip of a non-nested exit 1100-1300 cycles on Skylake, half", R),
@@ -169,6 +171,22 @@ static const struct ts_param rows[] = {
          "HV_X64_CLUSTER_IPI_RECOMMENDED: the guest sends IPIs by HvCallSendSyntheticClusterIpi, "
          "up to VP 63 as a fast call, beyond with a sparse set; natively where it is refused",
          "hyperv/hv_apic.c __send_ipi_mask, kvm/hyperv.c kvm_hv_send_ipi", V),
+    {"dvm_domain", TS_PARAM_ENUM, OFF(dvm_domain), 0, 0, 1, domains,
+     "arm64, with dvm.vmid_filter: the cores that a VM's broadcasts go to. ran: those that have "
+     "ever "
+     "run a vCPU of it; resident: those that its vCPUs are on, each of which drops what it holds "
+     "of "
+     "the VM when one comes",
+     "a proposal; openEuler arch/arm64/kvm/hisilicon/hisi_virt.c goes by affinity instead", C},
+    {"xen_guest", TS_PARAM_ENUM, OFF(xen_guest), 0, 0, 1, xen_guests,
+     "xen: which hypercalls the guests have, and what a switch of vCPUs flushes. pv: "
+     "MMUEXT_TLB_FLUSH_MULTI and INVLPG_MULTI; everything. hvm: HVMOP_flush_tlbs; nothing",
+     "Linux arch/x86/xen/mmu_pv.c, 6.1 and 6.12; Xen xen/arch/x86/mm/hap/hap.c flush_tlb", V},
+    CYC("xen_flush", xen_flush_cycles, 500, 1000000,
+        "xen: do_tlb_flush, everything on one pCPU: INVPCID of all, or CR4.PGE off and on",
+        "assumed; as guest.flush_global", G),
+    CYC("xen_vcpumask", xen_vcpumask_cycles, 30, 1000000,
+        "xen: vcpumask_to_pcpumask, each vCPU that a call names, without the line", "assumed", G),
     FLAG("pin", pin, 0, "vCPUs stay on their first pCPU", "setting", C),
     {"backing", TS_PARAM_ENUM, OFF(backing), 1, 0, 2, backings,
      "host page size behind guest memory", "setting; transparent huge pages are the usual case", C},
@@ -250,8 +268,16 @@ static const struct ts_stat stats[] = {
     CNT(tlb_flush, "flushes of a guest's translations before entry"),
     CNT(hv_requests, "vCPUs named in Hyper-V flush hypercalls"),
     CNT(hv_entries, "entries of GVA lists that a vCPU has flushed page by page"),
+    CNT(xen_flushes, "xen: flushes of a pCPU's TLB"),
+    CNT(xen_flush_all, "of these of everything; each ticks the TLB-flush clock"),
+    CNT(xen_flush_one, "of these of one page"),
+    CNT(xen_switch_flushes, "of those of everything because another vCPU of a PV guest was loaded"),
+    CNT(xen_rounds, "xen: interrupts to other pCPUs under flush_lock or call_lock"),
+    CNT(xen_round_targets, "pCPUs that they were for"),
+    CNT(xen_lock_waits, "of the rounds those that found the lock taken"),
     CNT(migrations_flush, "INVEPT because a vCPU changed its pCPU"),
     CNT(stage1_flush_switch, "local VMALLE1 because the pCPU did not run this vCPU of the VM last"),
+    CNT(domain_joins, "arm64: cores flushed because a vCPU came to them from outside the domain"),
     CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),
     CNT(dsb, "arm64: DSB ISH of the host's code for them"),
     CNT(invept, "INVEPT: after moves, at entry for KVM_REQ_TLB_FLUSH, by the host's threads"),
@@ -263,6 +289,7 @@ static const struct ts_stat_rule stat_rules[] = {
     {"every exit has one reason",
      {"+exits", "-exit_apic", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
       "-exit_timer"}},
+    {"xen flushes everything or one page", {"+xen_flushes", "-xen_flush_all", "-xen_flush_one"}},
     {"a call's target is interrupted or has been",
      {"+call_targets", "-call_ipis", "-call_piggyback"}},
     {"every APIC exit has one cause",

@@ -25,8 +25,9 @@ enum ts_exit_reason {
 /* What others may ask of a vCPU before its next entry. All are KVM_REQUEST_WAIT and
  * KVM_REQUEST_NO_WAKEUP (linux/kvm_host.h, asm/kvm_host.h; 6.12). */
 enum ts_vcpu_request {
-    TS_REQUEST_HV_FLUSH = 1u << 0, /* KVM_REQ_HV_TLB_FLUSH */
-    TS_REQUEST_TLB_FLUSH = 1u << 1 /* KVM_REQ_TLB_FLUSH, x86 */
+    TS_REQUEST_HV_FLUSH = 1u << 0,  /* KVM_REQ_HV_TLB_FLUSH */
+    TS_REQUEST_TLB_FLUSH = 1u << 1, /* KVM_REQ_TLB_FLUSH, x86 */
+    TS_REQUEST_NEW_ASID = 1u << 2   /* Xen: hvm_asid_flush_vcpu */
 };
 
 enum { TS_HV_FIFO_SIZE = 16 };    /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
@@ -65,6 +66,7 @@ struct ts_vcpu {
     bool timer_queued;
     struct ts_vcpu *timer_next;
     uint32_t last_pcpu;    /* UINT32_MAX: never ran */
+    uint32_t xen_pcpu;     /* the same for Xen, which asks after last_pcpu has been set */
     uint32_t last_boosted; /* of the VM; kept at its vCPU 0 */
     bool preempted;        /* put while runnable (kvm_sched_out) */
     bool ready;            /* preempted, or woken and not yet loaded */
@@ -98,6 +100,9 @@ struct ts_hyp_pcpu {
     struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
     struct ts_vcpu *wakeups; /* blocked here, to be woken by notifications */
     struct ts_host_calls calls;
+    /* xen.c */
+    struct ts_vcpu *curr_vcpu; /* whose state it holds (its dirty_cpu), loaded or not; or NULL */
+    uint32_t tlbflush_time;
 };
 
 /* The vCPU that is this CPU of a guest. */
@@ -174,6 +179,9 @@ void ts_vcpu_hv_drain(struct ts_vcpu *v);
 void ts_vcpu_hv_purge(struct ts_vcpu *v);
 /* kvm_vcpu_flush_tlb_guest: all that the vCPU's context holds, globals included. */
 void ts_vcpu_flush_guest(struct ts_vcpu *v);
+/* hvm_asid_handle_vmenter: the vCPU finds nothing of its own any more, which costs nothing. The
+ * wrap of the pCPU's ASIDs, which flushes all, is not modelled. */
+void ts_vcpu_new_asid(struct ts_vcpu *v);
 /* Applies inval to the TLB of the pCPU that the vCPU's host task executes on. */
 void ts_vcpu_invalidate(struct ts_vcpu *v, const struct ts_tlb_inval *inval);
 /* hypercall.c: ts_pv_ops.hypercall. */
@@ -198,6 +206,23 @@ struct ts_hypercall_table {
 };
 extern const struct ts_hypercall_table ts_kvm_hypercalls;    /* apic.c */
 extern const struct ts_hypercall_table ts_hyperv_hypercalls; /* hyperv.c */
+extern const struct ts_hypercall_table ts_xen_hypercalls;    /* xen_calls.c */
+/* xen.c: Xen's flushes, where the host is Xen. */
+bool ts_xen_init(struct ts_hypervisor *h); /* false: out of memory; fini all the same */
+void ts_xen_fini(struct ts_hypervisor *h);
+/* INVALIDATE_TLB_VECTOR and the call of an empty function, on self's pCPU; in the handler. */
+void ts_xen_interrupt(struct ts_task *self);
+/* The context switch to v on its pCPU; interrupts are off. */
+void ts_xen_load(struct ts_vcpu *v);
+/* flush_area_mask over the pCPUs that hold the state of the vCPUs that are named (NULL: all): of
+ * everything, or of the page at *va. Adds to *wait_ps what it waited for others. */
+void ts_xen_flush_vcpus(struct ts_vcpu *v, ts_vcpu_named_fn *named, const void *arg,
+                        const uint64_t *va, ts_time *wait_ps);
+/* The same of v's own pCPU only. */
+void ts_xen_flush_local(struct ts_vcpu *v, const uint64_t *va);
+/* hap flush_tlb of the whole VM: new ASIDs for all its vCPUs, of which those that run are made to
+ * leave guest mode. */
+void ts_xen_flush_hvm(struct ts_vcpu *v, ts_time *wait_ps);
 /* halt.c: ts_pv_ops.halt and .halt_until_kicked. */
 void ts_vcpu_halt(struct ts_task *self);
 void ts_vcpu_halt_until_kicked(struct ts_task *self);

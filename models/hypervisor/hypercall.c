@@ -6,6 +6,7 @@
 static const struct ts_hypercall_table *const tables[TS_HYPERCALL_ABIS] = {
     [TS_ABI_KVM] = &ts_kvm_hypercalls,
     [TS_ABI_HYPERV] = &ts_hyperv_hypercalls,
+    [TS_ABI_XEN] = &ts_xen_hypercalls,
 };
 
 static void dispatch(struct ts_vcpu *v, const struct ts_hypercall_table *t,

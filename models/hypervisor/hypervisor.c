@@ -26,6 +26,7 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
     v->id = i;
     v->cpu = &vm->domain->cpus[i];
     v->last_pcpu = UINT32_MAX;
+    v->xen_pcpu = UINT32_MAX;
     v->ndst = v->number % h->w.host->ncpus;
     (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", vm->number, i);
     ts_task_init_vcpu(&v->task, h->w.host, v->cpu, v->name);
@@ -56,12 +57,43 @@ enum ts_accel ts_hypervisor_accel(const struct ts_hypervisor_params *params, enu
                                                                           : TS_ACCEL_AVIC_HYBRID;
 }
 
+/* What Xen does not have is KVM's or Hyper-V's. */
+static enum ts_status check_xen(const struct ts_hypervisor_params *p, enum ts_arch arch,
+                                struct ts_error *err)
+{
+    const struct {
+        bool is_set;
+        const char *name;
+    } others[] = {
+        {p->pv_tlb_flush != 0, "pv_tlb_flush"},
+        {p->pv_sched_yield != 0, "pv_sched_yield"},
+        {p->pv_ipi != 0, "pv_ipi"},
+        {p->hv_flush != TS_HV_OFF, "hv_flush"},
+        {p->hv_ipi != 0, "hv_ipi"},
+        {p->halt_poll_ps != 0, "halt_poll"},
+        {p->flush_on_migration != 0, "flush_on_migration"},
+    };
+    if (arch != TS_ARCH_X86)
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.kind xen is of x86 (topology.arch is arm64)");
+    for (size_t i = 0; i < TS_ARRAY_LEN(others); i++) {
+        if (others[i].is_set)
+            return ts_error_set(err, TS_ERR_USER,
+                                "hypervisor.%s is not Xen's: it must be off or 0 with "
+                                "hypervisor.kind xen",
+                                others[i].name);
+    }
+    return TS_OK;
+}
+
 enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, enum ts_arch arch,
                                    enum ts_intr_mode guest_mode, uint32_t vcpus,
                                    struct ts_error *err)
 {
     if (params->kind == TS_HYP_NONE)
         return TS_OK;
+    if (params->kind == TS_HYP_XEN && check_xen(params, arch, err) != TS_OK)
+        return TS_ERR_USER;
     if (arch != TS_ARCH_X86 && (params->avic || params->pv_eoi || params->pv_ipi || params->hv_ipi))
         return ts_error_set(err, TS_ERR_USER,
                             "hypervisor.avic, hypervisor.pv_eoi, hypervisor.pv_ipi and "
@@ -104,6 +136,8 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
     }
     if (s != TS_OK)
         return s;
+    if (h->params.kind == TS_HYP_XEN && !ts_xen_init(h))
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for Xen");
     h->makes_requests = h->params.hv_flush != TS_HV_OFF;
     h->accel = ts_hypervisor_accel(&h->params, w->arch, w->vms[0]->intr_mode, w->vms[0]->nvcpus);
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
@@ -137,6 +171,7 @@ void ts_hypervisor_fini(struct ts_hypervisor *h)
     ts_host_tasks_fini(h);
     if (h->pcpus)
         ts_host_calls_fini(h);
+    ts_xen_fini(h);
     free(h->vcpus);
     free(h->pcpus);
     free(h->last_vcpu_ran);

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-enum ts_hypervisor_kind { TS_HYP_NONE = 0, TS_HYP_KVM = 1 };
+enum ts_hypervisor_kind { TS_HYP_NONE = 0, TS_HYP_KVM = 1, TS_HYP_XEN = 2 };
 enum ts_preempted_rule { TS_PREEMPTED_AT_IRQ_EXIT = 0, TS_PREEMPTED_ANY_PUT = 1 };
 /* Whom a spinning vCPU may boost: directed_yield.c. */
 enum ts_boost_rule { TS_BOOST_PREEMPTED = 0, TS_BOOST_READY = 1, TS_BOOST_READY_IRQ = 2 };
@@ -99,7 +99,11 @@ struct ts_hypervisor_params {
     uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 unless this vCPU of the VM was the
                                      last to run here */
     uint64_t flush_cpu_context_cycles; /* arm64: __kvm_flush_cpu_context */
-    uint64_t hcr_fb; /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
+    uint64_t dvm_domain; /* arm64, dvm.vmid_filter: 0 where vCPUs have ever run, 1 where they are */
+    uint64_t xen_guest;  /* xen: enum ts_xen_guest less 1: pv, hvm */
+    uint64_t xen_flush_cycles;    /* xen: everything on one pCPU */
+    uint64_t xen_vcpumask_cycles; /* xen: each vCPU named, to the pCPU that has its state */
+    uint64_t hcr_fb;              /* bool, arm64: HCR_EL2.FB, the guest's local TLBIs broadcast */
     /* arm64, maintenance by the host's own code (host_tlb.h) */
     uint64_t tlbi_issue_cycles;
     uint64_t dsb_ishst_cycles;
@@ -136,8 +140,15 @@ struct ts_hypervisor_stats {
     uint64_t tlb_flush;          /* guest-context flushes at entry */
     uint64_t hv_requests;        /* vCPUs named in Hyper-V flush hypercalls */
     uint64_t hv_entries;         /* GVA list entries that were flushed page by page */
+    uint64_t xen_flushes;        /* rule: local and remote ones of everything, of one page */
+    uint64_t xen_flush_all, xen_flush_one;
+    uint64_t xen_rounds; /* flush_area_mask with other pCPUs, and calls to make vCPUs exit */
+    uint64_t xen_round_targets;
+    uint64_t xen_lock_waits;     /* rounds that found the lock taken */
+    uint64_t xen_switch_flushes; /* of these, because another vCPU was loaded */
     uint64_t migrations_flush;
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
+    uint64_t domain_joins;        /* arm64: cores that joined a VM's domain again, and flushed */
     /* Maintenance by the host's own code. */
     uint64_t tlbi_issued, dsb, invept;
     uint64_t remote_tlb_flush_requests, remote_tlb_flush; /* KVM's names */
@@ -184,6 +195,7 @@ struct ts_hypervisor {
     struct ts_hyp_pcpu *pcpus; /* by pCPU */
     uint32_t *last_vcpu_ran;   /* [nvms * npcpus] global vCPU number, UINT32_MAX */
     uint64_t line_ids;
+    struct ts_xen *xen;                /* NULL: KVM */
     bool makes_requests;               /* of other vCPUs: their mode's line changes hands */
     struct ts_host_task *tasks, *last; /* in the order in which they were added */
 };

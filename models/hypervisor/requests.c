@@ -29,6 +29,13 @@ void ts_vcpu_flush_guest(struct ts_vcpu *v)
     ts_vcpu_hv_purge(v);
 }
 
+void ts_vcpu_new_asid(struct ts_vcpu *v)
+{
+    struct ts_tlb_inval inval = ts_inval_invvpid_single(ts_vcpu_vmid(v));
+    ts_vcpu_invalidate(v, &inval);
+    v->hyp->stats.tlb_flush++;
+}
+
 static void record_steal_time(struct ts_vcpu *v)
 {
     struct ts_steal_area *area = ts_vcpu_steal(v);
@@ -59,6 +66,10 @@ void ts_vcpu_requests(struct ts_vcpu *v)
             ts_vcpu_check_request(v, TS_REQUEST_TLB_FLUSH);
             ts_vcpu_flush_all(v);
             v->hyp->stats.tlb_flush_all++;
+        }
+        if (v->requests & TS_REQUEST_NEW_ASID) {
+            ts_vcpu_check_request(v, TS_REQUEST_NEW_ASID);
+            ts_vcpu_new_asid(v);
         }
         if (v->steal_update)
             record_steal_time(v);
@@ -120,6 +131,31 @@ void ts_vcpu_flush_all(struct ts_vcpu *v)
     ts_host_invept(&v->task, NULL);
 }
 
+/* hypervisor.dvm_domain resident. Told first, so that what is invalidated from now on is heard;
+ * then what went unheard before is dropped. */
+static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
+{
+    struct ts_hypervisor *h = v->hyp;
+    uint32_t here = v->task.cpu->id;
+    bool member = from == here;
+    struct ts_cpumask domain;
+    ts_cpumask_init(&domain, h->w.host->ncpus);
+    for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
+        const struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
+        if (t->last_pcpu == UINT32_MAX)
+            continue;
+        ts_cpumask_set(&domain, t->last_pcpu);
+        member = member || (t != v && t->last_pcpu == here);
+    }
+    ts_dvm_set_domain(h->w.dvm, ts_vcpu_vmid(v), &domain);
+    if (member)
+        return;
+    struct ts_tlb_inval inval = ts_inval_tlbi_vmalls12e1(ts_vcpu_vmid(v));
+    ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
+    ts_vcpu_invalidate(v, &inval);
+    h->stats.domain_joins++;
+}
+
 /* dvm.vmid_filter: the pCPUs that have ever run a vCPU of the VM. Nobody leaves the set, so what a
  * vCPU has left behind is always reached. What the host does to keep the set is not charged. */
 static void extend_dvm_domain(struct ts_vcpu *v)
@@ -156,9 +192,12 @@ static void flush_for_move(struct ts_vcpu *v)
         h->stats.stage1_flush_switch++;
     }
     bool fresh = *ran == UINT32_MAX;
+    uint32_t from = v->last_pcpu;
     *ran = v->number;
     v->last_pcpu = pcpu;
-    if (h->w.dvm && fresh)
+    if (h->w.dvm && v->vm->resident_domain)
+        move_dvm_domain(v, from);
+    else if (h->w.dvm && fresh)
         extend_dvm_domain(v);
 }
 
@@ -185,6 +224,8 @@ void ts_vcpu_load(struct ts_vcpu *v)
     (void)ts_cpu_set_mode(cpu, TS_MODE_HOST);
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
     flush_for_move(v);
+    if (v->hyp->xen)
+        ts_xen_load(v);
     ts_vcpu_pi_load(v);
     TS_ASSERT(v->loaded && !v->nv_wakeup && !v->sn);
     if (v->hyp->params.pv_tlb_flush)

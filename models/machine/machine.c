@@ -128,6 +128,26 @@ static void no_table(void *user)
 
 /* --- VMs --- */
 
+/* The features of its host that a VM is told of. */
+static void offer(struct ts_vm *vm, const struct ts_machine_config *c,
+                  const struct ts_flush_ops *flush)
+{
+    const struct ts_hypervisor_params *h = &c->hypervisor;
+    vm->local_tlbi_broadcasts = vm->arch == TS_ARCH_ARM64 && h->hcr_fb;
+    vm->pv_ipi = (enum ts_pv_ipi)h->pv_ipi;
+    if ((flush->offers & TS_OFFERS_PV_IPI) && vm->pv_ipi == TS_PV_IPI_OFF)
+        vm->pv_ipi = TS_PV_IPI_SLIDING;
+    vm->hv_ipi = h->hv_ipi != 0;
+    vm->steal_time = h->pv_tlb_flush != 0;
+    vm->realtime_hint = h->realtime_hint != 0;
+    vm->pv_sched_yield = !vm->realtime_hint &&
+                         (h->pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0);
+    vm->pv_unhalt = h->pv_unhalt && h->kind == TS_HYP_KVM && h->hv_flush != TS_HV_HYPERV;
+    vm->ex_processor_masks = h->hv_flush != TS_HV_OFF && h->hv_ex_masks;
+    vm->resident_domain = h->dvm_domain || (flush->offers & TS_OFFERS_RESIDENT_DOMAIN) != 0;
+    vm->xen = h->kind == TS_HYP_XEN ? (enum ts_xen_guest)(h->xen_guest + 1) : TS_XEN_NONE;
+}
+
 /* What guest and host share. */
 static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct ts_flush_ops *flush,
                                 struct ts_error *err)
@@ -154,19 +174,8 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->vmid_base = (uint16_t)(1 + (vm->arch == TS_ARCH_X86 ? vm->first_vcpu : v));
     if (vm->arch == TS_ARCH_X86 && c->hypervisor.tlb_tags == TS_TAGS_VPID_EPT)
         vm->ep4ta = (uint16_t)(1 + v);
-    vm->local_tlbi_broadcasts = vm->arch == TS_ARCH_ARM64 && c->hypervisor.hcr_fb;
-    vm->pv_ipi = (enum ts_pv_ipi)c->hypervisor.pv_ipi;
-    if ((flush->offers & TS_OFFERS_PV_IPI) && vm->pv_ipi == TS_PV_IPI_OFF)
-        vm->pv_ipi = TS_PV_IPI_SLIDING;
-    vm->hv_ipi = c->hypervisor.hv_ipi != 0;
-    vm->steal_time = c->hypervisor.pv_tlb_flush != 0;
-    vm->realtime_hint = c->hypervisor.realtime_hint != 0;
-    vm->pv_sched_yield = !vm->realtime_hint && (c->hypervisor.pv_sched_yield ||
-                                                (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0);
-    vm->pv_unhalt = c->hypervisor.pv_unhalt && c->hypervisor.kind == TS_HYP_KVM &&
-                    c->hypervisor.hv_flush != TS_HV_HYPERV;
-    vm->ex_processor_masks = c->hypervisor.hv_flush != TS_HV_OFF && c->hypervisor.hv_ex_masks;
-    if (c->hypervisor.hv_flush != TS_HV_OFF) {
+    offer(vm, c, flush);
+    if (c->hypervisor.hv_flush != TS_HV_OFF || vm->xen) {
         vm->input = calloc(vm->nvcpus, sizeof(*vm->input));
         if (!vm->input)
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u input pages",

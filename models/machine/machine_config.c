@@ -95,9 +95,17 @@ static enum ts_status check_needs(const struct ts_machine_config *c, const struc
     if ((needs & TS_NEEDS_TLBIRANGE) && !c->guest.tlbirange)
         return cannot(err, m->name, "the CPUs have no FEAT_TLBIRANGE (guest.tlbirange is off)");
     if ((needs & TS_NEEDS_BARE_METAL) && !ts_machine_is_bare(c))
-        return cannot(err, m->name, "no hypervisor offers it to guests (hypervisor.kind is kvm)");
+        return cannot(err, m->name,
+                      "no hypervisor offers it to guests (hypervisor.kind is not none)");
     if ((needs & TS_NEEDS_INVLPGB) && !c->dvm.invlpgb)
         return cannot(err, m->name, "the CPUs have no INVLPGB (dvm.invlpgb is off)");
+    if ((needs & TS_NEEDS_VMID_FILTER) && !c->dvm.vmid_filter)
+        return cannot(err, m->name,
+                      "the interconnect does not filter by VM (dvm.vmid_filter is off)");
+    if (m->offers && c->hypervisor.kind == TS_HYP_XEN)
+        return cannot(err, m->name, "what it is about is KVM's (hypervisor.kind is xen)");
+    if ((needs & TS_NEEDS_XEN) && c->hypervisor.kind != TS_HYP_XEN)
+        return cannot(err, m->name, "its host must be Xen (hypervisor.kind is not xen)");
     if ((needs & TS_NEEDS_RAR) && !c->rar.present)
         return cannot(err, m->name, "the CPUs have no Remote Action Requests (rar.present is off)");
     return TS_OK;

@@ -95,6 +95,8 @@ std::string needs_text(uint32_t needs)
         {TS_NEEDS_BARE_METAL, "bare metal"},
         {TS_NEEDS_INVLPGB, "dvm.invlpgb"},
         {TS_NEEDS_RAR, "rar.present"},
+        {TS_NEEDS_XEN, "hypervisor.kind xen"},
+        {TS_NEEDS_VMID_FILTER, "dvm.vmid_filter"},
     };
     std::string text;
     for (const auto &name : names)

@@ -35,6 +35,17 @@ Platform crowded(const char *name, bool arm, std::map<std::string, std::string> 
     return {name, arm, more, only};
 }
 
+/* Xen, and what it does not have. */
+std::map<std::string, std::string> xen(std::map<std::string, std::string> more)
+{
+    more.insert({{"hypervisor.kind", "xen"},
+                 {"hypervisor.pv_tlb_flush", "false"},
+                 {"hypervisor.hv_flush", "off"},
+                 {"hypervisor.halt_poll", "0ns"},
+                 {"hypervisor.flush_on_migration", "false"}});
+    return more;
+}
+
 const std::vector<Platform> &platforms_of_all()
 {
     static const std::vector<Platform> all = {
@@ -56,6 +67,19 @@ const std::vector<Platform> &platforms_of_all()
                  {"host_sched.migration_cost", "0ns"},
                  {"run.vms", "2"},
                  {"guest.nr_dyn_asids", "2"}}),
+        {"xen_pv", false, xen({{"run.vms", "1"}})},
+        {"xen_hvm", false, xen({{"run.vms", "1"}, {"hypervisor.xen_guest", "hvm"}})},
+        crowded("xens_pv", false, xen({})),
+        crowded("xens_hvm", false, xen({{"hypervisor.xen_guest", "hvm"}})),
+        crowded("xens_credit2", false,
+                xen({{"host_sched.policy", "credit2"},
+                     {"host_sched.ratelimit", "100us"},
+                     {"host_sched.migration_cost", "0ns"}})),
+        crowded("xens_credit2_hvm", false,
+                xen({{"hypervisor.xen_guest", "hvm"},
+                     {"host_sched.policy", "credit2"},
+                     {"host_sched.ratelimit", "100us"},
+                     {"host_sched.migration_cost", "0ns"}})),
         {"bare", false, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
         /* An address space that two CPUs run gets a global ASID at its first shootdown. */
         {"bare_global_asids",
@@ -144,6 +168,13 @@ const std::vector<Platform> &platforms_of_all()
                  {"host_sched.migration_cost", "0ns"},
                  {"run.vms", "2"}},
                 "tlbi_range"),
+        {"arm_vm_filter", true, {{"run.vms", "1"}, {"dvm.vmid_filter", "true"}}, "vm_domain"},
+        crowded("arm_vms_filter_moving", true,
+                {{"dvm.vmid_filter", "true"},
+                 {"host_sched.policy", "eevdf"},
+                 {"host_sched.migration_cost", "0ns"},
+                 {"run.vms", "2"}},
+                "vm_domain"),
         {"arm_bare", true, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
     };
     return all;

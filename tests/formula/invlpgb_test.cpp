@@ -109,6 +109,29 @@ TEST(Invlpgb, CpusComeToTheGlobalAsidByOneMoreInterrupt)
         EXPECT_EQ(out.shootdowns[i].targets, i < 2 ? 3u : 0u) << i;
 }
 
+/* A CPU that is lazy when the others are told is told too: else it would keep the address space on
+ * an ASID of its own, and every broadcast would have to interrupt. */
+TEST(Invlpgb, ALazyCpuComesToTheGlobalAsidTooBeforeItRuns)
+{
+    std::vector<ts_op> flusher = drops(1, 1);
+    for (int i = 0; i < 5; i++) {
+        flusher.push_back(op_ns(TS_OP_COMPUTE, 3 * ms));
+        flusher.push_back(op_touch(0, 0, 64));
+        flusher.push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page));
+    }
+    Script script = {flusher,
+                     {op_ns(TS_OP_COMPUTE, 2 * ms), op_ns(TS_OP_SLEEP, 60 * ms)},
+                     {op_ns(TS_OP_COMPUTE, 40 * ms)},
+                     {op_ns(TS_OP_COMPUTE, 40 * ms)}};
+    const ts_flush_ops *m = ts_flush_find("invlpgb");
+    const auto p = mechanism_params(m, at_once);
+    Outcome out = run_script(machine(4), script, 4, m, p.data());
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_EQ(at(out, "asid_promotions"), 1u);
+    EXPECT_EQ(at(out, "transition_ipis"), 1u);
+    EXPECT_EQ(at(out, "transitions_ended"), 1u);
+}
+
 /* Eight pages an instruction; the whole space, one; and a TLBSYNC each. */
 TEST(Invlpgb, AFlushIsCutIntoInstructionsOfEightPages)
 {

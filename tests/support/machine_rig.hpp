@@ -71,6 +71,15 @@ inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
         set(c, "hypervisor.kind", "none");
         set(c, "run.vms", "1");
     }
+    if ((m->needs & TS_NEEDS_XEN) && !arm) {
+        set(c, "hypervisor.kind", "xen");
+        set(c, "hypervisor.pv_tlb_flush", "false");
+        set(c, "hypervisor.hv_flush", "off");
+        set(c, "hypervisor.halt_poll", "0ns");
+        set(c, "hypervisor.flush_on_migration", "false");
+    }
+    if ((m->needs & TS_NEEDS_VMID_FILTER) && arm)
+        set(c, "dvm.vmid_filter", "true");
     if ((m->needs & TS_NEEDS_INVLPGB) && !arm)
         set(c, "dvm.invlpgb", "true");
     if ((m->needs & TS_NEEDS_RAR) && !arm)

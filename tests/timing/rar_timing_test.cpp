@@ -208,3 +208,27 @@ TEST(RarTiming, EverythingHasItsInvalidation)
         EXPECT_TRUE(r.applied[0].inval.all_addresses);
     }
 }
+
+/* An idle pCPU does not leave its idle state for it. */
+TEST(RarTiming, AnIdlePcpuStaysIdle)
+{
+    static uint32_t idled;
+    Rar r;
+    idled = 0;
+    r.rig.ops.idle = [](ts_task *self) {
+        idled += self->cpu->id == 1;
+        ts_task_idle_wait(self);
+    };
+    r.rig.spawn(0, [&](ts_task *self) {
+        ts_task_work(self, 1000);
+        const uint32_t before = idled;
+        ts_rar_set_payload(self, r.rar, 3, &three_pages);
+        ts_rar_set_action(self, r.rar, 3, 1);
+        ts_rar_signal(r.rar, 1);
+        ts_rar_wait(self, r.rar, 3, 1);
+        ts_task_work(self, 10000);
+        EXPECT_EQ(idled, before);
+        EXPECT_EQ(r.applied.size(), 1u);
+    });
+    r.rig.run();
+}

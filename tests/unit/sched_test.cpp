@@ -701,3 +701,19 @@ TEST(Credit2, MigrationKeepsTheCredit)
     EXPECT_EQ(e.resets, 7u);
     ts_rq_remove(&b.rq, &e);
 }
+
+/* Who is taken out of turn with no credit does not end the epoch while another one waits with some.
+ */
+TEST(Credit2, NoResetWhileTheFirstThatWaitsHasCredit)
+{
+    Rig r("credit2", 2);
+    r.tasks[0].sum_exec_ps = r.tasks[1].sum_exec_ps = 1; /* not new */
+    r.tasks[0].credit = -int64_t(TS_MS);
+    r.tasks[1].credit = int64_t(TS_MS);
+    r.wake(0);
+    r.wake(1);
+    r.ops->set_next(&r.rq, &r.tasks[0]);
+    r.resched();
+    EXPECT_EQ(r.running(), 0u);
+    EXPECT_EQ(r.rq.resets, 0u);
+}

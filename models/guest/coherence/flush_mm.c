@@ -14,8 +14,17 @@ static uint64_t info_strides(const struct ts_flush_info *info)
     return (info->end - info->start) >> info->stride_shift;
 }
 
+static bool flush_by_mechanism(struct ts_task *self, const struct ts_guest_cpu *gc,
+                               const uint64_t *va)
+{
+    const struct ts_flush_ops *ops = gc->guest->flush;
+    return ops->flush_here && ops->flush_here(self, va);
+}
+
 static void flush_one_user(struct ts_task *self, struct ts_guest_cpu *gc, uint64_t va)
 {
+    if (flush_by_mechanism(self, gc, &va))
+        return;
     struct ts_tlb_inval inval =
         ts_inval_invlpg(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm), va);
     ts_task_work(self, gc->guest->params.invlpg_cycles);
@@ -25,6 +34,8 @@ static void flush_one_user(struct ts_task *self, struct ts_guest_cpu *gc, uint64
 
 static void flush_all_user(struct ts_task *self, struct ts_guest_cpu *gc)
 {
+    if (flush_by_mechanism(self, gc, NULL))
+        return;
     struct ts_tlb_inval inval =
         ts_inval_mov_cr3(ts_guest_vmid(gc), ts_guest_asid(gc, gc->loaded_mm));
     ts_task_work(self, gc->guest->params.mov_cr3_flush_cycles);

@@ -24,14 +24,17 @@ enum ts_flush_needs {
     TS_NEEDS_TLBIRANGE = 1u << 5,    /* guest.tlbirange (FEAT_TLBIRANGE) */
     TS_NEEDS_BARE_METAL = 1u << 6,   /* hypervisor.kind none */
     TS_NEEDS_INVLPGB = 1u << 7,      /* dvm.invlpgb (CPUID 80000008h EBX bit 3) */
-    TS_NEEDS_RAR = 1u << 8           /* rar.present (MSR_IA32_CORE_CAPS) */
+    TS_NEEDS_RAR = 1u << 8,          /* rar.present (MSR_IA32_CORE_CAPS) */
+    TS_NEEDS_XEN = 1u << 9,          /* hypervisor.kind xen */
+    TS_NEEDS_VMID_FILTER = 1u << 10  /* dvm.vmid_filter */
 };
 
 /* What a host is made to offer the VM beside what its own parameters say: a mechanism that is about
  * such a feature is compared, on one host, with those that do without. */
 enum ts_flush_offers {
-    TS_OFFERS_PV_IPI = 1u << 0,        /* KVM_FEATURE_PV_SEND_IPI; sliding, unless set otherwise */
-    TS_OFFERS_PV_SCHED_YIELD = 1u << 1 /* KVM_FEATURE_PV_SCHED_YIELD */
+    TS_OFFERS_PV_IPI = 1u << 0,         /* KVM_FEATURE_PV_SEND_IPI; sliding, unless set otherwise */
+    TS_OFFERS_PV_SCHED_YIELD = 1u << 1, /* KVM_FEATURE_PV_SCHED_YIELD */
+    TS_OFFERS_RESIDENT_DOMAIN = 1u << 2 /* hypervisor.dvm_domain resident */
 };
 
 /* When an initiator flushes its own TLB. The kernel's version decides (guest.flush_concurrent) but
@@ -74,6 +77,9 @@ struct ts_flush_ops {
      * True: the flush has been made. */
     bool (*flush_mm)(struct ts_task *self, struct ts_flush_info *info,
                      struct ts_shootdown_record *record);
+    /* x86, pv_ops.mmu.flush_tlb_one_user (va) and flush_tlb_user (NULL: everything) on this CPU.
+     * Interrupts are off; time passes. False: by the CPU's own instructions after all. */
+    bool (*flush_here)(struct ts_task *self, const uint64_t *va);
     /* x86, flush_tlb_kernel_range and flush_tlb_all: instead of the call to every CPU. here is what
      * the kernel does on each: info's pages, or everything (all). Preemption is off; time passes.
      */

@@ -9,7 +9,7 @@
 
 static bool by_rcu(const struct ts_guest *g)
 {
-    const uint32_t pv = TS_NEEDS_PV_TLB_FLUSH | TS_NEEDS_HV_FLUSH;
+    const uint32_t pv = TS_NEEDS_PV_TLB_FLUSH | TS_NEEDS_HV_FLUSH | TS_NEEDS_XEN;
 
     switch (g->params.rcu_table_free) {
     case TS_RCU_TABLES_NEVER:
