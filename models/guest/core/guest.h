@@ -147,8 +147,13 @@ struct ts_guest_params {
     uint64_t tlbi_batch;           /* bool: arm64 defers the DSB of reclaim (6.6+) */
     uint64_t reclaim_period_ps;    /* kswapd: 0: off */
     uint64_t reclaim_pages;        /* looked at in a period */
-    uint64_t touch_cycles;         /* the user's own work for one touched page */
-    uint64_t page_by_page;         /* bool: never join touches of one run into one advance */
+    uint64_t khugepaged;           /* bool: there is one unless thp is never */
+    uint64_t khugepaged_sleep_ps;  /* between two scans */
+    uint64_t khugepaged_pages;     /* of a scan */
+    uint64_t khugepaged_max_ptes_none;
+    uint64_t khugepaged_pte_cycles; /* scan of one entry */
+    uint64_t touch_cycles;          /* the user's own work for one touched page */
+    uint64_t page_by_page;          /* bool: never join touches of one run into one advance */
 };
 extern const struct ts_param_table ts_guest_param_table; /* prefix "guest" */
 
@@ -201,6 +206,7 @@ struct ts_guest_stats {
     uint64_t batch_flushes, batch_deferred, batch_late;
     uint64_t pgscan, pgsteal, pswpout, pswpin, pglazyfree, pglazyfreed; /* as /proc/vmstat */
     uint64_t pages_aged;
+    uint64_t khugepaged_scans;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */

@@ -314,6 +314,8 @@ uint32_t ts_mm_map_beside(struct ts_mm *mm, struct ts_pgtable *beside, uint64_t 
 void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm);
 bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table);
 uint64_t ts_huge_withdraw(struct ts_mm *mm);
+/* May the 2 MiB that hold va be a huge page of the VMA, by the settings and its place? */
+bool ts_thp_is_allowed(const struct ts_mm *mm, const struct ts_vma *v, uint64_t va);
 /* do_huge_pmd_anonymous_page, for an address without an entry of 4K; and a fault on a huge entry
  * that is there (do_huge_pmd_wp_page, huge_pmd_set_accessed). The VMA's lock or mmap_lock is held.
  */
