@@ -91,8 +91,10 @@ struct ts_mm_private {
     struct ts_vma_lock *vma_locks, *vma_locks_made; /* spare ones; all */
     uint64_t lock_seq;                              /* mm_lock_seq, from 1 */
     uint64_t waits_seen, wait_ps_seen; /* of mmap_lock, already in the guest's statistics */
-    uint64_t ops_on_gone;              /* operations on regions that are no more */
-    uint64_t touches_unmapped;         /* touches without a VMA or against its protection */
+    ts_time numa_next_scan;            /* mm/numa.c */
+    uint64_t numa_scan_offset;
+    uint64_t ops_on_gone;      /* operations on regions that are no more */
+    uint64_t touches_unmapped; /* touches without a VMA or against its protection */
 };
 
 static inline struct ts_mm_private *ts_mm_private_of(const struct ts_mm *mm)
