@@ -264,6 +264,8 @@ void ts_task_spin(struct ts_task *self, bool (*cond)(void *arg), void *arg, stru
 bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *arg,
                            struct ts_line *line, ts_time deadline);
 void ts_task_spin_signal(struct ts_task *spinner);
+/* sum_exec_runtime of the running task: what it has executed so far. No time passes. */
+ts_time ts_task_executed(const struct ts_task *self);
 /* Blocks until ts_task_wake; returns at once if a wake-up came since state was last running
  * (callers re-check their condition in a loop). */
 void ts_task_block(struct ts_task *self);

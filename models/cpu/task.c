@@ -308,6 +308,11 @@ void ts_task_schedule(struct ts_task *self)
 
 /* --- blocking and waking --- */
 
+ts_time ts_task_executed(const struct ts_task *self)
+{
+    return self->se.sum_exec_ps + (ts_cpu_local_clock(self->cpu) - self->exec_mark);
+}
+
 void ts_task_block(struct ts_task *self)
 {
     if (self->wake_pending) {

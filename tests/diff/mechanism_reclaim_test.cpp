@@ -44,6 +44,12 @@ void add_if_it_runs(std::vector<Case> &all, const Case &p)
         all.push_back(p);
 }
 
+/* And entries are hidden all the time, and every other page found migrates. */
+const std::map<std::string, std::string> numa = {
+    {"guest.numa_balancing", "true"},     {"guest.numa_scan_delay", "50us"},
+    {"guest.numa_scan_period", "50us"},   {"guest.numa_scan_size", "64KiB"},
+    {"guest.numa_migrate_percent", "50"}, {"guest_sched.tick", "100us"}};
+
 std::vector<Case> cases()
 {
     std::vector<Case> all;
@@ -55,6 +61,8 @@ std::vector<Case> cases()
         add_if_it_runs(all, {m, false, true, "_pti", {{"guest.pti", "true"}}, {}});
         add_if_it_runs(all,
                        {m, false, false, "_lazy_mask", {{"guest.lazy_mm_cpumask", "true"}}, {}});
+        for (bool arm : {false, true})
+            add_if_it_runs(all, {m, arm, true, "_numa", numa, {}});
     }
     add_if_it_runs(all, {ts_flush_find("invlpgb"),
                          false,
@@ -81,7 +89,7 @@ TEST_P(Reclaim, NoStaleTranslationIsUsed)
 {
     const ts_flush_ops *m = GetParam().mechanism;
     const std::vector<uint64_t> own = mechanism_params(m, GetParam().of_mechanism);
-    uint64_t late = 0, lazyfreed = 0, flushes = 0, by_kswapd = 0;
+    uint64_t late = 0, lazyfreed = 0, flushes = 0, by_kswapd = 0, migrated = 0;
     for (const SharedScript &script : reclaim_scripts()) {
         SCOPED_TRACE(script.name);
         Outcome got = run_shared(machine_of(GetParam()), m, script, rounds,
@@ -100,12 +108,14 @@ TEST_P(Reclaim, NoStaleTranslationIsUsed)
                          : 0;
         late += got.stats.at("guest.batch_late");
         lazyfreed += got.stats.at("guest.pglazyfreed");
+        migrated += got.stats.at("guest.numa_pages_migrated");
     }
     if (!m->faults) {
         EXPECT_GT(late, rounds);
         EXPECT_GT(lazyfreed, 0u);
         EXPECT_GT(flushes, 10 * rounds);
         EXPECT_GT(by_kswapd, rounds);
+        EXPECT_EQ(migrated > rounds, GetParam().settings.count("guest.numa_balancing") > 0);
     }
 }
 

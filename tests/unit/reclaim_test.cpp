@@ -431,6 +431,18 @@ TEST(Kswapd, LooksTwiceAndSkipsNobody)
     EXPECT_EQ(at(got, "pgsteal"), 50u);
 }
 
+TEST(Kswapd, SparesWhatWasUsedSinceItLastCameBy)
+{
+    ts_machine_config c = bare_machine(3);
+    set(c, "guest.reclaim_period", "1ms");
+    set(c, "guest.reclaim_pages", "50");
+    Script s = {{op_mmap(0, 50 * page), op_touch(0, 0, 50), op_ns(TS_OP_COMPUTE, 1600000)}};
+    Outcome got = run_script(c, s, 1);
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(at(got, "pages_aged"), 50u);
+    EXPECT_EQ(at(got, "pgsteal"), 0u);
+}
+
 /* --- arm64 --- */
 
 TEST(PageoutOnArm64, IssuesTlbiPageByPageAndWaitsOnce)

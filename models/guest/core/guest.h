@@ -159,8 +159,21 @@ struct ts_guest_params {
     uint64_t tlbi_batch;           /* bool: arm64 defers the DSB of reclaim (6.6+) */
     uint64_t reclaim_period_ps;    /* kswapd: 0: off */
     uint64_t reclaim_pages;        /* looked at in a period */
-    uint64_t touch_cycles;         /* the user's own work for one touched page */
-    uint64_t page_by_page;         /* bool: never join touches of one run into one advance */
+    uint64_t khugepaged;           /* bool: there is one unless thp is never */
+    uint64_t khugepaged_sleep_ps;  /* between two scans */
+    uint64_t khugepaged_pages;     /* of a scan */
+    uint64_t khugepaged_max_ptes_none;
+    uint64_t khugepaged_pte_cycles; /* scan of one entry */
+    /* NUMA balancing (mm/numa.c) */
+    uint64_t numa_balancing; /* bool */
+    uint64_t numa_scan_delay_ps, numa_scan_period_ps;
+    uint64_t numa_scan_bytes;
+    uint64_t numa_migrate_percent; /* of hint faults */
+    uint64_t migrate_batch;        /* bool: TTU_BATCH_FLUSH of migrations (6.3+) */
+    uint64_t fault_numa_cycles;
+    uint64_t numa_migrate_cycles;
+    uint64_t touch_cycles; /* the user's own work for one touched page */
+    uint64_t page_by_page; /* bool: never join touches of one run into one advance */
 };
 extern const struct ts_param_table ts_guest_param_table; /* prefix "guest" */
 
@@ -232,6 +245,8 @@ struct ts_guest_stats {
     uint64_t batch_flushes, batch_deferred, batch_late;
     uint64_t pgscan, pgsteal, pswpout, pswpin, pglazyfree, pglazyfreed; /* as /proc/vmstat */
     uint64_t pages_aged;
+    uint64_t khugepaged_scans;
+    uint64_t numa_scans, numa_pte_updates, numa_hint_faults, numa_pages_migrated;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
@@ -255,6 +270,9 @@ struct ts_guest_thread {
     struct ts_op op;
     struct ts_task **call_waiting; /* [ncpus], of TS_OP_CALL's lock; NULL until there is one */
     ts_time started_at, ended_at;
+    ts_time numa_stamp, numa_period; /* node_stamp, numa_scan_period, of the time executed */
+    uint64_t numa_tick;              /* the last one looked at */
+    bool numa_work;                  /* task_numa_work is to be done */
 };
 
 struct ts_shootdown_record;

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Advice on huge pages, and 512 small pages that become one (Linux 6.12 mm/khugepaged.c
- * collapse_huge_page, by MADV_COLLAPSE; the kernel thread that does it by itself is not there). */
-#include "models/guest/mm/mm_private.h"
+/* Advice on huge pages, and 512 small pages that become one, by MADV_COLLAPSE or by khugepaged
+ * (Linux 6.12 mm/khugepaged.c collapse_huge_page, khugepaged_scan_mm_slot). */
+#include "models/guest/mm/khugepaged.h"
 
 /* --- collapse --- */
 
 struct small_pages {
     uint32_t n;
+    uint32_t young;
     uint64_t frames[TS_TABLE_PTES];
     bool writable; /* one of them */
 };
+
+/* Of NUMA balancing: such pages the kernel takes along, and here they wait for their faults. */
+static bool is_hidden(const struct ts_mm *mm, uint64_t va)
+{
+    const struct ts_pgtable *none = ts_mm_private_of(mm)->none;
+    struct ts_pte pte;
+
+    return ts_pgtable_leaves(none) && ts_pgtable_lookup(none, va, &pte);
+}
 
 /* hpage_collapse_scan_pmd and __collapse_huge_page_isolate, as far as what is modelled can fail:
  * a table with at least one writable page, none of them shared by fork. One in swap is not read
@@ -18,10 +28,10 @@ static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
 {
     struct ts_pte pte;
 
-    s->n = 0;
+    s->n = s->young = 0;
     s->writable = false;
     for (uint64_t va = base; va < base + TS_TABLE_SPAN; va += TS_PAGE_BYTES) {
-        if (ts_mm_is_swapped(mm, va))
+        if (ts_mm_is_swapped(mm, va) || is_hidden(mm, va))
             return false;
         if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || ts_frame_is_zero(mm->guest, pte.target))
             continue;
@@ -29,6 +39,7 @@ static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
             return false;
         s->frames[s->n++] = pte.target;
         s->writable |= pte.writable;
+        s->young += pte.accessed;
     }
     return s->writable;
 }
@@ -105,6 +116,24 @@ static bool collapse(struct ts_task *self, struct ts_mm *mm, uint64_t base, stru
     return true;
 }
 
+/* collapse_huge_page; mmap_lock is not held. */
+static void collapse_span(struct ts_task *self, struct ts_mm *mm, uint64_t base,
+                          struct small_pages *s)
+{
+    uint64_t huge = ts_huge_alloc(self, mm->guest);
+    bool found;
+
+    ts_mm_write_lock(self, mm);
+    found = is_candidate(mm, base);
+    if (found) {
+        ts_vma_start_write(self, mm, base);
+        found = scan(mm, base, s);
+    }
+    if (!found || !collapse(self, mm, base, s, huge))
+        (void)ts_frame_put(mm->guest, huge);
+    ts_mm_write_unlock(self, mm);
+}
+
 /* mmap_lock is not held: it is taken for each. */
 static void collapse_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end)
 {
@@ -113,25 +142,99 @@ static void collapse_range(struct ts_task *self, struct ts_mm *mm, uint64_t star
     for (uint64_t base = ts_huge_base(start + TS_TABLE_SPAN - 1); base + TS_TABLE_SPAN <= end;
          base += TS_TABLE_SPAN) {
         bool found;
-        uint64_t huge;
         ts_mm_read_lock(self, mm);
         found = is_candidate(mm, base) && scan(mm, base, &s);
         ts_up_read(self, &mm->mmap_lock);
         if (!found)
             continue;
-        huge = ts_huge_alloc(self, mm->guest);
-        ts_mm_write_lock(self, mm);
-        if (is_candidate(mm, base)) {
-            ts_vma_start_write(self, mm, base);
-            found = scan(mm, base, &s);
-        } else {
-            found = false;
-        }
-        if (!found || !collapse(self, mm, base, &s, huge))
-            (void)ts_frame_put(mm->guest, huge);
-        ts_mm_write_unlock(self, mm);
+        collapse_span(self, mm, base, &s);
         ts_task_cond_resched(self);
     }
+}
+
+/* --- khugepaged --- */
+
+/* hpage_collapse_scan_pmd with the limits that only khugepaged has; mmap_lock is held for reading.
+ */
+static bool khugepaged_likes(struct ts_task *self, struct ts_mm *mm, uint64_t base,
+                             struct small_pages *s)
+{
+    const struct ts_guest_params *p = &mm->guest->params;
+    struct ts_spinlock *ptl;
+    bool found;
+
+    if (!is_candidate(mm, base))
+        return false;
+    ptl = ts_ptl_lock(self, mm, base);
+    ts_task_work(self, TS_TABLE_PTES * p->khugepaged_pte_cycles);
+    found = is_candidate(mm, base) && scan(mm, base, s);
+    ts_spin_unlock(self, ptl);
+    return found && TS_TABLE_PTES - s->n <= p->khugepaged_max_ptes_none && s->young;
+}
+
+/* The next aligned 2 MiB from va on that may become a huge page, or UINT64_MAX. */
+static uint64_t next_span(const struct ts_mm *mm, uint64_t va, uint64_t *progress)
+{
+    for (uint32_t i = ts_vma_index(mm, va); i < mm->nvmas; i++) {
+        const struct ts_vma *v = &mm->vmas[i];
+        uint64_t base = ts_huge_base((va > v->start ? va : v->start) + TS_TABLE_SPAN - 1);
+        if (ts_thp_is_allowed(mm, v, base))
+            return base;
+        ++*progress;
+    }
+    return UINT64_MAX;
+}
+
+/* khugepaged_scan_mm_slot: one address space, until it is through or mmap_lock had to be let go. */
+static uint64_t scan_mm(struct ts_task *self, struct ts_mm *mm, struct ts_khugepaged *at,
+                        uint64_t pages)
+{
+    struct small_pages s;
+    uint64_t progress = 1, base;
+
+    if (!ts_down_read_trylock(self, &mm->mmap_lock)) {
+        at->va = UINT64_MAX; /* on to the next one */
+        return 0;
+    }
+    while ((base = next_span(mm, at->va, &progress)) != UINT64_MAX) {
+        bool found = khugepaged_likes(self, mm, base, &s);
+        at->va = base + TS_TABLE_SPAN;
+        progress += TS_TABLE_PTES;
+        if (found) {
+            ts_up_read(self, &mm->mmap_lock);
+            collapse_span(self, mm, base, &s);
+            return progress;
+        }
+        if (progress >= pages)
+            break;
+        ts_task_cond_resched(self);
+    }
+    if (base == UINT64_MAX)
+        at->va = UINT64_MAX;
+    ts_up_read(self, &mm->mmap_lock);
+    return progress;
+}
+
+void ts_khugepaged_scan(struct ts_task *self, struct ts_guest *g, struct ts_khugepaged *at)
+{
+    uint64_t progress = 0;
+    uint32_t passes = 0;
+
+    while (progress < g->params.khugepaged_pages && g->threads_alive) {
+        if (at->mm >= g->nmms) {
+            at->mm = 0;
+            at->va = 0;
+        }
+        if ((at->mm == 0 && at->va == 0 && ++passes == 2) || !g->nmms)
+            break;
+        progress += scan_mm(self, g->mms[at->mm], at, g->params.khugepaged_pages - progress);
+        if (at->va == UINT64_MAX) {
+            at->va = 0;
+            at->mm++;
+        }
+        ts_task_cond_resched(self);
+    }
+    g->stats.khugepaged_scans++;
 }
 
 /* --- advice --- */

@@ -3,7 +3,7 @@
  * notification of shared file pages and copy-on-write of page-cache pages, so a page is mapped at
  * once with all that its VMA allows; only fork and the zero page make entries that allow less. */
 #include "models/guest/coherence/pti.h"
-#include "models/guest/mm/mm_private.h"
+#include "models/guest/mm/numa.h"
 
 /* --- faults --- */
 
@@ -87,7 +87,8 @@ static enum ts_fault_result map_page(struct ts_task *self, struct ts_mm *mm, uin
         return TS_FAULT_RETRY;
     ts_task_work(self, cycles - locked);
     ptl = ts_ptl_lock(self, mm, va);
-    if (ts_pgtable_lookup(mm->pgtable, va, &present) || ts_mm_is_swapped(mm, va)) {
+    if (ts_pgtable_lookup(mm->pgtable, va, &present) || ts_mm_is_swapped(mm, va) ||
+        ts_numa_is_hint(mm, va)) {
         mm->guest->stats.faults_spurious++; /* another thread was quicker (vmf_pte_changed) */
     } else {
         ts_task_work(self, locked);
@@ -110,6 +111,10 @@ static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte)) {
         if (ts_mm_is_swapped(mm, va)) {
             ts_swap_in(self, mm, va, write);
+            return TS_FAULT_DONE;
+        }
+        if (ts_numa_is_hint(mm, va)) {
+            ts_numa_fault(self, mm, va);
             return TS_FAULT_DONE;
         }
         if (mm->guest->params.thp != TS_THP_NEVER)
@@ -223,6 +228,10 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
 
     for (;;) {
         if (!r->quiet) {
+            if (ts_numa_has_work(self)) { /* the tick has come from user mode */
+                ts_kernel_enter(self);
+                ts_kernel_exit(self);
+            }
             ts_pti_return(self);
             r->mmu = ts_guest_mmu(self, &r->ctx);
             r->timed = ts_mmu_needs_time(r->mmu);

@@ -123,7 +123,7 @@ static void free_deposited(struct ts_task *self, struct ts_mm *mm)
 /* --- faults --- */
 
 /* __thp_vma_allowable_orders, thp_vma_suitable_order */
-static bool is_allowed(const struct ts_mm *mm, const struct ts_vma *v, uint64_t va)
+bool ts_thp_is_allowed(const struct ts_mm *mm, const struct ts_vma *v, uint64_t va)
 {
     uint64_t base = ts_huge_base(va), thp = mm->guest->params.thp;
 
@@ -171,7 +171,7 @@ enum ts_fault_result ts_huge_fault(struct ts_task *self, struct ts_mm *mm, uint6
         mm->guest->stats.faults_spurious++;
         return TS_FAULT_DONE;
     }
-    if (pmd == TS_PMD_TABLE || !is_allowed(mm, v, va))
+    if (pmd == TS_PMD_TABLE || !ts_thp_is_allowed(mm, v, va))
         return TS_FAULT_FALLBACK;
     if (ts_anon_prepare(self, mm, va, vma_locked) == TS_FAULT_RETRY)
         return TS_FAULT_RETRY;

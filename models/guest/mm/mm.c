@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "models/guest/coherence/pti.h"
-#include "models/guest/mm/mm_private.h"
+#include "models/guest/mm/numa.h"
 
 /* --- creation --- */
 
@@ -180,6 +180,7 @@ void ts_kernel_enter(struct ts_task *self)
 void ts_kernel_exit(struct ts_task *self)
 {
     ts_task_cond_resched(self);
+    ts_numa_resume(self); /* resume_user_mode_work */
     ts_pti_return(self);
     self->user_mode = true;
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_USER);

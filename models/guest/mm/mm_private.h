@@ -91,8 +91,10 @@ struct ts_mm_private {
     struct ts_vma_lock *vma_locks, *vma_locks_made; /* spare ones; all */
     uint64_t lock_seq;                              /* mm_lock_seq, from 1 */
     uint64_t waits_seen, wait_ps_seen; /* of mmap_lock, already in the guest's statistics */
-    uint64_t ops_on_gone;              /* operations on regions that are no more */
-    uint64_t touches_unmapped;         /* touches without a VMA or against its protection */
+    ts_time numa_next_scan;            /* mm/numa.c */
+    uint64_t numa_scan_offset;
+    uint64_t ops_on_gone;      /* operations on regions that are no more */
+    uint64_t touches_unmapped; /* touches without a VMA or against its protection */
 };
 
 static inline struct ts_mm_private *ts_mm_private_of(const struct ts_mm *mm)
@@ -314,6 +316,8 @@ uint32_t ts_mm_map_beside(struct ts_mm *mm, struct ts_pgtable *beside, uint64_t 
 void ts_huge_deposit(struct ts_task *self, struct ts_mm *mm);
 bool ts_huge_deposit_table(struct ts_mm *mm, uint64_t table);
 uint64_t ts_huge_withdraw(struct ts_mm *mm);
+/* May the 2 MiB that hold va be a huge page of the VMA, by the settings and its place? */
+bool ts_thp_is_allowed(const struct ts_mm *mm, const struct ts_vma *v, uint64_t va);
 /* do_huge_pmd_anonymous_page, for an address without an entry of 4K; and a fault on a huge entry
  * that is there (do_huge_pmd_wp_page, huge_pmd_set_accessed). The VMA's lock or mmap_lock is held.
  */

@@ -63,6 +63,12 @@ uint32_t ts_unmap_clear(struct ts_mm *mm, uint64_t va);
 void ts_unmap_cleared(struct ts_task *self, struct ts_unmap_batch *b, struct ts_mm *mm, uint64_t va,
                       bool dirty, bool defer, uint32_t window);
 
+/* A page that has just been taken out of reach, and may be in TLBs: set_tlb_ubc_flush_pending and
+ * try_to_unmap_flush, or ptep_clear_flush where the guest does not batch migrations (before 6.3).
+ * The table's lock is held. */
+void ts_unmap_flush_one(struct ts_task *self, struct ts_unmap_batch *b, struct ts_mm *mm,
+                        uint64_t va, bool dirty);
+
 /* --- reclaim.c --- */
 /* shrink_folio_list over b->folios, which is empty afterwards. references: a folio that has been
  * used since it was last looked at stays. */

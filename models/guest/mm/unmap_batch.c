@@ -190,3 +190,15 @@ void ts_flush_batched_pending(struct ts_task *self, struct ts_mm *mm)
     if (mm->batch_pending == pending && mm->batch_flushed == flushed)
         mm->batch_flushed = pending;
 }
+
+void ts_unmap_flush_one(struct ts_task *self, struct ts_unmap_batch *b, struct ts_mm *mm,
+                        uint64_t va, bool dirty)
+{
+    bool defer = mm->guest->params.migrate_batch && should_defer(self, mm);
+    uint32_t window = 0;
+
+    if (mm->guest->oracle)
+        window = ts_mm_window_open(mm, va, va + TS_PAGE_BYTES);
+    ts_unmap_cleared(self, b, mm, va, dirty, defer, window);
+    ts_unmap_flush(self, b);
+}

@@ -3,6 +3,7 @@
  * with the last thread of the workload, so that a run does not wait for them. */
 #include <stdlib.h>
 
+#include "models/guest/mm/khugepaged.h"
 #include "models/guest/mm/reclaim.h"
 #include "models/guest/os/thread.h"
 
@@ -29,6 +30,21 @@ static void kswapd(struct ts_task *self)
             left -= n;
             ts_task_cond_resched(self);
         }
+    }
+}
+
+/* khugepaged (mm/khugepaged.c) when it has work: other programs, which are not simulated, have huge
+ * pages as well, and the last look at all of them is as long ago as it can be (assumed). */
+static void khugepaged(struct ts_task *self)
+{
+    struct ts_guest *g = ((const struct ts_guest_thread *)self->user)->guest;
+    struct ts_khugepaged at = {0};
+
+    ts_kernel_enter(self);
+    while (alive(g)) {
+        ts_task_sleep(self, g->params.khugepaged_sleep_ps);
+        if (alive(g))
+            ts_khugepaged_scan(self, g, &at);
     }
 }
 
@@ -62,6 +78,8 @@ enum ts_status ts_guest_kthreads_start(struct ts_guest *g, struct ts_error *err)
 
     if (g->params.reclaim_period_ps)
         s = start(g, "kswapd", kswapd, err);
+    if (s == TS_OK && g->params.thp != TS_THP_NEVER && g->params.khugepaged)
+        s = start(g, "khugepaged", khugepaged, err);
     return s;
 }
 

@@ -2,6 +2,7 @@
 /* Threads: each carries out its stream of workload operations on a fiber of its own. */
 #include <stdlib.h>
 
+#include "models/guest/mm/numa.h"
 #include "models/guest/os/thread.h"
 
 struct barrier {
@@ -177,6 +178,7 @@ static void do_exec(struct ts_task *self, struct ts_guest_thread *thread)
     ts_irq_disable(self);
     thread->mm = mm;
     mm->users = 1;
+    ts_numa_thread_init(thread, true);
     g->os->mm_switch(self, mm);
     ts_irq_enable(self);
     leave_mm(self, old);
@@ -303,6 +305,7 @@ static enum ts_status start_thread(struct ts_task *self, struct ts_guest *g, uin
         return s;
     thread->started = true;
     mm->users++;
+    ts_numa_thread_init(thread, mm->users == 1);
     g->threads_alive++;
     ts_task_wake(self, &thread->task);
     return TS_OK;

@@ -44,7 +44,8 @@ extern const struct ts_pv_ops ts_bare_metal_pv_ops;
 /* Creates the initial threads and makes them runnable; the guest's CPUs must have been started. */
 enum ts_status ts_guest_threads_start(struct ts_guest *g, struct ts_error *err);
 void ts_guest_threads_fini(struct ts_guest *g);
-/* Threads of the kernel, which have no address space (os/kthread.c): kswapd. Each ends with the
+/* Threads of the kernel, which have no address space (os/kthread.c): kswapd,
+ * khugepaged. Each ends with the
  * last thread of the workload. */
 enum ts_status ts_guest_kthreads_start(struct ts_guest *g, struct ts_error *err);
 void ts_guest_kthreads_fini(struct ts_guest *g);
