@@ -71,7 +71,10 @@ grep -qE '^  dry +calibrate +ns +50 +64 ±0 +28.0 %, not within 25 %$' out.txt |
 [ -s out/reproduce/T1/reproduce.csv ] || fail "a row outside of its tolerance must leave results"
 run 0 reproduce T1 --force --set guest.clock_read=32cycles
 
-# All.
+# All. What the repository itself has published would take minutes: here these ids are T1, too.
+for file in "$configs"/reproduce/*.yaml; do
+    cp configs/reproduce/T1.yaml "configs/reproduce/$(basename "$file")"
+done
 sed 's/tiny reproduction/second one/' configs/reproduce/T1.yaml >configs/reproduce/T2.yaml
 run 0 reproduce all -o both
 grep -q '^T1: ' out.txt && grep -q '^T2: a second one' out.txt || fail "all: $(cat out.txt)"
