@@ -42,7 +42,7 @@ struct ts_pv_ops {
     /* Nothing to run: waits until an interrupt may be pending. May return early. */
     void (*halt)(struct ts_task *self);
     /* HLT of a task that is not idle: until the vCPU is kicked (KVM_HC_KICK_CPU), or an interrupt
-     * may be pending if they are on. May return early. NULL: there is nobody to be kicked by. */
+     * has come if they are on. May return early, but time passes. NULL: nobody to be kicked by. */
     void (*halt_until_kicked)(struct ts_task *self);
     /* self programmes its CPU's timer. */
     void (*timer_program)(struct ts_task *self);

@@ -92,8 +92,9 @@ void ts_vcpu_halt_until_kicked(struct ts_task *self)
     const struct ts_cpu *cpu = self->cpu;
     TS_ASSERT(cpu->preempt_off || cpu->irq_off);
     if (cpu->pending && !cpu->irq_off)
-        return;
-    halt(ts_vcpu_of(cpu));
+        ts_task_work(self, 1); /* STI lets it in before HLT */
+    else
+        halt(ts_vcpu_of(cpu));
 }
 
 /* __apic_accept_irq, APIC_DM_REMRD: a flag that stays until the vCPU halts, and kvm_vcpu_kick. */

@@ -357,6 +357,26 @@ TEST(KickCpu, AnInterruptEndsTheHaltOnlyWhereInterruptsAreOn)
     }
 }
 
+/* Else a waiter that finds no reason to spin would halt and wake for ever at one instant. */
+TEST(KickCpu, AnInterruptThatIsPendingIsTakenInsteadOfAHalt)
+{
+    LockRig rig(2);
+    bool pending = true;
+    ts_time took = 0;
+    rig.on(1, TS_MS, [&](ts_task *self) {
+        self->cpu->pending |= 1u << TS_VEC_RESCHED;
+        const ts_time start = ts_task_now(self);
+        rig.guest->vm->pv->halt_until_kicked(self);
+        took = ts_task_now(self) - start;
+        pending = self->cpu->pending != 0;
+    });
+    Outcome out = rig.run();
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_FALSE(pending);
+    EXPECT_GT(took, 0u);
+    EXPECT_LT(took, 10 * TS_US);
+}
+
 TEST(KickCpu, IsKnownOnlyWhereItIsOffered)
 {
     LockRig rig(2);
