@@ -44,7 +44,8 @@ int64_t call(HvCaller &c, uint64_t number, std::vector<uint64_t> args, const Byt
     h.abi = TS_ABI_XEN;
     h.number = number;
     std::copy(args.begin(), args.end(), h.args);
-    std::memcpy(c.vm->input[c.cpu->id], memory.data(), memory.size());
+    if (!memory.empty())
+        std::memcpy(c.vm->input[c.cpu->id], memory.data(), memory.size());
     h.input = c.vm->input[c.cpu->id];
     h.input_bytes = static_cast<uint32_t>(memory.size());
     ts_irq_disable(c.self);
