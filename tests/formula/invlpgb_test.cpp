@@ -13,7 +13,6 @@ namespace
 {
 
 constexpr uint64_t page = 4096;
-constexpr uint64_t huge = UINT64_C(1) << 21;
 constexpr uint64_t ms = 1000000;
 
 using Params = std::map<std::string, std::string>;

@@ -44,19 +44,37 @@ Script drops(int n, uint64_t compute_ns)
 
 TEST(Latr, NobodyIsInterruptedAndTheTargetFlushesAtItsNextTick)
 {
-    Outcome out = run(bare_machine(2), drops(3, 20 * ms), 2);
+    /* Pages come back at ticks, between the drops. */
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest.tick", "nohz");
+    set(c, "guest_sched.tick", "100us");
+    Outcome out = run(c, drops(3, 20 * ms), 2);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.ipis"), 0u);
     EXPECT_GE(at(out, "saved"), 3u);
     EXPECT_EQ(at(out, "named"), at(out, "saved"));
     EXPECT_EQ(at(out, "pending"), 0u);
+    const uint64_t kept_with_ticks = at(out, "frames_kept_max");
     /* Ends before its first tick: nothing is flushed by then but at its end. */
-    ts_machine_config c = bare_machine(2);
     set(c, "guest_sched.tick", "100ms");
     out = run(c, drops(3, 20 * ms), 2);
+    EXPECT_LT(kept_with_ticks, at(out, "frames_kept_max"));
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_GE(at(out, "frames_kept_max"), 3u);
     EXPECT_EQ(at(out, "flushed"), at(out, "named")); /* at the switch when it ended */
+}
+
+/* A CPU that is lazy may walk a freed table by itself, so it is named then, and only then. */
+TEST(Latr, LazyCpusAreNamedWhereTablesAreFreed)
+{
+    for (bool frees : {false, true}) {
+        Script s = {{op_ns(TS_OP_COMPUTE, ms), op_mmap(0, page), op_touch(0, 0, 1),
+                     op_range(frees ? TS_OP_MUNMAP : TS_OP_MADVISE_DONTNEED, 0, 0, page)},
+                    {op_ns(TS_OP_SLEEP, 20 * ms)}};
+        Outcome out = run(bare_machine(2), s, 2);
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_EQ(at(out, "named"), frees ? 1u : 0u);
+    }
 }
 
 /* A list of eight holds seven. The eighth goes by interrupt, which brings the target's generation
