@@ -169,8 +169,11 @@ const std::vector<Platform> &platforms_of_all()
                  {"run.vms", "2"}},
                 "tlbi_range"),
         {"arm_vm_filter", true, {{"run.vms", "1"}, {"dvm.vmid_filter", "true"}}, "vm_domain"},
+        /* Without the flush of a pCPU that another vCPU of the VM ran on, which would do for the
+         * one of a pCPU that joins the domain. */
         crowded("arm_vms_filter_moving", true,
                 {{"dvm.vmid_filter", "true"},
+                 {"hypervisor.last_vcpu_ran_flush", "false"},
                  {"host_sched.policy", "eevdf"},
                  {"host_sched.migration_cost", "0ns"},
                  {"run.vms", "2"}},
