@@ -130,6 +130,26 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     ts_global_asid_consider(self, info->mm, flush_all_nonglobals, true);
 }
 
+/* invlpgb_kernel_range_flush, or of everything invlpgb_flush_all: whatever the PCID, globals too.
+ */
+static void flush_kernel(struct ts_task *self, struct ts_flush_info *info, bool all,
+                         ts_call_fn *here)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    struct ts_invlpgb op = {.asid_valid = true, .include_global = true, .va_valid = !all};
+    (void)here; /* this CPU is reached, too */
+    ((struct invlpgb_state *)g->flush_state)->broadcasts++;
+    if (all)
+        issue(self, &op);
+    for (uint64_t va = info->start; !all && va < info->end; va += (uint64_t)op.pages << 12) {
+        uint64_t left = (info->end - va) >> 12;
+        op.va = va;
+        op.pages = (uint32_t)(left < params_of(g)->count_max ? left : params_of(g)->count_max);
+        issue(self, &op);
+    }
+    tlbsync(self);
+}
+
 static uint32_t choose_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush)
 {
@@ -199,6 +219,7 @@ const struct ts_flush_ops ts_flush_invlpgb = {
     .flush_mm = flush_mm,
     .flush_batch = flush_batch,
     .flush_multi = flush_multi,
+    .flush_kernel = flush_kernel,
     .same_mm = ts_global_asid_same_mm,
     .choose_asid = choose_asid,
     .flush_func = flush_func,

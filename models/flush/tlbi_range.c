@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arm64 with FEAT_TLBIRANGE: any range up to 2^21 pages in at most five broadcast operations. */
-#include "models/flush/flush.h"
-#include "models/guest/coherence/arm64.h"
+#include "models/flush/flush_tlbi.h"
 #include "models/tlb/range.h"
 
 enum { OPS_AT_ONCE = 8 };
@@ -49,8 +48,11 @@ static void range_ops(struct ts_task *self, struct ts_guest *g, const struct ts_
 /* Linux up to 6.8 flushes all from 2^21 pages on, since 6.9 beyond them (arm.md 2.2): the splitter
  * of each generation gets what it can say, but for KVM's, which asked the old one for 2^21. Without
  * FEAT_TLBIRANGE the limit is MAX_DVM_OPS operations. */
-static bool too_many(const struct ts_guest *g, uint64_t pages)
+static bool too_many(const struct ts_guest *g, const struct ts_flush_info *info,
+                     const struct ts_arm64_range *r)
 {
+    uint64_t pages = r->pages;
+    (void)info;
     if (g->params.range_split == TS_RANGE_SPLIT_PAGES)
         return pages >= g->params.max_dvm_ops;
     return g->params.range_split == TS_RANGE_SPLIT_LEGACY ? pages >= TS_RANGE_MAX_PAGES
@@ -60,25 +62,9 @@ static bool too_many(const struct ts_guest *g, uint64_t pages)
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    ts_time mark = record->started;
-    struct ts_arm64_range r = {0};
-    bool all = !info->mm || info->end == UINT64_MAX;
+    static const struct ts_tlbi_form by_range = {too_many, range_ops};
     (void)mask; /* hardware reaches every CPU */
-
-    ts_task_work(self, g->params.dsb_ishst_cycles);
-    if (!all)
-        r = ts_arm64_range_of(g, info);
-    TS_ASSERT(all || (r.start <= info->start && info->end <= r.end && r.pages > 0));
-    if (all || too_many(g, r.pages)) {
-        struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
-        ts_arm64_tlbi(self, &inval);
-    } else {
-        range_ops(self, g, info, &r);
-    }
-    ts_path_add(self, record, TS_PATH_SEND, &mark);
-    ts_arm64_dsb_ish(self);
-    ts_path_add(self, record, TS_PATH_ACK, &mark);
+    ts_tlbi_flush(self, info, record, &by_range);
 }
 
 const struct ts_flush_ops ts_flush_tlbi_range = {

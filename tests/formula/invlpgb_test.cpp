@@ -164,6 +164,23 @@ TEST(Invlpgb, EachInstructionIsOnTheInitiatorsPath)
 
 /* Three numbers above two dynamic ones: each process in turn takes one, and after the last of them
  * all CPUs are flushed. */
+/* vfree of so many pages twice, with a guard page each, is one purge: no CPU is called, eight pages
+ * an instruction, or one instruction for everything above the ceiling. */
+TEST(Invlpgb, KernelRangesAreBroadcastToo)
+{
+    for (uint64_t pages : {5u, 16u}) {
+        ts_machine_config c = machine(4);
+        set(c, "guest.vmap_lazy_max", std::to_string((pages + 2) * page) + "B");
+        ts_op vfree = op_of(TS_OP_VFREE);
+        vfree.length = pages * page;
+        Outcome out = flushes(c, {op_ns(TS_OP_COMPUTE, ms), vfree, vfree}, 2, {});
+        EXPECT_EQ(out.stats.at("guest.kernel_flushes"), 1u);
+        EXPECT_EQ(out.stats.at("guest.csd_queued"), 0u);
+        EXPECT_EQ(at(out, "instructions"), pages == 5 ? 2u : 1u); /* 12 pages, 34 pages */
+        EXPECT_EQ(at(out, "tlbsyncs"), 1u);
+    }
+}
+
 TEST(Invlpgb, FreedNumbersAreUsedAgainAfterAFlushOfAllCpus)
 {
     ts_machine_config c = machine(4);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flushes of kernel addresses: on every CPU, by no mechanism, page by page up to the ceiling. */
+/* Flushes of kernel addresses: on every CPU, by no mechanism of a guest, page by page up to the
+ * ceiling. */
 #include <gtest/gtest.h>
 
 #include "tests/support/script_workload.hpp"
