@@ -3,6 +3,8 @@
 """Draws a metric of a sweep's summary.csv against one of its keys: a line a mechanism (or another key), a panel
 for each value of a second one.
 
+A key whose values are all words makes one place for each of them, without lines between.
+
 With --over NAME each line is divided by that of the series NAME. Every other key must have one value
 among the rows that --keep leaves. Intervals are those of summary.csv: 95 % over the seeds.
 
@@ -42,10 +44,24 @@ def points_of(pandas, options):
                           [options.metric], [*drawn, "metric"])
     table = chosen(table, path, options.keep)
     table = table[table["metric"] == options.metric].copy()
+    options.words = words_of(table[options.x])
+    if options.words:
+        table[options.x] = [options.words.index(v) for v in table[options.x]]
     for key in ("mean", "ci95", options.x):
         table[key] = [plotting.number(path, v, 0.0 if key == "ci95" else None)
                       for v in table[key]]
     return table
+
+
+def words_of(values):
+    """Each once, in their order; none if one of them is a number."""
+    for value in values:
+        try:
+            float(value)
+        except ValueError:
+            continue
+        return []
+    return list(dict.fromkeys(values))
 
 
 def divide(table, options):
@@ -77,17 +93,19 @@ def draw_panel(axes, table, options, names, scale):
             continue
         axes.errorbar(rows[options.x], rows["mean"] / scale, yerr=rows["ci95"] / scale,
                       marker="os^Dv<>P"[number % 8], markersize=5, linewidth=1.4, capsize=2,
-                      linestyle=("-", "--", "-.")[number % 3],
+                      linestyle="none" if options.words else ("-", "--", "-.")[number % 3],
                       color=COLOURS[number % len(COLOURS)], label=name)
     xs = sorted(set(table[options.x]))
-    if not options.linear_x and xs[0] > 0:
+    if options.words:
+        axes.set_xticks(range(len(options.words)), options.words, fontsize=8, rotation=20,
+                        horizontalalignment="right", rotation_mode="anchor")
+        axes.margins(x=0.15)
+    elif not options.linear_x and xs[0] > 0:
         axes.set_xscale("log", base=2)
         axes.set_xticks(xs, [f"{x:g}" for x in xs], fontsize=8)
         axes.minorticks_off()
     if options.log_y:
         axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0)
     if options.over:
         axes.axhline(1, color="#555555", linewidth=0.8)
     axes.set_xlabel(options.x_label or options.x)
@@ -113,6 +131,8 @@ def draw(pyplot, table, options):
         if panel is not None:
             axes.set_title(panel if options.panel in ("platform", "mechanism")
                            else f"{options.panel} {panel}", fontsize=10)
+    if not options.log_y: # of all panels; not before all are drawn, as it fixes the other end, too
+        grid[0][0].set_ylim(bottom=0)
     grid[0][0].set_ylabel(axis_label(options, unit))
     known = {label: handle for axes in grid[0]
              for handle, label in zip(*axes.get_legend_handles_labels())}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/plot_sweep.py: what is drawn of a sweep, and bad input."""
 
+import re
 import unittest
 
 import plotting
@@ -40,6 +41,22 @@ class PlotSweep(plotting.PlotTest):
                          "--log-y", name="f")
         self.assertIn("<!-- interrupts -->", svg)
         self.assertNotIn("<!-- native_concurrent -->", svg)
+
+    def test_the_axis_reaches_the_largest_of_all_panels(self):
+        rows = [line.split(",") for line in SWEEP.splitlines()]
+        for row in rows:
+            if row[1] == "two" and row[4] == "munmap_mean": # the second panel
+                row[6] = str(float(row[6]) * 1000)
+        svg = self.drawn(*ARGUMENTS, "--unit", "us",
+                         tables={"summary.csv": "\n".join(",".join(row) for row in rows) + "\n"})
+        ticks = [float(text) for text in re.findall(r"<!-- (\d+) -->", svg)]
+        self.assertGreater(max(ticks), 100000) # the largest is 192,000
+
+    def test_words_have_a_place_each(self):
+        svg = self.drawn("--x", "platform", "--metric", "ipis", "--keep", "workload.pages=1",
+                         name="ipis")
+        for text in ("one", "two", "latr"):
+            self.assertIn(f"<!-- {text} -->", svg)
 
     def test_bad_input(self):
         good = {"summary.csv": SWEEP}

@@ -3,6 +3,8 @@
  * (Linux 6.12 mm/khugepaged.c collapse_huge_page, khugepaged_scan_mm_slot). */
 #include "models/guest/mm/khugepaged.h"
 
+#include "models/guest/mm/numa.h"
+
 /* --- collapse --- */
 
 struct small_pages {
@@ -12,18 +14,10 @@ struct small_pages {
     bool writable; /* one of them */
 };
 
-/* Of NUMA balancing: such pages the kernel takes along, and here they wait for their faults. */
-static bool is_hidden(const struct ts_mm *mm, uint64_t va)
-{
-    const struct ts_pgtable *none = ts_mm_private_of(mm)->none;
-    struct ts_pte pte;
-
-    return ts_pgtable_leaves(none) && ts_pgtable_lookup(none, va, &pte);
-}
-
 /* hpage_collapse_scan_pmd and __collapse_huge_page_isolate, as far as what is modelled can fail:
  * a table with at least one writable page, none of them shared by fork. One in swap is not read
- * back (the kernel reads up to max_ptes_swap, 64). */
+ * back (the kernel reads up to max_ptes_swap, 64), and those that NUMA balancing has hidden, which
+ * the kernel takes along, wait for their faults. */
 static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
 {
     struct ts_pte pte;
@@ -31,7 +25,7 @@ static bool scan(const struct ts_mm *mm, uint64_t base, struct small_pages *s)
     s->n = s->young = 0;
     s->writable = false;
     for (uint64_t va = base; va < base + TS_TABLE_SPAN; va += TS_PAGE_BYTES) {
-        if (ts_mm_is_swapped(mm, va) || is_hidden(mm, va))
+        if (ts_mm_is_swapped(mm, va) || ts_numa_is_hint(mm, va))
             return false;
         if (!ts_pgtable_lookup(mm->pgtable, va, &pte) || ts_frame_is_zero(mm->guest, pte.target))
             continue;

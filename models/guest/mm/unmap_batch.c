@@ -57,7 +57,7 @@ static bool by_tlbi(const struct ts_guest *g)
 }
 
 /* arch_tlbbatch_should_defer */
-static bool should_defer(struct ts_task *self, struct ts_mm *mm)
+bool ts_unmap_defers(struct ts_task *self, struct ts_mm *mm)
 {
     const struct ts_guest *g = mm->guest;
     uint32_t id = ts_guest_cpu_of(self)->id;
@@ -114,11 +114,6 @@ static void keep_window(struct ts_task *self, struct ts_unmap_batch *b, uint32_t
         b->windows_room = room;
     }
     b->windows[b->nwindows++] = window;
-}
-
-bool ts_unmap_defers(struct ts_task *self, struct ts_mm *mm)
-{
-    return should_defer(self, mm);
 }
 
 uint32_t ts_unmap_clear(struct ts_mm *mm, uint64_t va)
@@ -194,7 +189,7 @@ void ts_flush_batched_pending(struct ts_task *self, struct ts_mm *mm)
 void ts_unmap_flush_one(struct ts_task *self, struct ts_unmap_batch *b, struct ts_mm *mm,
                         uint64_t va, bool dirty)
 {
-    bool defer = mm->guest->params.migrate_batch && should_defer(self, mm);
+    bool defer = mm->guest->params.migrate_batch && ts_unmap_defers(self, mm);
     uint32_t window = 0;
 
     if (mm->guest->oracle)
