@@ -117,7 +117,8 @@ TEST(Xen, OneRoundAtATimeForTheWholeMachine)
  * another vCPU since is not, as the vCPU flushes when it is loaded again. */
 TEST(Xen, WhoIsNotLoadedFlushesAtTheSwitch)
 {
-    Script script = {drops(40, 2), {op_ns(TS_OP_COMPUTE, 2 * ms), op_ns(TS_OP_SLEEP, 20 * ms)}};
+    /* The second thread sleeps before the first one drops anything. */
+    Script script = {drops(40, 2), {op_ns(TS_OP_COMPUTE, ms / 5), op_ns(TS_OP_SLEEP, 20 * ms)}};
     Outcome idle = run_script(machine(2), script, 2, "xen");
     ASSERT_EQ(idle.status, TS_OK) << idle.message;
     EXPECT_EQ(idle.stats.at("hypervisor.xen_switch_flushes"), 2u); /* the first loads */
@@ -129,6 +130,10 @@ TEST(Xen, WhoIsNotLoadedFlushesAtTheSwitch)
     set(c, "host_sched.tick", "1ms");
     Outcome crowd = flushes(c, 40, 2, 1);
     EXPECT_GT(crowd.stats.at("hypervisor.xen_switch_flushes"), 8u);
+    EXPECT_EQ(crowd.stats.at("hypervisor.xen_flush_all"),
+              crowd.stats.at("hypervisor.xen_switch_flushes") +
+                  crowd.stats.at("hypervisor.xen_round_targets") +
+                  crowd.stats.at("flush.xen.flush_calls"));
     EXPECT_LT(crowd.stats.at("hypervisor.xen_round_targets"),
               crowd.stats.at("flush.xen.flush_calls"));
 }

@@ -119,10 +119,11 @@ class RandomScript
         touch(t, t, n);
         for (uint64_t k = dice_.between(2, 12); k > 0; k--) {
             uint64_t what = dice_.between(0, 9);
-            if (what < 6)
-                touch(t, uint32_t(dice_.between(0, threads_ - 1)),
-                      dice_.between(0, 2) ? n : uint32_t(dice_.between(0, n)));
-            else if (what < 8)
+            if (what < 6) {
+                /* Drawn one by one: compilers differ in which argument they take first. */
+                uint32_t owner = uint32_t(dice_.between(0, threads_ - 1));
+                touch(t, owner, dice_.between(0, 2) ? n : uint32_t(dice_.between(0, n)));
+            } else if (what < 8)
                 change(t, dice_.between(0, 2) ? n : uint32_t(dice_.between(0, n)));
             else
                 put(t, op_ns(what == 8 ? TS_OP_COMPUTE : TS_OP_SLEEP, dice_.between(0, 9000)));

@@ -151,7 +151,7 @@ TEST(MachineSwarm, FindsMechanismsThatAreBroken)
         {broken::mechanism<broken::one_forgotten>("one_forgotten"), 20},
         {broken::mechanism<broken::before_the_change>("before_the_change"), 20},
         {broken::mechanism<broken::short_by_a_page>("short_by_a_page"), 20},
-        {broken::mechanism<broken::seldom_forgotten>("seldom_forgotten"), 100},
+        {broken::mechanism<broken::seldom_forgotten>("seldom_forgotten"), 400},
     };
     for (const Row &row : rows) {
         uint64_t seed = 1;
