@@ -301,10 +301,13 @@ void History::changeStage1()
         for (uint64_t p = 0; p < n; p++)
             if (!ts_pgtable_can_map(guest.pt, base + p * guest.size(), 0))
                 return;
-        guest.mapRun(base, below(kIpaBlocks) * guest.size(1), 0, below(3) != 0);
+        uint64_t block = below(kIpaBlocks);
+        guest.mapRun(base, block * guest.size(1), 0, below(3) != 0);
     } else if (ts_pgtable_can_map(guest.pt, va, level)) {
-        guest.map(base, below(kIpaBlocks) * guest.size(1) + (level ? 0 : below(kPages) * step),
-                  level, below(3) != 0, global && below(2));
+        uint64_t ipa = below(kIpaBlocks) * guest.size(1);
+        ipa += level ? 0 : below(kPages) * step;
+        bool writable = below(3) != 0;
+        guest.map(base, ipa, level, writable, global && below(2));
     } else {
         return;
     }

@@ -64,7 +64,8 @@ class PgTableDiff : public ::testing::TestWithParam<Case>
     uint64_t address()
     {
         uint32_t top = model.levels - 1;
-        uint64_t va = below(3) * model.span(1) + below(40) * page();
+        uint64_t va = below(3) * model.span(1);
+        va += below(40) * page();
         if (top >= 2)
             va += below(2) * (model.span(2) / model.span(1) - 1) * model.span(1);
         va += below(2) * model.span(top);
@@ -174,9 +175,11 @@ void PgTableDiff::mapRun()
     uint64_t table = model.span(level + 1), pages = 1 + below(60);
     uint64_t va = model.down(address(), level);
     if (below(4)) {
-        va = model.down(va, level + 1) -
-             (below(3) == 0 && va > 2 * table) * below(9) * model.span(level);
-        pages = table / model.span(level) * (1 + below(2)) + below(2) * below(20);
+        bool before = below(3) == 0 && va > 2 * table;
+        va = model.down(va, level + 1) - before * below(9) * model.span(level);
+        pages = table / model.span(level) * (1 + below(2));
+        if (below(2))
+            pages += below(20);
     }
     /* Two levels of tables below an entry: 2^18 leaves with the 4K granule. */
     if (model.granule == TS_GRANULE_4K && level == 0 && model.leaves.size() < 100000 &&
@@ -297,7 +300,8 @@ void PgTableDiff::release(uint64_t start, uint64_t end, uint64_t floor, uint64_t
 void PgTableDiff::releaseSomewhere()
 {
     uint64_t start = address();
-    uint64_t end = start + page() + below(3) * model.span(1) + below(2) * large();
+    uint64_t end = start + page() + below(3) * model.span(1);
+    end += below(2) * large();
     uint64_t floor = 0, ceiling = 0;
     if (below(2))
         floor = start - below((start - GetParam().window) / page() + 1) * page();

@@ -181,8 +181,10 @@ class World
     }
     uint64_t address()
     {
-        uint64_t va = below(3) * (UINT64_C(1) << 30) + below(4) * (UINT64_C(1) << 21) +
-                      below(24) * kPage + below(kPage);
+        uint64_t va = below(3) << 30;
+        va += below(4) << 21;
+        va += below(24) * kPage;
+        va += below(kPage);
         if (chance(4))
             va += below(6) << 34;
         if (chance(8))

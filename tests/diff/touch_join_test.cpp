@@ -35,9 +35,11 @@ Script random_script(uint64_t seed, uint32_t threads)
             uint32_t mine = t * 8 + i;
             uint64_t pages = ts_rng_between(&r, 1, 300);
             script[t].push_back(op_mmap(mine, pages * page));
-            for (uint32_t k = 0; k < 4; k++)
-                script[t].push_back(op_touch(mine, ts_rng_below(&r, page), pages,
-                                             ts_rng_chance(&r, 1, 2), k == 3 ? 64 : page));
+            for (uint32_t k = 0; k < 4; k++) {
+                uint64_t at = ts_rng_below(&r, page);
+                script[t].push_back(
+                    op_touch(mine, at, pages, ts_rng_chance(&r, 1, 2), k == 3 ? 64 : page));
+            }
             script[t].push_back(op_touch(mine, 0, 20000, true, 0)); /* longer than a slice */
             if (t > 0)
                 script[t].push_back(op_touch((t - 1) * 8 + i, 0, 50, ts_rng_chance(&r, 1, 2)));

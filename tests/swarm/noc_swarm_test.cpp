@@ -288,9 +288,10 @@ TEST(NocSwarm, TheSameSeedGivesTheSameCycles)
         p.multicast = TS_NOC_TREE;
         Rig rig("torus", 16, p);
         ts_rng_init(&rng, 7, "same", 0);
-        for (uint64_t c = 0; c < 200; c++)
-            rig.send(c, static_cast<uint32_t>(ts_rng_below(&rng, 16)),
-                     static_cast<uint32_t>(ts_rng_below(&rng, 16)), 3);
+        for (uint64_t c = 0; c < 200; c++) {
+            auto from = static_cast<uint32_t>(ts_rng_below(&rng, 16));
+            rig.send(c, from, static_cast<uint32_t>(ts_rng_below(&rng, 16)), 3);
+        }
         rig.drain();
         for (const ts_noc_delivery &d : rig.delivered)
             list.push_back(d.cookie << 32 | d.cycle);

@@ -58,7 +58,9 @@ class Program
     // Small delays, zero among them, so that many events meet in one picosecond.
     ts_time later()
     {
-        return ts_engine_now(engine) + ts_rng_below(&rng_, 4) * ts_rng_below(&rng_, 500);
+        uint64_t delay = ts_rng_below(&rng_, 4);
+        delay *= ts_rng_below(&rng_, 500);
+        return ts_engine_now(engine) + delay;
     }
     void schedule(Actor &actor)
     {

@@ -137,8 +137,9 @@ TEST(InterconnectFlit, EveryMessageArrivesOnceAndInOrder)
                 uint32_t nodes = net.topo.nnodes;
                 uint64_t dst = ts_rng_chance(&rng, 1, 2) ? nodes / 2 : ts_rng_below(&rng, nodes);
 
-                fill(m, static_cast<uint32_t>(ts_rng_below(&rng, nodes)),
-                     static_cast<uint32_t>(dst), static_cast<uint32_t>(ts_rng_between(&rng, 1, 5)),
+                auto src = static_cast<uint32_t>(ts_rng_below(&rng, nodes));
+                auto flits = static_cast<uint32_t>(ts_rng_between(&rng, 1, 5));
+                fill(m, src, static_cast<uint32_t>(dst), flits,
                      static_cast<uint32_t>(ts_rng_below(&rng, TS_MSG_CLASSES)), &log);
                 ts_msg *msg = &m.msg;
                 sends.push_back(

@@ -60,8 +60,9 @@ Log swarm(const ts_topology_params &t, const ts_interconnect_params &n, uint64_t
 
         messages.emplace_back();
         Message &m = messages.back();
-        fill(m, i, static_cast<uint32_t>(ts_rng_below(&rng, nodes)), static_cast<uint32_t>(dst),
-             static_cast<uint32_t>(ts_rng_between(&rng, 1, 5)),
+        auto src = static_cast<uint32_t>(ts_rng_below(&rng, nodes));
+        auto flits = static_cast<uint32_t>(ts_rng_between(&rng, 1, 5));
+        fill(m, i, src, static_cast<uint32_t>(dst), flits,
              static_cast<uint32_t>(ts_rng_below(&rng, TS_MSG_CLASSES)), &log);
         sends.push_back(std::make_unique<rig::At>(
             net.engine, when, [&net, &m] { ts_interconnect_send(net.ic, &m.msg); }));

@@ -212,9 +212,11 @@ TEST(Line, SwarmKeepsOneWriterOrManyReaders)
 
         SCOPED_TRACE("seed " + std::to_string(seed));
         ts_rng_init(&rng, seed, "line swarm", 0);
-        for (auto &line : contended)
-            ts_line_init(lines.system, &line, ts_rng_next(&rng),
+        for (auto &line : contended) {
+            uint64_t number = ts_rng_next(&rng);
+            ts_line_init(lines.system, &line, number,
                          static_cast<uint32_t>(ts_rng_below(&rng, ncores)));
+        }
         for (uint32_t i = 0; i < count; i++) {
             ts_line *line = &contended[ts_rng_below(&rng, contended.size())];
             auto core = static_cast<uint32_t>(ts_rng_below(&rng, ncores));

@@ -104,7 +104,24 @@ TEST(Numa, AScanEndsAfterItsSizeAndGoesOnThere)
     EXPECT_LE(at(got, "numa_pte_updates"), 1024u + 3u + scans);
 }
 
-TEST(Numa, APagesOfAProcessWithOneThreadAreOnItsNode)
+/* One scan of 2 MiB in a process of 8 MiB: to the end of the table in which it has enough. */
+TEST(Numa, AScanIsOfItsSize)
+{
+    ts_machine_config c = machine(2);
+    set(c, "guest.numa_scan_size", "2MiB");
+    set(c, "guest.numa_scan_period", "10s");
+    Outcome got = touching(pages(2048), c, 1, op_touch(0, 0, 1));
+    ASSERT_EQ(at(got, "numa_scans"), 1u);
+    EXPECT_GE(at(got, "numa_pte_updates"), 512u);
+    EXPECT_LT(at(got, "numa_pte_updates"), 1024u);
+    /* Of memory that nobody has touched it looks at eight times as much, and changes nothing. */
+    got = touching({op_mmap(0, 2048 * page), op_touch(0, 1600 * page, 448)}, c, 1,
+                   op_touch(0, 1600 * page, 1));
+    ASSERT_EQ(at(got, "numa_scans"), 1u);
+    EXPECT_GT(at(got, "numa_pte_updates"), 0u);
+}
+
+TEST(Numa, PagesOfAProcessWithOneThreadAreOnItsNode)
 {
     Outcome got = touching(pages(100), machine(2), 0);
     EXPECT_GE(at(got, "numa_scans"), 1u);
