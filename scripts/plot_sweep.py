@@ -20,29 +20,14 @@ UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#17becf", "#7f7f7f")
 
 
-def chosen(table, path, keep):
-    for text in keep:
-        key, equals, value = text.partition("=")
-        if not equals or key not in table.columns:
-            raise plotting.InputError(f"--keep {text}: no KEY=VALUE of {path}'s columns "
-                                      f"{', '.join(c for c in table.columns if c not in FIXED)}")
-        values = value.split(",")
-        unknown = [v for v in values if v not in set(table[key])]
-        if unknown:
-            raise plotting.InputError(f"--keep {text}: {key} has no value {unknown[0]}; it has "
-                                      f"{', '.join(sorted(set(table[key])))}")
-        table = table[table[key].isin(values)]
-    return table
-
-
 def points_of(pandas, options):
     """Rows of the metric, x as a number, in seconds where it is a time."""
     path = os.path.join(options.folder, "summary.csv")
     drawn = [k for k in (options.x, options.series, options.panel) if k]
     table = plotting.read_table(pandas, path, [*drawn, *FIXED], dtype=str, keep_default_na=False)
-    plotting.check_points(path, chosen(table, path, options.keep), [*drawn, *FIXED],
+    plotting.check_points(path, plotting.keep(table, path, options.keep, FIXED), [*drawn, *FIXED],
                           [options.metric], [*drawn, "metric"])
-    table = chosen(table, path, options.keep)
+    table = plotting.keep(table, path, options.keep, FIXED)
     table = table[table["metric"] == options.metric].copy()
     options.words = words_of(table[options.x])
     if options.words:
@@ -164,8 +149,7 @@ def main():
                         help="a line for each of its values (default: mechanism)")
     parser.add_argument("--panel", metavar="KEY", help="a panel for each of its values")
     parser.add_argument("--over", metavar="NAME", help="divide by the line of this name")
-    parser.add_argument("--keep", action="append", default=[], metavar="KEY=VALUE[,VALUE]",
-                        help="only these rows; may be repeated")
+    plotting.add_keep(parser)
     parser.add_argument("--unit", choices=sorted(UNITS), help="unit of a metric in seconds")
     parser.add_argument("--label", help="what the metric is, for the y axis")
     parser.add_argument("--x-label", help="what the key is, for the x axis")

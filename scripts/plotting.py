@@ -84,6 +84,27 @@ def read_table(pandas, path, keys, **options):
     return table
 
 
+def add_keep(arguments):
+    arguments.add_argument("--keep", action="append", default=[], metavar="KEY=VALUE[,VALUE]",
+                           help="only these rows; may be repeated")
+
+
+def keep(table, path, wanted, fixed):
+    """The rows that have one of the values of each KEY=VALUE[,VALUE] wanted; fixed: columns that are no keys."""
+    for text in wanted:
+        key, equals, value = text.partition("=")
+        if not equals or key not in table.columns:
+            raise InputError(f"--keep {text}: no KEY=VALUE of {path}'s columns "
+                             f"{', '.join(c for c in table.columns if c not in fixed)}")
+        values = value.split(",")
+        unknown = [v for v in values if v not in set(table[key])]
+        if unknown:
+            raise InputError(f"--keep {text}: {key} has no value {unknown[0]}; it has "
+                             f"{', '.join(sorted(set(table[key])))}")
+        table = table[table[key].isin(values)]
+    return table
+
+
 def to_numbers(pandas, table, keys):
     """What is not a number becomes NaN, but 0 in ci95: a single repetition has none."""
     for key in keys:
