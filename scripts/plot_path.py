@@ -42,6 +42,10 @@ def read(pandas, options):
     return table, keys
 
 
+def digits(value):
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+
+
 def draw_bars(axes, rows, mechanisms, column):
     """Returns the parts that can be seen."""
     seen = {}
@@ -77,10 +81,10 @@ def draw(pyplot, table, keys, title):
         seen |= draw_bars(times, rows, mechanisms, "mean")
         draw_bars(shares, rows.assign(share=100 * rows["share"]), mechanisms, "share")
         times.set_yticks(range(len(mechanisms)), mechanisms)
-        times.set_xlim(0, 1.15 * max(totals.max(), 1e-9))
+        times.set_xlim(0, 1.18 * max(totals.max(), 1e-9))
         for place, mechanism in enumerate(mechanisms):
             times.text(totals[mechanism] + 0.01 * times.get_xlim()[1], place,
-                       f"{totals[mechanism]:.3g}", va="center", fontsize=8)
+                       digits(totals[mechanism]), va="center", fontsize=8)
         shares.set_yticks(range(len(mechanisms)), [""] * len(mechanisms))
         shares.set_xlim(0, 100)
         name = ", ".join(v if k == "platform" else f"{k} {v}" for k, v in zip(keys, values))
