@@ -172,7 +172,7 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
          TS_US,                                                                                    \
          10 * TS_S,                                                                                \
          NULL,                                                                                     \
-         "eevdf: base slice; rr: quantum",                                                         \
+         "eevdf: base slice; rr, gang: quantum",                                                   \
          "Linux 6.12 kernel/sched/fair.c: 0.70 ms, times 4 on 8 CPUs or more",                     \
          TS_CONF_VERBATIM},                                                                        \
         {"credit",                                                                                 \

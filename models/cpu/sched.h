@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+#define TS_SCHED_NO_GROUP UINT32_MAX
+
 /* Per-task state; the first fields are kept by models/cpu, the rest belong to the policy. */
 struct ts_sched_entity {
     struct ts_sched_entity *next, *prev; /* in the run queue */
@@ -26,6 +28,8 @@ struct ts_sched_entity {
     uint64_t sum_exec_ps;    /* executed so far */
     uint64_t slice_start_ps; /* sum_exec_ps when its CPU last switched to it */
     uint64_t number;         /* creation order: the last tie-break */
+    uint32_t group;          /* whose tasks belong together, below the queue's groups: a VM's vCPUs;
+                                or TS_SCHED_NO_GROUP. Set by the owner, before the task runs */
     uint64_t vruntime;
     uint64_t deadline;    /* eevdf */
     uint64_t request_end; /* eevdf: the deadline with which its CPU switched to it */
@@ -54,6 +58,8 @@ extern const struct ts_param_table ts_guest_sched_param_table; /* prefix "guest_
 
 struct ts_runqueue {
     const struct ts_sched_params *params;
+    ts_time now;     /* kept by models/cpu: of the call */
+    uint32_t groups; /* at least 1; set by the owner of the CPUs */
     struct ts_sched_entity *head, *tail;
     uint32_t nr;           /* queued, without the running one */
     uint64_t min_vruntime; /* never goes back */

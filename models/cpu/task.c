@@ -10,6 +10,7 @@ static void charge_current(struct ts_cpu *c)
 {
     struct ts_task *t = c->current;
     ts_time clock = ts_cpu_local_clock(c);
+    c->rq.now = ts_engine_now(c->domain->engine);
     TS_ASSERT(clock >= t->exec_mark);
     ts_time delta = clock - t->exec_mark;
     t->exec_mark = clock;
@@ -512,6 +513,7 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
         c->domain = d;
         c->ops = ops;
         c->rq.params = &d->sched_params;
+        c->rq.groups = 1;
         c->not_running_since = TS_TIME_NEVER;
         c->host_since = TS_TIME_NEVER;
         ts_event_init(&c->tick, on_tick);

@@ -198,6 +198,7 @@ enum ts_status ts_hypervisor_add_task(struct ts_hypervisor *h,
         free(t);
         return s;
     }
+    t->task.se.group = TS_SCHED_NO_GROUP;
     if (config->pcpu != TS_HOST_ANY_PCPU)
         t->task.pinned = t->task.cpu = &h->w.host->cpus[config->pcpu];
     *(h->last ? &h->last->next : &h->tasks) = t;

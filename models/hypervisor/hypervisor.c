@@ -30,6 +30,7 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
     v->ndst = v->number % h->w.host->ncpus;
     (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", vm->number, i);
     ts_task_init_vcpu(&v->task, h->w.host, v->cpu, v->name);
+    v->task.se.group = vm->number;
     v->task.cpu = &h->w.host->cpus[v->number % h->w.host->ncpus];
     if (h->params.pin)
         v->task.pinned = v->task.cpu;
@@ -147,6 +148,8 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u vCPUs", h->nvcpus);
     for (uint32_t i = 0; i < h->w.nvms * npcpus; i++)
         h->last_vcpu_ran[i] = UINT32_MAX;
+    for (uint32_t i = 0; i < npcpus; i++)
+        w->host->cpus[i].rq.groups = w->nvms;
     for (uint32_t i = 0; i < h->w.nvms; i++) {
         for (uint32_t k = 0; k < w->vms[i]->nvcpus; k++)
             init_vcpu(h, w->vms[i], k);

@@ -18,6 +18,7 @@ class SchedRig
     {
         ts_param_defaults(&ts_guest_sched_param_table, &params);
         rq.params = &params;
+        rq.groups = 1;
         for (uint32_t i = 0; i < n; i++)
             tasks[i].number = i;
     }
