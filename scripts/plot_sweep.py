@@ -8,8 +8,12 @@ A key whose values are all words makes one place for each of them, without lines
 With --over NAME each line is divided by that of the series NAME. Every other key must have one value
 among the rows that --keep leaves. Intervals are those of summary.csv: 95 % over the seeds.
 
+--published FILE draws figures of others beside these, hollow: --published-x names the column of FILE that is x, and
+each --published-line SERIES=COLUMN one that belongs to a line. Empty fields are left out.
+
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
+import csv
 import os
 import sys
 
@@ -64,6 +68,35 @@ def divide(table, options):
     return table[table[options.series] != options.over]
 
 
+def published_points(options):
+    """(x, y) for each line that has any."""
+    if not options.published:
+        return {}
+    if not options.published_x or not options.published_line:
+        raise plotting.InputError("--published wants --published-x and --published-line")
+    with plotting.reading(options.published):
+        with open(options.published, encoding="utf-8") as file:
+            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    plotting.check_columns(options.published, rows[0] if rows else (), [options.published_x])
+    points = {}
+    for text in options.published_line:
+        name, _, column = text.partition("=")
+        plotting.check_columns(options.published, rows[0], [column])
+        points[name] = [(plotting.number(options.published, row[options.published_x]),
+                         plotting.number(options.published, row[column]))
+                        for row in rows if row[column] != ""]
+    return points
+
+
+def draw_published(axes, points, names, scale):
+    for number, name in enumerate(names):
+        if name in points:
+            axes.plot([x for x, _ in points[name]], [y / scale for _, y in points[name]],
+                      marker="os^Dv<>P"[number % 8], markersize=8, linestyle="none",
+                      markerfacecolor="none", color=COLOURS[number % len(COLOURS)],
+                      label=f"{name}, published")
+
+
 def axis_label(options, unit):
     what = options.label or options.metric.replace("_", " ")
     if options.over:
@@ -98,6 +131,7 @@ def draw_panel(axes, table, options, names, scale):
 
 
 def draw(pyplot, table, options):
+    published = published_points(options)
     unit = table["unit"].iloc[0]
     scale = 1.0
     if not options.over and options.unit:
@@ -107,12 +141,16 @@ def draw(pyplot, table, options):
     panels = sorted(set(table[options.panel]), key=lambda v: (len(v), v)) if options.panel else [None]
     names = sorted(set(table[options.series]), key=lambda v: (len(v), v)
                    if v.replace(".", "").isdigit() else (0, v))
+    unknown = [name for name in published if name not in names]
+    if unknown:
+        raise plotting.InputError(f"--published-line {unknown[0]}: there is no such line")
     figure, grid = pyplot.subplots(1, len(panels), squeeze=False, sharey=True,
                                    layout="constrained",
                                    figsize=(2.6 + 4.2 * len(panels), 4.2))
     for panel, axes in zip(panels, grid[0]):
         rows = table if panel is None else table[table[options.panel] == panel]
         draw_panel(axes, rows, options, names, scale)
+        draw_published(axes, published, names, scale)
         if panel is not None:
             axes.set_title(panel if options.panel in ("platform", "mechanism")
                            else f"{options.panel} {panel}", fontsize=10)
@@ -122,8 +160,8 @@ def draw(pyplot, table, options):
     known = {label: handle for axes in grid[0]
              for handle, label in zip(*axes.get_legend_handles_labels())}
     title = None if options.series in ("mechanism", "platform") else options.series
-    grid[0][-1].legend([known[n] for n in names if n in known],
-                       [n for n in names if n in known], title=title,
+    shown = [n for name in names for n in (name, f"{name}, published") if n in known]
+    grid[0][-1].legend([known[n] for n in shown], shown, title=title,
                        loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     if options.title:
         figure.suptitle(options.title)
@@ -155,6 +193,10 @@ def main():
     parser.add_argument("--x-label", help="what the key is, for the x axis")
     parser.add_argument("--linear-x", action="store_true")
     parser.add_argument("--log-y", action="store_true")
+    parser.add_argument("--published", metavar="FILE", help="CSV of published figures")
+    parser.add_argument("--published-x", metavar="COLUMN", help="its column that is x")
+    parser.add_argument("--published-line", action="append", default=[], metavar="SERIES=COLUMN",
+                        help="its column that belongs to a line; may be repeated")
     parser.add_argument("--title")
     parser.add_argument("--name", help="of the files (default: the metric)")
     return plotting.run(__file__, work, parser.parse_args())

@@ -75,6 +75,7 @@ static int next_worker(struct ts_storm *storm, uint32_t thread, struct ts_op *op
         return 1;
     case STEP_READ:
         touch(op, false);
+        op->flags |= TS_OPF_RECORD;
         w->step = after_read(p, w);
         return 1;
     case STEP_UNMAP:

@@ -5,6 +5,9 @@
 
 static int next_main(struct ts_storm *s, struct ts_op *op)
 {
+    if (s->prelude && s->prelude(s, op))
+        return 1;
+    s->prelude = NULL;
     if (s->spawned == s->threads) {
         op->kind = TS_OP_EXIT;
         int more = !s->main_over;

@@ -16,13 +16,17 @@ struct ts_storm;
 
 /* The next operation of worker thread, from 1; *op has its thread and is 0 otherwise. 0: none. */
 typedef int ts_storm_worker_fn(struct ts_storm *s, uint32_t thread, struct ts_op *op);
+/* The next operation of thread 0 before it starts the others; 0: there is none, and *op is as it
+ * was. */
+typedef int ts_storm_prelude_fn(struct ts_storm *s, struct ts_op *op);
 
 /* The head of a storm's own struct. */
 struct ts_storm {
     struct ts_workload base; /* first */
     ts_storm_worker_fn *worker;
-    uint64_t threads;  /* workers */
-    uint64_t pause_ns; /* computation of the main thread between two starts */
+    ts_storm_prelude_fn *prelude; /* NULL: none, or it is over */
+    uint64_t threads;             /* workers */
+    uint64_t pause_ns;            /* computation of the main thread between two starts */
     uint32_t spawned;
     bool paused;
     bool main_over;

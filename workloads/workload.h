@@ -70,6 +70,8 @@ enum ts_call_target {
            may follow it; a guest chooses its own */
 #define TS_OPF_LOCK 128u /* CALL: the functions called take one spinlock */
 #define TS_OPF_FETCH 64u /* TOUCH is of instructions */
+#define TS_OPF_RECORD                                                                              \
+    512u /* a record of the workload, its unit of work, ends with this operation */
 
 struct ts_op {
     enum ts_op_kind kind;
@@ -133,6 +135,8 @@ struct ts_workload {
     /* Number of threads that start by themselves at time 0 are threads 0..initial-1; the others
      * by TS_OP_SPAWN. threads_hint: upper bound known so far (may grow with a stream). */
     uint32_t initial_threads;
+    /* Some of its streams have no end by themselves: it can only run for a time. */
+    bool endless;
     void (*destroy)(struct ts_workload *w);
     /* NULL, or: what of its recording the workload has left out or had to assume so far, as a
      * struct whose rows *table names (all counters; 0 is nothing to tell, "first_..." is a line's

@@ -264,6 +264,8 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
         .flush = spec->mechanism,
         .workload = spec->workload,
         .seed = m->seed,
+        .record_from = c->run.warmup_ps,
+        .record_until = c->run.window_ps ? c->run.warmup_ps + c->run.window_ps : TS_TIME_NEVER,
         .on_finished = on_guest_finished,
         .on_finished_user = m,
     };
@@ -389,8 +391,13 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
                                  struct ts_error *err)
 {
     enum ts_status s = TS_OK;
-    for (uint64_t v = 0; v < config->run.vms && s == TS_OK; v++)
+    for (uint64_t v = 0; v < config->run.vms && s == TS_OK; v++) {
         s = ts_machine_check(config, vms[v].mechanism, err);
+        if (s == TS_OK && vms[v].workload->endless && !config->run.window_ps)
+            s = ts_error_set(err, TS_ERR_USER,
+                             "run.window is 0, but the workload of VM %llu has no end",
+                             (unsigned long long)v);
+    }
     if (s != TS_OK)
         return s;
     struct ts_machine *m = calloc(1, sizeof(*m));

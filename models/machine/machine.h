@@ -26,6 +26,8 @@ struct ts_run_params {
     uint64_t vcpus;       /* a VM; 0: as many as pCPUs (bare metal: always) */
     uint64_t oracle;      /* bool */
     uint64_t queue;       /* enum ts_queue_kind */
+    uint64_t warmup_ps;   /* records count that end later */
+    uint64_t window_ps;   /* and so long; then the threads end. 0: they run to their streams' end */
     uint64_t limit_ps;    /* simulated time after which the run is given up (finding) */
     uint64_t progress_ps; /* watchdog: no operation finished for so long is a finding; 0: off */
     uint64_t fiber_stack_bytes;
@@ -71,7 +73,8 @@ struct ts_machine_vm {
 };
 
 /* vms: config->run.vms of them; mechanisms may differ. seed: of everything random. The
- * configuration is checked against every mechanism first. */
+ * configuration is checked against every mechanism first, and for a window if a workload is
+ * endless. */
 enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machine_config *config,
                                  const struct ts_machine_vm *vms, uint64_t seed,
                                  struct ts_error *err);
@@ -107,7 +110,10 @@ struct ts_machine_result {
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
     uint64_t munmap_mean_ps;
     uint64_t page_touches;
-    uint64_t events; /* engine events */
+    uint64_t records;         /* of all guests, within the window */
+    uint64_t record_rate_uhz; /* mean over guests of records in 10^6 seconds of the window */
+    ts_time window_ps;        /* run.window */
+    uint64_t events;          /* engine events */
 };
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out);
 

@@ -17,6 +17,13 @@ static const struct ts_param run_rows[] = {
      "check every TLB hit against the page tables", "setting", TS_CONF_CHOICE},
     {"queue", TS_PARAM_ENUM, OFF(queue), TS_QUEUE_WHEEL, 0, 1, queues,
      "event queue implementation; results do not depend on it", "setting", TS_CONF_CHOICE},
+    {"warmup", TS_PARAM_TIME, OFF(warmup_ps), 0, 0, 1000000 * TS_S, NULL,
+     "simulated time before the first record that counts for record_rate", "setting",
+     TS_CONF_CHOICE},
+    {"window", TS_PARAM_TIME, OFF(window_ps), 0, 0, 1000000 * TS_S, NULL,
+     "simulated time after run.warmup in which records count, its end included; then the threads "
+     "end, each with the operation that it is at. 0: they run to the end of their streams",
+     "setting", TS_CONF_CHOICE},
     {"limit", TS_PARAM_TIME, OFF(limit_ps), 1000 * TS_S, TS_US, 1000000 * TS_S, NULL,
      "simulated time after which the run is given up (exit 4)", "setting", TS_CONF_CHOICE},
     {"progress", TS_PARAM_TIME, OFF(progress_ps), 20 * TS_S, 0, 1000000 * TS_S, NULL,
@@ -66,6 +73,17 @@ uint32_t ts_machine_vcpus(const struct ts_machine_config *c)
 bool ts_machine_has_dvm(const struct ts_machine_config *c)
 {
     return c->topology.arch == TS_ARCH_ARM64 || c->dvm.invlpgb;
+}
+
+static enum ts_status check_window(const struct ts_run_params *run, struct ts_error *err)
+{
+    if (run->window_ps && run->warmup_ps + run->window_ps >= run->limit_ps)
+        return ts_error_set(err, TS_ERR_USER,
+                            "run.window ends at %llu ps, after run.warmup of %llu ps; run.limit "
+                            "gives the run up at %llu ps",
+                            (unsigned long long)(run->warmup_ps + run->window_ps),
+                            (unsigned long long)run->warmup_ps, (unsigned long long)run->limit_ps);
+    return TS_OK;
 }
 
 static enum ts_status cannot(struct ts_error *err, const char *mechanism, const char *why)
@@ -200,5 +218,7 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
         s = check_hardware(config, err);
     if (s == TS_OK)
         s = check_ticks(config, err);
+    if (s == TS_OK)
+        s = check_window(&config->run, err);
     return s == TS_OK ? check_needs(config, mechanism, err) : s;
 }

@@ -201,6 +201,16 @@ static void add_cpu_times(const struct ts_machine *m, struct ts_machine_result *
     }
 }
 
+/* Records in 10^6 seconds, rounded down. Without a window they count until the guest has ended. */
+static uint64_t record_rate_uhz(const struct ts_run_params *run, const struct ts_guest *g)
+{
+    __extension__ typedef unsigned __int128 u128;
+    ts_time span = run->window_ps;
+    if (!span && g->finished_at > run->warmup_ps)
+        span = g->finished_at - run->warmup_ps;
+    return span ? (uint64_t)((u128)g->stats.records * 1000000 * TS_S / span) : 0;
+}
+
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out)
 {
     struct ts_hist *latency = m->latency_sum;
@@ -219,7 +229,11 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
         out->shootdowns += g->stats.shootdowns;
         out->ipis += g->stats.ipis;
         out->page_touches += g->stats.touches;
+        out->records += g->stats.records;
+        out->record_rate_uhz += record_rate_uhz(&m->config.run, g);
     }
+    out->record_rate_uhz /= m->nguests;
+    out->window_ps = m->config.run.window_ps;
     out->mean_completion_ps = sum / m->nguests;
     add_cpu_times(m, out);
     out->operations = ts_machine_operations(m);

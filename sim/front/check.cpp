@@ -4,7 +4,7 @@
 #include "sim/front/experiment.hpp"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 namespace ts
 {
@@ -156,20 +156,35 @@ void check_point(const Experiment &experiment, const Point &point, const Resolve
     host_tasks_check(point.platform->host_tasks, resolved.config, point.platform->name);
 }
 
-void check_workload(const Experiment &experiment, const Point &point, const Resolved &resolved,
+// Returns whether it is endless.
+bool check_workload(const Experiment &experiment, const Point &point, const Resolved &resolved,
                     bool read_trace)
 {
     try {
         if (experiment.trace && read_trace)
             probe_trace(experiment, resolved, point.seed);
         else
-            workload_make(experiment, resolved, point.seed, 0);
+            return workload_make(experiment, resolved, point.seed, 0).workload->endless;
+        return false;
     } catch (const Error &error) {
         // One with a place of its own is of the trace.
         if (error.what() != error.message())
             throw;
         throw located(experiment, point, error.status(), error.message());
     }
+}
+
+void check_end(const Experiment &experiment, const Point &point, const Resolved &resolved)
+{
+    const std::string what =
+        point.platform->name + ": the workload " + experiment.workload->ops.name + " has no end";
+    if (experiment.study)
+        user_error(experiment.workload_place,
+                   what + ", but the study " + experiment.study->name + " would wait for it");
+    if (resolved.config.run.window_ps == 0)
+        user_error(experiment.workload_place,
+                   what + ": set run.window to the time in which its records are to count, or "
+                          "give it one");
 }
 
 } // namespace
@@ -212,14 +227,22 @@ WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolve
 void experiment_check(const Experiment &experiment)
 {
     const std::vector<Point> points = experiment_points(experiment);
-    std::set<std::vector<uint64_t>> workloads;
+    std::map<std::vector<uint64_t>, bool> workloads; // endless?
     // The seed plays no part in the check.
     for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
         const Point &point = points[i];
         const Resolved resolved = resolve(experiment, point);
         check_point(experiment, point, resolved);
-        if (experiment.workload && workloads.insert(resolved.workload_params).second)
-            check_workload(experiment, point, resolved, workloads.size() == 1);
+        if (!experiment.workload)
+            continue;
+        auto known = workloads.find(resolved.workload_params);
+        if (known == workloads.end())
+            known = workloads
+                        .emplace(resolved.workload_params,
+                                 check_workload(experiment, point, resolved, workloads.empty()))
+                        .first;
+        if (known->second)
+            check_end(experiment, point, resolved);
     }
 }
 

@@ -72,7 +72,8 @@ Reproduction reproduction_parse(const std::string &text, const std::string &path
                                 const Paths &paths);
 
 // value in unit `from`, in `to`. Times go into each other by powers of ten, and into cycles by the
-// clock of the machine's cores; nothing else is converted. A user error at place otherwise.
+// clock of the machine's cores, and uHz, in which statistics have rates, into 1/s; nothing else is
+// converted. A user error at place otherwise.
 double convert_unit(double value, const std::string &from, const std::string &to, uint64_t core_hz,
                     const Place &place);
 

@@ -268,6 +268,7 @@ class Reader
                                   "them");
         experiment_.workload =
             &workload_need(kind->value.as_scalar("workload.kind"), kind->value.place);
+        experiment_.workload_place = kind->value.place;
         const YamlEntry *file = map.find("file");
         const std::string name = experiment_.workload->ops.name;
         if (experiment_.workload->ops.needs_file && !file)

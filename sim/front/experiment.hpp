@@ -48,7 +48,8 @@ struct Experiment {
     const ts_study_ops *study = nullptr; // null: whole machines
     Place study_place;
     const ts_workload_kind *workload = nullptr; // null: a study without one
-    std::shared_ptr<const Trace> trace;         // null for generators
+    Place workload_place;
+    std::shared_ptr<const Trace> trace; // null for generators
     std::string trace_label;
     Place trace_place;
     uint64_t repetitions = 1;

@@ -300,6 +300,8 @@ double convert_unit(double value, const std::string &from, const std::string &to
         {"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}, {"ps", 1e-12}};
     if (from == to)
         return value;
+    if (from == "uHz" && to == "1/s")
+        return value * 1e-6;
     if (from == "ratio" && to == "%")
         return value * 100;
     if (from == "%" && to == "ratio")

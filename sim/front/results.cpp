@@ -88,7 +88,9 @@ std::vector<Metric> machine_metrics()
     for (size_t i = 0; i < result_columns_count; i++) {
         const ResultColumn &column = result_columns[i];
         const std::string name = column.name;
-        if (column.unit != std::string("ps"))
+        if (column.unit == std::string("uHz"))
+            list.push_back(result_metric(name, "1/s", 1e-6, column.field));
+        else if (column.unit != std::string("ps"))
             list.push_back(result_metric(name, column.unit, 1, column.field));
         else if (name.compare(0, 9, "shootdown") == 0)
             list.push_back(result_metric(name, "us", 1e-6, column.field));
@@ -124,15 +126,21 @@ Estimate of_metric(const Group &group, const Metric &metric)
     return estimate(samples);
 }
 
-// Baseline's completion over this one's, seed by seed: the operations of a seed are the same.
+// Baseline's completion over this one's, seed by seed: the operations of a seed are the same. In a
+// window, in which all run for the same time, this one's rate over the baseline's.
 Estimate speedup(const Group &group)
 {
     std::vector<double> samples;
     for (size_t i = 0; i < group.runs.size(); i++) {
-        const ts_time own = group.runs[i]->machine.result.completion_ps;
-        if (group.baseline[i] && own > 0)
-            samples.push_back(static_cast<double>(group.baseline[i]->machine.result.completion_ps) /
-                              static_cast<double>(own));
+        if (!group.baseline[i])
+            continue;
+        const struct ts_machine_result &own = group.runs[i]->machine.result,
+                                       &base = group.baseline[i]->machine.result;
+        const bool window = own.window_ps > 0 && base.window_ps > 0;
+        const uint64_t above = window ? own.record_rate_uhz : base.completion_ps,
+                       below = window ? base.record_rate_uhz : own.completion_ps;
+        if (below > 0)
+            samples.push_back(static_cast<double>(above) / static_cast<double>(below));
     }
     return estimate(samples);
 }
@@ -190,6 +198,11 @@ std::string point_title(const Group &group, size_t n)
     return text + seeds_text(n);
 }
 
+bool has_window(const Group &group)
+{
+    return group.runs[0]->machine.result.window_ps > 0;
+}
+
 std::vector<std::string> table_row(const Group &group)
 {
     const auto mean = [&](uint64_t ts_machine_result::*field) {
@@ -209,7 +222,8 @@ std::vector<std::string> table_row(const Group &group)
         speedup_text = text;
     }
     return {group.point->subject.name,
-            time(&ts_machine_result::completion_ps),
+            has_window(group) ? short_count(mean(&ts_machine_result::record_rate_uhz) * 1e-6) + "/s"
+                              : time(&ts_machine_result::completion_ps),
             time(&ts_machine_result::system_ps),
             short_count(mean(&ts_machine_result::shootdowns)),
             short_count(mean(&ts_machine_result::ipis)),
@@ -229,6 +243,8 @@ std::string machine_tables(const std::vector<Group> &groups)
     std::string text;
     for (size_t i = 0; i < groups.size();) {
         TableRows rows{head};
+        if (has_window(groups[i]))
+            rows[0][1] = "records a VM";
         text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].runs.size()) + "\n";
         const size_t first = i;
         for (; i < groups.size() && groups[i].point->platform == groups[first].point->platform &&

@@ -32,6 +32,10 @@ const ResultColumn result_columns[] = {
      "mean latency of a shootdown at its initiator"},
     {"munmap_mean", "ps", &ts_machine_result::munmap_mean_ps, "mean time of a munmap call"},
     {"page_touches", "1", &ts_machine_result::page_touches, "pages touched"},
+    {"records", "1", &ts_machine_result::records,
+     "records of the workload, its units of work, that ended within the window"},
+    {"record_rate", "uHz", &ts_machine_result::record_rate_uhz,
+     "records in 10^6 seconds of the window, mean over the guests"},
 };
 const size_t result_columns_count = TS_ARRAY_LEN(result_columns);
 

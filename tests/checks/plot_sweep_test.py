@@ -12,6 +12,7 @@ SWEEP = HEAD + "".join(
     for mechanism, scale in (("latr", 1e-6), ("native_concurrent", 3e-6))
     for platform in ("one", "two") for pages in ("1", "2", "64")
     for metric, unit, ci in (("munmap_mean", "s", "1e-7"), ("ipis", "1", "")))
+PUBLISHED = "# from nowhere\npages,small,large_one\n1,,\n2,5e-4,\n64,4e-4,1\n"
 ARGUMENTS = ("--x", "workload.pages", "--metric", "munmap_mean", "--panel", "platform")
 
 
@@ -57,6 +58,32 @@ class PlotSweep(plotting.PlotTest):
                          name="ipis")
         for text in ("one", "two", "latr"):
             self.assertIn(f"<!-- {text} -->", svg)
+
+    def test_published_figures_are_beside_their_lines(self):
+        svg = self.drawn(*ARGUMENTS, "--unit", "us", "--published", f"{self.root}/p.csv",
+                         "--published-x", "pages", "--published-line", "latr=small",
+                         tables={"summary.csv": SWEEP, "p.csv": PUBLISHED})
+        self.assertIn("<!-- latr, published -->", svg)
+        self.assertNotIn("<!-- native_concurrent, published -->", svg)
+        ticks = [float(text) for text in re.findall(r"<!-- (\d+) -->", svg)]
+        self.assertGreaterEqual(max(ticks), 400) # 500 us; what is simulated ends at 192
+
+    def test_bad_published_figures(self):
+        good = {"summary.csv": SWEEP, "p.csv": PUBLISHED}
+        file = ("--published", f"{self.root}/p.csv")
+        line = ("--published-line", "latr=small")
+        for what, tables, arguments in (
+                ("no file", {"summary.csv": SWEEP}, (*file, "--published-x", "pages", *line)),
+                ("no x", good, (*file, *line)),
+                ("no line", good, (*file, "--published-x", "pages")),
+                ("no such x", good, (*file, "--published-x", "page", *line)),
+                ("no such column", good, (*file, "--published-x", "pages", "--published-line",
+                                          "latr=large")),
+                ("no such line", good, (*file, "--published-x", "pages", "--published-line",
+                                        "kvm_pv=small")),
+                ("no number", {**good, "p.csv": PUBLISHED.replace("5e-4", "few")},
+                 (*file, "--published-x", "pages", *line))):
+            self.check_refused(what, tables, "munmap_mean.png", *ARGUMENTS, *arguments)
 
     def test_bad_input(self):
         good = {"summary.csv": SWEEP}

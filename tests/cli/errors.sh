@@ -74,6 +74,18 @@ bad "^e.yaml:9:22: run.vms: 'many' is no number" '8a sweep: {run.vms: [1, many]}
 bad "^e.yaml:9:9: unknown key 'run.vns' \(did you mean 'run.vms'" '8a sweep: {run.vns: [1]}'
 bad "'machine' belongs into each platform" '8a platforms: {a: {mechanisms: [free_flush]}}'
 
+# Workloads without an end.
+bad "^e.yaml:3:18: x86-2s-64t: the workload ebizzy has no end: set run.window" 's/mmap_storm, .*/ebizzy}/'
+bad "^e.yaml:3:18: x86-2s-64t: the workload mprotect_loop has no end" 's/mmap_storm, .*/mprotect_loop}/'
+bad "^e.yaml:3:18: x86-2s-64t: the workload bystander has no end" 's/mmap_storm, .*/bystander, records: 1}/'
+bad "^e.yaml:3:18: x86-2s-64t: the workload ebizzy has no end" '3s/mmap_storm, .*/ebizzy}/; 8a sweep: {run.window: [1ms, 0]}'
+bad "^e.yaml:3:38: x86-2s-64t: chunk_size is not a multiple of 8 bytes" '3s/mmap_storm, .*/ebizzy, chunk_size: 4100B, records: 1}/'
+bad "^e.yaml:8:19: x86-2s-64t: run.window ends at 2000000000000000 ps" 's/run.vcpus: 2/run.window: 2000s/'
+printf '%s\n' "$good" | sed '3s/mmap_storm, .*/ebizzy, records: 1}/' >e.yaml
+run 0 run e.yaml --dry-run
+printf '%s\n' "$good" | sed '3s/mmap_storm, .*/ebizzy}/; s/run.vcpus: 2/&, run.window: 1ms/' >e.yaml
+run 0 run e.yaml --dry-run
+
 # What does not go together, at every point, where the file or the command line says it.
 bad "^e.yaml:8:38: x86-2s-64t: hypervisor.avic is AMD's" 's/vcpus: 2/vcpus: 2, hypervisor.avic: avic/'
 bad "^e.yaml:9:32: x86-2s-64t, hypervisor.avic=avic: hypervisor.avic is AMD's" '8a sweep: {hypervisor.avic: [off, avic]}'

@@ -35,6 +35,15 @@ run 0 explain completion_time
 grep -qx 'statistic result.completion_time' out.txt && grep -qx '  unit: ps' out.txt ||
     fail "explain completion_time: $(cat out.txt)"
 run 0 explain result.completion_time
+run 0 explain record_rate
+grep -qx 'statistic result.record_rate' out.txt && grep -qx '  unit: uHz' out.txt ||
+    fail "explain record_rate: $(cat out.txt)"
+run 0 explain ebizzy
+head -1 out.txt | grep -qx 'workload ebizzy' || fail "explain ebizzy: $(cat out.txt)"
+run 0 explain workload.top_pad
+grep -q 'M_TOP_PAD of malloc' out.txt && grep -q 'DEFAULT_TOP_PAD' out.txt ||
+    fail "explain workload.top_pad: $(cat out.txt)"
+run 0 explain run.window
 run 0 explain skylake-sp-2s-80t
 grep -qx 'machine skylake-sp-2s-80t' out.txt || fail "explain of a machine: $(cat out.txt)"
 run 0 explain ipi

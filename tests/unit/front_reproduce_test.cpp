@@ -70,6 +70,7 @@ TEST(ConvertUnit, GoesByKnownRulesOnly)
     EXPECT_DOUBLE_EQ(convert_unit(1000, "ps", "cycles", 2500000000u, here), 2.5);
     EXPECT_DOUBLE_EQ(convert_unit(5, "cycles", "ns", 2500000000u, here), 2);
     EXPECT_DOUBLE_EQ(convert_unit(0.25, "ratio", "%", 0, here), 25);
+    EXPECT_DOUBLE_EQ(convert_unit(46799.5e6, "uHz", "1/s", 0, here), 46799.5);
     EXPECT_DOUBLE_EQ(convert_unit(7, "pages", "pages", 0, here), 7);
     for (const auto &[from, to] : {std::pair{"ns", "1"}, {"1", "ns"}, {"pages", "ratio"}})
         EXPECT_EQ(user_error_of([&, from = from, to = to] { convert_unit(1, from, to, 1, here); }),

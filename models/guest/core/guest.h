@@ -249,6 +249,7 @@ struct ts_guest_stats {
     uint64_t numa_scans, numa_pte_updates, numa_hint_faults, numa_pages_migrated;
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
+    uint64_t records;        /* within the time in which they count */
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
     uint64_t call_functions; /* that they ran; each has one call_delay_ps */
     uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb;
@@ -299,6 +300,9 @@ struct ts_guest_wiring {
     const void *flush_params;         /* its parameters; NULL only if it has none */
     struct ts_workload *workload;
     uint64_t seed;
+    /* Records are counted that end after record_from and not after record_until. From record_until
+     * on threads end with the operation that they are at. TS_TIME_NEVER: with their streams. */
+    ts_time record_from, record_until;
     void (*on_finished)(struct ts_guest *g, void *user); /* its last thread has ended */
     void *on_finished_user;
 };
@@ -313,6 +317,7 @@ struct ts_guest {
     struct ts_guest_stats stats;
     struct ts_error *failure; /* first error of the workload; stops the run */
     ts_time finished_at;      /* when its last thread ended */
+    ts_time record_from, record_until;
 
     /* --- private: the guest's own modules and mechanisms --- */
     struct ts_engine *engine;
@@ -398,9 +403,17 @@ void ts_guest_no_memory(struct ts_task *self, struct ts_guest *g, const char *wh
 __attribute__((noreturn, format(printf, 3, 4)))
 #endif
 void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt, ...);
-/* One thread more is waiting for others of the guest; fails the run when nobody is left to wake it.
+/* One thread more is waiting for others of the guest; fails the run when nobody is left to wake it,
+ * unless that is because the others have ended with the window, with which the guest ends then.
  * Whoever wakes one calls it off. */
 void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number);
+/* The window is over: nobody begins anything more. */
+static inline bool ts_guest_is_over(const struct ts_guest *g, ts_time now)
+{
+    return now >= g->record_until;
+}
+/* The guest has ended. */
+void ts_guest_finished(struct ts_guest *g, ts_time now);
 void ts_guest_not_waiting(struct ts_guest *g);
 
 /* --- frames and lines (core/guest.c); no time passes --- */

@@ -531,6 +531,7 @@ static const struct ts_stat stat_rows[] = {
     PAGES(numa_pages_migrated, "pages migrated, as /proc/vmstat counts them"),
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
     STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
+    N(records, "records of the workload that ended within the window"),
     N(calls, "cross-CPU calls of the call benchmark"),
     N(call_functions, "functions that they ran"),
     N(tlbi_issued, "arm64: TLBI instructions"),

@@ -42,12 +42,24 @@ void ts_guest_fail(struct ts_task *self, enum ts_status status, const char *fmt,
 void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number)
 {
     const struct ts_guest_thread *thread = self->user;
+    struct ts_guest *g = thread->guest;
 
-    if (++thread->guest->threads_waiting == thread->guest->threads_alive)
+    if (++g->threads_waiting < g->threads_alive)
+        return;
+    if (ts_guest_is_over(g, ts_task_now(self)))
+        ts_guest_finished(g, ts_task_now(self));
+    else
         ts_guest_fail(self, TS_ERR_USER,
                       "workload: thread %u waits for %s %u, and no other thread is left that could "
                       "end the wait",
                       thread->number, what, number);
+}
+
+void ts_guest_finished(struct ts_guest *g, ts_time now)
+{
+    g->finished_at = now;
+    if (g->on_finished)
+        g->on_finished(g, g->on_finished_user);
 }
 
 void ts_guest_not_waiting(struct ts_guest *g)

@@ -31,6 +31,8 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
     g->flush_params = w->flush_params;
     g->os = w->os;
     g->workload = w->workload;
+    g->record_from = w->record_from;
+    g->record_until = w->record_until;
     g->on_finished = w->on_finished;
     g->on_finished_user = w->on_finished_user;
     g->domain->vm = vm;

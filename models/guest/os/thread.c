@@ -224,15 +224,22 @@ static void exit_thread(struct ts_task *self, struct ts_guest_thread *thread)
     leave_mm(self, thread->mm);
     thread->done = true;
     thread->ended_at = ts_task_now(self);
-    if (--g->threads_alive == 0) {
-        g->finished_at = thread->ended_at;
-        if (g->on_finished)
-            g->on_finished(g, g->on_finished_user);
+    if (--g->threads_alive == 0 ||
+        (g->threads_waiting == g->threads_alive && ts_guest_is_over(g, thread->ended_at))) {
+        ts_guest_finished(g, thread->ended_at);
     } else if (g->threads_waiting == g->threads_alive) {
         ts_guest_fail(self, TS_ERR_USER,
                       "workload: every thread but those that have ended waits for a region or a "
                       "barrier");
     }
+}
+
+static void count_record(struct ts_task *self, struct ts_guest *g)
+{
+    ts_time now = ts_task_now(self);
+
+    if (now > g->record_from && now <= g->record_until)
+        g->stats.records++;
 }
 
 static void thread_main(struct ts_task *self)
@@ -245,7 +252,7 @@ static void thread_main(struct ts_task *self)
     thread->started_at = ts_task_now(self);
     self->user_mode = true;
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_USER);
-    for (;;) {
+    while (!ts_guest_is_over(g, ts_task_now(self))) {
         int n = g->workload->next(g->workload, thread->number, &thread->op, &err);
         if (n < 0) {
             ts_guest_fail(self, err.status, "%s", err.message);
@@ -254,6 +261,8 @@ static void thread_main(struct ts_task *self)
             break;
         do_op(self, thread);
         sync->operations++;
+        if (thread->op.flags & TS_OPF_RECORD)
+            count_record(self, g);
     }
     exit_thread(self, thread);
 }
