@@ -14,7 +14,7 @@
 #include "models/flush/flush.h"
 #include "models/guest/core/guest_version.h" /* for who reads a configuration */
 #include "models/guest/os/thread.h"
-#include "models/hypervisor/host_task.h"
+#include "models/hypervisor/host_noise.h"
 #include "models/hypervisor/vcpu_stats.h"
 #include "models/oracle/oracle.h"
 
