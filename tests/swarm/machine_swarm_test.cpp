@@ -68,6 +68,17 @@ Scenario scenario(uint64_t seed)
     put(s, "hypervisor.pin", pin ? "true" : "false");
     put(s, "hypervisor.backing", dice.one_of({"4KiB", "2MiB", "1GiB"}));
     put(s, "hypervisor.halt_poll", dice.one_of({"0", "50us", "200us"}));
+    put(s, "hypervisor.halt_poll_shrink", dice.one_of({"0", "2"}));
+    /* Policies that are not Linux's fair ones set no bound to a boost: spinners that boost each
+     * other, and nobody in user mode, may do so for ever. */
+    if (ts_sched_table[s.config.host_sched.policy]->by_domains)
+        put(s, "hypervisor.boost_rule", dice.one_of({"preempted", "ready", "ready_irq"}));
+    put(s, "hypervisor.vmclear_on_migration", dice.flag());
+    put(s, "hypervisor.ibpb_on_switch", dice.flag());
+    /* Much less than Linux's 16 moves a task on before a quantum of its queue is over: it starves.
+     */
+    put(s, "host_sched.balance_factor", dice.one_of({"0", "16"}));
+    put(s, "guest_sched.balance_factor", dice.one_of({"0", "16"}));
     if (bare)
         put(s, "hypervisor.kind", "none");
     if (!arm) {
