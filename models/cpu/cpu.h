@@ -19,6 +19,7 @@
 #define TS_MODELS_CPU_H
 
 #include "models/cpu/sched.h"
+#include "models/cpu/vcpu_time.h"
 #include "models/line/line.h"
 #include "models/topology/topology.h"
 #include "sim/clock.h"
@@ -107,6 +108,7 @@ struct ts_task {
     struct ts_task *wait_next;  /* link of one wait list at a time */
     ts_time user_ps, system_ps; /* as getrusage tells; system includes irq and spin */
     ts_time exec_mark;          /* its CPU's local clock when it was last charged */
+    struct ts_vcpu_clock clock; /* of a vCPU */
 };
 
 /* What differs between a host's pCPU, a guest's vCPU and a bare-metal CPU. Any hook but interrupt
@@ -157,12 +159,14 @@ struct ts_cpu {
     struct ts_runqueue rq;
     struct ts_event tick;
     bool need_resched;
-    uint32_t balance_failed;    /* times an idle CPU found only tasks that had run too recently */
-    bool irq_from_user;         /* of the handler that runs: it interrupted user code */
-    uint32_t irq_off;           /* nesting depth; 0: interrupts on */
-    uint32_t preempt_off;       /* nesting depth */
-    uint32_t pending;           /* bit per enum ts_vector */
-    ts_time raised[TS_VECTORS]; /* when the pending vector arrived */
+    uint32_t balance_due;        /* levels to balance at its next tick (balance.c) */
+    uint32_t periodic_failed[2]; /* by level: times in a row that nothing could be moved */
+    uint32_t balance_failed;     /* times an idle CPU found only tasks that had run too recently */
+    bool irq_from_user;          /* of the handler that runs: it interrupted user code */
+    uint32_t irq_off;            /* nesting depth; 0: interrupts on */
+    uint32_t preempt_off;        /* nesting depth */
+    uint32_t pending;            /* bit per enum ts_vector */
+    ts_time raised[TS_VECTORS];  /* when the pending vector arrived */
     ts_time irq_off_since;
     ts_time irq_off_total_ps;
     struct ts_task *sleepers; /* timers that run, the earliest first */
@@ -209,7 +213,9 @@ struct ts_cpu_domain {
     struct ts_cpu *cpus; /* array of ncpus, owned */
     uint32_t ncpus;
     uint64_t next_number;
-    bool balance;       /* wake placement and idle pull may move tasks */
+    struct ts_vcpu_load load; /* of a host */
+    bool balance;             /* wake placement, idle pull and balancing may move tasks */
+    struct ts_event balance_event;
     size_t stack_bytes; /* of the fibers of its tasks */
 };
 

@@ -49,6 +49,54 @@ static inline bool ts_task_attention(const struct ts_task *self)
     return ts_task_is_frozen(self) || ts_task_interrupted(self);
 }
 
+/* rq->curr of the kernel, which is the next one as soon as it is picked. */
+static inline struct ts_task *ts_cpu_elected(const struct ts_cpu *c)
+{
+    return c->incoming ? c->incoming : c->current;
+}
+
+/* The entity that competes with those of the queue, NULL while there is none. */
+static inline struct ts_sched_entity *ts_cpu_running_entity(const struct ts_cpu *c)
+{
+    struct ts_task *t = ts_cpu_elected(c);
+    bool runs = t == c->incoming || t->state == TS_TASK_RUNNING;
+    return runs && !t->is_idle ? &t->se : NULL;
+}
+
+/* idle_cpu */
+static inline bool ts_cpu_is_free(const struct ts_cpu *c)
+{
+    return c->current && ts_cpu_elected(c)->is_idle && c->rq.nr == 0;
+}
+
+/* nr_running of a run queue, with the running one. */
+static inline uint32_t ts_cpu_count_runnable(const struct ts_cpu *c)
+{
+    return c->rq.nr + (ts_cpu_running_entity(c) != NULL);
+}
+
+static inline uint32_t ts_cpu_socket(const struct ts_cpu *c)
+{
+    return c->is_virtual ? 0 : c->domain->topology->socket[c->id];
+}
+
+static inline struct ts_task *ts_task_of(struct ts_sched_entity *e)
+{
+    return TS_CONTAINER_OF(e, struct ts_task, se);
+}
+
+/* task.c: the next tick of a CPU where somebody waits. */
+void ts_cpu_tick_arm(struct ts_cpu *c);
+/* balance.c: t, in no run queue, belongs to c from here on. */
+void ts_task_move(struct ts_task *t, struct ts_cpu *c);
+void ts_cpu_kick_idle(struct ts_task *self);
+bool ts_cpu_pull_task(struct ts_cpu *c, bool idle);
+/* What self's CPU is due to do in this tick. */
+void ts_cpu_balance(struct ts_task *self);
+void ts_domain_balance_init(struct ts_cpu_domain *d);
+/* While somebody waits on a CPU of the domain. */
+void ts_domain_balance_arm(struct ts_cpu_domain *d);
+
 /* Resumes whatever fiber pCPU p is to execute, and those it hands over to. */
 void ts_cpu_execute(struct ts_cpu *p);
 /* Suspends the executing fiber of p and hands over to p's new leaf. */

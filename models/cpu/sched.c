@@ -114,7 +114,7 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
 /* --- parameters --- */
 
 /* The rows that host and guest share; the two differ in what a switch costs. */
-#define SCHED_ROWS(switch_default, switch_help, switch_source)                                     \
+#define SCHED_ROWS(switch_default, switch_help, switch_source, factor, factor_source, factor_conf) \
     {"policy",                                                                                     \
      TS_PARAM_ENUM,                                                                                \
      offsetof(struct ts_sched_params, policy),                                                     \
@@ -216,19 +216,32 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
          "try_to_wake_up on the waker's side, without the reschedule IPI",                         \
          "estimate",                                                                               \
          TS_CONF_GUESS},                                                                           \
+        {"balance_factor",                                                                         \
+         TS_PARAM_COUNT,                                                                           \
+         offsetof(struct ts_sched_params, balance_factor),                                         \
+         factor,                                                                                   \
+         0,                                                                                        \
+         1000,                                                                                     \
+         NULL,                                                                                     \
+         "cfs, eevdf: a busy CPU balances every so many ms for each CPU of the domain (of its "    \
+         "socket, and of all); 0: it does not",                                                    \
+         factor_source,                                                                            \
+         factor_conf},                                                                             \
     {                                                                                              \
         "migration_cost", TS_PARAM_TIME, offsetof(struct ts_sched_params, migration_cost_ps),      \
             500 * TS_US, 0, 10 * TS_S, NULL,                                                       \
-            "an idle CPU does not pull a task that ran less than this ago",                        \
+            "another CPU does not pull a task that ran less than this ago",                        \
             "Linux 6.12 kernel/sched/fair.c sysctl_sched_migration_cost", TS_CONF_VERBATIM         \
     }
 
 static const struct ts_param host_rows[] = {
     SCHED_ROWS(6500, "context switch on a pCPU, without what loading a vCPU costs",
-               "vCPU to vCPU switch of 2 to 3 us on Skylake-SP, taken at 2.6 GHz")};
+               "vCPU to vCPU switch of 2 to 3 us on Skylake-SP, taken at 2.6 GHz", 16,
+               "Linux 6.12 kernel/sched/topology.c sd_init: busy_factor", TS_CONF_VERBATIM)};
 static const struct ts_param guest_rows[] = {
     SCHED_ROWS(1500, "context switch between threads, without switching the address space",
-               "about 0.6 us between threads on Skylake-SP, taken at 2.6 GHz")};
+               "about 0.6 us between threads on Skylake-SP, taken at 2.6 GHz", 0,
+               "0 is a setting; sd_init of Linux 6.12 has 16", TS_CONF_CHOICE)};
 
 const struct ts_param_table ts_host_sched_param_table = {"host_sched", host_rows,
                                                          TS_ARRAY_LEN(host_rows)};

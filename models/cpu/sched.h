@@ -47,7 +47,8 @@ struct ts_sched_params {
     uint64_t switch_cycles; /* context switch, without what the switch hooks charge */
     uint64_t wakeup_cycles; /* try_to_wake_up on the waker's side */
     uint64_t
-        migration_cost_ps; /* a task that ran less than this ago is not pulled by an idle CPU */
+        migration_cost_ps;   /* a task that ran less than this ago is not pulled by another CPU */
+    uint64_t balance_factor; /* of the interval of a busy CPU's balancing; 0: none */
 };
 extern const struct ts_param_table ts_host_sched_param_table;  /* prefix "host_sched" */
 extern const struct ts_param_table ts_guest_sched_param_table; /* prefix "guest_sched" */
@@ -68,6 +69,7 @@ struct ts_sched_ops {
     const char *name;
     const char *summary;
     const char *reference;
+    bool by_domains; /* busy CPUs balance by scheduling domains */
     /* Puts e into rq; wakeup says whether it slept (else it was running or waiting). */
     void (*enqueue)(struct ts_runqueue *rq, struct ts_sched_entity *curr, struct ts_sched_entity *e,
                     bool wakeup);

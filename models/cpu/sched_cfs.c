@@ -179,6 +179,7 @@ const struct ts_sched_ops ts_sched_cfs = {
     .name = "cfs",
     .summary = "Completely Fair Scheduler, Linux up to 6.5",
     .reference = "Linux 6.1 kernel/sched/fair.c",
+    .by_domains = true,
     .enqueue = cfs_enqueue,
     .dequeue = cfs_dequeue,
     .migrate = ts_rq_shift,

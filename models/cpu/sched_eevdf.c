@@ -225,6 +225,7 @@ const struct ts_sched_ops ts_sched_eevdf = {
     .name = "eevdf",
     .summary = "Earliest Eligible Virtual Deadline First, Linux 6.6 and later",
     .reference = "Linux 6.12 kernel/sched/fair.c",
+    .by_domains = true,
     .enqueue = eevdf_enqueue,
     .dequeue = eevdf_dequeue,
     .migrate = ts_rq_shift,

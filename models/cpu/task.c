@@ -21,13 +21,14 @@ static void charge_current(struct ts_cpu *c)
     c->domain->sched->charge(&c->rq, &t->se, delta);
 }
 
-static void tick_arm(struct ts_cpu *c)
+void ts_cpu_tick_arm(struct ts_cpu *c)
 {
     ts_time period = c->domain->sched_params.tick_ps;
     if (c->rq.nr == 0 || ts_event_pending(&c->tick))
         return;
     ts_time now = ts_engine_now(c->domain->engine);
     ts_engine_schedule(c->domain->engine, &c->tick, (now / period + 1) * period, TS_PHASE_TIMER);
+    ts_domain_balance_arm(c->domain);
 }
 
 /* Ticks matter only where somebody waits: with an empty run queue they are not simulated. */
@@ -38,40 +39,15 @@ static void on_tick(struct ts_engine *engine, struct ts_event *event)
     if (c->rq.nr == 0)
         return;
     ts_cpu_raise(c, TS_VEC_TICK);
-    tick_arm(c);
+    ts_cpu_tick_arm(c);
 }
 
-/* rq->curr of the kernel, which is the next one as soon as it is picked. */
-static struct ts_task *elected(const struct ts_cpu *c)
+/* A vCPU's time goes elsewhere from here on. */
+static void account_vcpu(struct ts_task *t, enum ts_vcpu_place place)
 {
-    return c->incoming ? c->incoming : c->current;
-}
-
-/* The entity that competes with those of the queue, NULL while there is none. */
-static struct ts_sched_entity *running_entity(const struct ts_cpu *c)
-{
-    struct ts_task *t = elected(c);
-    bool runs = t == c->incoming || t->state == TS_TASK_RUNNING;
-    return runs && !t->is_idle ? &t->se : NULL;
-}
-
-/* idle_cpu */
-static bool cpu_is_free(const struct ts_cpu *c)
-{
-    return c->current && elected(c)->is_idle && c->rq.nr == 0;
-}
-
-/* nohz_balancer_kick: a busy CPU's tick sends an idle one to look for work. */
-static void kick_idle_cpu(struct ts_task *self)
-{
-    struct ts_cpu_domain *d = self->domain;
-    for (uint32_t i = 1; d->balance && i < d->ncpus; i++) {
-        struct ts_cpu *c = &d->cpus[(self->cpu->id + i) % d->ncpus];
-        if (cpu_is_free(c) && !c->need_resched) {
-            ts_cpu_resched(self, c);
-            return;
-        }
-    }
+    struct ts_cpu_domain *d = t->domain;
+    if (t->vcpu)
+        ts_vcpu_clock_set(&t->clock, &d->load, place, ts_engine_now(d->engine));
 }
 
 void ts_cpu_handle_tick(struct ts_task *self)
@@ -80,9 +56,10 @@ void ts_cpu_handle_tick(struct ts_task *self)
     TS_ASSERT(c->current == self && c->irq_off > 0);
     charge_current(c);
     if (c->rq.nr)
-        kick_idle_cpu(self);
+        ts_cpu_kick_idle(self);
     if (c->rq.nr && (self->is_idle || c->domain->sched->tick(&c->rq, &self->se)))
         c->need_resched = true;
+    ts_cpu_balance(self);
 }
 
 /* --- sleeping --- */
@@ -137,11 +114,6 @@ void ts_task_sleep(struct ts_task *self, ts_time ps)
 
 /* --- choosing CPUs --- */
 
-static uint32_t cpu_socket(const struct ts_cpu *c)
-{
-    return c->is_virtual ? 0 : c->domain->topology->socket[c->id];
-}
-
 /* select_task_rq: where it last ran if free, else a free CPU of the same socket, else any free one,
  * else where it last ran (kernel/sched/fair.c select_idle_sibling, without its scan limits). */
 static struct ts_cpu *select_cpu(struct ts_task *t)
@@ -151,71 +123,18 @@ static struct ts_cpu *select_cpu(struct ts_task *t)
     if (t->pinned)
         return t->pinned;
     /* Still switching away (p->on_cpu): its fiber can go on there only. */
-    if (!d->balance || cpu_is_free(t->cpu) || t->cpu->current == t)
+    if (!d->balance || ts_cpu_is_free(t->cpu) || t->cpu->current == t)
         return t->cpu;
     for (uint32_t i = 1; i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[(t->cpu->id + i) % d->ncpus];
-        if (!cpu_is_free(c))
+        if (!ts_cpu_is_free(c))
             continue;
-        if (cpu_socket(c) == cpu_socket(t->cpu))
+        if (ts_cpu_socket(c) == ts_cpu_socket(t->cpu))
             return c;
         if (!any)
             any = c;
     }
     return any ? any : t->cpu;
-}
-
-static struct ts_task *task_of(struct ts_sched_entity *e)
-{
-    return TS_CONTAINER_OF(e, struct ts_task, se);
-}
-
-/* t, in no run queue, belongs to c from here on. */
-static void move_task(struct ts_task *t, struct ts_cpu *c)
-{
-    if (t->cpu == c)
-        return;
-    c->domain->sched->migrate(&t->cpu->rq, &c->rq, &t->se);
-    t->cpu = c;
-    c->stats.migrations++;
-}
-
-enum { CACHE_NICE_TRIES = 1 }; /* sd_init, of CPUs that share a last-level cache (6.1, 6.12) */
-
-/* A CPU about to idle (newidle balance), or one that a busy CPU's tick has told to look (idle),
- * takes a waiting task from the CPU with the longest queue, unless it ran too recently to be worth
- * moving (task_hot). One that idles and has failed so more than once takes it all the same
- * (can_migrate_task, nr_balance_failed). False: there is none. */
-static bool pull_task(struct ts_cpu *c, bool idle)
-{
-    struct ts_cpu_domain *d = c->domain;
-    ts_time now = ts_engine_now(d->engine);
-    struct ts_cpu *busiest = NULL;
-    if (!d->balance)
-        return false;
-    for (uint32_t i = 1; i < d->ncpus; i++) {
-        struct ts_cpu *o = &d->cpus[(c->id + i) % d->ncpus];
-        if (o->rq.nr > (busiest ? busiest->rq.nr : 0) && !o->current->is_idle)
-            busiest = o;
-    }
-    if (!busiest) {
-        c->balance_failed = 0;
-        return false;
-    }
-    bool any = idle && c->balance_failed > CACHE_NICE_TRIES;
-    for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
-        struct ts_task *t = task_of(e);
-        if (t->pinned || t == busiest->current ||
-            (!any && now - t->last_ran < d->sched_params.migration_cost_ps))
-            continue;
-        c->balance_failed = 0;
-        d->sched->dequeue(&busiest->rq, running_entity(busiest), e);
-        move_task(t, c);
-        d->sched->enqueue(&c->rq, NULL, e, false);
-        return true;
-    }
-    c->balance_failed += idle;
-    return false;
 }
 
 /* --- the switch --- */
@@ -242,6 +161,7 @@ static void become_current(struct ts_cpu *c, struct ts_task *next, ts_time picke
     if (!next->is_idle)
         next->run_delay_ps += now - next->runnable_since;
     next->state = TS_TASK_RUNNING;
+    account_vcpu(next, TS_VCPU_RUNNING);
     next->exec_mark = picked;
     next->se.slice_start_ps = next->se.sum_exec_ps;
     c->current = next;
@@ -256,19 +176,20 @@ static void become_current(struct ts_cpu *c, struct ts_task *next, ts_time picke
 static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
 {
     const struct ts_sched_ops *sched = c->domain->sched;
-    struct ts_sched_entity *curr = running_entity(c);
+    struct ts_sched_entity *curr = ts_cpu_running_entity(c);
     if (!curr && !prev->is_idle)
         sched->dequeue(&c->rq, &prev->se, &prev->se);
     struct ts_sched_entity *e = sched->pick(&c->rq, curr);
-    if (!e && pull_task(c, prev->is_idle))
+    if (!e && ts_cpu_pull_task(c, prev->is_idle))
         e = sched->pick(&c->rq, NULL);
-    TS_ASSERT(e ? !e->queued && task_of(e)->cpu == c : c->rq.nr == 0);
+    TS_ASSERT(e ? !e->queued && ts_task_of(e)->cpu == c : c->rq.nr == 0);
     if (curr && e != curr) {
         prev->state = TS_TASK_RUNNABLE;
         prev->runnable_since = ts_engine_now(c->domain->engine);
+        account_vcpu(prev, TS_VCPU_WAITING);
         sched->enqueue(&c->rq, e, curr, false);
     }
-    return e ? task_of(e) : c->idle;
+    return e ? ts_task_of(e) : c->idle;
 }
 
 void ts_task_schedule(struct ts_task *self)
@@ -282,7 +203,7 @@ void ts_task_schedule(struct ts_task *self)
     ts_time picked = ts_cpu_local_clock(c);
     c->need_resched = false;
     struct ts_task *next = pick_next(c, self);
-    tick_arm(c);
+    ts_cpu_tick_arm(c);
     if (next == self) {
         self->state = TS_TASK_RUNNING;
         c->irq_off = 0;
@@ -323,6 +244,7 @@ void ts_task_block(struct ts_task *self)
     /* dequeue_entity charges whoever leaves (update_curr). */
     charge_current(self->cpu);
     self->state = TS_TASK_BLOCKED;
+    account_vcpu(self, TS_VCPU_HALTED);
     ts_task_schedule(self);
     self->wake_pending = false;
 }
@@ -353,26 +275,21 @@ void ts_task_wake(struct ts_task *self, struct ts_task *t)
     if (self)
         ts_task_work(self, t->domain->sched_params.wakeup_cycles);
     struct ts_cpu *c = select_cpu(t);
-    move_task(t, c);
+    ts_task_move(t, c);
     t->runnable_since = ts_engine_now(t->domain->engine);
+    account_vcpu(t, TS_VCPU_WAITING);
     c->stats.wakeups++;
     charge_current(c);
-    struct ts_sched_entity *curr = running_entity(c);
+    struct ts_sched_entity *curr = ts_cpu_running_entity(c);
     c->domain->sched->enqueue(&c->rq, curr, &t->se, true);
-    tick_arm(c);
+    ts_cpu_tick_arm(c);
     if (!curr || (!c->need_resched && c->domain->sched->preempts(&c->rq, curr, &t->se)))
         ts_cpu_resched(self, c);
 }
 
-/* nr_running of a run queue, with the running one. */
-static uint32_t count_runnable(const struct ts_cpu *c)
-{
-    return c->rq.nr + (running_entity(c) != NULL);
-}
-
 bool ts_cpu_single_task_running(const struct ts_cpu *c)
 {
-    return count_runnable(c) == 1;
+    return ts_cpu_count_runnable(c) == 1;
 }
 
 enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
@@ -381,7 +298,7 @@ enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
     struct ts_cpu *target = t->cpu;
     const struct ts_sched_ops *sched = c->domain->sched;
     TS_ASSERT(self->domain == t->domain && c->current == self && self->state == TS_TASK_RUNNING);
-    if (count_runnable(c) == 1 && count_runnable(target) == 1)
+    if (ts_cpu_count_runnable(c) == 1 && ts_cpu_count_runnable(target) == 1)
         return TS_YIELD_NOBODY;
     /* On a CPU, blocked, or still switching away (task_on_cpu, task_is_running). */
     if (t->state != TS_TASK_RUNNABLE || !t->se.queued || target->current == t)
@@ -475,6 +392,7 @@ void ts_task_init_vcpu(struct ts_task *t, struct ts_cpu_domain *host, struct ts_
     vcpu->not_running_since = ts_engine_now(host->engine);
     vcpu->host_since = TS_TIME_NEVER;
     vcpu->mode = TS_MODE_IDLE;
+    ts_vcpu_clock_init(&t->clock, &host->load, vcpu->not_running_since);
 }
 
 void ts_task_fini(struct ts_task *t)
@@ -506,6 +424,7 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
     if (!d->cpus)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
     d->ncpus = ncpus;
+    ts_domain_balance_init(d);
     for (uint32_t i = 0; i < ncpus; i++) {
         struct ts_cpu *c = &d->cpus[i];
         c->id = i;
@@ -548,6 +467,8 @@ enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err
 
 void ts_cpu_domain_fini(struct ts_cpu_domain *d)
 {
+    if (d->cpus)
+        ts_engine_cancel(d->engine, &d->balance_event);
     for (uint32_t i = 0; d->cpus && i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[i];
         ts_engine_cancel(d->engine, &c->tick);

@@ -86,16 +86,34 @@ void ts_vcpu_sched_yield(struct ts_vcpu *v, uint64_t apic_id)
         v->hyp->stats.directed_yield_successful++;
 }
 
+uint64_t ts_ple_window_grow(const struct ts_hypervisor_params *p, uint64_t window)
+{
+    uint64_t by = p->ple_window_grow;
+    if (by < 1)
+        return p->ple_window_cycles;
+    window = by < p->ple_window_cycles ? window * by : window + by;
+    return window < p->ple_window_max_cycles ? window : p->ple_window_max_cycles;
+}
+
+uint64_t ts_ple_window_shrink(const struct ts_hypervisor_params *p, uint64_t window)
+{
+    uint64_t by = p->ple_window_shrink;
+    if (by < 1)
+        return p->ple_window_cycles;
+    if (by < p->ple_window_cycles)
+        window /= by;
+    else
+        window -= window < by ? window : by;
+    return window > p->ple_window_cycles ? window : p->ple_window_cycles;
+}
+
 void ts_vcpu_pause_exit(struct ts_cpu *cpu)
 {
     struct ts_vcpu *v = ts_vcpu_of(cpu);
     TS_ASSERT(cpu->in_guest && cpu->pause_window_cycles > 0);
     ts_vm_exit(v, TS_EXIT_PAUSE);
-    /* grow_ple_window: doubles until the vCPU is next scheduled in (shrink 0 = reset). */
     if (v->hyp->w.arch == TS_ARCH_X86)
-        cpu->pause_window_cycles *= 2;
-    if (cpu->pause_window_cycles > UINT32_MAX)
-        cpu->pause_window_cycles = UINT32_MAX;
+        cpu->pause_window_cycles = ts_ple_window_grow(&v->hyp->params, cpu->pause_window_cycles);
     ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
     /* handle_pause says kernel mode always: pause loops exit in CPL 0 only. kvm_handle_wfx asks
      * (vcpu_mode_priv), and spins are the kernel's here too. */

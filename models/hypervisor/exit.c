@@ -61,7 +61,7 @@ void ts_vm_exit(struct ts_vcpu *v, enum ts_exit_reason reason)
     v->pv_eoi = false; /* apic_sync_pv_eoi_from_guest */
     v->reason = reason;
     emit(v, TS_TL_BEGIN, reason_names[reason]);
-    cpu->host_since = ts_task_now(self);
+    ts_vcpu_host_begins(v);
     v->guest_mode = ts_cpu_set_mode(cpu, TS_MODE_HOST);
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_HOST);
     count_exit(&v->hyp->stats, reason);
@@ -113,8 +113,7 @@ void ts_vm_entry(struct ts_vcpu *v)
     TS_ASSERT(!v->pir && !v->notified);
     TS_ASSERT(!ts_vcpu_steal(v)->preempted); /* no deferred flush is left for later */
     ts_vcpu_pv_eoi_arm(v);
-    cpu->host_total_ps += ts_task_now(self) - cpu->host_since;
-    cpu->host_since = TS_TIME_NEVER;
+    ts_vcpu_host_ends(v);
     if (v->reason != TS_EXIT_NONE)
         emit(v, TS_TL_END, reason_names[v->reason]);
     v->reason = TS_EXIT_NONE;
@@ -182,7 +181,7 @@ static void vcpu_host_exit(struct ts_cpu *cpu)
 static void vcpu_first_entry(struct ts_cpu *cpu)
 {
     struct ts_vcpu *v = ts_vcpu_of(cpu);
-    cpu->host_since = ts_task_now(&v->task);
+    ts_vcpu_host_begins(v);
     v->guest_mode = TS_MODE_SYSTEM;
     ts_vm_entry(v);
 }

@@ -23,36 +23,43 @@ static bool halt_poll(struct ts_vcpu *v)
         return false;
     TS_ASSERT(v->loaded && !v->entering && !v->blocked && !v->polling);
     v->poll_over = false;
+    v->poll_mark = ts_vcpu_on_pcpu_ps(v);
     v->polling = true;
     ts_engine_schedule(engine, &v->poll_event, ts_engine_now(engine) + v->poll_ps, TS_PHASE_TIMER);
     ts_task_spin(&v->task, poll_ended, v, NULL);
     ts_engine_cancel(engine, &v->poll_event);
     TS_ASSERT(v->polling && !v->entering);
+    v->polled_ps = ts_vcpu_polled_ps(v);
     v->polling = false;
     v->hyp->stats.halt_poll_success += has_work(v);
     v->hyp->stats.halt_poll_fail += !has_work(v);
     return has_work(v);
 }
 
-/* grow_halt_poll_ns and shrink_halt_poll_ns. */
-static void adapt_polling(struct ts_vcpu *v, ts_time blocked_ps)
+static ts_time shrink_halt_poll(const struct ts_hypervisor_params *p, ts_time poll_ps)
 {
-    const struct ts_hypervisor_params *p = &v->hyp->params;
-    TS_ASSERT(v->poll_ps <= p->halt_poll_ps);
-    if (blocked_ps <= v->poll_ps)
-        return;
-    if (blocked_ps > p->halt_poll_ps) {
-        v->poll_ps /= 2;
-        if (v->poll_ps < p->halt_poll_grow_start_ps)
-            v->poll_ps = 0;
-        return;
-    }
-    v->poll_ps = 2 * v->poll_ps;
-    if (v->poll_ps < p->halt_poll_grow_start_ps)
-        v->poll_ps = p->halt_poll_grow_start_ps;
-    if (v->poll_ps > p->halt_poll_ps)
-        v->poll_ps = p->halt_poll_ps;
-    TS_ASSERT(v->poll_ps <= p->halt_poll_ps);
+    ts_time less = p->halt_poll_shrink ? poll_ps / p->halt_poll_shrink : 0;
+    return less < p->halt_poll_grow_start_ps ? 0 : less;
+}
+
+static ts_time grow_halt_poll(const struct ts_hypervisor_params *p, ts_time poll_ps)
+{
+    if (!p->halt_poll_grow)
+        return poll_ps;
+    ts_time more = p->halt_poll_grow * poll_ps;
+    if (more < p->halt_poll_grow_start_ps)
+        more = p->halt_poll_grow_start_ps;
+    return more < p->halt_poll_ps ? more : p->halt_poll_ps;
+}
+
+ts_time ts_halt_poll_after(const struct ts_hypervisor_params *p, ts_time poll_ps, ts_time halt_ps)
+{
+    TS_ASSERT(poll_ps <= p->halt_poll_ps);
+    if (halt_ps <= poll_ps)
+        return poll_ps;
+    if (halt_ps > p->halt_poll_ps)
+        return shrink_halt_poll(p, poll_ps);
+    return halt_ps < p->halt_poll_ps ? grow_halt_poll(p, poll_ps) : poll_ps;
 }
 
 /* From the instruction to its end. */
@@ -73,8 +80,7 @@ static void halt(struct ts_vcpu *v)
         }
     }
     v->halt_masked = v->pv_unhalted = false;
-    if (v->hyp->params.halt_poll_ps)
-        adapt_polling(v, ts_task_now(&v->task) - start);
+    v->poll_ps = ts_halt_poll_after(&v->hyp->params, v->poll_ps, ts_task_now(&v->task) - start);
     ts_vm_entry(v);
 }
 

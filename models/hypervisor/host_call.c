@@ -12,6 +12,7 @@ struct ts_host_csd {
     uint32_t target;
     bool locked;
     struct ts_task *waiter;
+    const struct ts_vcpu *vmclear; /* of whom; NULL: the function is empty */
     ts_time used_at;
 };
 
@@ -136,6 +137,7 @@ static bool enqueue(struct ts_task *self, uint32_t target, struct ts_host_csd **
     struct ts_host_calls *t = &h->pcpus[target].calls;
     struct ts_host_csd *csd = csd_of(self, target);
     csd->locked = true;
+    csd->vmclear = h->pcpus[self->cpu->id].calls.vmclear;
     csd->call_next = NULL;
     **tail = csd;
     *tail = &csd->call_next;
@@ -178,7 +180,6 @@ void ts_host_send_call(struct ts_task *self, const uint32_t *ids, uint32_t n)
     };
     struct ts_icr_write w;
     bool xapic = ts_intr_is_xapic(it.mode);
-    h->stats.kicks += n;
     h->stats.call_ipis += n;
     if (xapic)
         ts_irq_disable(self);
@@ -228,6 +229,7 @@ ts_time ts_host_call_many(struct ts_task *self)
     }
     if (n)
         ts_host_send_call(self, c->ids, n);
+    host_of(self)->stats.kicks += c->vmclear ? 0 : n;
     ts_time sent = ts_task_now(self);
     wait_for_all(self, c->called);
     for (uint32_t w = 0; w < (self->domain->ncpus + 63) / 64; w++)
@@ -235,6 +237,18 @@ ts_time ts_host_call_many(struct ts_task *self)
     TS_ASSERT(c->calling);
     c->calling = false;
     return ts_task_now(self) - sent;
+}
+
+ts_time ts_host_call_vmclear(struct ts_task *self, uint32_t pcpu, const struct ts_vcpu *v)
+{
+    struct ts_host_calls *c = calls_of(self);
+    ts_time called = ts_task_now(self);
+    TS_ASSERT(!c->vmclear);
+    c->vmclear = v;
+    ts_host_call_add(self, pcpu);
+    (void)ts_host_call_many(self);
+    c->vmclear = NULL;
+    return ts_task_now(self) - called;
 }
 
 void ts_host_call_handle(struct ts_task *self)
@@ -255,6 +269,8 @@ void ts_host_call_handle(struct ts_task *self)
         TS_ASSERT(csd->locked && csd->target == self->cpu->id);
         ts_task_line(self, &csd->line, TS_LINE_READ);
         /* ack_kick does nothing. The unlock is the acknowledgement. */
+        if (csd->vmclear)
+            ts_vcpu_vmclear(self, csd->vmclear);
         ts_task_line(self, &csd->line, TS_LINE_WRITE);
         csd->next = NULL;
         csd->locked = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host kernel's calls of functions on other pCPUs, of which KVM makes one kind: the empty
+/* The host kernel's calls of functions on other pCPUs, of which KVM makes two kinds: the empty
  * function that makes vCPUs leave guest mode (virt/kvm/kvm_main.c kvm_kick_many_cpus; kernel/smp.c
- * smp_call_function_many_cond; 6.12). */
+ * smp_call_function_many_cond; 6.12), and VMCLEAR where a vCPU was last loaded. */
 #ifndef TS_MODELS_HYP_HOST_CALL_H
 #define TS_MODELS_HYP_HOST_CALL_H
 
@@ -22,6 +22,9 @@ void ts_host_call_add(struct ts_task *self, uint32_t pcpu);
  * interrupted, which is after its vCPU has left guest mode; the mask is empty then. Preemption is
  * off, interrupts are on; time passes, of which what goes by in waiting is returned. */
 ts_time ts_host_call_many(struct ts_task *self);
+/* smp_call_function_single(pcpu, __loaded_vmcs_clear, v, wait), in the same way but for the line,
+ * which is the pair's and not one of the caller's stack. */
+ts_time ts_host_call_vmclear(struct ts_task *self, uint32_t pcpu, const struct ts_vcpu *v);
 /* send_call_function_ipi_mask: TS_VEC_CALL to n pCPUs in ascending order, not self's own, by the
  * host's driver. Time passes. */
 void ts_host_send_call(struct ts_task *self, const uint32_t *ids, uint32_t n);

@@ -33,6 +33,7 @@ const struct ts_host_op_info ts_host_ops[TS_HOST_OPS] = {
     [TS_HOST_FLUSH_ALL] = {"flush_all", "__kvm_flush_vm_context", .maintenance = true,
                            .arm64_only = true},
     [TS_HOST_KICK] = {.name = "kick", .summary = "kvm_vcpu_kick", .of_vm = true, .of_vcpu = true},
+    [TS_HOST_KERNEL] = {.name = "kernel", .summary = "kernel code"},
     [TS_HOST_CODE] = {.name = "code", .summary = "any code of the host"},
 };
 
@@ -127,6 +128,9 @@ static void in_kernel(struct ts_task *self, const struct ts_host_op *op)
         break;
     case TS_HOST_KICK:
         ts_vcpu_kick(ts_vm_vcpu(vm, op->vcpu), self);
+        break;
+    case TS_HOST_KERNEL:
+        ts_task_work_ps(self, op->amount);
         break;
     default:
         TS_ASSERT(op->kind == TS_HOST_CODE && op->code);
@@ -243,6 +247,7 @@ static const struct ts_stat rows[] = {
     KIND("flush_ipa", TS_HOST_FLUSH_IPA, "arm64: __kvm_tlb_flush_vmid_ipa"),
     KIND("flush_all", TS_HOST_FLUSH_ALL, "arm64: __kvm_flush_vm_context"),
     KIND("kick", TS_HOST_KICK, "kvm_vcpu_kick"),
+    KIND("kernel", TS_HOST_KERNEL, "stretches of kernel code"),
     KIND("code", TS_HOST_CODE, "other code of the host"),
     {"tasks", TS_STAT_COUNTER, OFF(tasks), "1", "threads of the host"},
     {"ended", TS_STAT_COUNTER, OFF(ended), "1", "of these, whose stream has ended"},
@@ -253,7 +258,7 @@ static const struct ts_stat rows[] = {
 };
 static const struct ts_stat_rule rules[] = {
     {"every operation is of one kind",
-     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-code"}},
+     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-kernel", "-code"}},
     {"maintenance is of one kind",
      {"+maintenance", "-tlbi", "-dsb", "-invept", "-flush", "-flush_range", "-flush_ipa",
       "-flush_all"}},

@@ -26,6 +26,7 @@ enum ts_host_op_kind {
     TS_HOST_FLUSH_IPA,   /* arm64: __kvm_tlb_flush_vmid_ipa: the page or block at `start` */
     TS_HOST_FLUSH_ALL,   /* arm64: __kvm_flush_vm_context: every VM's */
     TS_HOST_KICK,        /* kvm_vcpu_kick of `vcpu` of `vm` */
+    TS_HOST_KERNEL,      /* `amount` ps of kernel code */
     TS_HOST_CODE,        /* `code` */
     TS_HOST_OPS
 };

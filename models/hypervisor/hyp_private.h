@@ -51,6 +51,10 @@ struct ts_vcpu {
     bool poll_over;
     ts_time poll_ps; /* vcpu->halt_poll_ns */
     struct ts_event poll_event;
+    /* On its pCPU (ts_vcpu_on_pcpu_ps): when it began to poll, when it last left the guest; and
+     * sums of what is over. */
+    ts_time poll_mark, host_mark;
+    ts_time polled_ps, exits_from_user_ps;
     /* The posted-interrupt descriptor; also what stands in for IRR in software and in AVIC's
      * backing page. */
     uint32_t pir;   /* posted, not yet visible to the guest */
@@ -94,12 +98,14 @@ struct ts_host_calls {
     uint32_t *ids; /* targets to interrupt */
     uint32_t ids_room;
     bool calling;
+    const struct ts_vcpu *vmclear; /* of the call under way */
 };
 
 struct ts_hyp_pcpu {
     struct ts_vcpu *timers;  /* vCPUs whose timer ran out here */
     struct ts_vcpu *wakeups; /* blocked here, to be woken by notifications */
     struct ts_host_calls calls;
+    const struct ts_vcpu *current_vmcs; /* KVM's current_vmcs or current_vmcb; NULL: none */
     /* xen.c */
     struct ts_vcpu *curr_vcpu; /* whose state it holds (its dirty_cpu), loaded or not; or NULL */
     uint32_t tlbflush_time;
@@ -124,6 +130,34 @@ static inline struct ts_steal_area *ts_vcpu_steal(const struct ts_vcpu *v)
 static inline uint16_t ts_vcpu_vmid(const struct ts_vcpu *v)
 {
     return ts_vm_vmid(v->vm, v->id);
+}
+
+/* For how long it has been on a pCPU so far. */
+static inline ts_time ts_vcpu_on_pcpu_ps(const struct ts_vcpu *v)
+{
+    return ts_vcpu_clock_ps(&v->task.clock, TS_VCPU_RUNNING, ts_task_now(&v->task));
+}
+/* Of that: in halt polls, and in the host for code of the guest's users. */
+static inline ts_time ts_vcpu_polled_ps(const struct ts_vcpu *v)
+{
+    return v->polled_ps + (v->polling ? ts_vcpu_on_pcpu_ps(v) - v->poll_mark : 0);
+}
+static inline ts_time ts_vcpu_exits_from_user_ps(const struct ts_vcpu *v)
+{
+    bool in_exit = v->cpu->host_since != TS_TIME_NEVER && v->guest_mode == TS_MODE_USER;
+    return v->exits_from_user_ps + (in_exit ? ts_vcpu_on_pcpu_ps(v) - v->host_mark : 0);
+}
+/* It is in the host from now on, and no longer. */
+static inline void ts_vcpu_host_begins(struct ts_vcpu *v)
+{
+    v->cpu->host_since = ts_task_now(&v->task);
+    v->host_mark = ts_vcpu_on_pcpu_ps(v);
+}
+static inline void ts_vcpu_host_ends(struct ts_vcpu *v)
+{
+    v->exits_from_user_ps = ts_vcpu_exits_from_user_ps(v);
+    v->cpu->host_total_ps += ts_task_now(&v->task) - v->cpu->host_since;
+    v->cpu->host_since = TS_TIME_NEVER;
 }
 
 /* exit.c */
@@ -161,6 +195,12 @@ void ts_vcpu_flush_all(struct ts_vcpu *v);
 /* arm64 __switch_to: maintenance that self has issued on its pCPU completes before another task
  * runs there, since self may go on elsewhere. Interrupts are off. */
 void ts_host_switch_dsb(struct ts_task *self);
+/* vmcs.c */
+/* The vCPU's VMCS or VMCB becomes its pCPU's: before last_pcpu is set. Interrupts are off, and on
+ * while it waits. */
+void ts_vcpu_load_vmcs(struct ts_vcpu *v);
+/* __loaded_vmcs_clear on self's pCPU; in the handler. */
+void ts_vcpu_vmclear(struct ts_task *self, const struct ts_vcpu *v);
 /* vcpu_request.c */
 typedef bool ts_vcpu_named_fn(const void *arg, uint32_t vcpu);
 /* kvm_make_vcpus_request_mask: asks it of the VM's vCPUs that are named (NULL: all) and returns
@@ -226,10 +266,17 @@ void ts_xen_flush_hvm(struct ts_vcpu *v, ts_time *wait_ps);
 /* halt.c: ts_pv_ops.halt and .halt_until_kicked. */
 void ts_vcpu_halt(struct ts_task *self);
 void ts_vcpu_halt_until_kicked(struct ts_task *self);
+/* kvm_vcpu_halt: for how long a vCPU polls after a halt of halt_ps, polling included, for which it
+ * would have polled for poll_ps (6.1, 6.12; the cap is applied here and not at the next halt). */
+ts_time ts_halt_poll_after(const struct ts_hypervisor_params *p, ts_time poll_ps, ts_time halt_ps);
 /* kvm_pv_kick_cpu_op of the vCPU t, by v, whose host task executes. */
 void ts_vcpu_unhalt(struct ts_vcpu *v, struct ts_vcpu *t);
 /* directed_yield.c */
 void ts_vcpu_pause_exit(struct ts_cpu *vcpu);
+/* x86: the pause-loop window, in cycles, after a pause exit and when the vCPU is scheduled in
+ * (kvm/x86.h __grow_ple_window and __shrink_ple_window, 6.1 and 6.12). */
+uint64_t ts_ple_window_grow(const struct ts_hypervisor_params *p, uint64_t window);
+uint64_t ts_ple_window_shrink(const struct ts_hypervisor_params *p, uint64_t window);
 /* v, whose host task executes on a pCPU, spins: the two passes over the vCPUs of its VM, from the
  * one after the last that was boosted. in_kernel: its level, as its exit's handler has it. Takes no
  * time but that for which v gives way. */

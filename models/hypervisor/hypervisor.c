@@ -83,6 +83,10 @@ static enum ts_status check_xen(const struct ts_hypervisor_params *p, enum ts_ar
                                 "hypervisor.kind xen",
                                 others[i].name);
     }
+    if (p->kvm_version != TS_KVM_VERSION_NONE)
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.kvm is not Xen's: it must be none with hypervisor.kind "
+                            "xen");
     return TS_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "models/abi/vm.h"
 #include "models/cpu/icr_port.h"
 #include "models/dvm/dvm.h"
+#include "models/hypervisor/kvm_version.h" /* for who reads a configuration */
 #include "models/mmu/mmu.h"
 #include "models/tlb/range.h"
 
@@ -51,6 +52,7 @@ enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2, TS_HV_HYPERV
 
 struct ts_hypervisor_params {
     uint64_t kind;                 /* enum ts_hypervisor_kind; none: bare metal */
+    uint64_t kvm_version;          /* index of ts_kvm_version_names; for who fills the rest in */
     uint64_t exit_cycles;          /* guest to host */
     uint64_t entry_cycles;         /* host to guest */
     uint64_t hypercall_cycles;     /* dispatch, beyond exit and entry */
@@ -75,11 +77,21 @@ struct ts_hypervisor_params {
     uint64_t invvpid_addr_cycles;
     uint64_t flush_on_migration; /* bool: INVEPT global when a vCPU comes to another pCPU */
     uint64_t invept_cycles;
-    uint64_t halt_poll_ps; /* host halt polling cap; 0: off */
+    uint64_t vmclear_on_migration; /* bool: VMX: on the pCPU that it leaves, by a call */
+    uint64_t vmclear_cycles;
+    uint64_t ibpb_on_switch; /* bool: when a pCPU loads another vCPU than it had last */
+    uint64_t ibpb_cycles;
+    uint64_t halt_poll_ps;   /* host halt polling cap; 0: off */
+    uint64_t halt_poll_grow; /* factor; 0: never */
     uint64_t halt_poll_grow_start_ps;
-    uint64_t wakeup_ps; /* idle pCPU: interrupt to running (C-state exit) */
-    uint64_t ple;       /* bool */
+    uint64_t halt_poll_shrink; /* divisor; 0: to nothing at once */
+    uint64_t wakeup_ps;        /* idle pCPU: interrupt to running (C-state exit) */
+    uint64_t ple;              /* bool */
     uint64_t ple_window_cycles;
+    /* Below ple_window a factor and a divisor, else cycles to add and to take; 0: the window is
+     * ple_window, always or from the next time the vCPU is scheduled in. */
+    uint64_t ple_window_grow, ple_window_shrink;
+    uint64_t ple_window_max_cycles;
     uint64_t boost_rule;        /* enum ts_boost_rule */
     uint64_t wfe_trap;          /* bool, arm64: WFE exits unless the vCPU was alone on its pCPU when
                                    it was loaded */
@@ -147,6 +159,8 @@ struct ts_hypervisor_stats {
     uint64_t xen_lock_waits;     /* rounds that found the lock taken */
     uint64_t xen_switch_flushes; /* of these, because another vCPU was loaded */
     uint64_t migrations_flush;
+    uint64_t vmclear, ibpb;
+    uint64_t vmclear_wait_ps;     /* from the call until it has been acknowledged */
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
     uint64_t domain_joins;        /* arm64: cores that joined a VM's domain again, and flushed */
     /* Maintenance by the host's own code. */

@@ -111,8 +111,7 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
     ts_host_switch_dsb(&v->task);
     ts_task_work(&v->task, h->params.vcpu_put_load_cycles / 2);
     ts_vcpu_pi_put(v, runnable);
-    cpu->host_total_ps += ts_task_now(&v->task) - cpu->host_since;
-    cpu->host_since = TS_TIME_NEVER;
+    ts_vcpu_host_ends(v);
     cpu->not_running_since = ts_task_now(&v->task);
     (void)ts_cpu_set_mode(cpu, runnable ? TS_MODE_STEAL : TS_MODE_IDLE);
 }
@@ -201,12 +200,14 @@ static void flush_for_move(struct ts_vcpu *v)
         extend_dvm_domain(v);
 }
 
-/* x86: the window starts afresh (shrink_ple_window). arm64: WFE traps only where others wait. */
+/* x86: vmx_vcpu_load, svm_vcpu_load (6.12), sched_in before. arm64: WFE traps only where others
+ * wait. */
 static void set_pause_window(struct ts_vcpu *v)
 {
     const struct ts_hypervisor_params *p = &v->hyp->params;
     if (v->hyp->w.arch == TS_ARCH_X86)
-        v->cpu->pause_window_cycles = p->ple ? p->ple_window_cycles : 0;
+        v->cpu->pause_window_cycles =
+            p->ple ? ts_ple_window_shrink(p, v->cpu->pause_window_cycles) : 0;
     else
         v->cpu->pause_window_cycles = p->wfe_trap && v->task.cpu->rq.nr ? p->wfe_cycles : 0;
 }
@@ -219,10 +220,11 @@ void ts_vcpu_load(struct ts_vcpu *v)
     v->preempted = v->ready = false;
     cpu->not_running_total_ps += now - cpu->not_running_since;
     cpu->not_running_since = TS_TIME_NEVER;
-    cpu->host_since = now;
+    ts_vcpu_host_begins(v);
     set_pause_window(v);
     (void)ts_cpu_set_mode(cpu, TS_MODE_HOST);
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
+    ts_vcpu_load_vmcs(v);
     flush_for_move(v);
     if (v->hyp->xen)
         ts_xen_load(v);

@@ -188,6 +188,7 @@ static ts_time make_round(struct ts_task *self, struct round *r, const uint64_t 
     h->stats.xen_round_targets += n;
     h->stats.call_targets += n;
     ts_host_send_call(self, targets, n);
+    h->stats.kicks += n;
     ts_task_spin(self, is_empty, r, &r->mask_line);
     r->initiator = NULL;
     unlock(self, r);

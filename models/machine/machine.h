@@ -14,7 +14,8 @@
 #include "models/flush/flush.h"
 #include "models/guest/core/guest_version.h" /* for who reads a configuration */
 #include "models/guest/os/thread.h"
-#include "models/hypervisor/host_task.h"
+#include "models/hypervisor/host_noise.h"
+#include "models/hypervisor/vcpu_stats.h"
 #include "models/oracle/oracle.h"
 
 #ifdef __cplusplus
@@ -58,6 +59,10 @@ struct ts_machine_param_slot {
 extern const struct ts_machine_param_slot ts_machine_params[];
 extern const size_t ts_machine_params_count;
 void ts_machine_config_defaults(struct ts_machine_config *config);
+
+/* The parameters that name a kernel's version, and what each version sets. No key is in two. */
+extern const struct ts_version_table *const ts_machine_versions[];
+extern const size_t ts_machine_versions_count;
 
 /* Can this machine offer what the mechanism needs? TS_ERR_USER with a message that says what is
  * missing and which parameter would give it; also checks the configuration as a whole. */

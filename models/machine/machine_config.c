@@ -55,6 +55,9 @@ const struct ts_machine_param_slot ts_machine_params[] = {
 };
 const size_t ts_machine_params_count = TS_ARRAY_LEN(ts_machine_params);
 
+const struct ts_version_table *const ts_machine_versions[] = {&ts_guest_versions, &ts_kvm_versions};
+const size_t ts_machine_versions_count = TS_ARRAY_LEN(ts_machine_versions);
+
 void ts_machine_config_defaults(struct ts_machine_config *config)
 {
     *config = (struct ts_machine_config){0};
@@ -175,7 +178,8 @@ static enum ts_status check_ticks(const struct ts_machine_config *c, struct ts_e
     uint64_t hz = c->topology.core_hz, taken_ppm = 0;
     struct ts_tick_cost host = {.tick_cycles = trip + h->host_irq_cycles,
                                 .switch_cycles = h->vcpu_put_load_cycles +
-                                                 (h->flush_on_migration ? h->invept_cycles : 0)};
+                                                 (h->flush_on_migration ? h->invept_cycles : 0) +
+                                                 (h->ibpb_on_switch ? h->ibpb_cycles : 0)};
     struct ts_tick_cost guest = {.tick_cycles =
                                      trip + c->guest.irq_entry_cycles + c->guest.irq_exit_cycles,
                                  .switch_cycles = c->guest.switch_mm_cycles};

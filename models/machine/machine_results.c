@@ -87,7 +87,10 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
     visit_cpus(&m->host, 1, "pcpu", fn, user);
     if (!ts_machine_is_bare(&m->config)) {
         visit_cpus(m->domains, m->nguests, "vcpu", fn, user);
+        struct ts_vcpu_stats sum;
+        ts_hypervisor_vcpu_sum(&m->hypervisor, &sum);
         fn(user, &ts_hypervisor_stat_table, &m->hypervisor.stats);
+        fn(user, &ts_vcpu_stat_table, &sum);
     }
     if (m->has_host_tasks) {
         struct ts_host_task_stats sum;
@@ -136,7 +139,7 @@ static enum ts_status check_time(const struct ts_machine *m, struct ts_error *er
                                     i, d->name, (unsigned long long)sum, (unsigned long long)now);
         }
     }
-    return TS_OK;
+    return ndomains ? ts_hypervisor_check_time(&m->hypervisor, err) : TS_OK;
 }
 
 static enum ts_status not_ended(const struct ts_machine *m, struct ts_error *err)

@@ -154,6 +154,7 @@ void check_point(const Experiment &experiment, const Point &point, const Resolve
     if (status != TS_OK)
         throw located(experiment, point, status, error.message);
     host_tasks_check(point.platform->host_tasks, resolved.config, point.platform->name);
+    host_noise_check(point.platform->host_noise, resolved.config, point.platform->name);
 }
 
 // Returns whether it is endless.

@@ -88,11 +88,11 @@ void explain_key(const Key &key)
 }
 
 // What each version sets, from the oldest.
-void explain_versions()
+void explain_versions(const ts_version_table &table)
 {
     std::printf("\n  sets from the version named on, unless the parameter is set by itself:\n");
-    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
-        const ts_guest_version_rule &rule = ts_guest_version_rules[i];
+    for (size_t i = 0; i < table.nrules; i++) {
+        const ts_version_rule &rule = table.rules[i];
         std::printf("  %-5s %-32s %-8s %s: %s\n", rule.since, rule.key, rule.value,
                     ts_confidence_name(rule.confidence), rule.source);
     }
@@ -236,7 +236,7 @@ void command_explain(const std::string &name)
     for (const Key *key : found) {
         explain_key(*key);
         if (key->is_version())
-            explain_versions();
+            explain_versions(*key->versions());
     }
     if (!found.empty())
         return;

@@ -131,12 +131,13 @@ Setting read_leaf(const Key &key, const YamlNode &node, const Document &document
     return setting;
 }
 
-std::shared_ptr<const Layer> version_layer(uint64_t version, const Place &place)
+std::shared_ptr<const Layer> version_layer(const ts_version_table &table, uint64_t version,
+                                           const Place &place)
 {
     Layer layer;
-    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
-        const std::string name = ts_guest_version_rules[i].key;
-        const ts_guest_version_rule *rule = ts_guest_version_rule_of(version, name.c_str());
+    for (size_t i = 0; i < table.nrules; i++) {
+        const std::string name = table.rules[i].key;
+        const ts_version_rule *rule = ts_version_rule_of(&table, version, name.c_str());
         if (!rule || layer.count(name) > 0)
             continue;
         Setting setting;
@@ -185,7 +186,7 @@ Setting setting_of(const Key &key, const std::string &text, const Place &place, 
         setting.confidence = TS_CONF_CHOICE;
     }
     if (key.is_version())
-        setting.implied = version_layer(setting.value, place);
+        setting.implied = version_layer(*key.versions(), setting.value, place);
     return setting;
 }
 

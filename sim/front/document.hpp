@@ -41,7 +41,7 @@ struct Setting {
     Place place;
     std::string source;
     ts_confidence confidence = TS_CONF_CHOICE;
-    // Of guest.linux: what the version says of other parameters. Else null.
+    // Of a kernel's version: what it says of other parameters. Else null.
     std::shared_ptr<const Layer> implied;
 };
 

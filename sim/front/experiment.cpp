@@ -440,6 +440,7 @@ class Reader
         for (const char *key : {"mechanisms", "host"})
             refuse_in_study(map, key);
         platform.host_tasks = host_tasks_read(map);
+        platform.host_noise = host_noise_read(map);
         if (!experiment_.study)
             read_mechanisms(&platform, map);
         experiment_.platforms.push_back(std::move(platform));

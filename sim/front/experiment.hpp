@@ -34,6 +34,7 @@ struct Platform {
     std::vector<const ts_flush_ops *> mechanisms; // none in a study
     std::vector<Place> mechanism_places;
     std::vector<HostTask> host_tasks;
+    std::vector<HostNoise> host_noise;
 };
 
 struct Sweep {
@@ -111,8 +112,8 @@ size_t points_per_group(const Experiment &experiment);
 // "run.vms=4,mmu.l2_ways=8"
 std::string swept_text(const std::vector<const Setting *> &swept);
 
-// Who decides a parameter at a point; later ones win. What guest.linux implies counts only where
-// none of them sets the parameter itself.
+// Who decides a parameter at a point; later ones win. What a kernel's version implies counts
+// only where none of them sets the parameter itself.
 enum class SettingLayer { Piece, Experiment, Platform, Point };
 struct Found {
     const Setting *setting = nullptr; // null: nobody, it has the table's default

@@ -45,6 +45,11 @@ const Field length{row_of("length", TS_PARAM_BYTES, 4096, UINT64_C(1) << 48), pu
 const Field cycles{row_of("compute", TS_PARAM_CYCLES, 1, UINT64_C(1) << 48), put_amount,
                    get_amount};
 const Field time{row_of("sleep", TS_PARAM_TIME, 1, 1000000 * TS_S), put_amount, get_amount};
+const Field kernel{row_of("kernel", TS_PARAM_TIME, 1, 1000000 * TS_S), put_amount, get_amount};
+const ts_param pcpu_row = row_of("pcpu", TS_PARAM_COUNT, 0, UINT32_MAX - 1);
+// The random times of a host's noise.
+const ts_param every_row = row_of("every", TS_PARAM_TIME, TS_NS, TS_S);
+const ts_param work_row = row_of("work", TS_PARAM_TIME, 0, TS_S);
 
 // Operations that a file may name: each with one value, or with fields by name.
 struct Form {
@@ -57,6 +62,7 @@ const std::vector<Form> &forms()
     static const std::vector<Form> all{
         {TS_HOST_COMPUTE, &cycles, {}},
         {TS_HOST_SLEEP, &time, {}},
+        {TS_HOST_KERNEL, &kernel, {}},
         {TS_HOST_INVEPT, nullptr, {&vm}},
         {TS_HOST_FLUSH, nullptr, {&vm}},
         {TS_HOST_FLUSH_RANGE, nullptr, {&vm, &start, &length}},
@@ -129,7 +135,7 @@ HostTask::Op read_operation(const YamlNode &node)
     const YamlNode *value = bare ? nullptr : &node.entries[0].value;
     if (form.value && !value)
         user_error(out.place, name + " needs a value: " + name + ": " +
-                                  (form.kind == TS_HOST_SLEEP ? "1ms" : "1000cycles"));
+                                  (form.kind == TS_HOST_COMPUTE ? "1000cycles" : "1ms"));
     if (form.value)
         form.value->put(&out.op, parse(form.value->row, *value));
     else if (value && value->kind != YamlNode::Null)
@@ -139,11 +145,19 @@ HostTask::Op read_operation(const YamlNode &node)
     return out;
 }
 
+std::string read_name(const YamlNode &node)
+{
+    const std::string &name = node.as_scalar("name");
+    if (name.empty() || name.size() > name_max)
+        user_error(node.place,
+                   "the name of a host task has 1 to " + std::to_string(name_max) + " characters");
+    return name;
+}
+
 HostTask read_task(const YamlNode &node, size_t index)
 {
     static const std::vector<std::string> known{"name", "pcpu", "background", "repeat",
                                                 "operations"};
-    static const ts_param pcpu = row_of("pcpu", TS_PARAM_COUNT, 0, UINT32_MAX - 1);
     static const ts_param repeat = row_of("repeat", TS_PARAM_COUNT, 1, UINT64_C(1) << 62);
     static const ts_param background = row_of("background", TS_PARAM_BOOL, 0, 1);
     HostTask task;
@@ -151,12 +165,9 @@ HostTask read_task(const YamlNode &node, size_t index)
     task.name = "host" + std::to_string(index);
     for (const YamlEntry &entry : node.as_map("a host task")) {
         if (entry.key == "name") {
-            task.name = entry.value.as_scalar("name");
-            if (task.name.empty() || task.name.size() > name_max)
-                user_error(entry.value.place, "the name of a host task has 1 to " +
-                                                  std::to_string(name_max) + " characters");
+            task.name = read_name(entry.value);
         } else if (entry.key == "pcpu") {
-            task.pcpu = static_cast<uint32_t>(parse(pcpu, entry.value));
+            task.pcpu = static_cast<uint32_t>(parse(pcpu_row, entry.value));
             task.pcpu_place = entry.value.place;
         } else if (entry.key == "background") {
             task.background = parse(background, entry.value) != 0;
@@ -174,6 +185,107 @@ HostTask read_task(const YamlNode &node, size_t index)
     if (task.operations.empty())
         user_error(node.place, "the host task '" + task.name + "' has no 'operations'");
     return task;
+}
+
+// `all`, `any`, or the numbers of some.
+void read_pcpus(HostNoise *noise, const YamlNode &node)
+{
+    if (node.kind == YamlNode::Scalar && (node.scalar == "all" || node.scalar == "any")) {
+        noise->every_pcpu = node.scalar == "all";
+        return;
+    }
+    for (const YamlNode *item : node.as_list("pcpus")) {
+        const auto pcpu = static_cast<uint32_t>(parse(pcpu_row, *item));
+        if (std::find(noise->pcpus.begin(), noise->pcpus.end(), pcpu) != noise->pcpus.end())
+            user_error(item->place, "pcpus names pCPU " + std::to_string(pcpu) + " twice");
+        noise->pcpus.push_back(pcpu);
+        noise->pcpu_places.push_back(item->place);
+    }
+    if (noise->pcpus.empty())
+        user_error(node.place, "pcpus is all, any, or a list of pCPUs");
+}
+
+// `any`, or `{vm: 1}`.
+void read_invalidate(HostNoise *noise, const YamlNode &node)
+{
+    noise->vm_place = node.place;
+    if (node.kind == YamlNode::Scalar && node.scalar == "any") {
+        noise->params.vm = TS_HOST_ALL_VMS;
+        return;
+    }
+    if (node.kind != YamlNode::Map || node.entries.size() != 1 || node.entries[0].key != "vm")
+        user_error(node.place, "invalidate is any, or names a VM: {vm: 0}");
+    noise->vm_place = node.entries[0].value.place;
+    noise->params.vm = static_cast<uint32_t>(parse(vm.row, node.entries[0].value));
+}
+
+HostNoise read_noise(const YamlNode &node, size_t index)
+{
+    static const std::vector<std::string> known{"name", "pcpus", "every", "work", "invalidate"};
+    HostNoise noise;
+    noise.place = node.place;
+    noise.name = "noise" + std::to_string(index);
+    for (const YamlEntry &entry : node.as_map("noise of the host")) {
+        if (entry.key == "name")
+            noise.name = read_name(entry.value);
+        else if (entry.key == "pcpus")
+            read_pcpus(&noise, entry.value);
+        else if (entry.key == "every")
+            noise.params.every_ps = parse(every_row, entry.value);
+        else if (entry.key == "work")
+            noise.params.work_ps = parse(work_row, entry.value);
+        else if (entry.key == "invalidate")
+            read_invalidate(&noise, entry.value);
+        else
+            unknown(entry.key, "noise of the host", entry.place, known);
+    }
+    if (!noise.params.every_ps)
+        user_error(node.place, "the noise '" + noise.name + "' needs 'every': 10ms");
+    if (!noise.params.work_ps && noise.params.vm == TS_HOST_NO_VM)
+        user_error(node.place,
+                   "the noise '" + noise.name + "' does nothing: it needs 'work' or 'invalidate'");
+    return noise;
+}
+
+std::string noise_text(const HostNoise &noise)
+{
+    char every[64], work[64];
+    ts_param_format(&every_row, noise.params.every_ps, every, sizeof every);
+    ts_param_format(&work_row, noise.params.work_ps, work, sizeof work);
+    std::string text = "{name: " + yaml_quote(noise.name) + ", pcpus: ";
+    if (noise.pcpus.empty())
+        text += noise.every_pcpu ? "all" : "any";
+    for (size_t i = 0; i < noise.pcpus.size(); i++)
+        text += (i ? ", " : "[") + std::to_string(noise.pcpus[i]);
+    text += (noise.pcpus.empty() ? "" : "]") + std::string(", every: ") + every + ", work: " + work;
+    if (noise.params.vm == TS_HOST_ALL_VMS)
+        text += ", invalidate: any";
+    else if (noise.params.vm != TS_HOST_NO_VM)
+        text += ", invalidate: {vm: " + std::to_string(noise.params.vm) + "}";
+    return text + "}";
+}
+
+// The entry `key` of `host`, or null.
+const YamlEntry *host_list(const YamlNode &map, const std::string &key)
+{
+    const YamlEntry *host = map.find("host");
+    if (!host)
+        return nullptr;
+    for (const YamlEntry &entry : host->value.as_map("host"))
+        if (entry.key != "tasks" && entry.key != "noise")
+            unknown(entry.key, "host", entry.place, {"tasks", "noise"});
+    if (host->value.entries.empty())
+        user_error(host->place, "'host' has a list of 'tasks', or one of 'noise'");
+    const YamlEntry *list = host->value.find(key);
+    if (list && list->value.kind != YamlNode::Sequence)
+        user_error(list->value.place, "'" + key + "' of 'host' is a list");
+    return list;
+}
+
+uint64_t pcpus_of(const ts_machine_config &config)
+{
+    const ts_topology_params &t = config.topology;
+    return t.sockets * t.cores_per_socket * t.threads_per_core;
 }
 
 std::string value_text(const Field &field, const ts_host_op &op)
@@ -211,25 +323,26 @@ std::vector<std::string> host_operation_names()
 std::vector<HostTask> host_tasks_read(const YamlNode &map)
 {
     std::vector<HostTask> tasks;
-    const YamlEntry *host = map.find("host");
-    if (!host)
-        return tasks;
-    for (const YamlEntry &entry : host->value.as_map("host"))
-        if (entry.key != "tasks")
-            unknown(entry.key, "host", entry.place, {"tasks"});
-    const YamlEntry *list = host->value.find("tasks");
-    if (!list || list->value.kind != YamlNode::Sequence)
-        user_error(list ? list->value.place : host->place, "'host' has a list of 'tasks'");
-    for (const YamlNode &item : list->value.items)
-        tasks.push_back(read_task(item, tasks.size()));
+    if (const YamlEntry *list = host_list(map, "tasks"))
+        for (const YamlNode &item : list->value.items)
+            tasks.push_back(read_task(item, tasks.size()));
     return tasks;
+}
+
+std::vector<HostNoise> host_noise_read(const YamlNode &map)
+{
+    std::vector<HostNoise> noise;
+    if (const YamlEntry *list = host_list(map, "noise"))
+        for (const YamlNode &item : list->value.items)
+            noise.push_back(read_noise(item, noise.size()));
+    return noise;
 }
 
 void host_tasks_check(const std::vector<HostTask> &tasks, const ts_machine_config &config,
                       const std::string &platform)
 {
     const ts_topology_params &t = config.topology;
-    const uint64_t pcpus = t.sockets * t.cores_per_socket * t.threads_per_core;
+    const uint64_t pcpus = pcpus_of(config);
     for (const HostTask &task : tasks) {
         if (config.hypervisor.kind == TS_HYP_NONE)
             user_error(task.place, platform + ": host task '" + task.name +
@@ -248,7 +361,26 @@ void host_tasks_check(const std::vector<HostTask> &tasks, const ts_machine_confi
     }
 }
 
-std::string host_tasks_text(const std::vector<HostTask> &tasks)
+void host_noise_check(const std::vector<HostNoise> &noise, const ts_machine_config &config,
+                      const std::string &platform)
+{
+    for (const HostNoise &n : noise) {
+        if (config.hypervisor.kind == TS_HYP_NONE)
+            user_error(n.place, platform + ": noise '" + n.name +
+                                    "': there is no host (hypervisor.kind is none)");
+        for (size_t i = 0; i < n.pcpus.size(); i++)
+            if (n.pcpus[i] >= pcpus_of(config))
+                user_error(n.pcpu_places[i], platform + ": there is no pCPU " +
+                                                 std::to_string(n.pcpus[i]) + ", the machine has " +
+                                                 std::to_string(pcpus_of(config)));
+        if (n.params.vm < TS_HOST_NO_VM && n.params.vm >= config.run.vms)
+            user_error(n.vm_place, platform + ": invalidate: there is no VM " +
+                                       std::to_string(n.params.vm) + ", run.vms is " +
+                                       std::to_string(config.run.vms));
+    }
+}
+
+std::string host_tasks_text(const std::vector<HostTask> &tasks, const std::vector<HostNoise> &noise)
 {
     std::string text;
     for (const HostTask &task : tasks) {
@@ -262,7 +394,14 @@ std::string host_tasks_text(const std::vector<HostTask> &tasks)
             text += (i ? ", " : "") + operation_text(task.operations[i].op);
         text += "]}";
     }
-    return text.empty() ? text : "{tasks: [" + text + "]}";
+    std::string random;
+    for (const HostNoise &n : noise)
+        random += (random.empty() ? "" : ", ") + noise_text(n);
+    if (!text.empty())
+        text = "tasks: [" + text + "]";
+    if (!random.empty())
+        text += (text.empty() ? "noise: [" : ", noise: [") + random + "]";
+    return text.empty() ? text : "{" + text + "}";
 }
 
 void HostStreams::add_to(ts_machine *machine, const std::vector<HostTask> &tasks)
@@ -278,6 +417,29 @@ void HostStreams::add_to(ts_machine *machine, const std::vector<HostTask> &tasks
         ts_error error;
         if (ts_machine_add_host_task(machine, &config, &error) != TS_OK)
             throw Error(error);
+    }
+}
+
+void HostStreams::add_to(ts_machine *machine, const std::vector<HostNoise> &noise,
+                         const ts_machine_config &config, uint64_t seed)
+{
+    for (const HostNoise &n : noise) {
+        std::vector<uint32_t> pcpus = n.pcpus;
+        if (n.every_pcpu)
+            for (uint32_t i = 0; i < pcpus_of(config); i++)
+                pcpus.push_back(i);
+        if (pcpus.empty())
+            pcpus.push_back(TS_HOST_ANY_PCPU);
+        for (const uint32_t pcpu : pcpus) {
+            const uint64_t instance = noise_.size();
+            noise_.emplace_back();
+            ts_host_noise_init(&noise_.back(), &n.params, static_cast<uint32_t>(config.run.vms),
+                               seed, instance);
+            const ts_host_task_config task{n.name.c_str(), pcpu, true, &noise_.back().stream};
+            ts_error error;
+            if (ts_machine_add_host_task(machine, &task, &error) != TS_OK)
+                throw Error(error);
+        }
     }
 }
 

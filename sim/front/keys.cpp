@@ -49,9 +49,12 @@ const char *Key::type_name() const
     return ts_param_type_name(row->type);
 }
 
-bool Key::is_version() const
+const ts_version_table *Key::versions() const
 {
-    return row->enum_names == ts_guest_version_names;
+    for (size_t i = 0; i < ts_machine_versions_count; i++)
+        if (row->enum_names == ts_machine_versions[i]->names)
+            return ts_machine_versions[i];
+    return nullptr;
 }
 
 uint64_t Key::parse(const std::string &text, const Place &place) const
@@ -62,8 +65,9 @@ uint64_t Key::parse(const std::string &text, const Place &place) const
     ts_error error;
     row_here.key = name.c_str();
     row_here.offset = 0;
-    const ts_status status = is_version() ? ts_guest_version_parse(text.c_str(), &value, &error)
-                                          : ts_param_set(&row_here, &value, text.c_str(), &error);
+    const ts_status status = is_version()
+                                 ? ts_version_parse(versions(), text.c_str(), &value, &error)
+                                 : ts_param_set(&row_here, &value, text.c_str(), &error);
     if (status != TS_OK)
         user_error(place, error.message);
     return value;

@@ -41,8 +41,13 @@ struct Key {
     {
         return ts_confidence_assumed(row->confidence);
     }
-    // The kernel's version, which sets other parameters too (models/guest/core/guest_version.h).
-    bool is_version() const;
+    // Of a kernel's version: what it sets of other parameters (models/abi/linux_version.h). Else
+    // null.
+    const ts_version_table *versions() const;
+    bool is_version() const
+    {
+        return versions() != nullptr;
+    }
 };
 
 class Keys

@@ -178,12 +178,15 @@ Found find_setting(const Experiment &experiment, const Point &point, const std::
     const Found own = find_own(experiment, point, name);
     if (own.setting)
         return own;
-    const Found version = find_own(experiment, point, "guest.linux");
-    if (!version.setting)
-        return Found{};
-    const auto implied = version.setting->implied->find(name);
-    return implied == version.setting->implied->end() ? Found{}
-                                                      : Found{&implied->second, version.layer};
+    for (size_t i = 0; i < ts_machine_versions_count; i++) {
+        const Found version = find_own(experiment, point, ts_machine_versions[i]->key);
+        if (!version.setting)
+            continue;
+        const auto implied = version.setting->implied->find(name);
+        if (implied != version.setting->implied->end())
+            return Found{&implied->second, version.layer};
+    }
+    return Found{};
 }
 
 size_t points_per_group(const Experiment &experiment)

@@ -36,7 +36,8 @@ std::string parameter_line(const ResolvedValue &value, const std::string &key)
 std::string subject_text(const Point &point)
 {
     const std::string platform = "platforms:\n  " + point.platform->name + ":";
-    const std::string host = host_tasks_text(point.platform->host_tasks);
+    const std::string host =
+        host_tasks_text(point.platform->host_tasks, point.platform->host_noise);
     if (point.mechanism)
         return platform + "\n    mechanisms: [" + point.subject.name + "]\n" +
                (host.empty() ? "" : "    host: " + host + "\n");

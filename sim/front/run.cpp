@@ -169,6 +169,7 @@ void create(Simulation *simulation, const Experiment &experiment, const Point &p
     check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
     simulation->machine.reset(machine);
     simulation->host.add_to(machine, point.platform->host_tasks);
+    simulation->host.add_to(machine, point.platform->host_noise, resolved.config, point.seed);
 }
 
 void simulate(ts_machine *machine, const RunOptions &options)

@@ -183,10 +183,32 @@ Json host_schema()
           {"operations", {{"type", "array"}, {"items", operation}, {"minItems", 1}}}}},
         {"required", {"operations"}},
         {"additionalProperties", false}};
+    const Json number = {{"type", "integer"}, {"minimum", 0}};
+    const Json quantity = {{"type", "string"}, {"pattern", quantity_pattern(TS_PARAM_TIME)}};
+    const Json noise = {
+        {"type", "object"},
+        {"properties",
+         {{"name", {{"type", "string"}, {"maxLength", 23}}},
+          {"pcpus",
+           {{"anyOf",
+             {{{"enum", {"all", "any"}}}, number, {{"type", "array"}, {"items", number}}}}}},
+          {"every", quantity},
+          {"work", quantity},
+          {"invalidate",
+           {{"anyOf",
+             {{{"enum", {"any"}}},
+              {{"type", "object"},
+               {"properties", {{"vm", number}}},
+               {"required", {"vm"}},
+               {"additionalProperties", false}}}}}}}},
+        {"required", {"every"}},
+        {"additionalProperties", false}};
     return {{"description", "Threads of the host, beside the vCPUs"},
             {"type", "object"},
-            {"properties", {{"tasks", {{"type", "array"}, {"items", task}}}}},
-            {"required", {"tasks"}},
+            {"properties",
+             {{"tasks", {{"type", "array"}, {"items", task}}},
+              {"noise", {{"type", "array"}, {"items", noise}}}}},
+            {"minProperties", 1},
             {"additionalProperties", false}};
 }
 

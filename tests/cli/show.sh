@@ -59,6 +59,11 @@ for name in linux guest.linux; do
         grep -q "$line" out.txt || fail "explain $name lacks $line"
     done
 done
+run 0 explain kvm
+for line in '^hypervisor.kvm$' '^  5.3   hypervisor.boost_rule  *ready ' \
+    '^  6.6   host_sched.policy  *eevdf '; do
+    grep -q "$line" out.txt || fail "explain kvm lacks $line"
+done
 run 2 explain qqzz
 one_line "^unknown key 'qqzz'; "
 run 2 explain kvm_pw

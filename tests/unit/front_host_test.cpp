@@ -116,3 +116,92 @@ TEST_F(FrontHost, MistakesAreNamedAtTheirPlace)
     for (const auto &[text, message] : cases)
         EXPECT_EQ(refusal(text).substr(0, message.size()), message) << refusal(text);
 }
+
+/* --- noise --- */
+
+namespace
+{
+
+const char noise[] =
+    "host:\n"
+    "  noise:\n"
+    "    - {name: kworker, pcpus: all, every: 200us, work: 5us}\n"
+    "    - {every: 300us, invalidate: any}\n"
+    "    - {name: ksm, pcpus: [2, 0], every: 1ms, work: 1us, invalidate: {vm: 1}}\n";
+
+} // namespace
+
+TEST_F(FrontHost, NoiseIsReadAndWrittenBack)
+{
+    const ts::Experiment experiment = parse(noise);
+    ts::experiment_check(experiment);
+    const auto &all = experiment.platforms.at(0).host_noise;
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_TRUE(all[0].every_pcpu);
+    EXPECT_EQ(all[0].params.every_ps, 200 * TS_US);
+    EXPECT_EQ(all[0].params.work_ps, 5 * TS_US);
+    EXPECT_EQ(all[0].params.vm, TS_HOST_NO_VM);
+    EXPECT_EQ(all[1].name, "noise1");
+    EXPECT_FALSE(all[1].every_pcpu);
+    EXPECT_TRUE(all[1].pcpus.empty());
+    EXPECT_EQ(all[1].params.vm, TS_HOST_ALL_VMS);
+    EXPECT_EQ(all[2].pcpus, std::vector<uint32_t>({2, 0}));
+    EXPECT_EQ(all[2].params.vm, 1u);
+    const ts::Point point = ts::experiment_points(experiment).at(0);
+    const std::string text = ts::resolved_yaml(experiment, point, ts::resolve(experiment, point));
+    const ts::Experiment again = ts::experiment_parse(text, write("r.yaml", text), {}, false);
+    EXPECT_EQ(ts::host_tasks_text({}, again.platforms.at(0).host_noise),
+              ts::host_tasks_text({}, all));
+    EXPECT_NE(text.find("{noise: [{name: kworker, pcpus: all, every: 200us, work: 5us}, "),
+              std::string::npos)
+        << text;
+}
+
+TEST_F(FrontHost, NoiseRunsBesideTheGuestsAndIsDrawn)
+{
+    const ts::Experiment experiment =
+        parse(std::string(noise) + "repetitions: 2\nmachine: {topology.sockets: 1, "
+                                   "topology.cores_per_socket: 6, topology.threads_per_core: 1}\n");
+    const auto points = ts::experiment_points(experiment);
+    ASSERT_EQ(points.size(), 2u);
+    std::string stats[2];
+    for (size_t i = 0; i < 2; i++) {
+        ts::run_point(experiment, points[i], {}, path("out"));
+        stats[i] = read(path("out/" + points[i].folder + "/stats.csv"));
+        EXPECT_NE(stats[i].find("host_task,tasks,1,9\n"), std::string::npos);
+        EXPECT_NE(stats[i].find("host_task,ended,1,0\n"), std::string::npos);
+        EXPECT_EQ(stats[i].find("host_task,kernel,1,0\n"), std::string::npos);
+        EXPECT_EQ(stats[i].find("host_task,flush,1,0\n"), std::string::npos);
+        EXPECT_NE(stats[i].find("vcpu_time,effective_overcommit_milli,1,"), std::string::npos);
+    }
+    EXPECT_NE(stats[0], stats[1]);
+}
+
+TEST_F(FrontHost, MistakesOfNoiseAreNamedAtTheirPlace)
+{
+    const std::string n = "host: {noise: [{";
+    const std::pair<std::string, std::string> cases[] = {
+        {"host: {nose: []}\n", "e.yaml:6:8: unknown key 'nose' of host (did you mean 'noise'?)"},
+        {"host: {noise: 3}\n", "e.yaml:6:15: 'noise' of 'host' is a list"},
+        {n + "evry: 1ms}]}\n",
+         "e.yaml:6:17: unknown key 'evry' of noise of the host (did you mean 'every'?)"},
+        {n + "name: a, work: 1us}]}\n", "e.yaml:6:16: the noise 'a' needs 'every': 10ms"},
+        {n + "every: 1ms}]}\n", "e.yaml:6:16: the noise 'noise0' does nothing: it needs 'work'"},
+        {n + "every: 2s, work: 1us}]}\n", "e.yaml:6:24: every: must be at most 1s"},
+        {n + "every: 4, work: 1us}]}\n", "e.yaml:6:24: every"},
+        {n + "every: 1ms, work: 1us, pcpus: some}]}\n", "e.yaml:6:47: pcpu"},
+        {n + "every: 1ms, work: 1us, pcpus: []}]}\n",
+         "e.yaml:6:47: pcpus is all, any, or a list of pCPUs"},
+        {n + "every: 1ms, work: 1us, pcpus: [1, 1]}]}\n", "e.yaml:6:51: pcpus names pCPU 1 twice"},
+        {n + "every: 1ms, work: 1us, pcpus: 4000}]}\n",
+         "e.yaml:6:47: default: there is no pCPU 4000"},
+        {n + "every: 1ms, invalidate: all}]}\n", "e.yaml:6:41: invalidate is any, or names a VM"},
+        {n + "every: 1ms, invalidate: {vm: 2}}]}\n",
+         "e.yaml:6:46: default: invalidate: there is no VM 2, run.vms is 2"},
+        {n + "every: 1ms, work: 1us}]}\nhypervisor: {hypervisor.kind: none}\n"
+             "sweep: {run.vms: [1]}\n",
+         "e.yaml:6:16: default: noise 'noise0': there is no host"},
+    };
+    for (const auto &[text, message] : cases)
+        EXPECT_EQ(refusal(text).substr(0, message.size()), message) << refusal(text);
+}

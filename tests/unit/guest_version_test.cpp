@@ -16,13 +16,13 @@ uint64_t version(const char *name)
 {
     uint64_t v = 0;
     ts_error err{};
-    EXPECT_EQ(ts_guest_version_parse(name, &v, &err), TS_OK) << err.message;
+    EXPECT_EQ(ts_version_parse(&ts_guest_versions, name, &v, &err), TS_OK) << err.message;
     return v;
 }
 
 std::string said(const char *name, const char *key)
 {
-    const ts_guest_version_rule *rule = ts_guest_version_rule_of(version(name), key);
+    const ts_version_rule *rule = ts_version_rule_of(&ts_guest_versions, version(name), key);
     return rule ? rule->value : "";
 }
 
@@ -30,7 +30,7 @@ std::string refused(const char *text)
 {
     uint64_t v = 77;
     ts_error err{};
-    EXPECT_EQ(ts_guest_version_parse(text, &v, &err), TS_ERR_USER);
+    EXPECT_EQ(ts_version_parse(&ts_guest_versions, text, &v, &err), TS_ERR_USER);
     EXPECT_EQ(v, 77u);
     return err.message;
 }
@@ -59,13 +59,13 @@ TEST(GuestVersion, NamesAreTheVersionsInOrder)
 TEST(GuestVersion, RowsAreSortedAndOfParametersThatExist)
 {
     ts_machine_config c{};
-    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
-        const ts_guest_version_rule &rule = ts_guest_version_rules[i];
+    for (size_t i = 0; i < ts_guest_versions.nrules; i++) {
+        const ts_version_rule &rule = ts_guest_versions.rules[i];
         EXPECT_NO_THROW(set(c, rule.key, rule.value)) << rule.key;
         EXPECT_STRNE(rule.source, "");
         if (i == 0)
             continue;
-        const ts_guest_version_rule &before = ts_guest_version_rules[i - 1];
+        const ts_version_rule &before = ts_guest_versions.rules[i - 1];
         const int order = std::string(before.key).compare(rule.key);
         EXPECT_LE(order, 0) << rule.key;
         if (order == 0) {
@@ -83,9 +83,10 @@ TEST(GuestVersion, TheDefaultVersionIsTheTablesDefaults)
     ts_machine_config c{};
     ts_machine_config_defaults(&c);
     ts_machine_config by_rules = c;
-    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
-        const char *key = ts_guest_version_rules[i].key;
-        const ts_guest_version_rule *rule = ts_guest_version_rule_of(TS_GUEST_VERSION_DEFAULT, key);
+    for (size_t i = 0; i < ts_guest_versions.nrules; i++) {
+        const char *key = ts_guest_versions.rules[i].key;
+        const ts_version_rule *rule =
+            ts_version_rule_of(&ts_guest_versions, TS_GUEST_VERSION_DEFAULT, key);
         ASSERT_NE(rule, nullptr) << key;
         EXPECT_EQ(rule->confidence, TS_CONF_VERBATIM) << key;
         set(by_rules, key, rule->value);

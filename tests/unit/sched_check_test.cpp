@@ -87,9 +87,9 @@ TEST(SchedCheck, AMachineIsCheckedForHostAndGuest)
     config.host_sched.slice_ps = TS_US;
     EXPECT_EQ(check().find("host_sched.tick is 100us"), 0u);
     /* Enough for the host, not for both: this one was seen to stand still. */
-    config.host_sched.tick_ps = 130 * TS_US;
+    config.host_sched.tick_ps = 175 * TS_US;
     EXPECT_EQ(check().find("guest_sched.tick is 100us"), 0u);
-    config.host_sched.tick_ps = 150 * TS_US;
+    config.host_sched.tick_ps = 195 * TS_US;
     EXPECT_EQ(check(), "");
     config.hypervisor.kind = TS_HYP_NONE;
     config.host_sched.tick_ps = 100 * TS_US;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "models/guest/core/guest_version.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define V TS_CONF_VERBATIM
 #define R TS_CONF_REMEMBERED
 
@@ -14,8 +11,7 @@ const char *const ts_guest_version_names[TS_GUEST_VERSION_COUNT + 1] = {
     "6.9",  "6.10", "6.11", "6.12", "6.13", "6.14", "6.15", "6.16", "6.17", NULL,
 };
 
-/* A row may repeat the value of the one before: from there on it has been read. */
-const struct ts_guest_version_rule ts_guest_version_rules[] = {
+static const struct ts_version_rule rules[] = {
     {"guest.delayed_rmap", "4.14", "false", "mm/memory.c zap_pte_range; read in 6.1", V},
     {"guest.delayed_rmap", "6.2", "true",
      "L. Torvalds, mm: delay page_remove_rmap() until after the TLB has been flushed", R},
@@ -118,100 +114,7 @@ const struct ts_guest_version_rule ts_guest_version_rules[] = {
     {"guest.tlbi_batch", "6.12", "true",
      "arch/arm64/include/asm/tlbflush.h arch_tlbbatch_should_defer, read in 6.12", V},
     {"guest.vma_merge", "4.14", "true", "mm/mmap.c vma_merge; read in 6.1 and 6.12", V},
-    {"guest_sched.latency", "4.14", "24ms",
-     "kernel/sched/fair.c: 6 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
-    {"guest_sched.min_granularity", "4.14", "3ms",
-     "kernel/sched/fair.c: 0.75 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
-    {"guest_sched.policy", "4.14", "cfs", "kernel/sched/fair.c before 6.6 (read in 6.1)", V},
-    {"guest_sched.policy", "6.6", "eevdf", "P. Zijlstra, sched/fair: EEVDF", R},
-    {"guest_sched.policy", "6.12", "eevdf", "kernel/sched/fair.c pick_eevdf, read in 6.12", V},
-    {"guest_sched.slice", "6.6", "3ms",
-     "kernel/sched/fair.c sysctl_sched_base_slice: 0.75 ms, times 4 on 8 CPUs or more", R},
-    {"guest_sched.slice", "6.12", "2.8ms",
-     "kernel/sched/fair.c sysctl_sched_base_slice: 0.70 ms, times 4 on 8 CPUs or more", V},
-    {"guest_sched.wakeup_granularity", "4.14", "4ms",
-     "kernel/sched/fair.c: 1 ms, times 4 on 8 CPUs or more (read in 6.1)", V},
+    TS_VERSION_SCHED_RULES("guest_sched"),
 };
-const size_t ts_guest_version_rules_count = TS_ARRAY_LEN(ts_guest_version_rules);
-
-/* major.minor, as a number that grows with the version; false: text is not of that form. *rest:
- * what follows, a stable release perhaps. */
-static bool number_of(const char *text, long *number, const char **rest)
-{
-    char *end;
-    long major, minor;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    major = strtol(text, &end, 10);
-    if (*end != '.' || end[1] < '0' || end[1] > '9')
-        return false;
-    minor = strtol(end + 1, &end, 10);
-    *rest = end;
-    *number = (major > 1000 ? 1000 : major) * 1000 + (minor > 999 ? 999 : minor);
-    return true;
-}
-
-static uint64_t nearest_to(long wanted)
-{
-    uint64_t best = 0;
-    long best_distance = 0;
-
-    for (uint64_t i = 0; i < TS_GUEST_VERSION_COUNT; i++) {
-        const char *rest;
-        long number = 0;
-        long distance;
-        (void)number_of(ts_guest_version_names[i], &number, &rest);
-        distance = labs(number - wanted);
-        if (i == 0 || distance < best_distance) {
-            best = i;
-            best_distance = distance;
-        }
-    }
-    return best;
-}
-
-enum ts_status ts_guest_version_parse(const char *text, uint64_t *version, struct ts_error *err)
-{
-    const char *rest;
-    long wanted;
-
-    for (uint64_t i = 0; i < TS_GUEST_VERSION_COUNT; i++) {
-        if (strcmp(ts_guest_version_names[i], text) == 0) {
-            *version = i;
-            return TS_OK;
-        }
-    }
-    if (!number_of(text, &wanted, &rest))
-        return ts_error_set(err, TS_ERR_USER,
-                            "guest.linux: '%s' is no version of Linux: expected one of 4.14 to "
-                            "4.20, 5.0 to 5.19, 6.0 to 6.17",
-                            text);
-    return ts_error_set(err, TS_ERR_USER,
-                        "guest.linux: version '%s' is unknown, the nearest known is %s (4.14 to "
-                        "4.20, 5.0 to 5.19, 6.0 to 6.17%s)",
-                        text, ts_guest_version_names[nearest_to(wanted)],
-                        *rest ? ", each with its last stable release" : "");
-}
-
-static uint64_t index_of(const char *name)
-{
-    uint64_t i = 0;
-
-    while (strcmp(ts_guest_version_names[i], name) != 0)
-        i++;
-    return i;
-}
-
-const struct ts_guest_version_rule *ts_guest_version_rule_of(uint64_t version, const char *key)
-{
-    const struct ts_guest_version_rule *rule = NULL;
-
-    TS_ASSERT(version < TS_GUEST_VERSION_COUNT);
-    for (size_t i = 0; i < ts_guest_version_rules_count; i++) {
-        const struct ts_guest_version_rule *r = &ts_guest_version_rules[i];
-        if (strcmp(r->key, key) == 0 && index_of(r->since) <= version)
-            rule = r;
-    }
-    return rule;
-}
+const struct ts_version_table ts_guest_versions = {"guest.linux", ts_guest_version_names, rules,
+                                                   TS_ARRAY_LEN(rules)};
