@@ -69,7 +69,7 @@ one_line "^unknown key 'qqzz'; "
 run 2 explain kvm_pw
 one_line "^unknown key 'kvm_pw' \(did you mean 'kvm_pv'\?\)"
 run 2 run "$smoke" --set machine=skylake
-one_line "^--set machine: no machine 'skylake' \(did you mean 'skylake-sp-2s-80t'\?\)"
+one_line "^--set machine: no machine 'skylake' \(did you mean 'skylake-sp-2s-64t' or 'skylake-sp-2s-80t'\?\)"
 run 2 explain
 run 2 explain mmu.l2_entries --all
 run 0 explain --all

@@ -36,7 +36,7 @@ bad "^e.yaml:7:7: 'tlb_profile.streams' is a parameter of the study tlb_profile,
 bad "^e.yaml:5:12: no machine 'skylake-sp-2s-81t' \(did you mean 'skylake-sp-2s-80t'" 's/80t/81t/'
 bad "^e.yaml:5:31: the machine 'skylake-sp-2s-80t' is named twice" 's/rome-2s-256t/skylake-sp-2s-80t/'
 bad "^e.yaml:9:1: 'machine' does not go with 'machines'" '8a machine: arm-64c'
-bad "^e.yaml:3:18: skylake-sp-2s-80t: the workload ebizzy has no end, but the study tlb_profile would wait for it" \
+bad "^e.yaml:4:18: skylake-sp-2s-80t: the workload ebizzy has no end, but the study tlb_profile would wait for it" \
     's/^workload: .*/workload: {kind: ebizzy}/'
 # The study's own check, for each point before the first run.
 bad "^e.yaml:7:28: skylake-sp-2s-80t, tlb_profile.regime=native: tlb_profile.granule is 16k" 's/run.vcpus: 2/tlb_profile.granule: 16k/'
