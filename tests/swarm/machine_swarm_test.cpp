@@ -158,11 +158,11 @@ TEST(MachineSwarm, FindsMechanismsThatAreBroken)
         uint64_t within; /* runs */
     };
     const Row rows[] = {
-        {broken::mechanism<broken::local_only>("local_only"), 20},
-        {broken::mechanism<broken::one_forgotten>("one_forgotten"), 20},
-        {broken::mechanism<broken::before_the_change>("before_the_change"), 20},
-        {broken::mechanism<broken::short_by_a_page>("short_by_a_page"), 20},
-        {broken::mechanism<broken::seldom_forgotten>("seldom_forgotten"), 400},
+        {broken::mechanism<broken::local_only>("local_only"), 100},
+        {broken::mechanism<broken::one_forgotten>("one_forgotten"), 100},
+        {broken::mechanism<broken::before_the_change>("before_the_change"), 100},
+        {broken::mechanism<broken::short_by_a_page>("short_by_a_page"), 100},
+        {broken::mechanism<broken::seldom_forgotten>("seldom_forgotten"), 800},
     };
     for (const Row &row : rows) {
         uint64_t seed = 1;
