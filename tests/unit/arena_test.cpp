@@ -76,6 +76,11 @@ TEST(Arena, KeepsTheTopPadAndGivesNothingBackBelowTheThreshold)
     EXPECT_EQ(a.size - a.top, 525472u); /* the top chunk after free */
     ts_arena_free(&a, &range);
     EXPECT_EQ(range.length, 0u);
+    /* A top chunk that is just as large as what is asked for does not do. */
+    ts_arena full;
+    ts_arena_init(&full, pad, trim, &range);
+    (void)ts_arena_malloc(&full, full.size - full.top - 8, &range);
+    EXPECT_EQ(range.length, 4096u);
     a.trim_threshold = 525472;
     ts_arena_free(&a, &range);
     EXPECT_EQ(range.length, 393216u);
