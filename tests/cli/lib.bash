@@ -5,9 +5,10 @@ set -uo pipefail
 configs=$TS_SOURCE_DIR/configs
 smoke=$configs/experiments/smoke.yaml
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
+# A script that forgets to finish fails all the same.
+trap 'rc=$?; rm -rf "$tmp"; [ "$failures" -eq 0 ] || exit 1; exit "$rc"' EXIT
 failures=0
+cd "$tmp" || exit 1
 
 fail() {
     echo "FAILED: $*" >&2

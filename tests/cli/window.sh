@@ -44,3 +44,4 @@ for mechanism in ("native_concurrent", "free_flush"):
     assert abs(means[mechanism, "speedup"] - want) < 1e-6 * want, (means[mechanism, "speedup"], want)
 assert means["free_flush", "speedup"] > 1
 EOP
+finish
