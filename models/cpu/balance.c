@@ -46,6 +46,31 @@ void ts_cpu_kick_idle(struct ts_task *self)
     }
 }
 
+/* can_migrate_task: not who runs or is pinned, nor, unless hot ones may be taken, who has just run
+ * (task_hot). */
+static struct ts_task *movable(const struct ts_cpu *from, bool hot)
+{
+    const struct ts_cpu_domain *d = from->domain;
+    ts_time now = ts_engine_now(d->engine);
+    for (struct ts_sched_entity *e = from->rq.tail; e; e = e->prev) {
+        struct ts_task *t = ts_task_of(e);
+        if (!t->pinned && t != from->current &&
+            (hot || now - t->last_ran >= d->sched_params.migration_cost_ps))
+            return t;
+    }
+    return NULL;
+}
+
+/* t, which waits on from, waits on c, where curr runs. */
+static void take(struct ts_cpu *c, struct ts_sched_entity *curr, struct ts_cpu *from,
+                 struct ts_task *t)
+{
+    const struct ts_sched_ops *sched = c->domain->sched;
+    sched->dequeue(&from->rq, ts_cpu_running_entity(from), &t->se);
+    ts_task_move(t, c);
+    sched->enqueue(&c->rq, curr, &t->se, false);
+}
+
 /* A CPU about to idle (newidle balance), or one that a busy CPU's tick has told to look (idle),
  * takes a waiting task from the CPU with the longest queue, unless it ran too recently to be worth
  * moving (task_hot). One that idles and has failed so more than once takes it all the same
@@ -53,7 +78,6 @@ void ts_cpu_kick_idle(struct ts_task *self)
 bool ts_cpu_pull_task(struct ts_cpu *c, bool idle)
 {
     struct ts_cpu_domain *d = c->domain;
-    ts_time now = ts_engine_now(d->engine);
     struct ts_cpu *busiest = NULL;
     if (!d->balance)
         return false;
@@ -66,20 +90,14 @@ bool ts_cpu_pull_task(struct ts_cpu *c, bool idle)
         c->balance_failed = 0;
         return false;
     }
-    bool any = idle && c->balance_failed > CACHE_NICE_TRIES;
-    for (struct ts_sched_entity *e = busiest->rq.tail; e; e = e->prev) {
-        struct ts_task *t = ts_task_of(e);
-        if (t->pinned || t == busiest->current ||
-            (!any && now - t->last_ran < d->sched_params.migration_cost_ps))
-            continue;
-        c->balance_failed = 0;
-        d->sched->dequeue(&busiest->rq, ts_cpu_running_entity(busiest), e);
-        ts_task_move(t, c);
-        d->sched->enqueue(&c->rq, NULL, e, false);
-        return true;
+    struct ts_task *t = movable(busiest, idle && c->balance_failed > CACHE_NICE_TRIES);
+    if (!t) {
+        c->balance_failed += idle;
+        return false;
     }
-    c->balance_failed += idle;
-    return false;
+    c->balance_failed = 0;
+    take(c, NULL, busiest, t);
+    return true;
 }
 
 /* --- periodic --- */
@@ -148,20 +166,6 @@ static uint64_t imbalance_of(const struct level_load *l)
     return busiest - l->all < l->all - local ? busiest - l->all : l->all - local;
 }
 
-/* can_migrate_task */
-static struct ts_task *movable(const struct ts_cpu *from, bool hot)
-{
-    const struct ts_cpu_domain *d = from->domain;
-    ts_time now = ts_engine_now(d->engine);
-    for (struct ts_sched_entity *e = from->rq.tail; e; e = e->prev) {
-        struct ts_task *t = ts_task_of(e);
-        if (!t->pinned && t != from->current &&
-            (hot || now - t->last_ran >= d->sched_params.migration_cost_ps))
-            return t;
-    }
-    return NULL;
-}
-
 /* detach_tasks and attach_tasks. What a task weighs against the imbalance halves with each failure
  * (shr_bound). */
 static uint32_t pull_level(struct ts_task *self, uint32_t level)
@@ -176,9 +180,7 @@ static uint32_t pull_level(struct ts_task *self, uint32_t level)
         if (!t)
             break;
         struct ts_sched_entity *curr = ts_cpu_running_entity(c);
-        d->sched->dequeue(&l.from->rq, ts_cpu_running_entity(l.from), &t->se);
-        ts_task_move(t, c);
-        d->sched->enqueue(&c->rq, curr, &t->se, false);
+        take(c, curr, l.from, t);
         if (!curr || (!c->need_resched && d->sched->preempts(&c->rq, curr, &t->se)))
             c->need_resched = true;
         moved++;

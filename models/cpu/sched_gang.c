@@ -15,7 +15,7 @@
  *
  * No kernel has this policy: how alternates are chosen, and that who is marked by a yield runs next
  * if its group may, is assumed. */
-#include "models/cpu/sched.h"
+#include "models/cpu/fifo.h"
 
 /* A lower rank goes first. */
 static unsigned rank_of(const struct ts_runqueue *rq, const struct ts_sched_entity *e)
@@ -36,40 +36,6 @@ static struct ts_sched_entity *first_of_rank(const struct ts_runqueue *rq, unsig
     return e;
 }
 
-static bool has_used_its_quantum(const struct ts_runqueue *rq, const struct ts_sched_entity *e)
-{
-    return e->sum_exec_ps - e->slice_start_ps >= rq->params->slice_ps;
-}
-
-static void gang_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
-                         struct ts_sched_entity *e, bool wakeup)
-{
-    (void)curr;
-    (void)wakeup;
-    ts_rq_insert_before(rq, NULL, e);
-}
-
-static void gang_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
-                         struct ts_sched_entity *e)
-{
-    (void)curr;
-    if (e->queued)
-        ts_rq_remove(rq, e);
-    else
-        ts_rq_clear_marks(rq, e);
-}
-
-static void gang_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
-{
-    (void)rq;
-    curr->vruntime += delta;
-}
-
-static uint64_t gang_quantum(const struct ts_sched_params *params)
-{
-    return params->slice_ps;
-}
-
 static struct ts_sched_entity *gang_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     struct ts_sched_entity *e = first_of_rank(rq, 0);
@@ -81,7 +47,7 @@ static struct ts_sched_entity *gang_pick(struct ts_runqueue *rq, struct ts_sched
         e = rq->next;
     if (e && curr && rank_of(rq, curr) <= rank_of(rq, e)) {
         bool its_turn = rank_of(rq, curr) == rank_of(rq, e) &&
-                        (yields || e == rq->next || has_used_its_quantum(rq, curr));
+                        (yields || e == rq->next || ts_fifo_quantum_is_over(rq, curr));
         e = its_turn ? e : curr;
     }
     if (!e)
@@ -97,7 +63,7 @@ static bool gang_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     if (rank_of(rq, curr) > 0 && first_of_rank(rq, 0))
         return true;
-    return has_used_its_quantum(rq, curr) && first_of_rank(rq, rank_of(rq, curr));
+    return ts_fifo_quantum_is_over(rq, curr) && first_of_rank(rq, rank_of(rq, curr));
 }
 
 static bool gang_preempts(struct ts_runqueue *rq, struct ts_sched_entity *curr,
@@ -117,12 +83,12 @@ const struct ts_sched_ops ts_sched_gang = {
     .name = "gang",
     .summary = "co-scheduling: the CPUs run vCPUs of the same VM at the same time",
     .reference = "Ousterhout 1982, matrix algorithm with alternates",
-    .enqueue = gang_enqueue,
-    .dequeue = gang_dequeue,
+    .enqueue = ts_fifo_enqueue,
+    .dequeue = ts_fifo_dequeue,
     .migrate = ts_rq_shift,
     .pick = gang_pick,
-    .charge = gang_charge,
-    .quantum = gang_quantum,
+    .charge = ts_fifo_charge,
+    .quantum = ts_fifo_quantum,
     .tick = gang_tick,
     .preempts = gang_preempts,
     .yield = gang_yield,

@@ -3,40 +3,11 @@
  * has no directed yield, nor has Linux's real-time class (kernel/sched/rt.c: no yield_to_task), so
  * the rule here is assumed, the plainest one: whoever is marked runs next out of turn, whoever
  * yields goes to the end of the queue and has a new quantum when its turn comes. */
-#include "models/cpu/sched.h"
-
-static void rr_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
-                       struct ts_sched_entity *e, bool wakeup)
-{
-    (void)curr;
-    (void)wakeup;
-    ts_rq_insert_before(rq, NULL, e);
-}
-
-static void rr_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
-                       struct ts_sched_entity *e)
-{
-    (void)curr;
-    if (e->queued)
-        ts_rq_remove(rq, e);
-    else
-        ts_rq_clear_marks(rq, e);
-}
-
-static void rr_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
-{
-    (void)rq;
-    curr->vruntime += delta;
-}
-
-static uint64_t rr_quantum(const struct ts_sched_params *params)
-{
-    return params->slice_ps;
-}
+#include "models/cpu/fifo.h"
 
 static bool rr_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
-    return curr->sum_exec_ps - curr->slice_start_ps >= rq->params->slice_ps;
+    return ts_fifo_quantum_is_over(rq, curr);
 }
 
 static struct ts_sched_entity *rr_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
@@ -71,12 +42,12 @@ const struct ts_sched_ops ts_sched_rr = {
     .name = "rr",
     .summary = "round robin with a fixed quantum",
     .reference = "POSIX SCHED_RR at one priority",
-    .enqueue = rr_enqueue,
-    .dequeue = rr_dequeue,
+    .enqueue = ts_fifo_enqueue,
+    .dequeue = ts_fifo_dequeue,
     .migrate = ts_rq_shift,
     .pick = rr_pick,
-    .charge = rr_charge,
-    .quantum = rr_quantum,
+    .charge = ts_fifo_charge,
+    .quantum = ts_fifo_quantum,
     .tick = rr_tick,
     .preempts = rr_preempts,
     .yield = rr_yield,

@@ -2,8 +2,8 @@
 /* mprotect_loop and bystander: who does what, who is told, and what it takes from whom. */
 #include <gtest/gtest.h>
 
-#include "tests/support/machine_rig.hpp"
 #include "tests/support/pull_workload.hpp"
+#include "tests/support/script_workload.hpp"
 #include "workloads/bystander.h"
 #include "workloads/mprotect_loop.h"
 
@@ -12,14 +12,21 @@ using namespace ts_test;
 namespace
 {
 
-ts_machine_config bare(bool arm, const char *cores)
+/* Records a second of two bystanders, without and with two loopers. */
+std::pair<uint64_t, uint64_t> rates(ts_machine_config c, const char *mechanism)
 {
-    ts_machine_config c = small_machine(arm);
-    set(c, "hypervisor.kind", "none");
-    set(c, "topology.sockets", "1");
-    set(c, "topology.cores_per_socket", cores);
-    set(c, "run.vms", "1");
-    return c;
+    uint64_t rate[2];
+    set(c, "run.warmup", "1ms");
+    set(c, "run.window", "2ms");
+    for (size_t loopers : {0u, 2u}) {
+        Outcome out = run_kind(c, ts_flush_find(mechanism), "bystander",
+                               {{"loopers", std::to_string(loopers)}, {"threads", "2"}}, 1);
+        EXPECT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_EQ(out.stats.at("guest.mprotects") > 100, loopers == 2);
+        rate[loopers / 2] = out.result.record_rate_uhz;
+    }
+    EXPECT_GT(rate[0], 0u);
+    return {rate[0], rate[1]};
 }
 
 std::vector<ts_op_kind> kinds_of(const std::vector<ts_op> &ops)
@@ -60,7 +67,7 @@ TEST(MprotectLoop, EachRoundTakesAwayGivesBackAndWrites)
 /* Both calls of a round change RW, so both flush (pte_flags_need_flush). */
 TEST(MprotectLoop, EachCallFlushesOnAllCpusOfTheProcess)
 {
-    Outcome out = run_kind(bare(false, "4"), ts_flush_find("native_concurrent"), "mprotect_loop",
+    Outcome out = run_kind(bare_machine(4), ts_flush_find("native_concurrent"), "mprotect_loop",
                            {{"threads", "3"}, {"rounds", "50"}, {"pages", "2"}}, 1);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.records"), 300u);
@@ -114,32 +121,20 @@ TEST(Bystander, ThreadsOfAProcessOfTheirOwn)
 /* Interrupts go to CPUs that run the process, so a bystander's rate is what it is without. */
 TEST(Bystander, InterruptsOfAnotherProcessDoNotReachIt)
 {
-    uint64_t rate[2];
-    for (size_t loopers : {0u, 2u}) {
-        ts_machine_config c = bare(false, "6");
-        set(c, "run.warmup", "1ms");
-        set(c, "run.window", "2ms");
-        Outcome out = run_kind(c, ts_flush_find("native_concurrent"), "bystander",
-                               {{"loopers", std::to_string(loopers)}, {"threads", "2"}}, 1);
-        ASSERT_EQ(out.status, TS_OK) << out.message;
-        EXPECT_EQ(out.stats.at("guest.mprotects") > 100, loopers == 2);
-        rate[loopers / 2] = out.result.record_rate_uhz;
-    }
-    EXPECT_GT(rate[0], 0u);
-    EXPECT_EQ(rate[0], rate[1]);
+    auto [alone, beside] = rates(bare_machine(6), "native_concurrent");
+    EXPECT_EQ(alone, beside);
 }
 
-TEST(Bystander, BroadcastsOfAnotherProcessSlowIt)
+/* They come to every core. What one takes from a core that computes is not modelled: only lookups
+ * wait for it. */
+TEST(Bystander, BroadcastsOfAnotherProcessTakeNextToNothing)
 {
-    uint64_t rate[2];
-    for (size_t loopers : {0u, 2u}) {
-        ts_machine_config c = bare(true, "6");
-        set(c, "run.warmup", "1ms");
-        set(c, "run.window", "2ms");
-        Outcome out = run_kind(c, ts_flush_find("tlbi_broadcast"), "bystander",
-                               {{"loopers", std::to_string(loopers)}, {"threads", "2"}}, 1);
-        ASSERT_EQ(out.status, TS_OK) << out.message;
-        rate[loopers / 2] = out.result.record_rate_uhz;
-    }
-    EXPECT_LE(rate[1], rate[0]);
+    ts_machine_config c = small_machine(true);
+    set(c, "hypervisor.kind", "none");
+    set(c, "topology.sockets", "1");
+    set(c, "topology.cores_per_socket", "6");
+    set(c, "run.vms", "1");
+    auto [alone, beside] = rates(c, "tlbi_broadcast");
+    EXPECT_LE(beside, alone);
+    EXPECT_GT(100 * beside, 99 * alone);
 }

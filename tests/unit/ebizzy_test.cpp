@@ -2,8 +2,8 @@
 /* ebizzy: what one record is, and what it makes of a machine. */
 #include <gtest/gtest.h>
 
-#include "tests/support/machine_rig.hpp"
 #include "tests/support/pull_workload.hpp"
+#include "tests/support/script_workload.hpp"
 #include "workloads/ebizzy.h"
 
 using namespace ts_test;
@@ -28,16 +28,6 @@ struct Rand {
         return state / 65536u % max;
     }
 };
-
-ts_machine_config bare(const char *cores)
-{
-    ts_machine_config c = small_machine();
-    set(c, "hypervisor.kind", "none");
-    set(c, "topology.sockets", "1");
-    set(c, "topology.cores_per_socket", cores);
-    set(c, "run.vms", "1");
-    return c;
-}
 
 } // namespace
 
@@ -182,7 +172,7 @@ TEST(Ebizzy, RefusesHalfAKey)
 TEST(Ebizzy, FaultsCallsAndFlushesAreThoseOfTheFormula)
 {
     const uint64_t threads = 4, records = 5;
-    Outcome out = run_kind(bare("5"), ts_flush_find("native_sequential"), "ebizzy",
+    Outcome out = run_kind(bare_machine(5), ts_flush_find("native_sequential"), "ebizzy",
                            {{"threads", "4"}, {"records", "5"}}, 1);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.records"), threads * records);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unmap_bench and tlb_flush_bench: who does what, and that the flushes are those meant. */
-#include "tests/support/machine_rig.hpp"
+#include "tests/support/pull_workload.hpp"
+#include "tests/support/script_workload.hpp"
 #include "tests/unit/strace_testing.hpp"
 #include "workloads/tlb_flush_bench.h"
 #include "workloads/unmap_bench.h"
@@ -14,27 +15,7 @@ namespace
 
 std::vector<ts_op> pull(const char *kind, const void *params, uint32_t thread)
 {
-    ts_error err{};
-    ts_workload *w = nullptr;
-    ts_workload_config config{params, 1, 0, nullptr};
-    if (ts_workload_kind_find(kind)->create(&w, &config, &err) != TS_OK)
-        throw std::runtime_error(err.message);
-    std::vector<ts_op> ops;
-    ts_op op;
-    while (w->next(w, thread, &op, &err) == 1)
-        ops.push_back(op);
-    w->destroy(w);
-    return ops;
-}
-
-ts_machine_config bare(const char *cores)
-{
-    ts_machine_config c = small_machine();
-    set(c, "hypervisor.kind", "none");
-    set(c, "topology.sockets", "1");
-    set(c, "topology.cores_per_socket", cores);
-    set(c, "run.vms", "1");
-    return c;
+    return ts_test::pull(make_workload(kind, params).get(), thread);
 }
 
 } // namespace
@@ -75,7 +56,7 @@ TEST(UnmapBench, OneUnmapsWhatAllHaveTouchedAfterABarrier)
 TEST(UnmapBench, EachUnmapReachesEveryToucherThatRunsAndNoneThatSleeps)
 {
     for (const char *wait : {"spin", "sleep"}) {
-        Outcome out = run_kind(bare("6"), ts_flush_find("native_concurrent"), "unmap_bench",
+        Outcome out = run_kind(bare_machine(6), ts_flush_find("native_concurrent"), "unmap_bench",
                                {{"touchers", "4"},
                                 {"iterations", "20"},
                                 {"wait", wait},
@@ -131,7 +112,7 @@ TEST(TlbFlushBench, EachThreadWritesDropsAndReadsPageByPage)
                 << i;
         }
     }
-    Outcome out = run_kind(bare("4"), ts_flush_find("native_concurrent"), "tlb_flush_bench",
+    Outcome out = run_kind(bare_machine(4), ts_flush_find("native_concurrent"), "tlb_flush_bench",
                            {{"threads", "4"}, {"iterations", "50"}}, 1);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.madvises"), 200u);

@@ -4,40 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "models/hypervisor/hyp_private.h"
-#include "tests/support/machine_rig.hpp"
+#include "tests/support/version_table.hpp"
 
 using namespace ts_test;
 
 namespace
 {
 
-uint64_t version(const char *name)
-{
-    uint64_t v = 0;
-    ts_error err{};
-    EXPECT_EQ(ts_version_parse(&ts_kvm_versions, name, &v, &err), TS_OK) << err.message;
-    return v;
-}
-
-std::string said(const char *name, const char *key)
-{
-    const ts_version_rule *rule = ts_version_rule_of(&ts_kvm_versions, version(name), key);
-    return rule ? rule->value : "";
-}
-
-std::string refused(const char *text)
-{
-    uint64_t v = 77;
-    ts_error err{};
-    EXPECT_EQ(ts_version_parse(&ts_kvm_versions, text, &v, &err), TS_ERR_USER);
-    EXPECT_EQ(v, 77u);
-    return err.message;
-}
-
-bool has(const std::string &text, const char *part)
-{
-    return text.find(part) != std::string::npos;
-}
+const VersionTable versions{&ts_kvm_versions};
 
 /* A host of that version, with what else its table says. */
 ts_machine_config host_of(const char *name)
@@ -46,7 +20,7 @@ ts_machine_config host_of(const char *name)
     ts_machine_config_defaults(&c);
     for (size_t i = 0; i < ts_kvm_versions.nrules; i++) {
         const char *key = ts_kvm_versions.rules[i].key;
-        const std::string value = said(name, key);
+        const std::string value = versions.said(name, key);
         if (!value.empty())
             set(c, key, value);
     }
@@ -57,39 +31,16 @@ ts_machine_config host_of(const char *name)
 
 TEST(KvmVersion, NamesAreNoneAndTheVersionsInOrder)
 {
-    const std::pair<int, std::pair<int, int>> series[] = {
-        {4, {14, 20}}, {5, {0, 19}}, {6, {0, 12}}};
-    size_t i = 0;
-    ASSERT_STREQ(ts_kvm_version_names[i++], "none");
-    for (const auto &[major, minors] : series)
-        for (int minor = minors.first; minor <= minors.second; minor++)
-            ASSERT_EQ(ts_kvm_version_names[i++],
-                      std::to_string(major) + "." + std::to_string(minor));
-    EXPECT_EQ(i, size_t(TS_KVM_VERSION_COUNT));
-    EXPECT_EQ(ts_kvm_version_names[i], nullptr);
-    EXPECT_EQ(version("none"), uint64_t(TS_KVM_VERSION_NONE));
-    EXPECT_EQ(version("6.12"), uint64_t(TS_KVM_VERSION_LAST));
+    ASSERT_STREQ(ts_kvm_version_names[0], "none");
+    versions.names_are_versions_in_order(1, 12);
+    EXPECT_EQ(ts_kvm_version_names[TS_KVM_VERSION_COUNT], nullptr);
+    EXPECT_EQ(versions.version("none"), uint64_t(TS_KVM_VERSION_NONE));
+    EXPECT_EQ(versions.version("6.12"), uint64_t(TS_KVM_VERSION_LAST));
 }
 
 TEST(KvmVersion, RowsAreSortedAndOfParametersThatExist)
 {
-    ts_machine_config c{};
-    for (size_t i = 0; i < ts_kvm_versions.nrules; i++) {
-        const ts_version_rule &rule = ts_kvm_versions.rules[i];
-        EXPECT_NO_THROW(set(c, rule.key, rule.value)) << rule.key;
-        EXPECT_STRNE(rule.source, "");
-        if (i == 0)
-            continue;
-        const ts_version_rule &before = ts_kvm_versions.rules[i - 1];
-        const int order = std::string(before.key).compare(rule.key);
-        EXPECT_LE(order, 0) << rule.key;
-        if (order == 0) {
-            EXPECT_LT(version(before.since), version(rule.since)) << rule.key;
-            EXPECT_TRUE(std::string(before.value) != rule.value ||
-                        before.confidence != rule.confidence)
-                << rule.key;
-        }
-    }
+    versions.rows_are_sorted_and_of_parameters_that_exist();
 }
 
 /* But for the features that the defaults leave to experiments. */
@@ -105,7 +56,7 @@ TEST(KvmVersion, TheLastVersionIsTheTablesDefaults)
     EXPECT_EQ(memcmp(&c, &by_rules, sizeof c), 0);
     for (size_t i = 0; i < ts_kvm_versions.nrules; i++) {
         const char *key = ts_kvm_versions.rules[i].key;
-        EXPECT_EQ(ts_version_rule_of(&ts_kvm_versions, version("6.12"), key)->confidence,
+        EXPECT_EQ(ts_version_rule_of(&ts_kvm_versions, versions.version("6.12"), key)->confidence,
                   TS_CONF_VERBATIM)
             << key;
     }
@@ -130,40 +81,38 @@ TEST(KvmVersion, EachRuleBeginsWhereItsRowSays)
         {"host_sched.balance_factor", "5.9", "32", "5.10", "16"},
     };
     for (const auto &change : changes) {
-        EXPECT_EQ(said(change.last, change.key), change.before) << change.key;
-        EXPECT_EQ(said(change.first, change.key), change.after) << change.key;
+        EXPECT_EQ(versions.said(change.last, change.key), change.before) << change.key;
+        EXPECT_EQ(versions.said(change.first, change.key), change.after) << change.key;
     }
     for (const char *name : {"4.14", "6.12"}) {
-        EXPECT_EQ(said(name, "hypervisor.halt_poll"), "200us");
-        EXPECT_EQ(said(name, "hypervisor.halt_poll_grow"), "2");
-        EXPECT_EQ(said(name, "hypervisor.halt_poll_grow_start"), "10us");
-        EXPECT_EQ(said(name, "hypervisor.ple_window_grow"), "2");
-        EXPECT_EQ(said(name, "hypervisor.ple_window_shrink"), "0");
-        EXPECT_EQ(said(name, "hypervisor.pv_unhalt"), "true");
-        EXPECT_EQ(said(name, "hypervisor.ibpb_on_switch"), "true");
+        EXPECT_EQ(versions.said(name, "hypervisor.halt_poll"), "200us");
+        EXPECT_EQ(versions.said(name, "hypervisor.halt_poll_grow"), "2");
+        EXPECT_EQ(versions.said(name, "hypervisor.halt_poll_grow_start"), "10us");
+        EXPECT_EQ(versions.said(name, "hypervisor.ple_window_grow"), "2");
+        EXPECT_EQ(versions.said(name, "hypervisor.ple_window_shrink"), "0");
+        EXPECT_EQ(versions.said(name, "hypervisor.pv_unhalt"), "true");
+        EXPECT_EQ(versions.said(name, "hypervisor.ibpb_on_switch"), "true");
     }
-    EXPECT_EQ(said("6.12", "hypervisor.ple_window"), ""); /* the vendor's */
+    EXPECT_EQ(versions.said("6.12", "hypervisor.ple_window"), ""); /* the vendor's */
 }
 
 TEST(KvmVersion, NoneSaysNothing)
 {
     for (size_t i = 0; i < ts_kvm_versions.nrules; i++)
-        EXPECT_EQ(said("none", ts_kvm_versions.rules[i].key), "") << ts_kvm_versions.rules[i].key;
+        EXPECT_EQ(versions.said("none", ts_kvm_versions.rules[i].key), "")
+            << ts_kvm_versions.rules[i].key;
 }
 
 TEST(KvmVersion, AnUnknownVersionIsRefusedWithTheNearest)
 {
-    const std::pair<const char *, const char *> cases[] = {
-        {"4.13", "4.14 "}, {"4.21", "4.20 "}, {"6.13", "6.12 "},
-        {"7.0", "6.12 "},  {"3.10", "4.14 "},
-    };
-    for (const auto &[text, nearest] : cases)
-        EXPECT_TRUE(has(refused(text), (std::string("nearest known is ") + nearest).c_str()))
-            << refused(text);
-    EXPECT_TRUE(has(refused("non"),
-                    "hypervisor.kvm: 'non' is no version of Linux: expected one of none, 4.14 to "
-                    "4.20, 5.0 to 5.19, 6.0 to 6.12"))
-        << refused("non");
+    versions.refuses_with_the_nearest(
+        {{"4.13", "4.14"}, {"4.21", "4.20"}, {"6.13", "6.12"}, {"7.0", "6.12"}, {"3.10", "4.14"}});
+    EXPECT_NE(
+        std::string(versions.refused("non"))
+            .find("hypervisor.kvm: 'non' is no version of Linux: expected one of none, 4.14 to "
+                  "4.20, 5.0 to 5.19, 6.0 to 6.12"),
+        std::string::npos)
+        << versions.refused("non");
 }
 
 /* Xen has no version of Linux. */
@@ -176,7 +125,8 @@ TEST(KvmVersion, IsRefusedForXen)
     ASSERT_EQ(ts_machine_check(&c, m, &err), TS_OK) << err.message;
     set(c, "hypervisor.kvm", "4.14");
     EXPECT_EQ(ts_machine_check(&c, m, &err), TS_ERR_USER);
-    EXPECT_TRUE(has(err.message, "hypervisor.kvm is not Xen's")) << err.message;
+    EXPECT_NE(std::string(err.message).find("hypervisor.kvm is not Xen's"), std::string::npos)
+        << err.message;
 }
 
 /* --- halt polling --- */

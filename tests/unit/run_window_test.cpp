@@ -164,6 +164,24 @@ TEST(RunWindow, ThreadsThatWaitForOthersEndWithIt)
     EXPECT_EQ(out.status, TS_ERR_USER);
 }
 
+/* The call begins in time, and comes to its wait when the window is over and nobody else is left.
+ */
+TEST(RunWindow, AWaitThatBeginsAfterItIsNoMistake)
+{
+    ts_machine_config c = bare_machine(1);
+    set(c, "run.window", "20us");
+    const ts_time begins = run_clocked(c, 0).asked.at(1);
+    const Script script = {{op_ns(TS_OP_COMPUTE, 1000), op_barrier(0, 2)}};
+    set(c, "run.window", ps(begins + 1));
+    Outcome out = run_script(c, script, 1);
+    EXPECT_EQ(out.status, TS_OK) << out.message;
+    EXPECT_GT(out.result.completion_ps, begins + 1);
+    set(c, "run.window", ps(begins)); /* without the call, but with the thread's exit */
+    EXPECT_NE(run_script(c, script, 1).result.completion_ps, out.result.completion_ps);
+    set(c, "run.window", ps(begins + TS_US));
+    EXPECT_EQ(run_script(c, script, 1).status, TS_ERR_USER);
+}
+
 TEST(RunWindow, WhatCannotBeIsRefused)
 {
     ts_machine_config c = bare_machine(1);
