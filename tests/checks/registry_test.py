@@ -142,6 +142,7 @@ class DroppedFile(tree.TreeTest):
         """What the probe says of the tree as it stands."""
         self.run_ok("cmake", "-S", ".", "-B", "build", "-D", "TS_TESTS=OFF", "-D", "TS_BENCH=OFF")
         sources = ["probe.c", "models/mmu/mmu_tables.c", "models/tlb/replacement.c",
+                   "models/cpu/fifo.c",
                    "models/study/noc_traffic.c", "models/study/study_noc_traffic.c"]
         for pattern in ("models/cpu/sched*.c", "models/tlb/replacement_*.c",
                         "models/interconnect/*.c", "models/topology/*.c", "sim/*.c"):
