@@ -187,17 +187,21 @@ void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable)
         ts_interrupt_send(h->w.interrupt, v->ndst, v->ndst, TS_VEC_WAKEUP, v->number);
 }
 
-/* pi_wakeup_handler: whoever blocked on this pCPU and has ON set. */
+/* pi_wakeup_handler: whoever blocked on this pCPU and has ON set. The list may change while one is
+ * woken, which takes time (the kernel has a lock), so each time it is read from its beginning. */
 void ts_hyp_wakeups(struct ts_task *self)
 {
     struct ts_hypervisor *h = self->domain->owner;
-    for (struct ts_vcpu *v = h->pcpus[self->cpu->id].wakeups, *next; v; v = next) {
-        next = v->wakeup_next;
+    struct ts_vcpu **first = &h->pcpus[self->cpu->id].wakeups, *v = *first;
+    while (v) {
         TS_ASSERT(v->nv_wakeup && v->ndst == self->cpu->id);
-        if (v->task.state != TS_TASK_BLOCKED || !v->pir)
+        if (v->task.state != TS_TASK_BLOCKED || !v->pir) {
+            v = v->wakeup_next;
             continue;
+        }
         h->stats.wakeups_nv++;
         ts_vcpu_wake(v, self);
+        v = *first;
     }
 }
 
