@@ -25,11 +25,26 @@ struct ts_version_rule {
 
 /* The rows of a scheduler under a prefix, the same for both kernels; sorted by key. */
 #define TS_VERSION_SCHED_RULES(prefix)                                                             \
-    {prefix ".latency", "4.14", "24ms",                                                            \
-     "kernel/sched/fair.c: 6 ms, times 4 on 8 CPUs or more (read in 6.1)", TS_CONF_VERBATIM},      \
+    {prefix ".idle_scan", "4.14", "prop",                                                          \
+     "P. Zijlstra, sched/core: Implement new approach to scale select_idle_cpu()",                 \
+     TS_CONF_REMEMBERED},                                                                          \
+        {prefix ".idle_scan", "6.0", "util",                                                       \
+         "Chen Yu, sched/fair: Introduce SIS_UTIL to search idle CPU based on sum of util_avg",    \
+         TS_CONF_REMEMBERED},                                                                      \
+        {prefix ".idle_scan", "6.1", "util",                                                       \
+         "kernel/sched/features.h SIS_UTIL, read in 6.1 and 6.12", TS_CONF_VERBATIM},              \
+        {prefix ".latency", "4.14", "24ms",                                                        \
+         "kernel/sched/fair.c: 6 ms, times 4 on 8 CPUs or more (read in 6.1)", TS_CONF_VERBATIM},  \
         {prefix ".min_granularity", "4.14", "3ms",                                                 \
          "kernel/sched/fair.c: 0.75 ms, times 4 on 8 CPUs or more (read in 6.1)",                  \
          TS_CONF_VERBATIM},                                                                        \
+        {prefix ".newidle_min_idle", "4.14", "500us",                                              \
+         "kernel/sched/fair.c idle_balance: sysctl_sched_migration_cost", TS_CONF_REMEMBERED},     \
+        {prefix ".newidle_min_idle", "5.16", "0",                                                  \
+         "V. Guittot, sched/fair: Remove sysctl_sched_migration_cost condition",                   \
+         TS_CONF_REMEMBERED},                                                                      \
+        {prefix ".newidle_min_idle", "6.1", "0",                                                   \
+         "kernel/sched/fair.c newidle_balance, read in 6.1 and 6.12", TS_CONF_VERBATIM},           \
         {prefix ".policy", "4.14", "cfs", "kernel/sched/fair.c before 6.6 (read in 6.1)",          \
          TS_CONF_VERBATIM},                                                                        \
         {prefix ".policy", "6.6", "eevdf", "P. Zijlstra, sched/fair: EEVDF", TS_CONF_REMEMBERED},  \

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How tasks come to other CPUs but by waking up: kernel/sched/fair.c, 6.1 and 6.12.
  *
- * A CPU about to idle, or an idle one that a busy one's tick has told to look, pulls one task.
- * Busy CPUs balance by scheduling domains, which are here:
+ * A CPU about to idle, or an idle one that a busy one's tick has told to look, pulls one task, of
+ * the nearest CPUs that have one to give. Busy CPUs balance by scheduling domains, which are here:
  *
- * | level  | groups      | by whom (should_we_balance)  | ms (get_sd_balance_interval)      |
- * |--------|-------------|------------------------------|-----------------------------------|
- * | socket | single CPUs | each CPU                     | CPUs of a socket * balance_factor |
- * | all    | sockets     | the first CPU of each socket | CPUs * balance_factor             |
+ * | domain | groups      | by whom (should_we_balance)  | ms (get_sd_balance_interval)        |
+ * |--------|-------------|------------------------------|-------------------------------------|
+ * | core   | its threads | each thread                  | threads of a core * balance_factor  |
+ * | socket | cores       | the first thread of a core   | CPUs of a socket * balance_factor   |
+ * | all    | sockets     | the first CPU of a socket    | CPUs * balance_factor               |
  *
- * The interval is a tick less than that, and at most CPUs times 100 ms. SMT siblings and NUMA
- * distances make no levels, and tasks all weigh the same. A CPU balances in its tick, which is
- * simulated only where there is something to pull. */
+ * The interval is a tick less than that, and at most CPUs times 100 ms. Cores of one thread have no
+ * domain, a single socket has but its own. NUMA distances make no domains, and tasks all weigh the
+ * same. A CPU balances in its tick, which is simulated only where there is something to pull. */
 #include "models/cpu/cpu_private.h"
 
 enum {
-    LEVEL_SOCKET,
-    LEVEL_ALL,
-    LEVELS,
-    IMBALANCE_PCT = 117,  /* sd_init */
     CACHE_NICE_TRIES = 1, /* sd_init, of CPUs that share a last-level cache */
     MAX_FAILED = 8        /* sched_balance_rq: more make an active balance, which is not modelled */
 };
@@ -71,33 +68,74 @@ static void take(struct ts_cpu *c, struct ts_sched_entity *curr, struct ts_cpu *
     sched->enqueue(&c->rq, curr, &t->se, false);
 }
 
-/* A CPU about to idle (newidle balance), or one that a busy CPU's tick has told to look (idle),
- * takes a waiting task from the CPU with the longest queue, unless it ran too recently to be worth
- * moving (task_hot). One that idles and has failed so more than once takes it all the same
- * (can_migrate_task, nr_balance_failed). False: there is none. */
-bool ts_cpu_pull_task(struct ts_cpu *c, bool idle)
+/* The CPUs with the longest queues, by the smallest domain that they share with c. */
+static void find_busiest(const struct ts_cpu *c, struct ts_cpu *busiest[TS_LEVELS + 1])
 {
     struct ts_cpu_domain *d = c->domain;
-    struct ts_cpu *busiest = NULL;
-    if (!d->balance)
-        return false;
     for (uint32_t i = 1; i < d->ncpus; i++) {
         struct ts_cpu *o = &d->cpus[(c->id + i) % d->ncpus];
-        if (o->rq.nr > (busiest ? busiest->rq.nr : 0) && !o->current->is_idle)
-            busiest = o;
+        uint32_t domain = TS_LEVEL_CORE;
+        if (!o->rq.nr || o->current->is_idle)
+            continue;
+        while (!ts_cpu_share(c, o, domain))
+            domain++;
+        if (!busiest[domain] || o->rq.nr > busiest[domain]->rq.nr)
+            busiest[domain] = o;
     }
-    if (!busiest) {
+}
+
+/* newidle_balance before 5.16: one that idles for short times only does not look around for them.
+ * Since then it is the cost of looking that counts, which is not modelled. */
+static bool idles_too_briefly(const struct ts_cpu *c)
+{
+    return c->avg_idle_ps < c->domain->sched_params.newidle_min_idle_ps;
+}
+
+/* A CPU about to idle (newidle balance), or one that a busy CPU's tick has told to look (idle),
+ * takes a waiting task from the CPU with the longest queue of the smallest domain that has one to
+ * give, unless it ran too recently to be worth moving (task_hot). One that idles and has failed so
+ * more than once takes it all the same (can_migrate_task, nr_balance_failed). False: there is
+ * none. */
+bool ts_cpu_pull_task(struct ts_cpu *c, bool idle)
+{
+    struct ts_cpu *busiest[TS_LEVELS + 1] = {NULL};
+    bool hot = idle && c->balance_failed > CACHE_NICE_TRIES, waits = false;
+    if (!c->domain->balance || (!idle && idles_too_briefly(c)))
+        return false;
+    find_busiest(c, busiest);
+    for (uint32_t domain = TS_LEVEL_CORE; domain <= TS_LEVELS; domain++) {
+        struct ts_task *t = busiest[domain] ? movable(busiest[domain], hot) : NULL;
+        waits = waits || busiest[domain];
+        if (!t)
+            continue;
         c->balance_failed = 0;
-        return false;
+        take(c, NULL, busiest[domain], t);
+        return true;
     }
-    struct ts_task *t = movable(busiest, idle && c->balance_failed > CACHE_NICE_TRIES);
-    if (!t) {
+    if (!waits)
+        c->balance_failed = 0;
+    else
         c->balance_failed += idle;
-        return false;
-    }
-    c->balance_failed = 0;
-    take(c, NULL, busiest, t);
-    return true;
+    return false;
+}
+
+void ts_cpu_note_idle(struct ts_cpu *c)
+{
+    if (c->idle_since == TS_TIME_NEVER)
+        c->idle_since = ts_engine_now(c->domain->engine);
+}
+
+/* ttwu_do_activate: the mean of how long it idles counts what ends by a wake-up, up to twice
+ * max_idle_balance_cost, which is at least sysctl_sched_migration_cost. */
+void ts_cpu_note_wakeup(struct ts_cpu *c)
+{
+    ts_time most = 2 * c->domain->sched_params.migration_cost_ps;
+    if (c->idle_since == TS_TIME_NEVER)
+        return;
+    ts_cpu_update_avg(&c->avg_idle_ps, ts_engine_now(c->domain->engine) - c->idle_since);
+    if (c->avg_idle_ps > most)
+        c->avg_idle_ps = most;
+    c->idle_since = TS_TIME_NEVER;
 }
 
 /* --- periodic --- */
@@ -113,55 +151,70 @@ static uint32_t sockets_of(const struct ts_cpu_domain *d)
     return d->cpus[0].is_virtual ? 1 : (uint32_t)d->topology->params.sockets;
 }
 
-/* update_sd_lb_stats of one group: CPU `of`, or the CPUs of socket `of`. */
-static void add_group(struct level_load *l, const struct ts_cpu *c, uint32_t level, uint32_t of)
+static uint32_t threads_of(const struct ts_cpu_domain *d)
 {
-    const struct ts_cpu_domain *d = c->domain;
-    uint32_t most = 0;
-    uint64_t sum = 0;
-    struct ts_cpu *from = NULL;
+    return d->cpus[0].is_virtual ? 1 : (uint32_t)d->topology->params.threads_per_core;
+}
+
+/* update_sd_lb_stats of the groups of a level, in the domain that is c's group of the next one. */
+static void count_groups(const struct ts_cpu *c, uint32_t level)
+{
+    struct ts_cpu_domain *d = c->domain;
+    for (uint32_t i = 0; i < d->ncpus; i++)
+        d->groups[i] = (struct ts_cpu_group){0};
     for (uint32_t i = 0; i < d->ncpus; i++) {
-        struct ts_cpu *o = &d->cpus[level == LEVEL_SOCKET ? of : i];
+        struct ts_cpu *o = &d->cpus[i];
+        struct ts_cpu_group *g = &d->groups[ts_cpu_group_of(o, level)];
         uint32_t n = ts_cpu_count_runnable(o);
-        if (level == LEVEL_ALL && ts_cpu_socket(o) != of)
+        if (!ts_cpu_share(o, c, level + 1))
             continue;
-        sum += n;
-        if (o->rq.nr && n > most) {
-            most = n;
-            from = o;
+        g->runnable += n;
+        if (o->rq.nr && n > g->most) {
+            g->most = n;
+            g->from = o;
         }
-        if (level == LEVEL_SOCKET)
-            break;
     }
-    l->groups++;
-    l->all += sum;
-    if (of == (level == LEVEL_SOCKET ? c->id : ts_cpu_socket(c))) {
-        l->local = sum;
-    } else if (sum > l->busiest && from) {
-        l->busiest = sum;
-        l->from = from;
-    }
+}
+
+/* Of each group the first CPU, which should_we_balance lets balance for it. */
+static bool leads_group(const struct ts_cpu *c, uint32_t level)
+{
+    const struct ts_topology *t = c->domain->topology;
+    if (level == TS_LEVEL_CPU || c->is_virtual)
+        return true;
+    return t->thread[c->id] == 0 &&
+           (level == TS_LEVEL_CORE || t->core[c->id] % t->params.cores_per_socket == 0);
 }
 
 static struct level_load load_of(const struct ts_cpu *c, uint32_t level)
 {
     const struct ts_cpu_domain *d = c->domain;
     struct level_load l = {0};
-    uint32_t n = level == LEVEL_SOCKET ? d->ncpus : sockets_of(d);
-    for (uint32_t of = 0; of < n; of++) {
-        if (level == LEVEL_ALL || ts_cpu_socket(&d->cpus[of]) == ts_cpu_socket(c))
-            add_group(&l, c, level, of);
+    count_groups(c, level);
+    for (uint32_t i = 0; i < d->ncpus; i++) {
+        const struct ts_cpu *o = &d->cpus[i];
+        const struct ts_cpu_group *g = &d->groups[ts_cpu_group_of(o, level)];
+        if (!leads_group(o, level) || !ts_cpu_share(o, c, level + 1))
+            continue;
+        l.groups++;
+        l.all += g->runnable;
+        if (ts_cpu_share(o, c, level)) {
+            l.local = g->runnable;
+        } else if (g->runnable > l.busiest && g->from) {
+            l.busiest = g->runnable;
+            l.from = g->from;
+        }
     }
     return l;
 }
 
 /* sched_balance_find_src_group and calculate_imbalance, for groups of one size: how many tasks are
  * to come, times the number of groups. */
-static uint64_t imbalance_of(const struct level_load *l)
+static uint64_t imbalance_of(const struct level_load *l, uint32_t level)
 {
     uint64_t busiest = l->busiest * l->groups, local = l->local * l->groups;
-    if (!l->from || local >= l->all || busiest <= l->all ||
-        100 * l->busiest <= IMBALANCE_PCT * l->local)
+    uint64_t pct = level == TS_LEVEL_CPU ? TS_IMBALANCE_PCT_CORE : TS_IMBALANCE_PCT;
+    if (!l->from || local >= l->all || busiest <= l->all || 100 * l->busiest <= pct * l->local)
         return 0;
     return busiest - l->all < l->all - local ? busiest - l->all : l->all - local;
 }
@@ -173,7 +226,7 @@ static uint32_t pull_level(struct ts_task *self, uint32_t level)
     struct ts_cpu *c = self->cpu;
     struct ts_cpu_domain *d = c->domain;
     struct level_load l = load_of(c, level);
-    uint64_t left = imbalance_of(&l);
+    uint64_t left = imbalance_of(&l, level);
     uint32_t failed = c->periodic_failed[level], moved = 0;
     while (left && l.from->rq.nr && (l.groups >> failed) <= left) {
         struct ts_task *t = movable(l.from, failed > CACHE_NICE_TRIES);
@@ -197,7 +250,7 @@ void ts_cpu_balance(struct ts_task *self)
 {
     struct ts_cpu *c = self->cpu;
     uint32_t moved = 0;
-    for (uint32_t level = 0; level < LEVELS; level++) {
+    for (uint32_t level = 0; level < TS_LEVELS; level++) {
         if (c->balance_due & (1u << level))
             moved += pull_level(self, level);
     }
@@ -225,7 +278,7 @@ static void look(struct ts_cpu *c, uint32_t level)
     if (!ts_cpu_running_entity(c))
         return;
     l = load_of(c, level);
-    if (!imbalance_of(&l))
+    if (!imbalance_of(&l, level))
         return;
     c->balance_due |= 1u << level;
     ts_cpu_raise(c, TS_VEC_TICK);
@@ -235,20 +288,23 @@ static void on_balance(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_cpu_domain *d = TS_CONTAINER_OF(event, struct ts_cpu_domain, balance_event);
     uint64_t tick = ts_engine_now(engine) / d->sched_params.tick_ps;
-    uint32_t sockets = sockets_of(d);
-    uint64_t socket_every = interval_of(d, d->ncpus / sockets);
-    uint64_t all_every = interval_of(d, d->ncpus);
-    uint32_t led = 0; /* sockets whose first CPU has been seen */
+    uint32_t sockets = sockets_of(d), threads = threads_of(d);
+    /* CPUs of a level's domain, none where it has but one group. */
+    uint32_t cpus[TS_LEVELS] = {
+        [TS_LEVEL_CPU] = threads > 1 ? threads : 0,
+        [TS_LEVEL_CORE] = d->ncpus / sockets,
+        [TS_LEVEL_SOCKET] = sockets > 1 ? d->ncpus : 0,
+    };
     bool waits = false;
-    for (uint32_t i = 0; i < d->ncpus; i++) {
-        bool leads = ts_cpu_socket(&d->cpus[i]) == led;
-        led += leads;
-        waits = waits || d->cpus[i].rq.nr;
-        if ((tick + i) % socket_every == 0)
-            look(&d->cpus[i], LEVEL_SOCKET);
-        if (sockets > 1 && leads && (tick + i) % all_every == 0)
-            look(&d->cpus[i], LEVEL_ALL);
+    for (uint32_t level = 0; level < TS_LEVELS; level++) {
+        uint64_t every = interval_of(d, cpus[level]);
+        for (uint32_t i = 0; cpus[level] && i < d->ncpus; i++) {
+            if ((tick + i) % every == 0 && leads_group(&d->cpus[i], level))
+                look(&d->cpus[i], level);
+        }
     }
+    for (uint32_t i = 0; i < d->ncpus; i++)
+        waits = waits || d->cpus[i].rq.nr;
     if (waits)
         ts_domain_balance_arm(d);
 }

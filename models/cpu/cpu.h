@@ -102,8 +102,14 @@ struct ts_task {
     struct ts_task *sleeps_next;
     ts_time runnable_since;
     ts_time last_ran;
-    uint64_t run_delay_ps; /* waiting on a run queue */
-    struct ts_event timer; /* ts_task_sleep */
+    /* placement.c */
+    bool placed;                /* has been woken before */
+    uint64_t last_wakee;        /* number of the task it woke last, and 1; 0: none */
+    uint64_t wakee_flips;       /* times that was another one than before, halved each second */
+    ts_time wakee_flips_halved; /* when */
+    struct ts_cpu *recent_cpu;  /* recent_used_cpu: where it ran before; NULL: nowhere */
+    uint64_t run_delay_ps;      /* waiting on a run queue */
+    struct ts_event timer;      /* ts_task_sleep */
     struct ts_task *expired_next;
     struct ts_task *wait_next;  /* link of one wait list at a time */
     ts_time user_ps, system_ps; /* as getrusage tells; system includes irq and spin */
@@ -138,15 +144,23 @@ struct ts_cpu_ops {
     void (*host_exit)(struct ts_cpu *vcpu);
     /* vCPU only: a spin in kernel mode has lasted the pause-loop window. */
     void (*pause_exit)(struct ts_cpu *vcpu);
+    /* vCPU only: vcpu_is_preempted, as its guest is told. */
+    bool (*preempted)(const struct ts_cpu *vcpu);
 };
+
+/* Groups of CPUs, each within one of the next: what a scheduling domain's groups are (balance.c),
+ * and what select_task_rq looks at. A guest's vCPUs are one socket of cores of one thread. */
+enum ts_cpu_level { TS_LEVEL_CPU, TS_LEVEL_CORE, TS_LEVEL_SOCKET, TS_LEVEL_ALL };
+enum { TS_LEVELS = TS_LEVEL_ALL };
 
 struct ts_cpu_stats {
     uint64_t mode_ps[TS_MODES];
     uint64_t interrupts[TS_VECTORS];
     uint64_t context_switches;
     uint64_t wakeups;
-    uint64_t migrations;  /* tasks that came here from another CPU */
-    uint64_t preemptions; /* the running task gave way while runnable */
+    uint64_t migrations;      /* tasks that came here from another CPU */
+    uint64_t preemptions;     /* the running task gave way while runnable */
+    uint64_t smt_lost_cycles; /* pCPU: what its work took longer for other threads of its core */
 };
 
 struct ts_cpu {
@@ -159,14 +173,14 @@ struct ts_cpu {
     struct ts_runqueue rq;
     struct ts_event tick;
     bool need_resched;
-    uint32_t balance_due;        /* levels to balance at its next tick (balance.c) */
-    uint32_t periodic_failed[2]; /* by level: times in a row that nothing could be moved */
-    uint32_t balance_failed;     /* times an idle CPU found only tasks that had run too recently */
-    bool irq_from_user;          /* of the handler that runs: it interrupted user code */
-    uint32_t irq_off;            /* nesting depth; 0: interrupts on */
-    uint32_t preempt_off;        /* nesting depth */
-    uint32_t pending;            /* bit per enum ts_vector */
-    ts_time raised[TS_VECTORS];  /* when the pending vector arrived */
+    uint32_t balance_due;                /* levels to balance at its next tick (balance.c) */
+    uint32_t periodic_failed[TS_LEVELS]; /* by level: times in a row that nothing could be moved */
+    uint32_t balance_failed;    /* times an idle CPU found only tasks that had run too recently */
+    bool irq_from_user;         /* of the handler that runs: it interrupted user code */
+    uint32_t irq_off;           /* nesting depth; 0: interrupts on */
+    uint32_t preempt_off;       /* nesting depth */
+    uint32_t pending;           /* bit per enum ts_vector */
+    ts_time raised[TS_VECTORS]; /* when the pending vector arrived */
     ts_time irq_off_since;
     ts_time irq_off_total_ps;
     struct ts_task *sleepers; /* timers that run, the earliest first */
@@ -175,7 +189,10 @@ struct ts_cpu {
     enum ts_cpu_mode mode;
     ts_time mode_since;
     struct ts_cpu_stats stats;
-    bool polling; /* idle, watching its flags: the owner may wake it without an IPI */
+    bool polling;        /* idle, watching its flags: the owner may wake it without an IPI */
+    ts_time idle_since;  /* idle_stamp: since it found nothing to run; TS_TIME_NEVER: it runs */
+    ts_time avg_idle_ps; /* avg_idle of the kernel's run queue, capped as it is */
+    ts_time avg_scan_ps; /* avg_scan_cost of its socket's domain */
 
     /* vCPU */
     bool is_virtual;
@@ -193,7 +210,15 @@ struct ts_cpu {
     bool frozen;   /* ts_cpu_freeze */
     struct ts_event park_event;
     bool switching; /* the fiber that suspends hands over to the CPU's new leaf task */
+    bool sharing;   /* parked in work whose speed depends on the other threads of its core */
     struct ts_line_req line_req;
+};
+
+/* Scratch of the scheduler: what the CPUs of a group have. */
+struct ts_cpu_group {
+    uint32_t idle, runnable;
+    uint32_t most;       /* runnable tasks of `from` */
+    struct ts_cpu *from; /* the busiest CPU that has one to give */
 };
 
 /* All CPUs that share tasks: the host's pCPUs, or one VM's vCPUs. */
@@ -216,7 +241,9 @@ struct ts_cpu_domain {
     struct ts_vcpu_load load; /* of a host */
     bool balance;             /* wake placement, idle pull and balancing may move tasks */
     struct ts_event balance_event;
-    size_t stack_bytes; /* of the fibers of its tasks */
+    struct ts_cpu_group *groups; /* [ncpus], owned */
+    uint32_t *busy_threads;      /* of pCPUs that share cores: by core, those that execute; owned */
+    size_t stack_bytes;          /* of the fibers of its tasks */
 };
 
 extern const struct ts_stat_table ts_cpu_stat_table; /* base: struct ts_cpu_stats */
@@ -251,8 +278,12 @@ static inline uint64_t ts_task_cycle(const struct ts_task *self)
 
 /* --- primitives that let time pass; on self's own fiber only --- */
 
-/* Executes for a number of core cycles. */
+/* Executes for a number of core cycles; for longer while other threads of the core execute, too
+ * (topology.smt_throughput). */
 void ts_task_work(struct ts_task *self, uint64_t cycles);
+/* The same at once, if nothing else is due before its end: false if something is, and nothing has
+ * been done. Interrupts are not looked for. */
+bool ts_task_try_work(struct ts_task *self, uint64_t cycles);
 /* The same given as time, rounded up to cycles. */
 void ts_task_work_ps(struct ts_task *self, ts_time ps);
 /* One access to a contended line: hit cycles, or a stall until the line has come. */

@@ -7,6 +7,10 @@
 
 enum { TS_PARK_NONE = 0, TS_PARK_INTERRUPTIBLE = 1, TS_PARK_STALLED = 2, TS_PARK_FROZEN = 3 };
 
+/* sd_init (kernel/sched/topology.c): what is busier by so many percent is out of balance, between
+ * threads of a core, and otherwise. */
+enum { TS_IMBALANCE_PCT_CORE = 110, TS_IMBALANCE_PCT = 117 };
+
 /* The task whose fiber pCPU p executes. */
 static inline struct ts_task *ts_cpu_leaf(const struct ts_cpu *p)
 {
@@ -80,17 +84,56 @@ static inline uint32_t ts_cpu_socket(const struct ts_cpu *c)
     return c->is_virtual ? 0 : c->domain->topology->socket[c->id];
 }
 
+/* The group of a level that c is of, below the number of CPUs. */
+static inline uint32_t ts_cpu_group_of(const struct ts_cpu *c, uint32_t level)
+{
+    if (level == TS_LEVEL_CPU || (level == TS_LEVEL_CORE && c->is_virtual))
+        return c->id;
+    if (level == TS_LEVEL_CORE)
+        return c->domain->topology->core[c->id];
+    return level == TS_LEVEL_SOCKET ? ts_cpu_socket(c) : 0;
+}
+
+static inline bool ts_cpu_share(const struct ts_cpu *a, const struct ts_cpu *b, uint32_t level)
+{
+    return ts_cpu_group_of(a, level) == ts_cpu_group_of(b, level);
+}
+
+/* The next thread of its core, in a circle. */
+static inline struct ts_cpu *ts_cpu_next_thread(const struct ts_cpu *c)
+{
+    struct ts_cpu_domain *d = c->domain;
+    uint32_t cores = c->is_virtual ? d->ncpus : d->topology->nnodes;
+    return &d->cpus[(c->id + cores) % d->ncpus];
+}
+
+/* update_avg */
+static inline void ts_cpu_update_avg(ts_time *avg, ts_time sample)
+{
+    if (sample >= *avg)
+        *avg += (sample - *avg) / 8;
+    else
+        *avg -= (*avg - sample) / 8;
+}
+
 static inline struct ts_task *ts_task_of(struct ts_sched_entity *e)
 {
     return TS_CONTAINER_OF(e, struct ts_task, se);
 }
 
+/* placement.c: select_task_rq of a task that has been woken, by waker or by hardware (NULL). */
+struct ts_cpu *ts_task_select_cpu(struct ts_task *waker, struct ts_task *t);
+/* executor.c: p begins or ends to execute; of pCPUs that share cores. */
+void ts_cpu_note_busy(struct ts_cpu *p, bool busy);
 /* task.c: the next tick of a CPU where somebody waits. */
 void ts_cpu_tick_arm(struct ts_cpu *c);
 /* balance.c: t, in no run queue, belongs to c from here on. */
 void ts_task_move(struct ts_task *t, struct ts_cpu *c);
 void ts_cpu_kick_idle(struct ts_task *self);
 bool ts_cpu_pull_task(struct ts_cpu *c, bool idle);
+/* c has found nothing to run, or is given something. */
+void ts_cpu_note_idle(struct ts_cpu *c);
+void ts_cpu_note_wakeup(struct ts_cpu *c);
 /* What self's CPU is due to do in this tick. */
 void ts_cpu_balance(struct ts_task *self);
 void ts_domain_balance_init(struct ts_cpu_domain *d);

@@ -35,5 +35,7 @@ static const struct ts_stat rows[] = {
     CNT(wakeups, "tasks woken onto this CPU"),
     CNT(migrations, "tasks that came from another CPU"),
     CNT(preemptions, "running tasks that gave way while runnable"),
+    {"smt_lost_cycles", TS_STAT_COUNTER, OFF(smt_lost_cycles), "cycles",
+     "what a pCPU's work took longer for the other threads of its core"},
 };
 const struct ts_stat_table ts_cpu_stat_table = {"cpu", rows, TS_ARRAY_LEN(rows), NULL, 0};

@@ -155,12 +155,88 @@ void ts_task_poll(struct ts_task *self)
     }
 }
 
+/* --- work --- */
+
+enum { FULL_SPEED = 1000 }; /* of a thread that has its core to itself */
+
+/* How fast p executes beside the other threads of its core. */
+static uint64_t speed_of(const struct ts_cpu *p)
+{
+    const struct ts_topology *t = p->domain->topology;
+    uint64_t speed;
+    uint32_t busy = p->domain->busy_threads[t->core[p->id]];
+    if (busy <= 1)
+        return FULL_SPEED;
+    speed = t->params.smt_throughput * (FULL_SPEED / 100) / busy;
+    return speed < FULL_SPEED ? speed : FULL_SPEED;
+}
+
+static uint64_t cycles_at(uint64_t work, uint64_t speed)
+{
+    return (work + speed - 1) / speed;
+}
+
+/* ts_task_work where threads share cores: the others of this one may begin or end at any time. */
+static void work_shared(struct ts_task *self, uint64_t cycles)
+{
+    struct ts_engine *engine = self->domain->engine;
+    const struct ts_clock *clock = self->domain->clock;
+    uint64_t left = cycles * FULL_SPEED;
+    for (;;) {
+        if (ts_task_attention(self))
+            ts_task_poll(self);
+        if (left == 0)
+            return;
+        struct ts_cpu *p = ts_cpu_physical(self->cpu);
+        uint64_t speed = speed_of(p), start = ts_clock_cycle_at(clock, ts_engine_now(engine));
+        ts_time end = ts_clock_cycle_time(clock, start + cycles_at(left, speed));
+        if (!ts_engine_try_advance(engine, end)) {
+            p->sharing = true;
+            ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+            p->sharing = false;
+        }
+        uint64_t passed = ts_clock_cycle_at(clock, ts_engine_now(engine)) - start;
+        uint64_t done = passed * speed < left ? passed * speed : left;
+        left -= done;
+        p->stats.smt_lost_cycles += passed - done / FULL_SPEED;
+    }
+}
+
+bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
+{
+    struct ts_engine *engine = self->domain->engine;
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    uint64_t taken = cycles;
+    if (p->domain->busy_threads)
+        taken = cycles_at(cycles * FULL_SPEED, speed_of(p));
+    if (!ts_engine_try_advance(engine,
+                               ts_clock_after(self->domain->clock, ts_engine_now(engine), taken)))
+        return false;
+    p->stats.smt_lost_cycles += taken - cycles;
+    return true;
+}
+
+void ts_cpu_note_busy(struct ts_cpu *p, bool busy)
+{
+    uint32_t *n = &p->domain->busy_threads[p->domain->topology->core[p->id]];
+    TS_ASSERT(busy || *n > 0);
+    *n = busy ? *n + 1 : *n - 1;
+    for (struct ts_cpu *o = ts_cpu_next_thread(p); o != p; o = ts_cpu_next_thread(o)) {
+        if (o->sharing)
+            ts_cpu_kick(o);
+    }
+}
+
 void ts_task_work(struct ts_task *self, uint64_t cycles)
 {
     struct ts_engine *engine = self->domain->engine;
     const struct ts_clock *clock = self->domain->clock;
     uint64_t left = cycles;
     TS_ASSERT(self->cpu->current == self);
+    if (ts_cpu_physical(self->cpu)->domain->busy_threads) {
+        work_shared(self, cycles);
+        return;
+    }
     for (;;) {
         if (ts_task_attention(self))
             ts_task_poll(self);
@@ -331,6 +407,8 @@ enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode)
     enum ts_cpu_mode before = cpu->mode;
     ts_cpu_account(cpu);
     cpu->mode = mode;
+    if (cpu->domain->busy_threads && (before == TS_MODE_IDLE) != (mode == TS_MODE_IDLE))
+        ts_cpu_note_busy(cpu, mode != TS_MODE_IDLE);
     return before;
 }
 

@@ -113,6 +113,8 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
 
 /* --- parameters --- */
 
+static const char *const idle_scan_names[] = {"all", "prop", "util", NULL};
+
 /* The rows that host and guest share; the two differ in what a switch costs. */
 #define SCHED_ROWS(switch_default, switch_help, switch_source, factor, factor_source, factor_conf) \
     {"policy",                                                                                     \
@@ -224,9 +226,41 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
          1000,                                                                                     \
          NULL,                                                                                     \
          "cfs, eevdf: a busy CPU balances every so many ms for each CPU of the domain (of its "    \
-         "socket, and of all); 0: it does not",                                                    \
+         "core, of its socket, of all); 0: it does not",                                           \
          factor_source,                                                                            \
          factor_conf},                                                                             \
+        {"newidle_min_idle",                                                                       \
+         TS_PARAM_TIME,                                                                            \
+         offsetof(struct ts_sched_params, newidle_min_idle_ps),                                    \
+         0,                                                                                        \
+         0,                                                                                        \
+         10 * TS_S,                                                                                \
+         NULL,                                                                                     \
+         "a CPU that idles for less on average pulls no task before it idles",                     \
+         "Linux 6.12 kernel/sched/fair.c newidle_balance has no such limit, but the cost of the "  \
+         "search, which is not modelled",                                                          \
+         TS_CONF_VERBATIM},                                                                        \
+        {"idle_scan",                                                                              \
+         TS_PARAM_ENUM,                                                                            \
+         offsetof(struct ts_sched_params, idle_scan),                                              \
+         TS_IDLE_SCAN_UTIL,                                                                        \
+         0,                                                                                        \
+         TS_IDLE_SCAN_UTIL,                                                                        \
+         idle_scan_names,                                                                          \
+         "cfs, eevdf: of the CPUs of a socket, a wake-up looks at all for an idle one, at as "     \
+         "many as pay in time that its own CPU idles (prop), at fewer the more are busy (util)",   \
+         "Linux 6.12 kernel/sched/fair.c select_idle_cpu, features.h SIS_UTIL",                    \
+         TS_CONF_VERBATIM},                                                                        \
+        {"idle_scan_cost",                                                                         \
+         TS_PARAM_CYCLES,                                                                          \
+         offsetof(struct ts_sched_params, idle_scan_cycles),                                       \
+         100,                                                                                      \
+         0,                                                                                        \
+         1000000,                                                                                  \
+         NULL,                                                                                     \
+         "idle_scan prop: what looking at one CPU counts for; it is not charged beside wakeup",    \
+         "estimate: a line of another CPU's run queue",                                            \
+         TS_CONF_GUESS},                                                                           \
     {                                                                                              \
         "migration_cost", TS_PARAM_TIME, offsetof(struct ts_sched_params, migration_cost_ps),      \
             500 * TS_US, 0, 10 * TS_S, NULL,                                                       \
@@ -241,7 +275,10 @@ static const struct ts_param host_rows[] = {
 static const struct ts_param guest_rows[] = {
     SCHED_ROWS(1500, "context switch between threads, without switching the address space",
                "about 0.6 us between threads on Skylake-SP, taken at 2.6 GHz", 0,
-               "0 is a setting; sd_init of Linux 6.12 has 16", TS_CONF_CHOICE)};
+               "0 is a setting; sd_init of Linux 6.12 has 16", TS_CONF_CHOICE),
+    {"avoid_preempted", TS_PARAM_BOOL, offsetof(struct ts_sched_params, avoid_preempted), 1, 0, 1,
+     NULL, "no wake-up goes to an idle vCPU of which the host says that it is preempted",
+     "Linux 6.12 kernel/sched/core.c available_idle_cpu", TS_CONF_VERBATIM}};
 
 const struct ts_param_table ts_host_sched_param_table = {"host_sched", host_rows,
                                                          TS_ARRAY_LEN(host_rows)};

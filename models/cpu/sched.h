@@ -53,7 +53,13 @@ struct ts_sched_params {
     uint64_t
         migration_cost_ps;   /* a task that ran less than this ago is not pulled by another CPU */
     uint64_t balance_factor; /* of the interval of a busy CPU's balancing; 0: none */
+    uint64_t newidle_min_idle_ps; /* who idles for less on average pulls nothing before it idles */
+    uint64_t idle_scan;           /* enum ts_idle_scan */
+    uint64_t idle_scan_cycles;    /* of one CPU that a search for an idle one looks at */
+    uint64_t avoid_preempted; /* bool, guest: a vCPU said to be preempted does not count as idle */
 };
+/* How far select_idle_cpu searches: features SIS_PROP and SIS_UTIL of Linux. */
+enum ts_idle_scan { TS_IDLE_SCAN_ALL, TS_IDLE_SCAN_PROP, TS_IDLE_SCAN_UTIL };
 extern const struct ts_param_table ts_host_sched_param_table;  /* prefix "host_sched" */
 extern const struct ts_param_table ts_guest_sched_param_table; /* prefix "guest_sched" */
 
@@ -75,7 +81,7 @@ struct ts_sched_ops {
     const char *name;
     const char *summary;
     const char *reference;
-    bool by_domains; /* busy CPUs balance by scheduling domains */
+    bool by_domains; /* Linux's fair class: wakes up and balances by scheduling domains */
     /* Puts e into rq; wakeup says whether it slept (else it was running or waiting). */
     void (*enqueue)(struct ts_runqueue *rq, struct ts_sched_entity *curr, struct ts_sched_entity *e,
                     bool wakeup);
@@ -102,7 +108,8 @@ struct ts_sched_ops {
     /* curr, charged up to now, wants to give way (sched_yield, or as the caller of yield_to): what
      * it forfeits. A pick follows, which may let it go on. */
     void (*yield)(struct ts_runqueue *rq, struct ts_sched_entity *curr);
-    /* The target of a yield_to, which waits in rq. The caller sees to it that the CPU picks. */
+    /* yield_to_task: the target of a directed yield, which waits in rq. The caller sees to it that
+     * the CPU picks. NULL: the policy has none, and refuses. */
     void (*set_next)(struct ts_runqueue *rq, struct ts_sched_entity *e);
 };
 

@@ -110,8 +110,6 @@ static struct ts_sched_entity *candidate(struct ts_runqueue *rq, struct ts_sched
 
     if (yield)
         rq->skip = NULL;
-    if (rq->next)
-        return rq->next;
     if (!rq->head || (curr && !yield && ran(curr) < rq->params->ratelimit_ps))
         return curr ? curr : rq->head;
     return !curr || yield || rq->head->credit > curr->credit ? rq->head : curr;
@@ -174,5 +172,4 @@ const struct ts_sched_ops ts_sched_credit2 = {
     .tick = credit2_tick,
     .preempts = credit2_preempts,
     .yield = credit2_yield,
-    .set_next = ts_rq_set_next,
 };

@@ -13,8 +13,7 @@
  * | in a group    | round robin with the slice as quantum                                       |
  * | of no group   | the host's own threads run in every slot                                    |
  *
- * No kernel has this policy: how alternates are chosen, and that who is marked by a yield runs next
- * if its group may, is assumed. */
+ * No kernel has this policy: how alternates are chosen is assumed. It knows no directed yield. */
 #include "models/cpu/fifo.h"
 
 /* A lower rank goes first. */
@@ -43,11 +42,9 @@ static struct ts_sched_entity *gang_pick(struct ts_runqueue *rq, struct ts_sched
 
     if (!e)
         e = rq->head;
-    if (e && rq->next && rank_of(rq, rq->next) == rank_of(rq, e))
-        e = rq->next;
     if (e && curr && rank_of(rq, curr) <= rank_of(rq, e)) {
-        bool its_turn = rank_of(rq, curr) == rank_of(rq, e) &&
-                        (yields || e == rq->next || ts_fifo_quantum_is_over(rq, curr));
+        bool its_turn =
+            rank_of(rq, curr) == rank_of(rq, e) && (yields || ts_fifo_quantum_is_over(rq, curr));
         e = its_turn ? e : curr;
     }
     if (!e)
@@ -92,5 +89,4 @@ const struct ts_sched_ops ts_sched_gang = {
     .tick = gang_tick,
     .preempts = gang_preempts,
     .yield = gang_yield,
-    .set_next = ts_rq_set_next,
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Round robin: one queue in order of arrival and a fixed quantum; a wake-up never preempts. POSIX
- * has no directed yield, nor has Linux's real-time class (kernel/sched/rt.c: no yield_to_task), so
- * the rule here is assumed, the plainest one: whoever is marked runs next out of turn, whoever
- * yields goes to the end of the queue and has a new quantum when its turn comes. */
+/* Round robin: one queue in order of arrival and a fixed quantum; a wake-up never preempts. Whoever
+ * yields goes to the end of the queue and has a new quantum when its turn comes. There is no
+ * directed yield, as Linux's real-time class has none (kernel/sched/rt.c: no yield_to_task). */
 #include "models/cpu/fifo.h"
 
 static bool rr_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
@@ -12,9 +11,9 @@ static bool rr_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 
 static struct ts_sched_entity *rr_pick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
-    struct ts_sched_entity *e = rq->next ? rq->next : rq->head;
+    struct ts_sched_entity *e = rq->head;
 
-    if (!e || (curr && !rq->next && rq->skip != curr && !rr_tick(rq, curr)))
+    if (!e || (curr && rq->skip != curr && !rr_tick(rq, curr)))
         e = curr;
     if (rq->skip == curr)
         rq->skip = NULL;
@@ -51,5 +50,4 @@ const struct ts_sched_ops ts_sched_rr = {
     .tick = rr_tick,
     .preempts = rr_preempts,
     .yield = rr_yield,
-    .set_next = ts_rq_set_next,
 };

@@ -113,31 +113,6 @@ void ts_task_sleep(struct ts_task *self, ts_time ps)
     ts_task_block(self);
 }
 
-/* --- choosing CPUs --- */
-
-/* select_task_rq: where it last ran if free, else a free CPU of the same socket, else any free one,
- * else where it last ran (kernel/sched/fair.c select_idle_sibling, without its scan limits). */
-static struct ts_cpu *select_cpu(struct ts_task *t)
-{
-    struct ts_cpu_domain *d = t->domain;
-    struct ts_cpu *any = NULL;
-    if (t->pinned)
-        return t->pinned;
-    /* Still switching away (p->on_cpu): its fiber can go on there only. */
-    if (!d->balance || ts_cpu_is_free(t->cpu) || t->cpu->current == t)
-        return t->cpu;
-    for (uint32_t i = 1; i < d->ncpus; i++) {
-        struct ts_cpu *c = &d->cpus[(t->cpu->id + i) % d->ncpus];
-        if (!ts_cpu_is_free(c))
-            continue;
-        if (ts_cpu_socket(c) == ts_cpu_socket(t->cpu))
-            return c;
-        if (!any)
-            any = c;
-    }
-    return any ? any : t->cpu;
-}
-
 /* --- the switch --- */
 
 /* self has become its CPU's running task: what the far end of a switch does. */
@@ -183,6 +158,8 @@ static struct ts_task *pick_next(struct ts_cpu *c, struct ts_task *prev)
     struct ts_sched_entity *e = sched->pick(&c->rq, curr);
     if (!e && ts_cpu_pull_task(c, prev->is_idle))
         e = sched->pick(&c->rq, NULL);
+    if (!e)
+        ts_cpu_note_idle(c);
     TS_ASSERT(e ? !e->queued && ts_task_of(e)->cpu == c : c->rq.nr == 0);
     if (curr && e != curr) {
         prev->state = TS_TASK_RUNNABLE;
@@ -275,8 +252,9 @@ void ts_task_wake(struct ts_task *self, struct ts_task *t)
     t->state = TS_TASK_RUNNABLE;
     if (self)
         ts_task_work(self, t->domain->sched_params.wakeup_cycles);
-    struct ts_cpu *c = select_cpu(t);
+    struct ts_cpu *c = ts_task_select_cpu(self, t);
     ts_task_move(t, c);
+    ts_cpu_note_wakeup(c);
     t->runnable_since = ts_engine_now(t->domain->engine);
     account_vcpu(t, TS_VCPU_WAITING);
     c->stats.wakeups++;
@@ -301,6 +279,9 @@ enum ts_yield ts_task_yield_to(struct ts_task *self, struct ts_task *t)
     TS_ASSERT(self->domain == t->domain && c->current == self && self->state == TS_TASK_RUNNING);
     if (ts_cpu_count_runnable(c) == 1 && ts_cpu_count_runnable(target) == 1)
         return TS_YIELD_NOBODY;
+    /* Its class has none (yield_to_task). */
+    if (!sched->set_next)
+        return TS_YIELD_REFUSED;
     /* On a CPU, blocked, or still switching away (task_on_cpu, task_is_running). */
     if (t->state != TS_TASK_RUNNABLE || !t->se.queued || target->current == t)
         return TS_YIELD_REFUSED;
@@ -422,7 +403,9 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
 {
     TS_ASSERT(ncpus > 0 && ops->interrupt && ops->idle);
     d->cpus = calloc(ncpus, sizeof(*d->cpus));
-    if (!d->cpus)
+    d->groups = calloc(ncpus, sizeof(*d->groups));
+    d->busy_threads = NULL;
+    if (!d->cpus || !d->groups)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
     d->ncpus = ncpus;
     ts_domain_balance_init(d);
@@ -435,6 +418,7 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
         c->rq.groups = 1;
         c->not_running_since = TS_TIME_NEVER;
         c->host_since = TS_TIME_NEVER;
+        c->idle_since = TS_TIME_NEVER;
         ts_event_init(&c->tick, on_tick);
         ts_cpu_executor_init(c);
     }
@@ -443,7 +427,15 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
 
 enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err)
 {
+    const struct ts_topology *topology = d->topology;
     TS_ASSERT(d->sched && d->sched_params.tick_ps > 0 && d->stack_bytes > 0);
+    if (!d->cpus[0].is_virtual && topology->params.smt_throughput &&
+        topology->params.threads_per_core > 1) {
+        d->busy_threads = calloc(topology->nnodes, sizeof(*d->busy_threads));
+        if (!d->busy_threads)
+            return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u cores",
+                                topology->nnodes);
+    }
     for (uint32_t i = 0; i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[i];
         c->idle = calloc(1, sizeof(*c->idle));
@@ -461,6 +453,7 @@ enum ts_status ts_cpu_domain_start(struct ts_cpu_domain *d, struct ts_error *err
         c->irq_off = 1;
         c->irq_off_since = ts_engine_now(d->engine);
         c->mode_since = c->irq_off_since;
+        c->avg_idle_ps = 2 * d->sched_params.migration_cost_ps;
         if (!c->is_virtual)
             ts_engine_schedule(d->engine, &c->park_event, c->irq_off_since, TS_PHASE_SOFTWARE);
     }
@@ -481,5 +474,9 @@ void ts_cpu_domain_fini(struct ts_cpu_domain *d)
         }
     }
     free(d->cpus);
+    free(d->groups);
+    free(d->busy_threads);
     d->cpus = NULL;
+    d->groups = NULL;
+    d->busy_threads = NULL;
 }

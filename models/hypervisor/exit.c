@@ -237,9 +237,15 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
     .populate = populate,
 };
 
+static bool vcpu_preempted(const struct ts_cpu *cpu)
+{
+    return ts_vm_vcpu_is_preempted(cpu->domain->vm, cpu->id);
+}
+
 const struct ts_cpu_ops ts_vcpu_ops = {
     .interrupt = vcpu_interrupt,
     .switch_out = vcpu_switch_out,
+    .preempted = vcpu_preempted,
     .idle = vcpu_idle,
     .send_resched = vcpu_send_resched,
     .timer_program = vcpu_timer_program,

@@ -110,6 +110,7 @@ struct ts_machine_result {
     ts_time user_ps,
         system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
     ts_time steal_ps, host_ps;
+    uint64_t effective_overcommit_milli; /* models/hypervisor/vcpu_stats.h; 0 on bare metal */
     uint64_t operations; /* workload operations done; those of host tasks are statistics */
     uint64_t shootdowns, ipis, vm_exits;
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;

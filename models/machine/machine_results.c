@@ -241,6 +241,11 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     add_cpu_times(m, out);
     out->operations = ts_machine_operations(m);
     out->vm_exits = m->hypervisor.stats.exits;
+    if (!ts_machine_is_bare(&m->config)) {
+        struct ts_vcpu_stats vcpus;
+        ts_hypervisor_vcpu_sum(&m->hypervisor, &vcpus);
+        out->effective_overcommit_milli = vcpus.effective_overcommit_milli;
+    }
     out->shootdown_p50_ps = ts_hist_quantile(latency, 500);
     out->shootdown_p99_ps = ts_hist_quantile(latency, 990);
     out->shootdown_max_ps = latency->count ? latency->max : 0;

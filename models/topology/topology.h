@@ -20,6 +20,7 @@ struct ts_topology_params {
     uint64_t sockets;
     uint64_t cores_per_socket;
     uint64_t threads_per_core;
+    uint64_t smt_throughput; /* percent; 0: threads of a core do not slow each other */
     uint64_t core_hz;
     uint64_t mpidr_mt; /* bool, arm64: MPIDR_EL1.MT of the cores */
 };

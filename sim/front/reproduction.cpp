@@ -302,6 +302,8 @@ double convert_unit(double value, const std::string &from, const std::string &to
         return value;
     if (from == "uHz" && to == "1/s")
         return value * 1e-6;
+    if (from == "milli" && to == "ratio")
+        return value * 1e-3;
     if (from == "ratio" && to == "%")
         return value * 100;
     if (from == "%" && to == "ratio")

@@ -90,6 +90,8 @@ std::vector<Metric> machine_metrics()
         const std::string name = column.name;
         if (column.unit == std::string("uHz"))
             list.push_back(result_metric(name, "1/s", 1e-6, column.field));
+        else if (column.unit == std::string("milli"))
+            list.push_back(result_metric(name, "ratio", 1e-3, column.field));
         else if (column.unit != std::string("ps"))
             list.push_back(result_metric(name, column.unit, 1, column.field));
         else if (name.compare(0, 9, "shootdown") == 0)

@@ -17,6 +17,8 @@ const ResultColumn result_columns[] = {
     {"system_time", "ps", &ts_machine_result::system_ps,
      "CPU time of all guests in the kernel, with interrupts and spinning"},
     {"steal_time", "ps", &ts_machine_result::steal_ps, "vCPUs that wanted to run and could not"},
+    {"effective_overcommit", "milli", &ts_machine_result::effective_overcommit_milli,
+     "vCPUs that run or wait, per pCPU, mean over the time in which at least one waits; in 1/1000"},
     {"host_time", "ps", &ts_machine_result::host_ps, "time in the hypervisor"},
     {"operations", "1", &ts_machine_result::operations, "operations of the workload"},
     {"shootdowns", "1", &ts_machine_result::shootdowns, "flushes that concerned another CPU"},

@@ -11,7 +11,8 @@ fi
 cat >e.yaml <<'YAML'
 schema: 1
 name: large
-workload: {kind: mmap_storm, threads: 64, rounds: 1, pages: 4, touch_pages: 1}
+workload: {kind: mmap_storm, threads: 64, rounds: 1, pages: 4, touch_pages: 1,
+           start_stagger: 20us}
 machine: x86-2s-64t
 hypervisor: kvm-6.12
 guest: linux-6.12-x86

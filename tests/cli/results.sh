@@ -26,7 +26,7 @@ head -1 a/summary.csv | grep -qx 'mechanism,platform,metric,unit,mean,ci95,n' ||
     fail "columns of summary.csv: $(head -1 a/summary.csv)"
 head -1 a/critical_path.csv | grep -qx 'mechanism,platform,part,unit,mean,share,shootdowns' ||
     fail "columns of critical_path.csv: $(head -1 a/critical_path.csv)"
-for metric in completion_time mean_completion_time user_time system_time shootdowns ipis vm_exits \
+for metric in completion_time mean_completion_time user_time system_time effective_overcommit shootdowns ipis vm_exits \
     shootdown_p50 shootdown_p99 shootdown_max shootdown_mean munmap_mean page_touches records record_rate events \
     speedup; do
     [ "$(grep -c ",$metric," a/summary.csv)" -eq 2 ] || fail "$metric in summary.csv"

@@ -427,6 +427,7 @@ Outcome there_and_back(const char *mechanism, bool broadcasts, bool pinned)
     set(c, "hypervisor.pin", pinned ? "true" : "false");
     set(c, "hypervisor.halt_poll", "0");
     set(c, "host_sched.migration_cost", "1s"); /* nobody is pulled to a pCPU */
+    set(c, "host_sched.idle_scan", "all");
     ScriptWorkload moving(
         {{op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(0, 2), op_touch(0, 0, n),
           op_ns(TS_OP_SLEEP, 4 * ms), op_touch(0, 0, n), op_ns(TS_OP_COMPUTE, 2 * ms),

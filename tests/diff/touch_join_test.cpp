@@ -80,6 +80,19 @@ TEST(TouchJoin, BareMetal)
     }
 }
 
+/* The speed of a thread changes when the other one of its core begins or ends. */
+TEST(TouchJoin, ThreadsThatShareACore)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        ts_machine_config c = bare_machine(2);
+        set(c, "topology.sockets", "1");
+        set(c, "topology.cores_per_socket", "1");
+        set(c, "topology.threads_per_core", "2");
+        compare(c, random_script(seed, 3), 3);
+    }
+}
+
 TEST(TouchJoin, OvercommittedMachine)
 {
     for (uint64_t seed = 1; seed <= 2; seed++) {

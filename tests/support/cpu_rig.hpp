@@ -20,9 +20,9 @@ class CpuRig
   public:
     using Body = std::function<void(ts_task *)>;
 
-    /* cores: of each socket */
+    /* cores: of each socket; threads: of each core */
     explicit CpuRig(uint32_t cores = 4, uint64_t hz = 2'500'000'000, const char *policy = "cfs",
-                    uint32_t sockets = 1)
+                    uint32_t sockets = 1, uint32_t threads = 1, uint64_t smt_throughput = 0)
     {
         ts_error err{};
         ts_topology_params tp{};
@@ -34,7 +34,8 @@ class CpuRig
         ts_param_defaults(&ts_line_param_table, &lp);
         tp.sockets = sockets;
         tp.cores_per_socket = cores;
-        tp.threads_per_core = 1;
+        tp.threads_per_core = threads;
+        tp.smt_throughput = smt_throughput;
         tp.core_hz = hz;
         check(ts_engine_create(&engine, &ec, &err), err);
         check(ts_topology_init(&topology, &tp, &err), err);

@@ -69,12 +69,14 @@ Scenario scenario(uint64_t seed)
     put(s, "hypervisor.backing", dice.one_of({"4KiB", "2MiB", "1GiB"}));
     put(s, "hypervisor.halt_poll", dice.one_of({"0", "50us", "200us"}));
     put(s, "hypervisor.halt_poll_shrink", dice.one_of({"0", "2"}));
-    /* Policies that are not Linux's fair ones set no bound to a boost: spinners that boost each
-     * other, and nobody in user mode, may do so for ever. */
-    if (ts_sched_table[s.config.host_sched.policy]->by_domains)
-        put(s, "hypervisor.boost_rule", dice.one_of({"preempted", "ready", "ready_irq"}));
+    put(s, "hypervisor.boost_rule", dice.one_of({"preempted", "ready", "ready_irq"}));
     put(s, "hypervisor.vmclear_on_migration", dice.flag());
     put(s, "hypervisor.ibpb_on_switch", dice.flag());
+    put(s, "topology.smt_throughput", dice.one_of({"0", "90", "125"}));
+    for (const char *prefix : {"host_sched", "guest_sched"}) {
+        put(s, prefix + std::string(".idle_scan"), dice.one_of({"all", "prop", "util"}));
+        put(s, prefix + std::string(".newidle_min_idle"), dice.one_of({"0", "500us"}));
+    }
     /* Much less than Linux's 16 moves a task on before a quantum of its queue is over: it starves.
      */
     put(s, "host_sched.balance_factor", dice.one_of({"0", "16"}));

@@ -288,13 +288,25 @@ struct Boost {
 
 TEST(YieldTo, ABoostedTaskBeginsASwitchLater)
 {
-    for (const char *policy : {"eevdf", "rr"}) {
-        Boost b(policy, 100 * TS_US);
-        EXPECT_EQ(b.outcome, TS_YIELD_DONE) << policy;
-        EXPECT_EQ(b.returned, b.asked) << policy; /* alone on its CPU: it goes on */
-        EXPECT_EQ(b.began,
-                  ts_clock_after(&b.rig.clock, b.asked, b.rig.domain.sched_params.switch_cycles))
-            << policy;
+    Boost b("eevdf", 100 * TS_US);
+    EXPECT_EQ(b.outcome, TS_YIELD_DONE);
+    EXPECT_EQ(b.returned, b.asked); /* alone on its CPU: it goes on */
+    EXPECT_EQ(b.began,
+              ts_clock_after(&b.rig.clock, b.asked, b.rig.domain.sched_params.switch_cycles));
+}
+
+/* Only Linux's fair class has yield_to_task; the others refuse, and nobody gives way. */
+TEST(YieldTo, OtherPoliciesRefuse)
+{
+    for (size_t i = 0; i < ts_sched_table_count; i++) {
+        const ts_sched_ops *ops = ts_sched_table[i];
+        EXPECT_EQ(ops->set_next != nullptr, ops->by_domains) << ops->name;
+        if (ops->set_next)
+            continue;
+        Boost b(ops->name, 100 * TS_US);
+        EXPECT_EQ(b.outcome, TS_YIELD_REFUSED) << ops->name;
+        EXPECT_EQ(b.returned, b.asked) << ops->name;
+        EXPECT_EQ(b.rig.domain.cpus[0].rq.skip, nullptr) << ops->name;
     }
 }
 
@@ -310,7 +322,7 @@ TEST(YieldTo, CfsLeavesABuddyWaitingThatIsFarAhead)
 
 TEST(YieldTo, TellsNobodyRefusedAndDoneApart)
 {
-    CpuRig rig(2, 2'500'000'000, "rr");
+    CpuRig rig(2, 2'500'000'000, "eevdf");
     ts_task *alone = rig.spawn(1, [](ts_task *self) { ts_task_work_ps(self, TS_MS); });
     ts_task *asleep = rig.spawn(
         0, [](ts_task *self) { ts_task_work(self, 1); }, false);

@@ -18,7 +18,7 @@ class Spin
     enum Where { waiting, asleep };
 
     explicit Spin(std::vector<Where> others, ts_boost_rule rule = TS_BOOST_READY_IRQ)
-        : rig(2, 2'500'000'000, "rr"), vcpus(others.size() + 1)
+        : rig(2, 2'500'000'000, "eevdf"), vcpus(others.size() + 1)
     {
         ts_error err{};
         hyp.params.boost_rule = rule;

@@ -358,3 +358,21 @@ TEST(HypervisorRules, EachDeferredFlushIsDoneOnceAtTheNextEntry)
     }
     EXPECT_GT(merged, 10u);
 }
+
+/* available_idle_cpu of a guest asks what its steal area says. */
+TEST(VcpuOps, TellAGuestWhichOfItsVcpusArePreempted)
+{
+    ts_steal_area steal[2]{};
+    ts_vm vm{};
+    ts_cpu_domain domain{};
+    ts_cpu cpu{};
+    vm.nvcpus = 2;
+    vm.steal = steal;
+    domain.vm = &vm;
+    cpu.domain = &domain;
+    cpu.id = 1;
+    steal[0].preempted = TS_STEAL_PREEMPTED;
+    EXPECT_FALSE(ts_vcpu_ops.preempted(&cpu));
+    steal[1].preempted = TS_STEAL_PREEMPTED;
+    EXPECT_TRUE(ts_vcpu_ops.preempted(&cpu));
+}

@@ -16,8 +16,8 @@ class Loaded
 {
   public:
     Loaded(const std::vector<uint32_t> &tasks, const char *policy = "cfs", uint32_t sockets = 1,
-           uint64_t factor = 16)
-        : rig(uint32_t(tasks.size()) / sockets, 2'500'000'000, policy, sockets)
+           uint64_t factor = 16, uint32_t threads = 1)
+        : rig(uint32_t(tasks.size()) / sockets / threads, 2'500'000'000, policy, sockets, threads)
     {
         rig.domain.sched_params.tick_ps = tick;
         rig.domain.sched_params.balance_factor = factor;
@@ -130,4 +130,45 @@ TEST(Balance, HotTasksAreLeftAtFirst)
     /* CPU 3's turns are 15 ticks apart, and it is the first to have its third. */
     EXPECT_EQ(hot.at(42 * tick - 1), N({5, 1, 1, 1}));
     EXPECT_EQ(hot.at(42 * tick + 100 * TS_US), N({4, 1, 1, 2}));
+}
+
+/* CPUs 0 and 2 are threads of a core: 2 x 16 ms are 8 ticks, less one, and CPU 2 looks first, after
+ * 5. Of six tasks three are each one's share. */
+TEST(Balance, ThreadsOfACoreBalanceAmongEachOtherMoreOften)
+{
+    Loaded l({5, 3, 1, 3}, "cfs", 1, 16, 2);
+    EXPECT_EQ(l.at(5 * tick - 1), N({5, 3, 1, 3}));
+    EXPECT_EQ(l.at(5 * tick + 100 * TS_US), N({3, 3, 3, 3}));
+    EXPECT_EQ(l.at(100 * tick), N({3, 3, 3, 3}));
+}
+
+/* imbalance_pct: 9 to 8 is too much between threads (110), not between cores (117). The first
+ * attempt finds that half a task is too little to move. */
+TEST(Balance, ThreadsOfACoreAreOutOfBalanceEarlier)
+{
+    Loaded threads({9, 8}, "cfs", 1, 16, 2);
+    EXPECT_EQ(threads.at(13 * tick - 1), N({9, 8}));
+    EXPECT_EQ(threads.at(13 * tick + 100 * TS_US), N({8, 9}));
+    Loaded cores({9, 8});
+    EXPECT_EQ(cores.at(100 * tick), N({9, 8}));
+}
+
+/* Two cores of two threads: 4 x 16 ms less a tick, by CPU 1 after 14; not by CPU 3 after 12, which
+ * is the second thread of that core. */
+TEST(Balance, TheFirstThreadOfACorePullsForIt)
+{
+    Loaded l({4, 1, 4, 1}, "cfs", 1, 16, 2);
+    EXPECT_EQ(l.at(14 * tick - 1), N({4, 1, 4, 1}));
+    const N after = l.at(14 * tick + 100 * TS_US);
+    EXPECT_GT(after[1], 1u);
+    EXPECT_EQ(after[3], 1u);
+}
+
+/* newidle_min_idle is of a CPU that falls idle, not of one that a busy one's tick has told. */
+TEST(Balance, AnIdleCpuThatIsToldPullsHoweverBrieflyItIdles)
+{
+    Loaded l({3, 0});
+    l.rig.domain.sched_params.newidle_min_idle_ps = 10 * TS_S;
+    EXPECT_EQ(l.at(tick - 1), N({3, 0}));
+    EXPECT_EQ(l.at(2 * tick), N({2, 1}));
 }

@@ -144,17 +144,19 @@ TEST(Credit2, MigrationKeepsTheCredit)
     ts_rq_remove(&b.rq, &e);
 }
 
-/* Who is taken out of turn with no credit does not end the epoch while another one waits with some.
- */
+/* Who goes on with no credit, for the rate limit, does not end the epoch while another one waits
+ * with some. */
 TEST(Credit2, NoResetWhileTheFirstThatWaitsHasCredit)
 {
     Rig r("credit2", 2);
     r.tasks[0].sum_exec_ps = r.tasks[1].sum_exec_ps = 1; /* not new */
-    r.tasks[0].credit = -int64_t(TS_MS);
+    r.tasks[0].credit = TS_US;
     r.tasks[1].credit = int64_t(TS_MS);
     r.wake(0);
+    r.resched();
+    r.run(2 * TS_US);
+    ASSERT_LT(r.tasks[0].credit, 0);
     r.wake(1);
-    r.ops->set_next(&r.rq, &r.tasks[0]);
     r.resched();
     EXPECT_EQ(r.running(), 0u);
     EXPECT_EQ(r.rq.resets, 0u);

@@ -87,17 +87,6 @@ TEST(Gang, WithinAGroupItIsRoundRobin)
     EXPECT_EQ(r.running(), 0u);
 }
 
-TEST(Gang, AMarkCountsWithinTheGroupOnly)
-{
-    Rig r({0, 0, 0, 1});
-    r.ops->set_next(&r.rq, &r.tasks[3]);
-    r.yield();
-    EXPECT_EQ(r.running(), 1u);
-    r.ops->set_next(&r.rq, &r.tasks[0]);
-    r.yield();
-    EXPECT_EQ(r.running(), 0u); /* before task 2, which has waited longer */
-}
-
 TEST(Gang, TheHostsOwnThreadsRunInEverySlot)
 {
     Rig r({1});

@@ -114,6 +114,11 @@ static const struct ts_version_rule rules[] = {
     {"guest.tlbi_batch", "6.12", "true",
      "arch/arm64/include/asm/tlbflush.h arch_tlbbatch_should_defer, read in 6.12", V},
     {"guest.vma_merge", "4.14", "true", "mm/mmap.c vma_merge; read in 6.1 and 6.12", V},
+    {"guest_sched.avoid_preempted", "4.14", "false", "kernel/sched/core.c idle_cpu", R},
+    {"guest_sched.avoid_preempted", "4.18", "true",
+     "R. Jain, sched/core: Don't schedule threads on pre-empted vCPUs", R},
+    {"guest_sched.avoid_preempted", "6.1", "true",
+     "kernel/sched/core.c available_idle_cpu, read in 6.1 and 6.12", V},
     TS_VERSION_SCHED_RULES("guest_sched"),
 };
 const struct ts_version_table ts_guest_versions = {"guest.linux", ts_guest_version_names, rules,

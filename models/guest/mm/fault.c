@@ -193,9 +193,8 @@ static void charge_touch(struct ts_task *self, struct touch_run *r, uint64_t cyc
 {
     struct ts_engine *engine = self->domain->engine;
     uint64_t events;
-    ts_time end = ts_clock_after(self->domain->clock, ts_engine_now(engine), cycles);
 
-    if (r->quiet && ts_engine_try_advance(engine, end))
+    if (r->quiet && ts_task_try_work(self, cycles))
         return;
     events = ts_engine_events_run(engine);
     ts_task_work(self, cycles);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads of a core slow each other: how long work takes beside others that begin and end. */
+#include <gtest/gtest.h>
+
+#include "tests/support/cpu_rig.hpp"
+
+using ts_test::CpuRig;
+
+namespace
+{
+
+/* Two cores; CPUs c, c + 2, ... are threads of core c. */
+class Smt
+{
+  public:
+    explicit Smt(uint64_t throughput, uint32_t threads = 2)
+        : rig(2, 2'500'000'000, "cfs", 1, threads, throughput)
+    {
+    }
+    /* How many cycles a work of so many takes on CPU 0 that begins at 100 us, while the other CPUs
+     * are busy in [from, to). */
+    uint64_t cycles_of(uint64_t work, const std::vector<uint32_t> &others,
+                       ts_time from = 50 * TS_US, ts_time to = 900 * TS_US)
+    {
+        for (uint32_t cpu : others) {
+            ts_task *t = rig.spawn(
+                cpu,
+                [to](ts_task *self) {
+                    while (ts_task_now(self) < to)
+                        ts_task_spin_deadline(
+                            self, [](void *) { return false; }, nullptr, nullptr, to);
+                },
+                false);
+            rig.at(from, [t] { ts_task_wake(nullptr, t); });
+        }
+        ts_time took = 0;
+        ts_task *t = rig.spawn(
+            0,
+            [&](ts_task *self) {
+                ts_task_work(self, 1); /* to a cycle's beginning */
+                ts_time start = ts_task_now(self);
+                ts_task_work(self, work);
+                took = ts_task_now(self) - start;
+            },
+            false);
+        rig.at(100 * TS_US, [t] { ts_task_wake(nullptr, t); });
+        rig.run(TS_MS);
+        return ts_clock_cycle_at(&rig.clock, took);
+    }
+    CpuRig rig;
+};
+
+} // namespace
+
+TEST(SmtTiming, WorkTakesLongerBesideAnotherThreadOfTheCore)
+{
+    EXPECT_EQ(Smt(125).cycles_of(1000, {}), 1000u);
+    EXPECT_EQ(Smt(125).cycles_of(1000, {1}), 1000u); /* of the other core */
+    EXPECT_EQ(Smt(125).cycles_of(1000, {2}), 1600u);
+    EXPECT_EQ(Smt(100).cycles_of(1000, {2}), 2000u);
+    EXPECT_EQ(Smt(125).cycles_of(1001, {2}), 1602u); /* the cycle in which it ends completes */
+    EXPECT_EQ(Smt(0).cycles_of(1000, {2}), 1000u);
+    EXPECT_EQ(Smt(300).cycles_of(1000, {2}), 1000u);       /* nobody is faster than alone */
+    EXPECT_EQ(Smt(125, 4).cycles_of(1000, {2, 4}), 2404u); /* 41.6 % each */
+}
+
+/* The other thread begins, or ends, in the middle: 1000 cycles are 400 ns. What is done by then is
+ * done, and the rest goes at another speed. */
+TEST(SmtTiming, TheSpeedChangesWhenAnotherBeginsOrEnds)
+{
+    Smt first(125), begins(125), ends(125);
+    const ts_time cycle = first.rig.cycles(1);
+    /* What comes before the work: the switch to the task, and a cycle. */
+    ts_time start = 0;
+    ts_task *t = first.rig.spawn(
+        0,
+        [&](ts_task *self) {
+            ts_task_work(self, 1);
+            start = ts_task_now(self);
+        },
+        false);
+    first.rig.at(100 * TS_US, [t] { ts_task_wake(nullptr, t); });
+    first.rig.run(TS_MS);
+    ASSERT_GT(start, 100 * TS_US);
+    EXPECT_EQ(begins.cycles_of(10000, {2}, start + 4000 * cycle), 4000u + 6000u * 8 / 5);
+    /* It is slowed from before it begins, switch included, until 4000 cycles of the work are over
+     * at five eighths: 6000 are left. */
+    const ts_time slowed = 100 * TS_US + (start - 100 * TS_US) * 8 / 5 + cycle;
+    const uint64_t cycles = ends.cycles_of(10000, {2}, 50 * TS_US, slowed + 6400 * cycle);
+    EXPECT_NEAR(double(cycles), 6400 + 6000, 6500 * 0.6);
+    EXPECT_LT(cycles, 16000u);
+    EXPECT_GT(cycles, 10000u);
+}
+
+TEST(SmtTiming, WhatIsLostIsCounted)
+{
+    Smt s(125);
+    const ts_cpu &c = s.rig.domain.cpus[0];
+    EXPECT_EQ(s.cycles_of(1'000'000, {2}, 50 * TS_US, TS_S), 1'600'000u);
+    Smt alone(125);
+    (void)alone.cycles_of(1'000'000, {});
+    EXPECT_EQ(alone.rig.domain.cpus[0].stats.smt_lost_cycles, 0u);
+    /* Three fifths of the work, its switches' too. */
+    EXPECT_NEAR(double(c.stats.smt_lost_cycles), 600'000, 6'000);
+}
+
+/* The short way, without looking for interrupts, takes as long. */
+TEST(SmtTiming, WorkAtOnceTakesAsLong)
+{
+    for (bool beside : {false, true}) {
+        Smt s(125);
+        if (beside)
+            s.rig.spawn(2, [](ts_task *self) {
+                ts_task_spin_deadline(
+                    self, [](void *) { return false; }, nullptr, nullptr, TS_MS);
+            });
+        ts_time took = 0;
+        s.rig.spawn(0, [&](ts_task *self) {
+            ts_task_work_ps(self, 50 * TS_US);
+            ts_time start = ts_task_now(self);
+            while (!ts_task_try_work(self, 1001))
+                ADD_FAILURE();
+            took = ts_task_now(self) - start;
+        });
+        s.rig.run(500 * TS_US);
+        EXPECT_EQ(took, s.rig.cycles(beside ? 1602 : 1001));
+        EXPECT_EQ(s.rig.domain.cpus[0].stats.smt_lost_cycles > 0, beside);
+    }
+}
