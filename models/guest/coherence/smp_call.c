@@ -128,8 +128,12 @@ static void wait_for(struct ts_task *self, struct ts_csd *csd)
     ts_task_line(self, csd->line, TS_LINE_READ);
     if (!csd->locked)
         return;
+    const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     csd->waiter = self;
-    ts_task_spin(self, csd_unlocked, csd, csd->line);
+    if (ts_guest_is_windows(g) && g->nt.wait_notifies)
+        ts_ex_spin(self, &g->ex_locks, csd_unlocked, csd, csd->line);
+    else
+        ts_task_spin(self, csd_unlocked, csd, csd->line);
     csd->waiter = NULL;
 }
 
