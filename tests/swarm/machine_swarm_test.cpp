@@ -70,6 +70,13 @@ void put_windows(Scenario &s, uint64_t seed)
     put(s, "hypervisor.hv_spinlocks", dice.one_of({"0", "10", "8191", "4294967295"}));
 }
 
+/* A long spin's notice is a boost, too, and as frequent as it is set. */
+void put_notices(Scenario &s)
+{
+    if (!ts_sched_table[s.config.host_sched.policy]->by_domains)
+        put(s, "hypervisor.hv_spinlocks", "4294967295");
+}
+
 Scenario scenario(uint64_t seed)
 {
     Dice dice(seed);
@@ -105,6 +112,7 @@ Scenario scenario(uint64_t seed)
      * other, and nobody in user mode, may do so for ever. */
     if (ts_sched_table[s.config.host_sched.policy]->by_domains)
         put(s, "hypervisor.boost_rule", dice.one_of({"preempted", "ready", "ready_irq"}));
+    put_notices(s);
     put(s, "hypervisor.vmclear_on_migration", dice.flag());
     put(s, "hypervisor.ibpb_on_switch", dice.flag());
     /* Much less than Linux's 16 moves a task on before a quantum of its queue is over: it starves.
