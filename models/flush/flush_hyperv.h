@@ -50,7 +50,7 @@ bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_form form, uint32_t banks
     TS_HV_CALL_STAT(hypercalls, "flush hypercalls"),                                               \
         TS_HV_CALL_STAT(list_calls, "HvFlushVirtualAddressList(Ex)"),                              \
         TS_HV_CALL_STAT(space_calls, "HvFlushVirtualAddressSpace(Ex)"),                            \
-        TS_HV_CALL_STAT(ex_calls, "calls with a sparse processor set (more than 64 VPs)"),          \
+        TS_HV_CALL_STAT(ex_calls, "calls with a sparse processor set (more than 64 VPs)"),         \
         TS_HV_CALL_STAT(fast_calls, "calls with their input in registers")
 #define TS_HV_CALL_RULE                                                                            \
     {                                                                                              \

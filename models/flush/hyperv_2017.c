@@ -73,8 +73,7 @@ static bool call(struct ts_task *self, struct ts_flush_info *info, const struct 
     struct ts_hv_flush_input in = {ts_pgtable_root(info->mm->pgtable), p->flags, p->mask};
     ts_hv_put(&b, &in, sizeof(in));
     ts_hv_put(&b, list, n * sizeof(*list));
-    return ts_hv_flush_call(self, TS_HV_FORM_MASK, 0, n, &b,
-                            record, mark);
+    return ts_hv_flush_call(self, TS_HV_FORM_MASK, 0, n, &b, record, mark);
 }
 
 /* hyperv_flush_tlb_others; false: it goes on natively. */

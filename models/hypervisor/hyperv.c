@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Hyper-V hypercalls of a host: flushes, IPIs and the notice of a long spin
- * (arch/x86/kvm/hyperv.c kvm_hv_hypercall, kvm_hv_flush_tlb, kvm_hv_send_ipi; x86.md 4.3). A flush call's processors get a request each, and
- * those in guest mode are made to leave it. Who is not in guest mode flushes at its next entry.
+ * (arch/x86/kvm/hyperv.c kvm_hv_hypercall, kvm_hv_flush_tlb, kvm_hv_send_ipi; x86.md 4.3). A flush
+ * call's processors get a request each, and those in guest mode are made to leave it. Who is not in
+ * guest mode flushes at its next entry.
  *
  * | hv_flush | flush of a VP that is named                        | empty mask   | input    |
  * |----------|----------------------------------------------------|--------------|----------|

@@ -7,8 +7,8 @@
 #include "models/flush/flush.h"
 #include "models/machine/machine_private.h"
 
-/* Of Linux's rules, of which a Windows-like guest has none. What a key sets that is not here is a cost
- * or a rule that both have. */
+/* Of Linux's rules, of which a Windows-like guest has none. What a key sets that is not here is a
+ * cost or a rule that both have. */
 static const struct {
     const char *key;
     const char *instead; /* NULL: nothing does */
@@ -63,9 +63,8 @@ static enum ts_status check_linux_keys(const struct ts_machine_config *c, struct
         TS_ASSERT(row);
         if (is_default(row, &c->guest))
             continue;
-        return ts_error_set(err, TS_ERR_USER,
-                            "guest.%s is of Linux, and guest.os is windows: %s%s", row->key,
-                            linux_only[i].instead ? "its own rule is " : "leave it out",
+        return ts_error_set(err, TS_ERR_USER, "guest.%s is of Linux, and guest.os is windows: %s%s",
+                            row->key, linux_only[i].instead ? "its own rule is " : "leave it out",
                             linux_only[i].instead ? linux_only[i].instead : "");
     }
     return TS_OK;
@@ -120,8 +119,9 @@ enum ts_status ts_machine_check_os(const struct ts_machine_config *c, const stru
                             "linux)",
                             m->name);
     list_mechanisms(c->guest.os, which, sizeof(which));
-    return ts_error_set(err, TS_ERR_USER,
-                        "mechanism '%s' cannot run here: it is of Linux (guest.os is windows, which "
-                        "has %s)",
-                        m->name, which);
+    return ts_error_set(
+        err, TS_ERR_USER,
+        "mechanism '%s' cannot run here: it is of Linux (guest.os is windows, which "
+        "has %s)",
+        m->name, which);
 }

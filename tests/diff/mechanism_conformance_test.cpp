@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every mechanism of the table, on every architecture and under every operating system it runs on: same operations as its rivals,
- * clean oracle, sums that add up, and results that depend on nothing but configuration and seed. */
+/* Every mechanism of the table, on every architecture and under every operating system it runs on:
+ * same operations as its rivals, clean oracle, sums that add up, and results that depend on nothing
+ * but configuration and seed. */
 #include <gtest/gtest.h>
 
 #include "tests/support/script_workload.hpp"
@@ -46,8 +47,9 @@ class Mechanism : public testing::TestWithParam<Case>
 std::string case_name(const testing::TestParamInfo<Case> &info)
 {
     return std::string(info.param.mechanism->name) + (info.param.arm ? "_arm64" : "_x86") +
-           (info.param.os == TS_OS_LINUX ? "" : std::string("_") +
-                                                    ts_guest_os_table[info.param.os]->name);
+           (info.param.os == TS_OS_LINUX
+                ? ""
+                : std::string("_") + ts_guest_os_table[info.param.os]->name);
 }
 
 } // namespace
@@ -127,8 +129,7 @@ TEST_P(Mechanism, BeatsFreeFlushesNowhereThatThreadsDoNotWait)
 
 TEST_P(Mechanism, PartsOfEveryShootdownAddUpToItsLatency)
 {
-    Outcome got = run_storm(GetParam().machine(),
-                            GetParam().mechanism, storm, 2);
+    Outcome got = run_storm(GetParam().machine(), GetParam().mechanism, storm, 2);
     ASSERT_EQ(got.status, TS_OK) << got.message;
     ASSERT_EQ(got.shootdowns.size(), got.stats.at("guest.shootdowns"));
     for (const auto &r : got.shootdowns) {

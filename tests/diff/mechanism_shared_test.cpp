@@ -164,8 +164,8 @@ const std::vector<Platform> &platforms_of_all()
           {"hypervisor.kind", "none"},
           {"guest.pti", "true"},
           {"guest.invpcid", "false"}}},
-        /* A Windows-like guest: its flushes by list and of everything, its locks of either kind, and
-         * who is in a process's set. */
+        /* A Windows-like guest: its flushes by list and of everything, its locks of either kind,
+         * and who is in a process's set. */
         {"windows_vm", false, windows({{"run.vms", "1"}})},
         crowded("windows_vms", false, windows({})),
         crowded("windows_vms_hv418", false, windows({{"hypervisor.hv_flush", "4.18"}}),
@@ -282,8 +282,8 @@ TEST_P(Shared, NoStaleTranslationIsUsed)
         ASSERT_EQ(got.status, TS_OK) << got.message;
         EXPECT_EQ(got.stats.at("oracle.hits_stale"), 0u);
         /* Who sleeps is in no mask where idle CPUs leave for init_mm. */
-        const bool stays = c.guest.lazy_rule == TS_LAZY_SKIP &&
-                           c.nt.active_processors != TS_NT_ACTIVE_LEAVES;
+        const bool stays =
+            c.guest.lazy_rule == TS_LAZY_SKIP && c.nt.active_processors != TS_NT_ACTIVE_LEAVES;
         EXPECT_GE(got.stats.at(stays ? "guest.shootdowns" : "guest.shootdown_all"),
                   table_rounds / 5);
         std::pair<const char *, ts_op_kind> changes[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HvNotifyLongSpinWait: after how many attempts, to the picosecond, and what the host makes of it. */
+/* HvNotifyLongSpinWait: after how many attempts, to the picosecond, and what the host makes of it.
+ */
 #include <gtest/gtest.h>
 
 #include "models/guest/lock/ex_lock.h"

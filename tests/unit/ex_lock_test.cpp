@@ -177,7 +177,8 @@ TEST_P(ExPushLock, AShortWaitIsSpun)
     EXPECT_EQ(rig.domain.cpus[1].stats.wakeups, 1u); /* its start */
 }
 
-/* A newcomer that spins may be quicker than who is woken; that one sleeps again, and is not lost. */
+/* A newcomer that spins may be quicker than who is woken; that one sleeps again, and is not lost.
+ */
 TEST_P(ExPushLock, TheWokenTryAgain)
 {
     holds(0, 1, 100000, false);

@@ -239,8 +239,8 @@ ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush
 {
     /* Of a global ASID are those flushes that make CPUs change to it, or leave the mask. */
     bool all = info->freed_tables || (info->mm && info->mm->global_asid) ||
-               g->arch != TS_ARCH_X86 || g->params.lazy_rule != TS_LAZY_SKIP ||
-               ts_guest_is_windows(g);
+               ts_guest_is_windows(g) || g->arch != TS_ARCH_X86 ||
+               g->params.lazy_rule != TS_LAZY_SKIP;
 
     return all ? NULL : ts_flush_should;
 }

@@ -72,7 +72,7 @@ struct ts_shootdown_record *ts_shootdown_begin(struct ts_task *self, struct ts_g
 }
 
 void ts_shootdown_end(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_shootdown_record *r,
-                       bool remote)
+                      bool remote)
 {
     finish_record(self, gc->guest, r, remote);
     ts_timeline_emit(gc->guest->timeline, ts_task_now(self), TS_TL_END, gc->guest->domain->group,

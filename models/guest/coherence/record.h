@@ -43,8 +43,8 @@ struct ts_shootdown_record {
 };
 
 struct ts_guest_cpu;
-/* A flush by self on its CPU, gc, begins: gc's record, which is its info's from now on. Preemption is
- * off till its end. */
+/* A flush by self on its CPU, gc, begins: gc's record, which is its info's from now on. Preemption
+ * is off till its end. */
 struct ts_shootdown_record *ts_shootdown_begin(struct ts_task *self, struct ts_guest_cpu *gc,
                                                bool freed_tables);
 /* It has ended; remote: it concerned other CPUs, too. What no part has becomes SEND. */

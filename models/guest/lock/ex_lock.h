@@ -2,14 +2,12 @@
 /* Windows' locks, as far as they are known: reader/writer spin locks and push locks, and spinning
  * with the notification that a hypervisor asks for.
  *
- * | kind | a waiter                                               | source                           |
- * |------|--------------------------------------------------------|----------------------------------|
- * | spin | spins, preemption off; a writer that waits keeps new   | ExAcquireSpinLockExclusive       |
- * |      | readers out                                            | (learn.microsoft.com); the       |
- * |      |                                                        | writer's privilege is remembered |
- * | push | spins for a while, then sleeps; whoever lets go wakes  | Windows Internals, push locks;   |
- * |      | the first, or all readers at the front, who try again; | ReactOS ex/pushlock.c,           |
- * |      | others may be quicker                                  | remembered                       |
+ * spin: a waiter spins with preemption off; a writer that waits keeps new readers out
+ * (ExAcquireSpinLockExclusive, learn.microsoft.com; the writer's privilege is remembered).
+ *
+ * push: a waiter spins for a while, then sleeps; whoever lets go wakes the first, or all readers at
+ * the front, who try again; others may be quicker (Windows Internals, push locks; ReactOS
+ * ex/pushlock.c; both remembered).
  *
  * A spin is a loop of attempts: a look at the condition, then PAUSE, once or with exponential
  * back-off. After each `retries` attempts that have failed the hypervisor is told, by
@@ -45,7 +43,7 @@ struct ts_ex_locks {
 struct ts_ex_lock {
     struct ts_line line;
     enum ts_ex_kind kind;
-    struct ts_task *owner;   /* exclusive, else NULL */
+    struct ts_task *owner; /* exclusive, else NULL */
     uint32_t readers;
     uint32_t writers_waiting; /* spin */
     /* --- private --- */

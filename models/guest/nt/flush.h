@@ -13,9 +13,9 @@ extern "C" {
 
 /* What is to be flushed; belongs to who holds the working-set lock exclusively. */
 struct ts_nt_flush {
-    uint64_t npages;       /* changed; those beyond nt.flush_list_max are not on the list */
-    uint64_t first, end;   /* hull of them */
-    bool freed_tables;     /* page-table pages are about to be freed: everything goes (assumed) */
+    uint64_t npages;     /* changed; those beyond nt.flush_list_max are not on the list */
+    uint64_t first, end; /* hull of them */
+    bool freed_tables;   /* page-table pages are about to be freed: everything goes (assumed) */
 };
 
 /* Nothing yet; one more page. */

@@ -83,8 +83,7 @@ static void need_memory(struct ts_task *self, bool ok)
 static void reserve(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 {
     uint64_t length = ts_page_ceil(op->length);
-    struct ts_vma vma = {.prot = op->prot,
-                         .flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED)};
+    struct ts_vma vma = {.prot = op->prot, .flags = op->flags & (TS_OPF_ANONYMOUS | TS_OPF_SHARED)};
 
     if (length == 0 || length > TS_USER_END)
         ts_guest_fail(self, TS_ERR_USER, "mmap of region %u: length %llu is out of bounds",
@@ -117,7 +116,8 @@ void ts_nt_allocate(struct ts_task *self, struct ts_mm *mm, const struct ts_op *
     ts_hist_add(&g->stats.mmap_ps, ts_task_now(self) - start);
 }
 
-/* The VADs go first, so that faults find none; the addresses stay taken by the address-space lock. */
+/* The VADs go first, so that faults find none; the addresses stay taken by the address-space lock.
+ */
 static void release_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end)
 {
     const struct ts_mm_private *pm = ts_mm_private_of(mm);
@@ -128,8 +128,8 @@ static void release_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
     if (!pm->ndetached)
         return;
     ts_task_work(self, (extra + pm->ndetached - 1) * mm->guest->params.vma_split_cycles);
-    need_memory(self, ts_region_unmap(mm, pm->detached[0].start,
-                                      pm->detached[pm->ndetached - 1].end));
+    need_memory(self,
+                ts_region_unmap(mm, pm->detached[0].start, pm->detached[pm->ndetached - 1].end));
     for (uint32_t i = 0; i < pm->ndetached; i++)
         ts_nt_delete(self, mm, pm->detached[i].start, pm->detached[i].end, true);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What changes entries: faults, frees, protections. All of it is done under the working-set lock. */
+/* What changes entries: faults, frees, protections. All of it is done under the working-set lock.
+ */
 #include "models/guest/mm/mm_private.h"
 #include "models/guest/nt/space.h"
 
@@ -58,8 +59,8 @@ static bool resolve(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool wr
     if (!ts_vma_allows(v, write))
         return false;
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte))
-        ts_task_work(self, v->flags & TS_OPF_ANONYMOUS ? p->fault_anon_cycles
-                                                       : p->fault_file_cycles);
+        ts_task_work(self,
+                     v->flags & TS_OPF_ANONYMOUS ? p->fault_anon_cycles : p->fault_file_cycles);
     v = ts_vma_at(mm, va);
     if (!ts_vma_allows(v, write))
         return false;
@@ -241,8 +242,8 @@ void ts_nt_reprotect(struct ts_task *self, struct ts_mm *mm, uint64_t start, uin
         else
             (void)ts_pgtable_protect(mm->pgtable, va, next, (prot & TS_PROT_WRITE) != 0, on_changed,
                                      &c);
-        ts_task_work(self, f.npages ? f.npages * p->zap_page_cycles / 2
-                                    : p->zap_empty_table_cycles);
+        ts_task_work(self,
+                     f.npages ? f.npages * p->zap_page_cycles / 2 : p->zap_empty_table_cycles);
         ts_nt_flush(self, mm, &f);
         ts_gather_window_close(g);
     }

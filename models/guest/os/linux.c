@@ -56,7 +56,7 @@ static void linux_steal_changed(struct ts_vm *vm, uint32_t vcpu)
         ts_rwsem_recheck(&g->mms[i]->mmap_lock);
 }
 
-/* The slack is spent in full: with no other interrupt around, the timer fires at its hard expiry. */
+/* The slack is spent in full: with no other interrupt around, the timer fires when it is over. */
 static ts_time linux_sleep_ps(const struct ts_guest *g, ts_time now, ts_time ps)
 {
     (void)now;

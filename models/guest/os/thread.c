@@ -146,10 +146,11 @@ static const char *const op_names[TS_OP_KINDS] = {
 
 static void not_there(struct ts_task *self, const struct ts_guest_thread *thread, const char *what)
 {
-    ts_guest_fail(self, TS_ERR_USER,
-                  "workload: thread %u asks for %s, which guest.os %s does not have; guest.os linux "
-                  "does",
-                  thread->number, what, thread->guest->os->name);
+    ts_guest_fail(
+        self, TS_ERR_USER,
+        "workload: thread %u asks for %s, which guest.os %s does not have; guest.os linux "
+        "does",
+        thread->number, what, thread->guest->os->name);
 }
 
 static void do_spawn(struct ts_task *self, struct ts_guest_thread *thread)

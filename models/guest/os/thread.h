@@ -19,8 +19,8 @@ struct ts_guest_os {
     /* A new address space; owned by the guest. */
     enum ts_status (*mm_create)(struct ts_guest *g, struct ts_mm **out, struct ts_error *err);
     void (*mm_destroy)(struct ts_mm *mm);
-    /* child, which nobody uses yet, becomes a copy of self's address space (fork). NULL: there is no
-     * fork. */
+    /* child, which nobody uses yet, becomes a copy of self's address space (fork). NULL: there is
+     * no fork. */
     void (*mm_fork)(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child);
     /* The last thread leaves it. */
     void (*mm_exit)(struct ts_task *self, struct ts_mm *mm);

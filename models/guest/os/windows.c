@@ -28,8 +28,8 @@ static void charge_ticks(struct ts_task *self, struct ts_guest *g, uint64_t tick
     charge(g, self->cpu->irq_from_user, ticks * g->domain->sched_params.tick_ps);
 }
 
-/* A thread leaves its CPU: what that counted of it, and what the host took in between, which goes to
- * either mode in proportion (assumed). */
+/* A thread leaves its CPU: what that counted of it, and what the host took in between, which goes
+ * to either mode in proportion (assumed). */
 static void charge_cycles(struct ts_task *self, struct ts_guest *g, struct ts_guest_thread *t)
 {
     ts_time user, kernel, span, lost, lost_user = 0;
