@@ -97,6 +97,8 @@ struct ts_vm {
     bool pv_unhalt;              /* KVM_FEATURE_PV_UNHALT */
     bool realtime_hint;          /* KVM_HINTS_REALTIME: a pCPU for each vCPU */
     bool ex_processor_masks;     /* HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
+    bool hv_xmm_input;           /* HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE */
+    uint32_t hv_spin_retries;    /* CPUID 0x40000004 EBX; 0: there is no such leaf */
     enum ts_xen_guest xen;       /* none: its host is not Xen */
     bool resident_domain;        /* not told: its broadcasts go where its vCPUs are */
     struct ts_steal_area *steal; /* [nvcpus] */

@@ -13,18 +13,31 @@ extern "C" {
 /* Begins the mechanism's own state. */
 struct ts_hv_flush_calls {
     uint64_t hypercalls, list_calls, space_calls, ex_calls; /* hypercalls: list or space */
+    uint64_t fast_calls;
 };
 
 struct ts_hv_block {
     uint8_t *page; /* of the CPU whose interrupts are off */
     uint32_t bytes;
+    bool registers; /* the call has what fits there in registers instead */
 };
+
+/* How a call names its processors. */
+enum ts_hv_form { TS_HV_FORM_ALL, TS_HV_FORM_MASK, TS_HV_FORM_EX };
+
+/* The form for these, of all the guest's: EX if one is above VP 63. A VP's number is its CPU's. */
+enum ts_hv_form ts_hv_form_of(const struct ts_cpumask *set);
+/* Begins the block. Of a sparse set banks of 64 VPs from bank 0 to that of the last, empty ones
+ * included (cpumask_to_vpset_skip); returns their number. */
+uint32_t ts_hv_put_processors(struct ts_hv_block *b, enum ts_hv_form form,
+                              const struct ts_cpumask *set, uint64_t space, uint64_t flags);
 
 /* Appends; what does not fit into the page is a fault of the caller's. */
 void ts_hv_put(struct ts_hv_block *b, const void *data, size_t bytes);
 /* Makes the call and gives its time to the record's parts, what went by since *mark to SEND. True:
- * the host says success, and the call has been counted. Interrupts are off. */
-bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_call code, uint32_t banks, uint32_t reps,
+ * the host says success, and the call has been counted. reps 0: the whole space. Interrupts are
+ * off. */
+bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_form form, uint32_t banks, uint32_t reps,
                       const struct ts_hv_block *b, struct ts_shootdown_record *record,
                       ts_time *mark);
 
@@ -37,7 +50,8 @@ bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_call code, uint32_t banks
     TS_HV_CALL_STAT(hypercalls, "flush hypercalls"),                                               \
         TS_HV_CALL_STAT(list_calls, "HvFlushVirtualAddressList(Ex)"),                              \
         TS_HV_CALL_STAT(space_calls, "HvFlushVirtualAddressSpace(Ex)"),                            \
-        TS_HV_CALL_STAT(ex_calls, "calls with a sparse processor set (more than 64 VPs)")
+        TS_HV_CALL_STAT(ex_calls, "calls with a sparse processor set (more than 64 VPs)"),         \
+        TS_HV_CALL_STAT(fast_calls, "calls with their input in registers")
 #define TS_HV_CALL_RULE                                                                            \
     {                                                                                              \
         "a call is by list or by space",                                                           \

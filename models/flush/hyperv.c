@@ -16,16 +16,6 @@ struct hyperv_params {
     uint64_t split;    /* bool */
 };
 
-static uint32_t last_of(const struct ts_cpumask *m)
-{
-    uint32_t last = 0;
-    TS_CPUMASK_FOR_EACH(cpu, m)
-    {
-        last = cpu;
-    }
-    return last;
-}
-
 /* The processor set: lazy CPUs stay out unless tables are freed. */
 static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
                       const struct ts_flush_info *info, struct hyperv_state *state)
@@ -46,18 +36,6 @@ static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
             state->lazy_skipped++;
         }
     }
-}
-
-/* cpumask_to_vpset_skip: banks of 64 VPs from bank 0 to that of the last, empty ones included;
- * returns their number. A VP's number is its CPU's. */
-static uint32_t put_sparse_set(struct ts_hv_block *b, const struct ts_cpumask *set, uint64_t space,
-                               uint64_t flags)
-{
-    uint32_t nbanks = last_of(set) / 64 + 1;
-    struct ts_hv_flush_ex_input in = {space, flags, TS_HV_SET_SPARSE_4K, ts_hv_valid_banks(nbanks)};
-    ts_hv_put(b, &in, sizeof(in));
-    ts_hv_put(b, set->w, nbanks * sizeof(set->w[0]));
-    return nbanks;
 }
 
 /* Up to max entries behind what is in the page, for [start, end). Returns how many there are, 0:
@@ -81,39 +59,28 @@ static uint32_t put_list(struct ts_hv_block *b, const struct hyperv_params *para
     return (uint32_t)n;
 }
 
-/* How the call names its processors. */
-enum form { FORM_ALL, FORM_MASK, FORM_EX };
-
 /* One call; *start becomes where the next one is to begin, info->end if none is needed. */
-static bool make_call(struct ts_task *self, enum form form, const struct ts_flush_info *info,
+static bool make_call(struct ts_task *self, enum ts_hv_form form, const struct ts_flush_info *info,
                       uint64_t *start, struct ts_shootdown_record *record, ts_time *mark)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     const struct ts_cpumask *set = &gc->flush_mask;
-    struct ts_hv_block b = {gc->guest->vm->input[gc->id], 0};
+    struct ts_hv_block b = {.page = gc->guest->vm->input[gc->id]};
     uint64_t space = info->mm ? ts_pgtable_root(info->mm->pgtable) : 0;
     uint64_t flags = info->mm ? 0 : TS_HV_FLUSH_ALL_SPACES;
-    uint32_t banks = 0, reps = 0;
+    uint32_t banks, reps = 0;
     if (info->end == UINT64_MAX)
         flags |= TS_HV_FLUSH_NON_GLOBAL_ONLY;
-    if (form == FORM_EX) {
-        banks = put_sparse_set(&b, set, space, flags);
-    } else {
-        struct ts_hv_flush_input in = {space, flags, form == FORM_ALL ? 0 : set->w[0]};
-        in.flags |= form == FORM_ALL ? TS_HV_FLUSH_ALL_PROCESSORS : 0;
-        ts_hv_put(&b, &in, sizeof(in));
-    }
+    banks = ts_hv_put_processors(&b, form, set, space, flags);
     if (info->end != UINT64_MAX)
         reps = put_list(&b, gc->guest->flush_params, start, info->end);
     if (!reps)
         *start = info->end;
-    enum ts_hv_call list = form == FORM_EX ? TS_HVCALL_FLUSH_LIST_EX : TS_HVCALL_FLUSH_LIST;
-    enum ts_hv_call all = form == FORM_EX ? TS_HVCALL_FLUSH_SPACE_EX : TS_HVCALL_FLUSH_SPACE;
-    return ts_hv_flush_call(self, reps ? list : all, banks, reps, &b, record, mark);
+    return ts_hv_flush_call(self, form, banks, reps, &b, record, mark);
 }
 
 /* As many as it takes; false: one of them failed. */
-static bool make_calls(struct ts_task *self, enum form form, const struct ts_flush_info *info,
+static bool make_calls(struct ts_task *self, enum ts_hv_form form, const struct ts_flush_info *info,
                        struct ts_shootdown_record *record, ts_time *mark)
 {
     uint64_t start = info->start;
@@ -133,18 +100,16 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     struct hyperv_state *state = g->flush_state;
     const struct hyperv_params *params = g->flush_params;
     ts_time mark = ts_task_now(self);
-    enum form form = ts_cpumask_count(cpus) == g->ncpus ? FORM_ALL
-                     : last_of(cpus) >= 64              ? FORM_EX
-                                                        : FORM_MASK;
-    if (form == FORM_EX && !g->vm->ex_processor_masks)
+    enum ts_hv_form form = ts_hv_form_of(cpus);
+    if (form == TS_HV_FORM_EX && !g->vm->ex_processor_masks)
         return false;
-    if (form == FORM_ALL)
+    if (form == TS_HV_FORM_ALL)
         ts_cpumask_copy(&gc->flush_mask, cpus); /* lazy CPUs and all: nobody looks */
     else
         build_set(self, cpus, info, state);
     uint32_t n = ts_cpumask_count(&gc->flush_mask);
     state->empty += n == 0;
-    if (n == 0 && form == FORM_MASK)
+    if (n == 0 && form == TS_HV_FORM_MASK)
         return true;
     if (!make_calls(self, form, info, record, &mark))
         return false;

@@ -69,12 +69,11 @@ static bool call(struct ts_task *self, struct ts_flush_info *info, const struct 
                  ts_time *mark)
 {
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    struct ts_hv_block b = {gc->guest->vm->input[gc->id], 0};
+    struct ts_hv_block b = {.page = gc->guest->vm->input[gc->id]};
     struct ts_hv_flush_input in = {ts_pgtable_root(info->mm->pgtable), p->flags, p->mask};
     ts_hv_put(&b, &in, sizeof(in));
     ts_hv_put(&b, list, n * sizeof(*list));
-    return ts_hv_flush_call(self, n ? TS_HVCALL_FLUSH_LIST : TS_HVCALL_FLUSH_SPACE, 0, n, &b,
-                            record, mark);
+    return ts_hv_flush_call(self, TS_HV_FORM_MASK, 0, n, &b, record, mark);
 }
 
 /* hyperv_flush_tlb_others; false: it goes on natively. */

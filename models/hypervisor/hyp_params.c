@@ -209,6 +209,13 @@ static const struct ts_param rows[] = {
          "HV_X64_CLUSTER_IPI_RECOMMENDED: the guest sends IPIs by HvCallSendSyntheticClusterIpi, "
          "up to VP 63 as a fast call, beyond with a sparse set; natively where it is refused",
          "hyperv/hv_apic.c __send_ipi_mask, kvm/hyperv.c kvm_hv_send_ipi", V),
+    {"hv_spinlocks", TS_PARAM_COUNT, OFF(hv_spinlocks), UINT32_MAX, 0, UINT32_MAX, NULL,
+     "CPUID 0x40000004 EBX: failed attempts at a lock after which a Windows guest notifies the "
+     "hypervisor by HvNotifyLongSpinWait, which yields as on a pause-loop exit. 0xffffffff "
+     "(4294967295): never; with hv_flush off there is no such leaf",
+     "kvm/hyperv.c kvm_hv_hypercall, 6.1 and 6.12: HVCALL_NOTIFY_LONG_SPIN_WAIT; QEMU "
+     "hv-spinlocks, never unless set, 0x1fff in its documentation's examples (remembered)",
+     V},
     {"dvm_domain", TS_PARAM_ENUM, OFF(dvm_domain), 0, 0, 1, domains,
      "arm64, with dvm.vmid_filter: the cores that a VM's broadcasts go to. ran: those that have "
      "ever "
@@ -283,6 +290,7 @@ static const struct ts_stat stats[] = {
     CNT(hypercalls_kick, "KVM_HC_KICK_CPU"),
     CNT(hypercalls_hv_ipi, "of the hypercalls HvCallSendSyntheticClusterIpi(Ex)"),
     CNT(hv_ipi_failed, "of these refused"),
+    CNT(hypercalls_long_spin, "of the hypercalls HvNotifyLongSpinWait"),
     CNT(posted, "interrupts posted to running vCPUs"),
     CNT(notify_sent, "posted-interrupt notifications sent, wake-up vector included"),
     CNT(notify_on, "notifications not sent: one was outstanding (ON)"),

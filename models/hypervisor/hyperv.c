@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Hyper-V hypercalls of a host: flushes and IPIs (arch/x86/kvm/hyperv.c kvm_hv_hypercall,
- * kvm_hv_flush_tlb, kvm_hv_send_ipi; x86.md 4.3). A flush call's processors get a request each, and
- * those in guest mode are made to leave it. Who is not in guest mode flushes at its next entry.
+/* The Hyper-V hypercalls of a host: flushes, IPIs and the notice of a long spin
+ * (arch/x86/kvm/hyperv.c kvm_hv_hypercall, kvm_hv_flush_tlb, kvm_hv_send_ipi; x86.md 4.3). A flush
+ * call's processors get a request each, and those in guest mode are made to leave it. Who is not in
+ * guest mode flushes at its next entry.
  *
  * | hv_flush | flush of a VP that is named                        | empty mask   | input    |
  * |----------|----------------------------------------------------|--------------|----------|
@@ -313,6 +314,23 @@ static void send_ipi(struct ts_vcpu *v, struct ts_hypercall *call)
     }
 }
 
+/* --- spinning --- */
+
+/* kvm_hv_hypercall, HVCALL_NOTIFY_LONG_SPIN_WAIT: what a pause-loop exit does; the number of spins
+ * is not looked at. */
+static void notify_long_spin(struct ts_vcpu *v, struct ts_hypercall *call)
+{
+    bool banks = kind_of(v) != TS_HV_4_18 && ts_hv_control_var_header(call->number);
+    v->hyp->stats.hypercalls_long_spin++;
+    if (banks || ts_hv_control_rep_count(call->number) || ts_hv_control_rep_start(call->number)) {
+        call->result = ts_hv_result(TS_HV_STATUS_INVALID_HYPERCALL_INPUT, 0);
+        return;
+    }
+    call->result = ts_hv_result(TS_HV_STATUS_SUCCESS, 0);
+    ts_task_work(&v->task, v->hyp->params.on_spin_cycles);
+    ts_vcpu_on_spin(v, true);
+}
+
 /* --- the table --- */
 
 static uint64_t hyperv_key(uint64_t number)
@@ -341,6 +359,7 @@ static const struct ts_hypercall_row rows[] = {
     {TS_HVCALL_FLUSH_LIST, "HvFlushVirtualAddressList", flush},
     {TS_HVCALL_FLUSH_SPACE_EX, "HvFlushVirtualAddressSpaceEx", flush},
     {TS_HVCALL_FLUSH_LIST_EX, "HvFlushVirtualAddressListEx", flush},
+    {TS_HVCALL_NOTIFY_LONG_SPIN, "HvNotifyLongSpinWait", notify_long_spin},
     {TS_HVCALL_SEND_IPI, "HvCallSendSyntheticClusterIpi", send_ipi},
     {TS_HVCALL_SEND_IPI_EX, "HvCallSendSyntheticClusterIpiEx", send_ipi},
 };

@@ -106,6 +106,7 @@ struct ts_hypervisor_params {
     uint64_t hv_flush;          /* enum ts_hv_flush */
     uint64_t hv_ex_masks;       /* bool: HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     uint64_t hv_ipi;            /* bool: HV_X64_CLUSTER_IPI_RECOMMENDED */
+    uint64_t hv_spinlocks;      /* attempts before HvNotifyLongSpinWait; 0xffffffff: never */
     uint64_t pin;               /* bool: vCPU i of VM v on pCPU (v*vcpus+i) mod n, no balancing */
     uint64_t backing;           /* host page size behind guest memory: enum 4K, 2M, 1G */
     uint64_t last_vcpu_ran_flush; /* bool, arm64: local VMALLE1 unless this vCPU of the VM was the
@@ -136,6 +137,7 @@ struct ts_hypervisor_stats {
     uint64_t hypercalls_yield;
     uint64_t hypercalls_kick;
     uint64_t hypercalls_hv_ipi, hv_ipi_failed;
+    uint64_t hypercalls_long_spin;
     uint64_t posted;                            /* interrupts delivered without an exit */
     uint64_t notify_sent, notify_on, notify_sn; /* posted-interrupt notifications; not sent */
     uint64_t doorbells;                         /* AVIC's */

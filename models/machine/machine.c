@@ -143,6 +143,8 @@ static void offer(struct ts_vm *vm, const struct ts_machine_config *c,
     vm->pv_sched_yield = !vm->realtime_hint &&
                          (h->pv_sched_yield || (flush->offers & TS_OFFERS_PV_SCHED_YIELD) != 0);
     vm->pv_unhalt = h->pv_unhalt && h->kind == TS_HYP_KVM && h->hv_flush != TS_HV_HYPERV;
+    vm->hv_xmm_input = h->hv_flush == TS_HV_FIFO16 || h->hv_flush == TS_HV_HYPERV;
+    vm->hv_spin_retries = h->hv_flush == TS_HV_OFF ? 0 : (uint32_t)h->hv_spinlocks;
     vm->ex_processor_masks = h->hv_flush != TS_HV_OFF && h->hv_ex_masks;
     vm->resident_domain = h->dvm_domain || (flush->offers & TS_OFFERS_RESIDENT_DOMAIN) != 0;
     vm->xen = h->kind == TS_HYP_XEN ? (enum ts_xen_guest)(h->xen_guest + 1) : TS_XEN_NONE;
@@ -249,6 +251,7 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
     struct ts_guest_wiring w = {
         .vm = &m->vms[v],
         .params = &params,
+        .nt = &c->nt,
         .interrupt_params = &c->interrupt,
         .engine = m->engine,
         .topology = &m->topology,
@@ -260,7 +263,7 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
         .timeline = &m->timeline,
         .pt_levels = (uint32_t)c->mmu.levels,
         .idle_wakeup_ps = c->hypervisor.wakeup_ps,
-        .os = &ts_guest_os_linux,
+        .os = ts_guest_os_table[c->guest.os],
         .flush = spec->mechanism,
         .workload = spec->workload,
         .seed = m->seed,

@@ -48,6 +48,7 @@ struct ts_machine_config {
     struct ts_sched_params guest_sched;
     struct ts_hypervisor_params hypervisor;
     struct ts_guest_params guest;
+    struct ts_nt_params nt; /* of a Windows-like guest */
     struct ts_run_params run;
 };
 

@@ -51,6 +51,7 @@ const struct ts_machine_param_slot ts_machine_params[] = {
     SLOT(ts_guest_sched_param_table, guest_sched),
     SLOT(ts_hypervisor_param_table, hypervisor),
     SLOT(ts_guest_param_table, guest),
+    SLOT(ts_nt_param_table, nt),
     SLOT(ts_run_param_table, run),
 };
 const size_t ts_machine_params_count = TS_ARRAY_LEN(ts_machine_params);
@@ -224,5 +225,7 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
         s = check_ticks(config, err);
     if (s == TS_OK)
         s = check_window(&config->run, err);
+    if (s == TS_OK)
+        s = ts_machine_check_os(config, mechanism, err);
     return s == TS_OK ? check_needs(config, mechanism, err) : s;
 }

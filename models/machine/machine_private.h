@@ -55,4 +55,8 @@ static inline bool ts_machine_streams_ended(const struct ts_machine *m)
     return m->finished == m->nguests && m->host_ended == m->host_tasks;
 }
 
+/* machine_os.c: ts_machine_check of what belongs to one operating system or the other. */
+enum ts_status ts_machine_check_os(const struct ts_machine_config *config,
+                                   const struct ts_flush_ops *mechanism, struct ts_error *err);
+
 #endif

@@ -16,7 +16,7 @@ HARDWARE = tuple("models/" + name for name in (
 # Both sides of the seam between guest and host stand on these and on no more of each other.
 SEAM = ("sim",) + HARDWARE + ("models/abi",)
 # The guest's folders, each on those before it.
-GUEST = tuple("models/guest/" + name for name in ("lock", "core", "coherence", "mm", "os"))
+GUEST = tuple("models/guest/" + name for name in ("lock", "core", "coherence", "mm", "nt", "os"))
 KERNEL = SEAM + ("models/oracle", "workloads")
 MODELS = HARDWARE + ("models/abi", "models/oracle") + GUEST + (
     "models/hypervisor", "models/flush", "models/machine", "models/study")
@@ -45,7 +45,8 @@ ROWS = {
     "models/guest/core": KERNEL + GUEST[:1],
     "models/guest/coherence": KERNEL + GUEST[:2],
     "models/guest/mm": KERNEL + GUEST[:3],
-    "models/guest/os": KERNEL + GUEST[:4],
+    "models/guest/nt": KERNEL + GUEST[:4],
+    "models/guest/os": KERNEL + GUEST[:5],
     "models/hypervisor": SEAM,
     "models/flush": SEAM + GUEST,
     "models/machine": ("sim", "workloads") + tuple(

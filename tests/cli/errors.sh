@@ -65,6 +65,12 @@ bad "^e.yaml:9:7: seed: 'x' is out of bounds" '8a seed: x'
 bad "^e.yaml:7:14: unknown mechanism 'native_concurent' \(did you mean 'native_concurrent'" 's/native_concurrent/native_concurent/'
 bad "^e.yaml:7:33: the mechanism 'native_concurrent' is named twice" 's/native_concurrent/&, &/'
 bad "^e.yaml:7:14: x86-2s-64t: mechanism 'tlbi_range' cannot run here: it is an arm64 mechanism" 's/native_concurrent/tlbi_range/'
+
+# What belongs to one operating system, asked of the other.
+bad "^e.yaml:7:14: x86-2s-64t: mechanism 'kvm_pv' cannot run here: it is of Linux \(guest.os is windows, which has free_flush, hyperv_windows, native_concurrent, native_sequential\)" 's/native_concurrent/kvm_pv/; s/vcpus: 2/vcpus: 2, guest.os: windows/'
+bad "^e.yaml:7:14: x86-2s-64t: mechanism 'hyperv_windows' cannot run here: it is of a Windows guest" 's/native_concurrent/hyperv_windows/'
+bad "^e.yaml:8:42: x86-2s-64t: guest.flush_ceiling is of Linux, and guest.os is windows: its own rule is nt.flush_list_max" 's/vcpus: 2/vcpus: 2, guest.flush_ceiling: 10, guest.os: windows/'
+bad "^e.yaml:8:.*nt.free_batch is of a Windows-like guest: it needs guest.os windows" 's/vcpus: 2/vcpus: 2, nt.free_batch: 7/'
 bad "it needs a hypervisor" 's/native_concurrent/kvm_pv/; s/kvm-6.12/none/'
 bad "^e.yaml:9:11: unknown mechanism 'fast'" '8a baseline: fast'
 bad "^e.yaml:3:18: unknown workload kind 'mmap_strom' \(did you mean 'mmap_storm'" 's/mmap_storm/mmap_strom/'

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every mechanism of the table on every architecture it runs on: same operations as its rivals,
- * clean oracle, sums that add up, and results that depend on nothing but configuration and seed. */
+/* Every mechanism of the table, on every architecture and under every operating system it runs on:
+ * same operations as its rivals, clean oracle, sums that add up, and results that depend on nothing
+ * but configuration and seed. */
 #include <gtest/gtest.h>
 
 #include "tests/support/script_workload.hpp"
@@ -13,14 +14,21 @@ namespace
 struct Case {
     const ts_flush_ops *mechanism;
     bool arm;
+    uint64_t os;
+
+    ts_machine_config machine() const
+    {
+        return small_machine(arm, mechanism, os);
+    }
 };
 
 std::vector<Case> cases()
 {
     std::vector<Case> all;
     for (size_t i = 0; i < ts_flush_table_count; i++) {
-        for (bool arm : platforms(ts_flush_table[i]))
-            all.push_back({ts_flush_table[i], arm});
+        for (uint64_t os = 0; os < TS_OS_KINDS; os++)
+            for (bool arm : platforms(ts_flush_table[i], os))
+                all.push_back({ts_flush_table[i], arm, os});
     }
     return all;
 }
@@ -38,7 +46,10 @@ class Mechanism : public testing::TestWithParam<Case>
 
 std::string case_name(const testing::TestParamInfo<Case> &info)
 {
-    return std::string(info.param.mechanism->name) + (info.param.arm ? "_arm64" : "_x86");
+    return std::string(info.param.mechanism->name) + (info.param.arm ? "_arm64" : "_x86") +
+           (info.param.os == TS_OS_LINUX
+                ? ""
+                : std::string("_") + ts_guest_os_table[info.param.os]->name);
 }
 
 } // namespace
@@ -48,6 +59,18 @@ TEST(MechanismTable, EveryMechanismRunsSomewhere)
     ASSERT_GE(ts_flush_table_count, 9u);
     for (size_t i = 0; i < ts_flush_table_count; i++)
         EXPECT_FALSE(platforms(ts_flush_table[i]).empty()) << ts_flush_table[i]->name;
+}
+
+/* A test over the table is a test of all of them. */
+TEST(GuestOsTable, EachHasAMechanismOfItsOwn)
+{
+    for (uint64_t os = 0; os < TS_OS_KINDS; os++) {
+        bool own = false;
+        for (size_t i = 0; i < ts_flush_table_count; i++)
+            own = own || os_of(ts_flush_table[i]) == os;
+        EXPECT_TRUE(own) << ts_guest_os_table[os]->name;
+        EXPECT_NE(ts_guest_os_table[os]->summary, nullptr);
+    }
 }
 
 TEST(MechanismTable, IsSortedAndDescribed)
@@ -66,7 +89,7 @@ TEST(MechanismTable, IsSortedAndDescribed)
 
 TEST_P(Mechanism, FinishesCleanWithTheSameOperationsAsFreeFlushes)
 {
-    ts_machine_config c = small_machine(GetParam().arm, GetParam().mechanism);
+    ts_machine_config c = GetParam().machine();
     Outcome got = run_storm(c, GetParam().mechanism, storm, 1);
     Outcome free = run_storm(c, ts_flush_find("free_flush"), storm, 1);
     ASSERT_EQ(got.status, TS_OK) << got.message;
@@ -83,7 +106,7 @@ TEST_P(Mechanism, FinishesCleanWithTheSameOperationsAsFreeFlushes)
  * mechanisms can differ in. */
 TEST_P(Mechanism, BeatsFreeFlushesNowhereThatThreadsDoNotWait)
 {
-    ts_machine_config c = small_machine(GetParam().arm, GetParam().mechanism);
+    ts_machine_config c = GetParam().machine();
     set(c, "run.vms", "1");
     set(c, "run.vcpus", "4");
     std::vector<ts_op> unmaps = {op_ns(TS_OP_COMPUTE, 1000000)};
@@ -106,8 +129,7 @@ TEST_P(Mechanism, BeatsFreeFlushesNowhereThatThreadsDoNotWait)
 
 TEST_P(Mechanism, PartsOfEveryShootdownAddUpToItsLatency)
 {
-    Outcome got = run_storm(small_machine(GetParam().arm, GetParam().mechanism),
-                            GetParam().mechanism, storm, 2);
+    Outcome got = run_storm(GetParam().machine(), GetParam().mechanism, storm, 2);
     ASSERT_EQ(got.status, TS_OK) << got.message;
     ASSERT_EQ(got.shootdowns.size(), got.stats.at("guest.shootdowns"));
     for (const auto &r : got.shootdowns) {
@@ -120,7 +142,7 @@ TEST_P(Mechanism, PartsOfEveryShootdownAddUpToItsLatency)
 
 TEST_P(Mechanism, SameSeedSameStatisticsOnBothQueues)
 {
-    ts_machine_config c = small_machine(GetParam().arm, GetParam().mechanism);
+    ts_machine_config c = GetParam().machine();
     Outcome first = run_storm(c, GetParam().mechanism, storm, 3);
     Outcome again = run_storm(c, GetParam().mechanism, storm, 3);
     set(c, "run.queue", "heap");
@@ -135,7 +157,7 @@ TEST_P(Mechanism, SameSeedSameStatisticsOnBothQueues)
 
 TEST_P(Mechanism, PageByPageChangesNothing)
 {
-    ts_machine_config c = small_machine(GetParam().arm, GetParam().mechanism);
+    ts_machine_config c = GetParam().machine();
     StormParams runs = storm;
     runs["pages"] = runs["touch_pages"] = "64";
     Outcome joined = run_storm(c, GetParam().mechanism, runs, 5);

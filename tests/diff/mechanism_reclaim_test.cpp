@@ -55,6 +55,8 @@ std::vector<Case> cases()
     std::vector<Case> all;
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         const ts_flush_ops *m = ts_flush_table[i];
+        if (!ts_flush_is_for(m, TS_OS_LINUX))
+            continue;
         for (bool arm : {false, true})
             for (bool bare : {false, true})
                 add_if_it_runs(all, {m, arm, bare, "", {}, {}});

@@ -22,6 +22,7 @@ template <FlushMulti *F> const ts_flush_ops *mechanism(const char *name)
     static const ts_flush_ops ops = [name] {
         ts_flush_ops o{};
         o.name = name;
+        o.guests = TS_FOR_LINUX | TS_FOR_WINDOWS;
         o.remote_by_mask = true;
         o.state_size = sizeof(uint64_t); /* calls so far */
         o.order = TS_ORDER_CONCURRENT;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "models/guest/os/thread.h"
 #include "models/machine/machine.h"
 
 namespace ts_test
@@ -63,10 +64,28 @@ inline ts_machine_config small_machine(bool arm = false)
     return c;
 }
 
+/* Sleeps of a Windows-like guest end with a clock interrupt: a test has no time for Windows's. */
+inline void set_os(ts_machine_config &c, uint64_t os)
+{
+    set(c, "guest.os", ts_guest_os_table[os]->name);
+    if (os == TS_OS_WINDOWS)
+        set(c, "nt.timer_resolution", "50us");
+}
+
+/* The first operating system that it is for. */
+inline uint64_t os_of(const ts_flush_ops *m)
+{
+    uint64_t os = 0;
+    while (!ts_flush_is_for(m, os))
+        os++;
+    return os;
+}
+
 /* The same with what a mechanism cannot do without, bare metal perhaps. */
-inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
+inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m, uint64_t os)
 {
     ts_machine_config c = small_machine(arm);
+    set_os(c, os);
     if (m->needs & TS_NEEDS_BARE_METAL) {
         set(c, "hypervisor.kind", "none");
         set(c, "run.vms", "1");
@@ -87,6 +106,11 @@ inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
     return c;
 }
 
+inline ts_machine_config small_machine(bool arm, const ts_flush_ops *m)
+{
+    return small_machine(arm, m, os_of(m));
+}
+
 /* A mechanism's parameters, by their table. */
 inline std::vector<uint64_t> mechanism_params(const ts_flush_ops *m,
                                               const std::map<std::string, std::string> &values)
@@ -104,16 +128,21 @@ inline std::vector<uint64_t> mechanism_params(const ts_flush_ops *m,
 }
 
 /* Architectures on which a mechanism may run in a VM of small_machine, or without. */
-inline std::vector<bool> platforms(const ts_flush_ops *m)
+inline std::vector<bool> platforms(const ts_flush_ops *m, uint64_t os)
 {
     std::vector<bool> arms;
     for (bool arm : {false, true}) {
         ts_error err{};
-        ts_machine_config c = small_machine(arm, m);
+        ts_machine_config c = small_machine(arm, m, os);
         if (ts_machine_check(&c, m, &err) == TS_OK)
             arms.push_back(arm);
     }
     return arms;
+}
+
+inline std::vector<bool> platforms(const ts_flush_ops *m)
+{
+    return platforms(m, os_of(m));
 }
 
 using StormParams = std::map<std::string, std::string>;

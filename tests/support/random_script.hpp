@@ -42,8 +42,9 @@ class Dice
 class RandomScript
 {
   public:
-    explicit RandomScript(uint64_t seed)
-        : dice_(seed), threads_(uint32_t(dice_.between(2, 8))),
+    /* mremap: of what the operating system has; the rest is the same. */
+    explicit RandomScript(uint64_t seed, bool mremap = true)
+        : mremap_(mremap), dice_(seed), threads_(uint32_t(dice_.between(2, 8))),
           steps_(uint32_t(dice_.between(2, 8)))
     {
         script_.resize(threads_);
@@ -101,9 +102,12 @@ class RandomScript
         case 0:
             put(t, op_range(TS_OP_MUNMAP, r, first * page, bytes));
             break;
-        case 1:
-            put(t, op_mremap(r, pages * page, r + 1, (pages + dice_.between(1, 9)) * page));
+        case 1: {
+            const uint64_t more = dice_.between(1, 9);
+            if (mremap_)
+                put(t, op_mremap(r, pages * page, r + 1, (pages + more) * page));
             break;
+        }
         case 2:
         case 3:
         case 4:
@@ -145,6 +149,7 @@ class RandomScript
         }
     }
 
+    bool mremap_;
     Dice dice_;
     uint32_t threads_, steps_;
     std::vector<uint64_t> pages_; /* of each mapping */

@@ -262,6 +262,12 @@ inline const std::vector<SharedScript> &shared_scripts()
     return all;
 }
 
+/* Windows has no mremap. */
+inline bool runs_on(const ts_machine_config &c, const SharedScript &script)
+{
+    return c.guest.os == TS_OS_LINUX || std::string(script.name) != "move";
+}
+
 /* One of these in every VM, on four CPUs: the other process's thread comes on top. */
 inline Outcome run_shared(ts_machine_config c, const ts_flush_ops *mechanism,
                           const SharedScript &script, uint32_t rounds, const void *params = nullptr)
@@ -269,8 +275,10 @@ inline Outcome run_shared(ts_machine_config c, const ts_flush_ops *mechanism,
     constexpr uint32_t readers = 3;
     if (script.touch)
         set(c, "guest.touch", script.touch);
-    set(c, "guest.rcu_table_free", "never"); /* a table's frame comes back at once */
-    set(c, "guest.zero_page", "false");      /* and every page has another frame */
+    if (c.guest.os == TS_OS_LINUX) {
+        set(c, "guest.rcu_table_free", "never"); /* a table's frame comes back at once */
+        set(c, "guest.zero_page", "false");      /* and every page has another frame */
+    }
     return run_script(c, script.make(readers, rounds), readers + 1, mechanism, params);
 }
 

@@ -21,8 +21,10 @@ static bool flush_by_mechanism(struct ts_task *self, const struct ts_guest_cpu *
     return ops->flush_here && ops->flush_here(self, va);
 }
 
-static void flush_one_user(struct ts_task *self, struct ts_guest_cpu *gc, uint64_t va)
+void ts_flush_tlb_one(struct ts_task *self, uint64_t va)
 {
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    TS_ASSERT(gc->cpu->irq_off);
     if (flush_by_mechanism(self, gc, &va))
         return;
     struct ts_tlb_inval inval =
@@ -99,7 +101,7 @@ static void flush_by_generation(struct ts_task *self, struct ts_guest_cpu *gc,
         uint64_t n = info_strides(info);
         ts_assisted_asked(gc, gc->loaded_asid, TS_REDUNDANT_SOFTWARE, mm_gen - 1, false);
         for (uint64_t i = 0; i < n; i++)
-            flush_one_user(self, gc, info->start + (i << info->stride_shift));
+            ts_flush_tlb_one(self, info->start + (i << info->stride_shift));
         s->flush_partial++;
         s->flush_pages += n;
         trace_flush(gc->guest, info, local, n);
@@ -200,13 +202,13 @@ void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info)
 
 static void call_flush_func(struct ts_task *self, void *arg)
 {
-    ts_flush_tlb_func(self, arg);
+    ts_guest_cpu_of(self)->guest->paths->flush_func(self, arg);
 }
 
 void ts_flush_local(struct ts_task *self, struct ts_flush_info *info)
 {
     ts_irq_disable(self);
-    ts_flush_tlb_func(self, info);
+    call_flush_func(self, info);
     ts_irq_enable(self);
 }
 
@@ -237,7 +239,8 @@ ts_call_cond *ts_flush_condition(const struct ts_guest *g, const struct ts_flush
 {
     /* Of a global ASID are those flushes that make CPUs change to it, or leave the mask. */
     bool all = info->freed_tables || (info->mm && info->mm->global_asid) ||
-               g->arch != TS_ARCH_X86 || g->params.lazy_rule != TS_LAZY_SKIP;
+               ts_guest_is_windows(g) || g->arch != TS_ARCH_X86 ||
+               g->params.lazy_rule != TS_LAZY_SKIP;
 
     return all ? NULL : ts_flush_should;
 }
@@ -297,61 +300,14 @@ static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct t
     ts_task_line(self, &info->line, TS_LINE_WRITE);
 }
 
-static void finish_record(struct ts_task *self, struct ts_guest *g, struct ts_shootdown_record *r,
-                          bool remote)
-{
-    ts_time sum = 0;
-    r->total_ps = ts_task_now(self) - r->started;
-    for (uint32_t i = 0; i < TS_PATH_PARTS; i++)
-        sum += r->part_ps[i];
-    TS_ASSERT(sum <= r->total_ps);
-    r->part_ps[TS_PATH_SEND] += r->total_ps - sum;
-    g->stats.shootdown_all++;
-    if (!remote) {
-        g->stats.shootdown_local++;
-        return;
-    }
-    g->stats.shootdowns++;
-    g->stats.shootdown_freed_tables += r->freed_tables;
-    g->stats.shootdown_full += r->end == UINT64_MAX;
-    ts_hist_add(&g->stats.shootdown_ps, r->total_ps);
-    if (g->shootdown_fn)
-        g->shootdown_fn(g->shootdown_user, r);
-}
-
-static struct ts_shootdown_record *begin_record(struct ts_task *self, struct ts_guest_cpu *gc,
-                                                bool freed_tables)
-{
-    const struct ts_guest *g = gc->guest;
-    struct ts_shootdown_record *r = &gc->record;
-
-    *r = (struct ts_shootdown_record){.guest = g->number,
-                                      .initiator = gc->id,
-                                      .last_target = UINT32_MAX,
-                                      .freed_tables = freed_tables,
-                                      .started = ts_task_now(self)};
-    gc->info.record = r;
-    gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
-    ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
-                     0);
-    return r;
-}
-
-static void end_record(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_shootdown_record *r,
-                       bool remote)
-{
-    finish_record(self, gc->guest, r, remote);
-    ts_timeline_emit(gc->guest->timeline, ts_task_now(self), TS_TL_END, gc->guest->domain->group,
-                     gc->id, "shootdown", r->number);
-}
-
 /* should_trim_cpumask; jiffies are left out. */
 static void flush_remote(struct ts_task *self, struct ts_mm *mm, struct ts_flush_info *info,
                          struct ts_shootdown_record *record)
 {
     const struct ts_guest *g = mm->guest;
 
-    info->trim_cpumask = g->params.should_flush_mm && ts_task_now(self) > mm->next_trim;
+    info->trim_cpumask =
+        g->params.should_flush_mm && !ts_guest_is_windows(g) && ts_task_now(self) > mm->next_trim;
     if (info->trim_cpumask)
         mm->next_trim = ts_task_now(self) + TS_S;
     g->flush->flush_multi(self, &mm->cpumask, info, record);
@@ -363,15 +319,23 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
 {
     ts_preempt_disable(self);
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    struct ts_guest *g = gc->guest;
     struct ts_flush_info *info = &gc->info;
-    struct ts_shootdown_record *r = begin_record(self, gc, freed_tables);
+    struct ts_shootdown_record *r = ts_shootdown_begin(self, gc, freed_tables);
     fill_info(self, info, mm, start, end, stride_shift, freed_tables);
     info->unmapped_start = unmapped_start;
     info->unmapped_end = unmapped_end;
+    ts_flush_carry_out(self, mm, r);
+    ts_preempt_enable(self);
+}
+
+void ts_flush_carry_out(struct ts_task *self, struct ts_mm *mm, struct ts_shootdown_record *r)
+{
+    struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
+    struct ts_guest *g = gc->guest;
+    struct ts_flush_info *info = &gc->info;
+    bool remote = true;
     r->start = info->start;
     r->end = info->end;
-    bool remote = true;
     bool done = g->flush->flush_mm && g->flush->flush_mm(self, info, r);
     if (!done && g->flush->remote_by_mask) {
         ts_task_line(self, &mm->mask_line, TS_LINE_READ);
@@ -387,8 +351,7 @@ static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, 
     /* What mechanisms leave as they found it. */
     TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && gc->cpu->irq_off == irq_off);
     TS_ASSERT(info->mm == mm && (g->arch != TS_ARCH_X86 || info->new_tlb_gen <= mm->tlb_gen));
-    end_record(self, gc, r, remote);
-    ts_preempt_enable(self);
+    ts_shootdown_end(self, gc, r, remote);
 }
 
 void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
@@ -432,7 +395,7 @@ void ts_tlbbatch_flush(struct ts_task *self, const struct ts_cpumask *cpus)
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct ts_flush_info *info = &gc->info;
-    struct ts_shootdown_record *r = begin_record(self, gc, false);
+    struct ts_shootdown_record *r = ts_shootdown_begin(self, gc, false);
     bool remote = !g->flush->remote_by_mask || others_in(cpus, gc->id);
     fill_batch_info(self, info, gc->id);
     r->end = UINT64_MAX;
@@ -445,7 +408,7 @@ void ts_tlbbatch_flush(struct ts_task *self, const struct ts_cpumask *cpus)
     else if (ts_cpumask_test(cpus, gc->id))
         ts_flush_local(self, info);
     TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && !info->mm);
-    end_record(self, gc, r, remote);
+    ts_shootdown_end(self, gc, r, remote);
     ts_preempt_enable(self);
 }
 

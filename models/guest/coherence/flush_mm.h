@@ -12,6 +12,9 @@ extern "C" {
 /* flush_tlb_mm_range: end UINT64_MAX flushes all. */
 void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
                            uint32_t stride_shift, bool freed_tables);
+/* The rest of a flush of mm, whose record has begun and whose info, self's CPU's, has been filled
+ * in: local, or by the mechanism; ends the record. Preemption is off. */
+void ts_flush_carry_out(struct ts_task *self, struct ts_mm *mm, struct ts_shootdown_record *r);
 /* The same where [unmapped_start, unmapped_end) has been unmapped and is about to be freed, which
  * some mechanisms may put off. */
 void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,

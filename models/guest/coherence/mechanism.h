@@ -48,12 +48,16 @@ enum ts_same_mm {
     TS_SAME_CURRENT = 2 /* nothing: what is loaded is up to date */
 };
 
+/* Which operating systems use it. */
+enum ts_flush_guests { TS_FOR_LINUX = 1u << 0, TS_FOR_WINDOWS = 1u << 1 };
+
 struct ts_flush_ops {
     const char *name;      /* = file name = name in the configuration */
     const char *summary;   /* one line */
     const char *reference; /* kernel file and version, thread, paper */
     const char *faults;    /* what is known to be wrong with it, for the oracle to find; or NULL */
     uint32_t needs;        /* enum ts_flush_needs */
+    uint32_t guests;       /* enum ts_flush_guests; 0: Linux alone */
     uint32_t offers;       /* enum ts_flush_offers */
     enum ts_flush_order order;
     bool remote_by_mask; /* uses mm_cpumask (the kernel keeps it and the lazy state for it) */
@@ -119,6 +123,12 @@ struct ts_flush_ops {
     uint64_t (*va_held)(const struct ts_mm *mm, uint64_t start, uint64_t end);
 };
 
+static inline bool ts_flush_is_for(const struct ts_flush_ops *ops, uint64_t os)
+{
+    uint32_t guests = ops->guests ? ops->guests : (uint32_t)TS_FOR_LINUX;
+    return guests >> os & 1u;
+}
+
 /* choose_new_asid without mechanisms: the slot that holds next, or the next one round-robin. */
 uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, uint64_t next_gen,
                             bool *need_flush);
@@ -138,7 +148,10 @@ void ts_flush_local(struct ts_task *self, struct ts_flush_info *info);
 /* flush_tlb_local, x86: all of the loaded address space, on this CPU; interrupts off. The
  * generation stays. */
 void ts_flush_tlb_local(struct ts_task *self);
-/* flush_tlb_func: the decision table of x86.md 1.6; interrupts off. */
+/* One page of the loaded address space, on this CPU, x86; interrupts off. */
+void ts_flush_tlb_one(struct ts_task *self, uint64_t va);
+/* flush_tlb_func: the decision table of x86.md 1.6; interrupts off. Windows has one of its own
+ * (nt/flush.h). */
 void ts_flush_tlb_func(struct ts_task *self, struct ts_flush_info *info);
 /* A frame or table page whose flush has returned goes back to the allocator, or to the mechanism's
  * frame_release. */

@@ -42,6 +42,15 @@ struct ts_shootdown_record {
     ts_time part_ps[TS_PATH_PARTS];
 };
 
+struct ts_guest_cpu;
+/* A flush by self on its CPU, gc, begins: gc's record, which is its info's from now on. Preemption
+ * is off till its end. */
+struct ts_shootdown_record *ts_shootdown_begin(struct ts_task *self, struct ts_guest_cpu *gc,
+                                               bool freed_tables);
+/* It has ended; remote: it concerned other CPUs, too. What no part has becomes SEND. */
+void ts_shootdown_end(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_shootdown_record *r,
+                      bool remote);
+
 /* Adds the time since *mark to a part and moves the mark to now; what the initiator's own vCPU lost
  * meanwhile goes to INITIATOR_OFF. */
 void ts_path_add(struct ts_task *self, struct ts_shootdown_record *record, enum ts_path_part part,

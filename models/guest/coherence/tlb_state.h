@@ -23,6 +23,9 @@ struct ts_tlb_context {
 struct ts_flush_info {
     struct ts_mm *mm;    /* NULL: every address space */
     uint64_t start, end; /* end UINT64_MAX: TLB_FLUSH_ALL */
+    /* Windows: the pages of [start, end) that are meant, ascending; NULL: all. */
+    const uint64_t *list;
+    uint32_t nlist;
     uint64_t new_tlb_gen;
     uint32_t stride_shift;
     bool freed_tables;
@@ -41,6 +44,8 @@ static inline void ts_flush_info_copy(struct ts_flush_info *to, const struct ts_
     to->mm = from->mm;
     to->start = from->start;
     to->end = from->end;
+    to->list = from->list;
+    to->nlist = from->nlist;
     to->new_tlb_gen = from->new_tlb_gen;
     to->stride_shift = from->stride_shift;
     to->freed_tables = from->freed_tables;

@@ -15,6 +15,8 @@
 #include "models/cpu/rar.h"
 #include "models/dvm/dvm.h"
 #include "models/guest/core/frame_queue.h"
+#include "models/guest/core/nt_params.h"
+#include "models/guest/lock/ex_lock.h"
 #include "models/guest/lock/spinlock.h"
 #include "models/interrupt/interrupt.h"
 #include "models/mmu/mmu.h"
@@ -33,6 +35,10 @@ struct ts_mm;
 struct ts_flush_ops;
 struct ts_guest_os;
 struct ts_guest_tick;
+struct ts_flush_info;
+
+/* guest.os: the index of ts_guest_os_table (os/thread.h), and of the names of its row. */
+enum ts_guest_os_kind { TS_OS_LINUX = 0, TS_OS_WINDOWS = 1, TS_OS_KINDS = 2 };
 
 enum { TS_ASIDS_MAX = 16 };
 
@@ -62,6 +68,7 @@ enum ts_tick { TS_TICK_WAITING = 0, TS_TICK_NOHZ = 1, TS_TICK_PERIODIC = 2 };
 
 /* Costs are core cycles unless the name says otherwise. */
 struct ts_guest_params {
+    uint64_t os;            /* enum ts_guest_os_kind */
     uint64_t linux_version; /* index of ts_guest_version_names; for who fills the rest in */
     /* x86 TLB bookkeeping (x86.md 1.1, 1.5, 1.7) */
     uint64_t nr_dyn_asids;         /* TLB_NR_DYN_ASIDS */
@@ -271,6 +278,8 @@ struct ts_guest_thread {
     struct ts_op op;
     struct ts_task **call_waiting; /* [ncpus], of TS_OP_CALL's lock; NULL until there is one */
     ts_time started_at, ended_at;
+    /* nt: since when it has been on its CPU, and what the CPU had counted of it then */
+    ts_time charge_since, charged_user_ps, charged_system_ps;
     ts_time numa_stamp, numa_period; /* node_stamp, numa_scan_period, of the time executed */
     uint64_t numa_tick;              /* the last one looked at */
     bool numa_work;                  /* task_numa_work is to be done */
@@ -279,10 +288,19 @@ struct ts_guest_thread {
 struct ts_shootdown_record;
 typedef void ts_shootdown_fn(void *user, const struct ts_shootdown_record *record);
 
+/* What modules below the operating system call of it. */
+struct ts_guest_paths {
+    /* A stage-1 fault of user code at va. False: a bad access, which is ignored and counted. */
+    bool (*fault)(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write);
+    /* A flush on one of its targets, self's own CPU perhaps; interrupts off. */
+    void (*flush_func)(struct ts_task *self, struct ts_flush_info *info);
+};
+
 /* What the machine gives a guest; all of it outlives the guest. */
 struct ts_guest_wiring {
     struct ts_vm *vm;                                   /* os and guest are set by the guest */
     const struct ts_guest_params *params;               /* copied */
+    const struct ts_nt_params *nt;                      /* copied */
     const struct ts_interrupt_params *interrupt_params; /* copied */
     struct ts_engine *engine;
     const struct ts_topology *topology;
@@ -315,6 +333,7 @@ struct ts_guest {
     struct ts_cpu_domain *domain; /* the CPUs its kernel sees */
     struct ts_guest_params params;
     struct ts_guest_stats stats;
+    struct ts_nt_stats nt_stats;
     struct ts_error *failure; /* first error of the workload; stops the run */
     ts_time finished_at;      /* when its last thread ended */
     ts_time record_from, record_until;
@@ -349,6 +368,8 @@ struct ts_guest {
     uint64_t vmap_lazy;        /* vmap_lazy_nr, in bytes */
     struct ts_spinlocks locks; /* what its spinlocks have in common; vm->locks */
     struct ts_line vmap_line;
+    struct ts_nt_params nt;
+    struct ts_ex_locks ex_locks; /* nt: what its locks have in common */
     uint32_t *huge_refs; /* mm/folio.c, by huge frame number; NULL until there is a huge page */
     uint64_t huge_refs_room;
     uint32_t *lazyfree; /* mm/folio.c, bits by frame number: !PG_swapbacked; NULL until MADV_FREE */
@@ -371,6 +392,7 @@ struct ts_guest {
     uint32_t hand_mm; /* mm/reclaim.c: where kswapd goes on, an index of mms and an address */
     uint64_t hand_va;
     /* os */
+    const struct ts_guest_paths *paths;
     struct ts_guest_thread **kthreads; /* os/kthread.c */
     uint32_t nkthreads;
     const struct ts_guest_os *os;
@@ -427,6 +449,10 @@ uint64_t ts_guest_huge_alloc(struct ts_guest *g);
 void ts_guest_huge_free(struct ts_guest *g, uint64_t frame);
 /* A contended line of the kernel's, homed near a CPU's memory. */
 void ts_guest_line_init(struct ts_guest *g, struct ts_line *line, uint32_t near_cpu);
+static inline bool ts_guest_is_windows(const struct ts_guest *g)
+{
+    return g->params.os == TS_OS_WINDOWS;
+}
 
 #ifdef __cplusplus
 }

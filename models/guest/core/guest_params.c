@@ -38,7 +38,14 @@ static const char *const thp_align_names[] = {"never", "large", "multiples", NUL
 static const char *const tick_names[] = {"waiting", "nohz", "periodic", NULL};
 static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
+static const char *const os_names[] = {"linux", "windows", NULL};
+
 static const struct ts_param param_rows[] = {
+    {"os", TS_PARAM_ENUM, FIELD(os), TS_OS_LINUX, 0, TS_OS_KINDS - 1, os_names,
+     "the operating system. windows: one like it, on x86, with rules of its own "
+     "(docs/windows-guest.md, "
+     "`nt` parameters); costs that are not named there are those of this table",
+     "setting", CHOICE},
     {"linux", TS_PARAM_ENUM, FIELD(linux_version), TS_GUEST_VERSION_DEFAULT, 0,
      TS_GUEST_VERSION_COUNT - 1, ts_guest_version_names,
      "version of the kernel: sets each parameter that differs by version and that nothing sets by "

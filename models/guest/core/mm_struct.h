@@ -35,6 +35,7 @@ struct ts_mm {
     uint16_t global_asid; /* 0: none */
     bool asid_transition; /* some CPU may still use one of its own */
     struct ts_line lru_line;
+    void *nt_process; /* nt/process.h; NULL: not of Windows */
     void *private_mm; /* mm.c: regions, frames, oracle state */
 };
 

@@ -15,23 +15,6 @@ static ts_time loops_ps(const struct ts_task *self, const struct ts_spinlocks *l
     return ts_clock_cycle_time(self->domain->clock, loops * locks->pause_cycles);
 }
 
-/* Up to *left of looping with PAUSE. Only what the CPU executes of the loop counts: not interrupts,
- * nor the host's work, nor time off the pCPU. False: it is used up, and cond does not hold. */
-static bool spin(struct ts_task *self, bool (*cond)(void *), void *arg, struct ts_line *line,
-                 ts_time *left)
-{
-    while (*left && !cond(arg)) {
-        ts_time before = self->cpu->stats.mode_ps[TS_MODE_SPIN];
-        ts_time end = ts_task_now(self) + *left;
-        bool holds = ts_task_spin_deadline(self, cond, arg, line, end);
-        ts_time spun = self->cpu->stats.mode_ps[TS_MODE_SPIN] - before;
-        *left -= spun < *left ? spun : *left;
-        if (holds)
-            return true;
-    }
-    return cond(arg);
-}
-
 /* --- halting and kicking --- */
 
 /* pv_wait. kvm_wait looks at the byte with interrupts off, and HLT lets them in again, so that
@@ -130,12 +113,12 @@ static bool spin_behind(struct ts_task *self, struct ts_spinlocks *locks, struct
     const ts_time step = loops_ps(self, locks, PREV_CHECK_LOOPS);
     ts_time left = all;
 
-    while (left && spin(self, is_head_or_prev_is_out, node, NULL, &left) && !node->locked) {
+    while (left && ts_spin_for(self, is_head_or_prev_is_out, node, NULL, &left) && !node->locked) {
         ts_time since = step ? (all - left) % step : 0;
         ts_time rest = since ? step - since : 0;
         rest = rest < left ? rest : left;
         left -= rest;
-        if (spin(self, is_head, node, NULL, &rest))
+        if (ts_spin_for(self, is_head, node, NULL, &rest))
             return false;
         if (left && prev_is_out(node))
             return true;
@@ -200,7 +183,7 @@ static bool spin_for_lock(struct ts_task *self, struct ts_spinlocks *locks,
 {
     ts_time left = loops_ps(self, locks, locks->spin_threshold);
 
-    while (spin(self, is_free, lock, &lock->line, &left)) {
+    while (ts_spin_for(self, is_free, lock, &lock->line, &left)) {
         ts_task_line(self, &lock->line, TS_LINE_RMW);
         if (!lock->owner) {
             lock->pending = false;

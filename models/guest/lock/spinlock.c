@@ -41,24 +41,56 @@ void ts_spinlock_init(struct ts_spinlock *lock)
 
 /* --- watching the word without a place in the queue --- */
 
+void ts_spin_list_add(struct ts_spin_node **list, struct ts_spin_node *node)
+{
+    while (*list)
+        list = &(*list)->next;
+    node->next = NULL;
+    *list = node;
+}
+
+void ts_spin_list_remove(struct ts_spin_node **list, const struct ts_spin_node *node)
+{
+    while (*list != node)
+        list = &(*list)->next;
+    *list = node->next;
+}
+
+void ts_spin_list_signal(const struct ts_spin_node *list)
+{
+    for (; list; list = list->next)
+        ts_task_spin_signal(list->task);
+}
+
+bool ts_spin_for(struct ts_task *self, bool (*cond)(void *), void *arg, struct ts_line *line,
+                 ts_time *left)
+{
+    while (*left && !cond(arg)) {
+        const struct ts_cpu *cpu = self->cpu;
+        ts_time before = cpu->stats.mode_ps[TS_MODE_SPIN];
+        ts_time end = ts_task_now(self) + *left;
+        bool holds = ts_task_spin_deadline(self, cond, arg, line, end);
+        /* Where preemption is on it may have gone to another CPU: it begins anew there. */
+        ts_time spun = cpu == self->cpu ? cpu->stats.mode_ps[TS_MODE_SPIN] - before : 0;
+        *left -= spun < *left ? spun : *left;
+        if (holds)
+            return true;
+    }
+    return cond(arg);
+}
+
 void ts_spin_word_changed(struct ts_spinlock *lock)
 {
-    for (struct ts_spin_node *n = lock->unfair; n; n = n->next)
-        ts_task_spin_signal(n->task);
+    ts_spin_list_signal(lock->unfair);
 }
 
 void ts_spin_watch(struct ts_task *self, struct ts_spinlock *lock, bool (*cond)(void *lock))
 {
     struct ts_spin_node node = {.task = self};
-    struct ts_spin_node **link = &lock->unfair;
 
-    while (*link)
-        link = &(*link)->next;
-    *link = &node;
+    ts_spin_list_add(&lock->unfair, &node);
     ts_task_spin(self, cond, lock, &lock->line);
-    for (link = &lock->unfair; *link != &node;)
-        link = &(*link)->next;
-    *link = node.next;
+    ts_spin_list_remove(&lock->unfair, &node);
 }
 
 /* --- test and set --- */

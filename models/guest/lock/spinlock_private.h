@@ -22,6 +22,14 @@ struct ts_spin_node {
 
 /* Those of self's kernel, or NULL. */
 struct ts_spinlocks *ts_spinlocks_of(const struct ts_task *self);
+/* Those who watch a word that others write. */
+void ts_spin_list_add(struct ts_spin_node **list, struct ts_spin_node *node);
+void ts_spin_list_remove(struct ts_spin_node **list, const struct ts_spin_node *node);
+void ts_spin_list_signal(const struct ts_spin_node *list);
+/* Up to *left of looping with PAUSE. Only what the CPU executes of the loop counts: not interrupts,
+ * nor the host's work, nor time off the pCPU. False: it is used up, and cond does not hold. */
+bool ts_spin_for(struct ts_task *self, bool (*cond)(void *), void *arg, struct ts_line *line,
+                 ts_time *left);
 /* self watches the lock, without being queued, until cond(lock) holds. */
 void ts_spin_watch(struct ts_task *self, struct ts_spinlock *lock, bool (*cond)(void *lock));
 /* The lock's word has changed: those who watch it read it. */

@@ -7,12 +7,6 @@
 
 /* --- faults --- */
 
-static bool allowed(const struct ts_vma *v, bool write)
-{
-    /* x86 and arm64 have no write-only and no execute-only user pages by default. */
-    return v && (write ? (v->prot & TS_PROT_WRITE) : v->prot) != 0;
-}
-
 static bool is_anonymous(const struct ts_vma *v)
 {
     return (v->flags & TS_OPF_ANONYMOUS) != 0;
@@ -106,7 +100,7 @@ static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *
     struct ts_pte pte;
     enum ts_fault_result result = TS_FAULT_FALLBACK;
 
-    if (!allowed(ts_vma_at(mm, va), write))
+    if (!ts_vma_allows(ts_vma_at(mm, va), write))
         return TS_FAULT_BAD;
     if (!ts_pgtable_lookup(mm->pgtable, va, &pte)) {
         if (ts_mm_is_swapped(mm, va)) {
@@ -243,7 +237,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
         TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
         r->quiet = false;
         ts_task_work(self, access.cycles);
-        if (!ts_mm_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
+        if (!g->paths->fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
             return;
     }
     if (access.from_tlb && g->oracle)

@@ -323,8 +323,6 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
 /* tlb_finish_mmu */
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
 {
-    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
-
     /* mm_tlb_flush_nested: the other gather may have cleared PTEs that this one found empty, so
      * nothing is known of what TLBs hold. */
     if (g->mm->flush_pending > 1) {
@@ -332,6 +330,13 @@ void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
         g->freed_tables = true;
     }
     flush_and_free(self, g);
+    ts_gather_put(g);
+}
+
+void ts_gather_put(struct ts_gather *g)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(g->mm);
+
     TS_ASSERT(g->mm->flush_pending > 0);
     g->mm->flush_pending--;
     g->next = pm->gathers;

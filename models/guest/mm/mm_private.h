@@ -126,6 +126,11 @@ static inline uint64_t ts_table_span_end(uint64_t va, uint64_t end)
 bool ts_vma_reserve(struct ts_mm *mm, uint32_t n);
 /* Index of the first VMA that ends above va; nvmas if none. */
 uint32_t ts_vma_index(const struct ts_mm *mm, uint64_t va);
+/* x86 and arm64 have no write-only and no execute-only user pages by default. v may be NULL. */
+static inline bool ts_vma_allows(const struct ts_vma *v, bool write)
+{
+    return v && (write ? (v->prot & TS_PROT_WRITE) : v->prot) != 0;
+}
 /* The VMA that holds va, or NULL. Good until VMAs change. */
 struct ts_vma *ts_vma_at(const struct ts_mm *mm, uint64_t va);
 /* Room must have been reserved; the range must be free. */
@@ -215,6 +220,8 @@ void ts_gather_window_close(struct ts_gather *g);
 void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g);
 void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end);
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g);
+/* Back to the pool: there is nothing in it. */
+void ts_gather_put(struct ts_gather *g);
 void ts_gather_pool_free(struct ts_mm_private *pm);
 
 /* --- tables.c --- */
@@ -259,6 +266,11 @@ enum ts_fault_result ts_anon_prepare(struct ts_task *self, struct ts_mm *mm, uin
                                      bool vma_locked);
 /* An entry has been made more permissive by a fault; the page-table lock is held. */
 void ts_fault_flush_upgraded(struct ts_task *self, struct ts_mm *mm, uint64_t va);
+
+/* --- protect.c --- */
+/* Takes the leaves of one table's part, [start, end), out of pt, into moved and moved_va. */
+void ts_mm_take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t start,
+                       uint64_t end);
 
 /* --- fork.c --- */
 /* do_wp_page: a write to a present, read-only page of a VMA that allows it. */

@@ -13,9 +13,8 @@ static void on_moved(void *user, uint64_t va, const struct ts_pte *pte)
     pm->moved_va[pm->nmoved++] = va;
 }
 
-/* Takes the leaves of one table's part out of pt. */
-static void take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t start,
-                        uint64_t end)
+void ts_mm_take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t start,
+                       uint64_t end)
 {
     uint64_t resume;
 
@@ -70,7 +69,7 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     bool hide = p->new_prot == 0;
 
-    take_leaves(pm, hide ? mm->pgtable : pm->none, start, end);
+    ts_mm_take_leaves(pm, hide ? mm->pgtable : pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++) {
         struct ts_pte *pte = &pm->moved[i];
         uint64_t va = pm->moved_va[i];
@@ -208,7 +207,7 @@ static uint32_t move_swapped(struct ts_mm *mm, uint64_t start, uint64_t end, uin
 
     if (!ts_pgtable_leaves(pm->swapped))
         return 0;
-    take_leaves(pm, pm->swapped, start, end);
+    ts_mm_take_leaves(pm, pm->swapped, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         tables += ts_mm_map_swapped(mm, pm->moved_va[i] - start + to, &pm->moved[i]);
     return tables;
@@ -230,11 +229,11 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
 
     ts_flush_batched_pending(self, mm);
     tables += move_swapped(mm, start, end, to);
-    take_leaves(pm, pm->none, start, end);
+    ts_mm_take_leaves(pm, pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         tables += ts_mm_map_hidden(mm, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
     present = pm->nmoved;
-    take_leaves(pm, mm->pgtable, start, end);
+    ts_mm_take_leaves(pm, mm->pgtable, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         tables +=
             ts_pgtable_map(mm->pgtable, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
@@ -265,7 +264,7 @@ static bool move_whole_table(struct ts_task *self, struct ts_mm *mm, const struc
     old_ptl = ts_pmd_lock(self, mm, start);
     if (start >> TS_PMD_SPAN_SHIFT != to >> TS_PMD_SPAN_SHIFT)
         new_ptl = ts_pmd_lock(self, mm, to);
-    take_leaves(pm, pm->none, start, end);
+    ts_mm_take_leaves(pm, pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         (void)ts_pgtable_map(pm->none, pm->moved_va[i] - start + to, &pm->moved[i]);
     tables = ts_pgtable_move_table(mm->pgtable, start, to);

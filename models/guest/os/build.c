@@ -14,6 +14,7 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
     g->vm = vm;
     g->domain = vm->domain;
     g->params = *w->params;
+    g->nt = *w->nt;
     g->engine = w->engine;
     g->topology = w->topology;
     g->lines = w->lines;
@@ -30,6 +31,7 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
     g->flush = w->flush;
     g->flush_params = w->flush_params;
     g->os = w->os;
+    g->paths = &w->os->paths;
     g->workload = w->workload;
     g->record_from = w->record_from;
     g->record_until = w->record_until;
@@ -46,7 +48,7 @@ static void wire(struct ts_guest *g, const struct ts_guest_wiring *w)
  * a guest on a hypervisor has unless something speaks for another form. */
 static enum ts_spinlock_kind spinlock_kind(const struct ts_guest *g)
 {
-    if (g->arch != TS_ARCH_X86 || g->vm->bare_metal)
+    if (g->arch != TS_ARCH_X86 || g->vm->bare_metal || ts_guest_is_windows(g))
         return TS_SPINLOCK_QUEUED;
     if (g->vm->realtime_hint || g->ncpus == 1 || !g->params.pv_spinlocks)
         return TS_SPINLOCK_QUEUED;
@@ -61,6 +63,12 @@ static enum ts_status init_locks(struct ts_guest *g, struct ts_error *err)
                                      .early_if_preempted = g->params.pv_wait_early_preempted != 0,
                                      .events = &g->stats.lock_events};
     g->vm->locks = &g->locks;
+    g->ex_locks = (struct ts_ex_locks){.pause_cycles = g->params.pause_cycles,
+                                       .backoff_max = g->nt.spin_backoff_max,
+                                       .retries = g->vm->hv_spin_retries,
+                                       .push_spin = g->nt.push_spin,
+                                       .vm = g->vm,
+                                       .long_spins = &g->nt_stats.long_spins};
     if (!ts_spinlocks_init(&g->locks, g->ncpus))
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a guest's locks");
     return TS_OK;

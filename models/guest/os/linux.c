@@ -10,23 +10,6 @@
 
 /* --- what CPUs and hosts call --- */
 
-static void tick(struct ts_task *self, const struct ts_guest *g)
-{
-    ts_cpu_handle_tick(self);
-    if (g->flush->tick)
-        g->flush->tick(self);
-}
-
-/* hrtimer_interrupt: the tick and the sleepers have one timer. */
-static void timer_interrupt(struct ts_task *self, const struct ts_guest *g, enum ts_vector vector)
-{
-    if (ts_nohz_tick_due(self) || vector == TS_VEC_TICK)
-        tick(self, g);
-    if (vector == TS_VEC_TIMER)
-        ts_cpu_handle_timer(self);
-    ts_nohz_interrupt_end(self);
-}
-
 static void linux_idle(struct ts_task *self)
 {
     ts_nohz_idle(self);
@@ -43,7 +26,7 @@ static void linux_interrupt(struct ts_task *self, enum ts_vector vector, ts_time
     ts_irq_enter(self);
     g->vm->pv->eoi(self); /* apic_eoi, before the handler (sysvec_*, arch/x86) */
     if (vector == TS_VEC_TICK || vector == TS_VEC_TIMER)
-        timer_interrupt(self, g, vector);
+        (void)ts_nohz_interrupt(self, vector);
     ts_irq_exit(self);
 }
 
@@ -73,6 +56,13 @@ static void linux_steal_changed(struct ts_vm *vm, uint32_t vcpu)
         ts_rwsem_recheck(&g->mms[i]->mmap_lock);
 }
 
+/* The slack is spent in full: with no other interrupt around, the timer fires when it is over. */
+static ts_time linux_sleep_ps(const struct ts_guest *g, ts_time now, ts_time ps)
+{
+    (void)now;
+    return ps + g->params.timer_slack_ps;
+}
+
 const struct ts_guest_os ts_guest_os_linux = {
     .name = "linux",
     .summary = "Linux on x86 or arm64",
@@ -86,6 +76,8 @@ const struct ts_guest_os ts_guest_os_linux = {
             .send_resched = ts_guest_send_resched,
             .steal_changed = linux_steal_changed,
         },
+    .paths = {.fault = ts_mm_fault, .flush_func = ts_flush_tlb_func},
+    .sleep_ps = linux_sleep_ps,
     .mm_create = ts_mm_create,
     .mm_destroy = ts_mm_destroy,
     .mm_fork = ts_mm_fork,

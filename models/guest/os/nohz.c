@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "models/guest/coherence/tlb_state.h"
+#include "models/guest/coherence/mechanism.h"
 
 struct ts_guest_tick {
     struct ts_event event; /* ts->sched_timer */
@@ -132,17 +132,42 @@ void ts_nohz_idle_exit(struct ts_task *self)
     reprogram(self, t);
 }
 
-bool ts_nohz_tick_due(struct ts_task *self)
+uint64_t ts_nohz_ticks_due(struct ts_task *self)
 {
     struct ts_guest_tick *t = tick_of(self);
+    uint64_t missed;
 
     if (!t || !t->due)
-        return false;
+        return 0;
+    missed = (ts_task_now(self) - t->expires) / t->guest->domain->sched_params.tick_ps;
     t->due = false;
     t->guest->stats.ticks++;
     t->got_idle_tick = self->is_idle;
     forward(t);
-    return true;
+    return 1 + missed;
+}
+
+static void tick(struct ts_task *self)
+{
+    const struct ts_flush_ops *flush = ts_guest_cpu_of(self)->guest->flush;
+
+    ts_cpu_handle_tick(self);
+    if (flush->tick)
+        flush->tick(self);
+}
+
+uint64_t ts_nohz_interrupt(struct ts_task *self, enum ts_vector vector)
+{
+    uint64_t ticks = ts_nohz_ticks_due(self);
+
+    if (!ticks && vector == TS_VEC_TICK)
+        ticks = 1;
+    if (ticks)
+        tick(self);
+    if (vector == TS_VEC_TIMER)
+        ts_cpu_handle_timer(self);
+    ts_nohz_interrupt_end(self);
+    return ticks;
 }
 
 void ts_nohz_interrupt_end(struct ts_task *self)

@@ -31,8 +31,12 @@ void ts_nohz_fini(struct ts_guest *g);
 void ts_nohz_idle(struct ts_task *self);
 /* The idle task, self, gives way to another one (tick_nohz_idle_exit). */
 void ts_nohz_idle_exit(struct ts_task *self);
-/* In a timer interrupt: is the tick due? Then it is taken. */
-bool ts_nohz_tick_due(struct ts_task *self);
+/* In a timer interrupt: is the tick due? Then it is taken. Returns how many there would have been
+ * by now if none had waited for the CPU; 0: none is due. */
+uint64_t ts_nohz_ticks_due(struct ts_task *self);
+/* hrtimer_interrupt: the tick and the sleepers have one timer. Returns the ticks that it stands for
+ * (ts_nohz_ticks_due), 1 of a tick that nothing else is known of. */
+uint64_t ts_nohz_interrupt(struct ts_task *self, enum ts_vector vector);
 /* The end of a timer interrupt (hrtimer_interrupt). */
 void ts_nohz_interrupt_end(struct ts_task *self);
 /* self goes to sleep until then: has the timer to be programmed? */

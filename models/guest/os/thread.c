@@ -119,20 +119,39 @@ static void do_barrier(struct ts_task *self, struct ts_guest_thread *thread)
 
 /* --- other operations --- */
 
-/* hrtimer_nanosleep; ts_task_sleep programmes the timer. The slack is spent in full: with no other
- * interrupt around, the timer fires at its hard expiry. */
+/* hrtimer_nanosleep; ts_task_sleep programmes the timer. */
 static void do_sleep(struct ts_task *self, struct ts_guest_thread *thread)
 {
     const struct ts_guest *g = thread->guest;
 
     g->os->enter(self, thread->mm, &thread->op);
     ts_task_work(self, g->params.nanosleep_cycles);
-    ts_task_sleep(self, thread->op.length * TS_NS + g->params.timer_slack_ps);
+    ts_task_sleep(self, g->os->sleep_ps(g, ts_task_now(self), thread->op.length * TS_NS));
     g->os->leave(self);
 }
 
 static enum ts_status start_thread(struct ts_task *self, struct ts_guest *g, uint32_t number,
                                    struct ts_mm *mm, struct ts_error *err);
+
+static const char *const op_names[TS_OP_KINDS] = {
+    [TS_OP_MREMAP] = "mremap",
+    [TS_OP_VFREE] = "vfree",
+    [TS_OP_MADVISE_HUGEPAGE] = "MADV_HUGEPAGE",
+    [TS_OP_MADVISE_NOHUGEPAGE] = "MADV_NOHUGEPAGE",
+    [TS_OP_MADVISE_COLLAPSE] = "MADV_COLLAPSE",
+    [TS_OP_MADVISE_FREE] = "MADV_FREE",
+    [TS_OP_MADVISE_COLD] = "MADV_COLD",
+    [TS_OP_MADVISE_PAGEOUT] = "MADV_PAGEOUT",
+};
+
+static void not_there(struct ts_task *self, const struct ts_guest_thread *thread, const char *what)
+{
+    ts_guest_fail(
+        self, TS_ERR_USER,
+        "workload: thread %u asks for %s, which guest.os %s does not have; guest.os linux "
+        "does",
+        thread->number, what, thread->guest->os->name);
+}
 
 static void do_spawn(struct ts_task *self, struct ts_guest_thread *thread)
 {
@@ -142,6 +161,8 @@ static void do_spawn(struct ts_task *self, struct ts_guest_thread *thread)
     enum ts_status s = TS_OK;
 
     g->os->enter(self, mm, &thread->op);
+    if ((thread->op.flags & TS_OPF_COPY_MM) && !g->os->mm_fork)
+        not_there(self, thread, "fork");
     ts_task_work(self, g->params.spawn_cycles);
     if (thread->op.flags & TS_OPF_NEW_MM)
         s = g->os->mm_create(g, &mm, &err);
@@ -208,7 +229,9 @@ static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
     case TS_OP_EXIT:
         break;
     default:
-        TS_ASSERT((uint32_t)op->kind < TS_OP_KINDS && thread->guest->os->op[op->kind]);
+        TS_ASSERT((uint32_t)op->kind < TS_OP_KINDS);
+        if (!thread->guest->os->op[op->kind])
+            not_there(self, thread, op_names[op->kind]);
         thread->guest->os->op[op->kind](self, thread->mm, op);
         break;
     }

@@ -15,10 +15,12 @@ struct ts_guest_os {
     const char *name;
     const char *summary;
     struct ts_os_ops cpu; /* interrupts, switches: what a host calls too */
+    struct ts_guest_paths paths;
     /* A new address space; owned by the guest. */
     enum ts_status (*mm_create)(struct ts_guest *g, struct ts_mm **out, struct ts_error *err);
     void (*mm_destroy)(struct ts_mm *mm);
-    /* child, which nobody uses yet, becomes a copy of self's address space (fork). */
+    /* child, which nobody uses yet, becomes a copy of self's address space (fork). NULL: there is
+     * no fork. */
     void (*mm_fork)(struct ts_task *self, struct ts_mm *parent, struct ts_mm *child);
     /* The last thread leaves it. */
     void (*mm_exit)(struct ts_task *self, struct ts_mm *mm);
@@ -27,10 +29,14 @@ struct ts_guest_os {
     /* System call entry for op, and return to the program. */
     void (*enter)(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
     void (*leave)(struct ts_task *self);
-    /* Operations on memory, by enum ts_op_kind; NULL: not of this table. */
+    /* How long a sleep lasts that is asked for now, for ps, until its timer runs out. */
+    ts_time (*sleep_ps)(const struct ts_guest *g, ts_time now, ts_time ps);
+    /* Operations on memory, by enum ts_op_kind; NULL: it has none such. */
     void (*op[TS_OP_KINDS])(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 };
-extern const struct ts_guest_os ts_guest_os_linux;
+extern const struct ts_guest_os ts_guest_os_linux, ts_guest_os_windows;
+/* By enum ts_guest_os_kind. */
+extern const struct ts_guest_os *const ts_guest_os_table[TS_OS_KINDS];
 
 /* The guest's CPUs and init_mm; sets vm->os and vm->guest. g is zeroed. After an error only
  * ts_guest_fini may follow. */
