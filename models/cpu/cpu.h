@@ -23,6 +23,7 @@
 #include "models/line/line.h"
 #include "models/topology/topology.h"
 #include "sim/clock.h"
+#include "sim/cpumask.h"
 #include "sim/engine.h"
 #include "sim/fiber.h"
 #include "sim/stats.h"
@@ -85,9 +86,11 @@ struct ts_task {
     enum ts_task_state state;
     struct ts_cpu *cpu; /* runs, waits or last ran there */
     struct ts_cpu_domain *domain;
-    struct ts_fiber *fiber; /* NULL for a vCPU */
-    struct ts_cpu *vcpu;    /* the vCPU that this host task is, or NULL */
-    struct ts_cpu *pinned;  /* may run there only, or NULL */
+    struct ts_fiber *fiber;           /* NULL for a vCPU */
+    struct ts_cpu *vcpu;              /* the vCPU that this host task is, or NULL */
+    struct ts_cpu *pinned;            /* may run there only, or NULL */
+    const struct ts_cpumask *allowed; /* CPUs of the domain where it may run; NULL: all. cpu is one
+                                         of them */
     ts_task_fn *fn;
     void *user; /* the owner's: guest thread, ... */
     struct ts_sched_entity se;

@@ -128,7 +128,7 @@ static struct ts_cpu *select_cpu(struct ts_task *t)
         return t->cpu;
     for (uint32_t i = 1; i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[(t->cpu->id + i) % d->ncpus];
-        if (!ts_cpu_is_free(c))
+        if (!ts_cpu_is_free(c) || !ts_task_allowed(t, c))
             continue;
         if (ts_cpu_socket(c) == ts_cpu_socket(t->cpu))
             return c;
