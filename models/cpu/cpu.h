@@ -94,7 +94,8 @@ struct ts_task {
     ts_task_fn *fn;
     void *user; /* the owner's: guest thread, ... */
     struct ts_sched_entity se;
-    bool wake_pending; /* woken while about to block */
+    struct ts_sched_entity member; /* se's, inside its group (group.h) */
+    bool wake_pending;             /* woken while about to block */
     bool is_idle;
     bool spinning;  /* parked in ts_task_spin right now */
     bool user_mode; /* executes user code (PLE and accounting care) */
@@ -213,7 +214,8 @@ struct ts_cpu_domain {
     const struct ts_timeline *timeline;
     const struct ts_sched_ops *sched;
     struct ts_sched_params sched_params;
-    struct ts_cpu *cpus; /* array of ncpus, owned */
+    struct ts_groups *groups; /* group.h; NULL: none */
+    struct ts_cpu *cpus;      /* array of ncpus, owned */
     uint32_t ncpus;
     uint64_t next_number;
     struct ts_vcpu_load load; /* of a host */

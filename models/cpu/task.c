@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "models/cpu/cpu_private.h"
+#include "models/cpu/group.h"
 
 /* --- charging and the tick --- */
 
@@ -366,6 +367,9 @@ static void task_common(struct ts_task *t, struct ts_cpu_domain *d, const char *
     t->name = name;
     t->number = (uint32_t)d->next_number++;
     t->se.number = t->number;
+    t->se.member = &t->member;
+    t->member.number = t->number;
+    t->member.of_task = &t->se;
     t->state = TS_TASK_NEW;
     t->domain = d;
     t->cpu = &d->cpus[t->number % d->ncpus];
@@ -480,6 +484,8 @@ void ts_cpu_domain_fini(struct ts_cpu_domain *d)
             free(c->idle);
         }
     }
+    if (d->cpus)
+        ts_groups_fini(d);
     free(d->cpus);
     d->cpus = NULL;
 }

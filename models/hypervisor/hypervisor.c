@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "models/cpu/group.h"
 #include "models/hypervisor/host_call.h"
 #include "models/hypervisor/host_task.h"
 
@@ -37,6 +38,8 @@ static void place_vcpu(struct ts_hypervisor *h, struct ts_vcpu *v)
     v->ndst = first_pcpu(h, v);
     v->task.cpu = &h->w.host->cpus[v->ndst];
     v->task.allowed = p ? p->pcpus : NULL;
+    if (p && h->w.host->sched->task_weights)
+        v->task.se.weight = p->shares * (TS_NICE_0_LOAD / TS_SHARES_DEFAULT);
     if (h->params.pin || (p && p->pin))
         v->task.pinned = v->task.cpu;
 }
@@ -144,6 +147,23 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
     return ts_interrupt_check_mode(guest_mode, vcpus, vcpus - 1, "interrupt.guest_mode", err);
 }
 
+/* A control group a VM, as libvirt makes them. */
+static enum ts_status init_groups(struct ts_hypervisor *h, struct ts_error *err)
+{
+    uint64_t *shares;
+    enum ts_status s;
+    if (h->w.host->sched_params.group == TS_GROUP_NONE)
+        return TS_OK;
+    shares = calloc(h->w.nvms, sizeof(*shares));
+    if (!shares)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u groups", h->w.nvms);
+    for (uint32_t i = 0; i < h->w.nvms; i++)
+        shares[i] = h->w.placements ? h->w.placements[i].shares : TS_SHARES_DEFAULT;
+    s = ts_groups_init(h->w.host, h->w.nvms, shares, err);
+    free(shares);
+    return s;
+}
+
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
                                   struct ts_error *err)
 {
@@ -179,7 +199,7 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
         for (uint32_t k = 0; k < w->vms[i]->nvcpus; k++)
             init_vcpu(h, w->vms[i], k);
     }
-    return TS_OK;
+    return init_groups(h, err);
 }
 
 void ts_hypervisor_start(struct ts_hypervisor *h)

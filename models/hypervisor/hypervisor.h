@@ -178,12 +178,13 @@ struct ts_stage2_watch {
     void *user;
 };
 
-/* Where the vCPUs of a VM may run. */
+/* Where the vCPUs of a VM may run, and how much. */
 struct ts_vm_placement {
     const struct ts_cpumask *pcpus; /* NULL: on all; else a set of pCPUs that outlives it */
-    uint32_t first; /* vCPU i begins on member first + i of the set, going round; without a set
-                       vCPUs begin on the pCPU of their number among all VMs' */
-    bool pin;       /* and stay there, whatever hypervisor.pin says */
+    uint32_t first;  /* vCPU i begins on member first + i of the set, going round; without a set
+                        vCPUs begin on the pCPU of their number among all VMs' */
+    bool pin;        /* and stay there, whatever hypervisor.pin says */
+    uint64_t shares; /* cpu.shares of its group where host_sched.group is vm; Xen's weight */
 };
 
 /* What the machine gives the hypervisor; all of it outlives it. */

@@ -35,8 +35,6 @@ struct ts_run_params {
 };
 extern const struct ts_param_table ts_run_param_table; /* prefix "run" */
 
-enum { TS_SHARES_MIN = 2, TS_SHARES_MAX = 1 << 18, TS_SHARES_DEFAULT = 1024 };
-
 /* What a VM may have of its own; VMs that are alike share one. */
 struct ts_vm_shape {
     const char *name; /* of messages */

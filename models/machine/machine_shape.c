@@ -117,6 +117,7 @@ enum ts_status ts_machine_place_vms(struct ts_machine *m, struct ts_error *err)
         struct ts_vm_placement *p = &m->placements[v];
         p->pcpus = s->pcpus.nbits ? &s->pcpus : NULL;
         p->pin = s->pin;
+        p->shares = s->shares;
         /* VMs of one shape lie side by side. */
         p->first = v > 0 && c->shapes[v - 1] == s ? p[-1].first + (uint32_t)s->vcpus : 0;
     }
