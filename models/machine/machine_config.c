@@ -7,7 +7,7 @@
 static const char *const queues[] = {"wheel", "heap", NULL};
 
 static const struct ts_param run_rows[] = {
-    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, 64, NULL,
+    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, TS_CPU_MAX, NULL,
      "virtual machines, each with its own copy of "
      "the workload; 1 on bare metal",
      "setting", TS_CONF_CHOICE},
