@@ -30,28 +30,39 @@ void ts_task_move(struct ts_task *t, struct ts_cpu *c)
     c->stats.migrations++;
 }
 
+/* Of a queue whose tasks may all not come, balancing goes on to another (sched_balance_rq,
+ * LBF_ALL_PINNED). */
+bool ts_cpu_has_for(const struct ts_cpu *from, const struct ts_cpu *c)
+{
+    for (struct ts_sched_entity *e = from->rq.head; e; e = e->next) {
+        if (ts_task_allowed(ts_task_of(e), c))
+            return true;
+    }
+    return false;
+}
+
 /* nohz_balancer_kick: a busy CPU's tick sends an idle one to look for work. */
 void ts_cpu_kick_idle(struct ts_task *self)
 {
     struct ts_cpu_domain *d = self->domain;
     for (uint32_t i = 1; d->balance && i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[(self->cpu->id + i) % d->ncpus];
-        if (ts_cpu_is_free(c) && !c->need_resched) {
+        if (ts_cpu_is_free(c) && !c->need_resched && ts_cpu_has_for(self->cpu, c)) {
             ts_cpu_resched(self, c);
             return;
         }
     }
 }
 
-/* can_migrate_task: not who runs or is pinned, nor, unless hot ones may be taken, who has just run
- * (task_hot). */
-static struct ts_task *movable(const struct ts_cpu *from, bool hot)
+/* can_migrate_task: not who runs, is pinned or may not be on c, nor, unless hot ones may be taken,
+ * who has just run (task_hot). */
+static struct ts_task *movable(const struct ts_cpu *from, const struct ts_cpu *c, bool hot)
 {
     const struct ts_cpu_domain *d = from->domain;
     ts_time now = ts_engine_now(d->engine);
     for (struct ts_sched_entity *e = from->rq.tail; e; e = e->prev) {
         struct ts_task *t = ts_task_of(e);
-        if (!t->pinned && t != from->current &&
+        if (!t->pinned && t != from->current && ts_task_allowed(t, c) &&
             (hot || now - t->last_ran >= d->sched_params.migration_cost_ps))
             return t;
     }
@@ -75,7 +86,7 @@ static void find_busiest(const struct ts_cpu *c, struct ts_cpu *busiest[TS_LEVEL
     for (uint32_t i = 1; i < d->ncpus; i++) {
         struct ts_cpu *o = &d->cpus[(c->id + i) % d->ncpus];
         uint32_t domain = TS_LEVEL_CORE;
-        if (!o->rq.nr || o->current->is_idle)
+        if (!o->rq.nr || o->current->is_idle || !ts_cpu_has_for(o, c))
             continue;
         while (!ts_cpu_share(c, o, domain))
             domain++;
@@ -104,7 +115,7 @@ bool ts_cpu_pull_task(struct ts_cpu *c, bool idle)
         return false;
     find_busiest(c, busiest);
     for (uint32_t domain = TS_LEVEL_CORE; domain <= TS_LEVELS; domain++) {
-        struct ts_task *t = busiest[domain] ? movable(busiest[domain], hot) : NULL;
+        struct ts_task *t = busiest[domain] ? movable(busiest[domain], c, hot) : NULL;
         waits = waits || busiest[domain];
         if (!t)
             continue;
@@ -161,15 +172,15 @@ static void count_groups(const struct ts_cpu *c, uint32_t level)
 {
     struct ts_cpu_domain *d = c->domain;
     for (uint32_t i = 0; i < d->ncpus; i++)
-        d->groups[i] = (struct ts_cpu_group){0};
+        d->scratch[i] = (struct ts_cpu_group){0};
     for (uint32_t i = 0; i < d->ncpus; i++) {
         struct ts_cpu *o = &d->cpus[i];
-        struct ts_cpu_group *g = &d->groups[ts_cpu_group_of(o, level)];
+        struct ts_cpu_group *g = &d->scratch[ts_cpu_group_of(o, level)];
         uint32_t n = ts_cpu_count_runnable(o);
         if (!ts_cpu_share(o, c, level + 1))
             continue;
         g->runnable += n;
-        if (o->rq.nr && n > g->most) {
+        if (o->rq.nr && n > g->most && ts_cpu_has_for(o, c)) {
             g->most = n;
             g->from = o;
         }
@@ -193,7 +204,7 @@ static struct level_load load_of(const struct ts_cpu *c, uint32_t level)
     count_groups(c, level);
     for (uint32_t i = 0; i < d->ncpus; i++) {
         const struct ts_cpu *o = &d->cpus[i];
-        const struct ts_cpu_group *g = &d->groups[ts_cpu_group_of(o, level)];
+        const struct ts_cpu_group *g = &d->scratch[ts_cpu_group_of(o, level)];
         if (!leads_group(o, level) || !ts_cpu_share(o, c, level + 1))
             continue;
         l.groups++;
@@ -229,7 +240,7 @@ static uint32_t pull_level(struct ts_task *self, uint32_t level)
     uint64_t left = imbalance_of(&l, level);
     uint32_t failed = c->periodic_failed[level], moved = 0;
     while (left && l.from->rq.nr && (l.groups >> failed) <= left) {
-        struct ts_task *t = movable(l.from, failed > CACHE_NICE_TRIES);
+        struct ts_task *t = movable(l.from, c, failed > CACHE_NICE_TRIES);
         if (!t)
             break;
         struct ts_sched_entity *curr = ts_cpu_running_entity(c);

@@ -23,6 +23,7 @@
 #include "models/line/line.h"
 #include "models/topology/topology.h"
 #include "sim/clock.h"
+#include "sim/cpumask.h"
 #include "sim/engine.h"
 #include "sim/fiber.h"
 #include "sim/stats.h"
@@ -85,13 +86,16 @@ struct ts_task {
     enum ts_task_state state;
     struct ts_cpu *cpu; /* runs, waits or last ran there */
     struct ts_cpu_domain *domain;
-    struct ts_fiber *fiber; /* NULL for a vCPU */
-    struct ts_cpu *vcpu;    /* the vCPU that this host task is, or NULL */
-    struct ts_cpu *pinned;  /* may run there only, or NULL */
+    struct ts_fiber *fiber;           /* NULL for a vCPU */
+    struct ts_cpu *vcpu;              /* the vCPU that this host task is, or NULL */
+    struct ts_cpu *pinned;            /* may run there only, or NULL */
+    const struct ts_cpumask *allowed; /* CPUs of the domain where it may run; NULL: all. cpu is one
+                                         of them */
     ts_task_fn *fn;
     void *user; /* the owner's: guest thread, ... */
     struct ts_sched_entity se;
-    bool wake_pending; /* woken while about to block */
+    struct ts_sched_entity member; /* se's, inside its group (group.h) */
+    bool wake_pending;             /* woken while about to block */
     bool is_idle;
     bool spinning;  /* parked in ts_task_spin right now */
     bool user_mode; /* executes user code (PLE and accounting care) */
@@ -217,6 +221,7 @@ struct ts_cpu {
 /* Scratch of the scheduler: what the CPUs of a group have. */
 struct ts_cpu_group {
     uint32_t idle, runnable;
+    bool allowed;        /* a task that is placed may run on one of them */
     uint32_t most;       /* runnable tasks of `from` */
     struct ts_cpu *from; /* the busiest CPU that has one to give */
 };
@@ -235,15 +240,16 @@ struct ts_cpu_domain {
     const struct ts_timeline *timeline;
     const struct ts_sched_ops *sched;
     struct ts_sched_params sched_params;
-    struct ts_cpu *cpus; /* array of ncpus, owned */
+    struct ts_groups *groups; /* group.h; NULL: none */
+    struct ts_cpu *cpus;      /* array of ncpus, owned */
     uint32_t ncpus;
     uint64_t next_number;
     struct ts_vcpu_load load; /* of a host */
     bool balance;             /* wake placement, idle pull and balancing may move tasks */
     struct ts_event balance_event;
-    struct ts_cpu_group *groups; /* [ncpus], owned */
-    uint32_t *busy_threads;      /* of pCPUs that share cores: by core, those that execute; owned */
-    size_t stack_bytes;          /* of the fibers of its tasks */
+    struct ts_cpu_group *scratch; /* [ncpus], owned */
+    uint32_t *busy_threads; /* of pCPUs that share cores: by core, those that execute; owned */
+    size_t stack_bytes;     /* of the fibers of its tasks */
 };
 
 extern const struct ts_stat_table ts_cpu_stat_table; /* base: struct ts_cpu_stats */

@@ -125,11 +125,19 @@ static inline struct ts_task *ts_task_of(struct ts_sched_entity *e)
 struct ts_cpu *ts_task_select_cpu(struct ts_task *waker, struct ts_task *t);
 /* executor.c: p begins or ends to execute; of pCPUs that share cores. */
 void ts_cpu_note_busy(struct ts_cpu *p, bool busy);
+/* task_cpu_possible, p->cpus_ptr: an affinity set. Who is pinned is the caller's to ask. */
+static inline bool ts_task_allowed(const struct ts_task *t, const struct ts_cpu *c)
+{
+    return !t->allowed || ts_cpumask_test(t->allowed, c->id);
+}
+
 /* task.c: the next tick of a CPU where somebody waits. */
 void ts_cpu_tick_arm(struct ts_cpu *c);
 /* balance.c: t, in no run queue, belongs to c from here on. */
 void ts_task_move(struct ts_task *t, struct ts_cpu *c);
 void ts_cpu_kick_idle(struct ts_task *self);
+/* balance.c: does anybody wait on `from` who may run on c? */
+bool ts_cpu_has_for(const struct ts_cpu *from, const struct ts_cpu *c);
 bool ts_cpu_pull_task(struct ts_cpu *c, bool idle);
 /* c has found nothing to run, or is given something. */
 void ts_cpu_note_idle(struct ts_cpu *c);

@@ -24,11 +24,17 @@ enum {
 };
 
 /* available_idle_cpu */
-static bool usable(const struct ts_task *t, const struct ts_cpu *c)
+static bool available(const struct ts_task *t, const struct ts_cpu *c)
 {
     if (!ts_cpu_is_free(c))
         return false;
     return !t->domain->sched_params.avoid_preempted || !c->ops->preempted || !c->ops->preempted(c);
+}
+
+/* It, where t may run. */
+static bool usable(const struct ts_task *t, const struct ts_cpu *c)
+{
+    return ts_task_allowed(t, c) && available(t, c);
 }
 
 static struct ts_cpu *any_free(struct ts_task *t)
@@ -104,7 +110,7 @@ static bool is_idle_core(const struct ts_task *t, const struct ts_cpu *c)
 {
     struct ts_cpu *o = ts_cpu_next_thread(c);
     for (; o != c; o = ts_cpu_next_thread(o)) {
-        if (!usable(t, o))
+        if (!available(t, o))
             return false;
     }
     return usable(t, c);
@@ -160,7 +166,7 @@ static struct ts_cpu *scan_cpus(struct ts_task *t, struct ts_cpu *here, struct t
         left = scan_by_load(target);
     for (uint32_t i = 1; i <= d->ncpus && seen < left && !found; i++) {
         struct ts_cpu *c = &d->cpus[(target->id + i) % d->ncpus];
-        if (!ts_cpu_share(c, target, TS_LEVEL_SOCKET))
+        if (!ts_cpu_share(c, target, TS_LEVEL_SOCKET) || !ts_task_allowed(t, c))
             continue;
         seen++;
         if (usable(t, c))
@@ -231,18 +237,19 @@ static struct ts_cpu *idlest_group(const struct ts_task *t, struct ts_cpu *best,
     struct ts_cpu_domain *d = t->domain;
     const struct ts_cpu *within = best;
     for (uint32_t i = 0; i < d->ncpus; i++)
-        d->groups[i] = (struct ts_cpu_group){0};
+        d->scratch[i] = (struct ts_cpu_group){0};
     for (uint32_t i = 0; i < d->ncpus; i++) {
         const struct ts_cpu *c = &d->cpus[i];
-        struct ts_cpu_group *g = &d->groups[ts_cpu_group_of(c, level)];
-        g->idle += usable(t, c);
+        struct ts_cpu_group *g = &d->scratch[ts_cpu_group_of(c, level)];
+        g->idle += available(t, c);
         g->runnable += ts_cpu_count_runnable(c);
+        g->allowed = g->allowed || ts_task_allowed(t, c);
     }
     for (uint32_t i = 0; i < d->ncpus; i++) {
         struct ts_cpu *c = &d->cpus[i];
-        if (ts_cpu_share(c, within, level + 1) &&
-            is_idler(&d->groups[ts_cpu_group_of(c, level)],
-                     &d->groups[ts_cpu_group_of(best, level)]))
+        const struct ts_cpu_group *g = &d->scratch[ts_cpu_group_of(c, level)];
+        if (ts_cpu_share(c, within, level + 1) && g->allowed &&
+            is_idler(g, &d->scratch[ts_cpu_group_of(best, level)]))
             best = c;
     }
     return best;
@@ -275,7 +282,7 @@ struct ts_cpu *ts_task_select_cpu(struct ts_task *waker, struct ts_task *t)
     if (waker && waker->domain == d) {
         here = waker->cpu;
         record_wakee(waker, t);
-        if (here != prev && !wake_wide(waker, t))
+        if (here != prev && ts_task_allowed(t, here) && !wake_wide(waker, t))
             target = wake_affine(t, here, prev);
     }
     return idle_sibling(t, here, target);

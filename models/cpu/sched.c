@@ -24,6 +24,7 @@ void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
         rq->tail = e;
     e->queued = true;
     rq->nr++;
+    rq->load += ts_se_weight(e);
 }
 
 void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e)
@@ -41,7 +42,15 @@ void ts_rq_remove(struct ts_runqueue *rq, struct ts_sched_entity *e)
     e->prev = NULL;
     e->queued = false;
     rq->nr--;
+    rq->load -= ts_se_weight(e);
     ts_rq_clear_marks(rq, e);
+}
+
+void ts_rq_set_weight(struct ts_runqueue *rq, struct ts_sched_entity *e, uint64_t weight)
+{
+    if (e->queued)
+        rq->load += weight - ts_se_weight(e);
+    e->weight = weight;
 }
 
 void ts_rq_clear_marks(struct ts_runqueue *rq, const struct ts_sched_entity *e)
@@ -93,6 +102,11 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
     if (params->policy >= ts_sched_table_count)
         return ts_error_set(err, TS_ERR_USER, "%s.policy: there is no policy %llu", table->prefix,
                             (unsigned long long)params->policy);
+    if (params->group != TS_GROUP_NONE && !ts_sched_table[params->policy]->reweight)
+        return ts_error_set(
+            err, TS_ERR_USER,
+            "%s.group is vm, but %s.policy %s schedules no groups; cfs and eevdf do", table->prefix,
+            table->prefix, ts_sched_table[params->policy]->name);
     ts_clock_init(&clock, core_hz);
     uint64_t quantum = ts_sched_table[params->policy]->quantum(params);
     uint64_t ticks = quantum > params->tick_ps ? (quantum + params->tick_ps - 1) / params->tick_ps
@@ -268,10 +282,17 @@ static const char *const idle_scan_names[] = {"all", "prop", "util", NULL};
             "Linux 6.12 kernel/sched/fair.c sysctl_sched_migration_cost", TS_CONF_VERBATIM         \
     }
 
+static const char *const group_names[] = {"none", "vm", NULL};
+
 static const struct ts_param host_rows[] = {
     SCHED_ROWS(6500, "context switch on a pCPU, without what loading a vCPU costs",
                "vCPU to vCPU switch of 2 to 3 us on Skylake-SP, taken at 2.6 GHz", 16,
-               "Linux 6.12 kernel/sched/topology.c sd_init: busy_factor", TS_CONF_VERBATIM)};
+               "Linux 6.12 kernel/sched/topology.c sd_init: busy_factor", TS_CONF_VERBATIM),
+    {"group", TS_PARAM_ENUM, offsetof(struct ts_sched_params, group), TS_GROUP_NONE, 0, TS_GROUP_VM,
+     group_names,
+     "vm: the vCPUs of each VM are one control group (cpu.shares), which competes with the others "
+     "as one; none: every vCPU competes by itself",
+     "setting", TS_CONF_CHOICE}};
 static const struct ts_param guest_rows[] = {
     SCHED_ROWS(1500, "context switch between threads, without switching the address space",
                "about 0.6 us between threads on Skylake-SP, taken at 2.6 GHz", 0,

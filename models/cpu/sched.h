@@ -2,8 +2,9 @@
 /* The scheduler interface that the host and the guest share. A policy is one file,
  * models/cpu/sched_<name>.c, exporting `const struct ts_sched_ops ts_sched_<name>`.
  *
- * A run queue holds the runnable tasks of one CPU except the running one. All tasks have equal
- * weight, so virtual time is execution time. Times are picoseconds.
+ * A run queue holds the runnable tasks of one CPU except the running one, or, below or above a
+ * group (group.h), the entities of one level. Tasks have equal weight, groups of them and Xen's
+ * vCPUs may have other. Times are picoseconds.
  *
  * models/cpu/task.c says when to schedule, where a task runs and what it costs; who runs next, and
  * what an entity gives up or is given, is the policy's alone. `curr` is always the running entity
@@ -20,6 +21,7 @@ extern "C" {
 #endif
 
 #define TS_SCHED_NO_GROUP UINT32_MAX
+#define TS_NICE_0_LOAD (UINT64_C(1) << 20) /* scale_load(1024): the weight of a task */
 
 /* Per-task state; the first fields are kept by models/cpu, the rest belong to the policy. */
 struct ts_sched_entity {
@@ -30,6 +32,11 @@ struct ts_sched_entity {
     uint64_t number;         /* creation order: the last tie-break */
     uint32_t group;          /* whose tasks belong together, below the queue's groups: a VM's vCPUs;
                                 or TS_SCHED_NO_GROUP. Set by the owner, before the task runs */
+    uint64_t weight;         /* 0: TS_NICE_0_LOAD. Before it is queued, or by reweight */
+    /* group.c */
+    struct ts_sched_entity *member;  /* what stands for this task inside its group */
+    struct ts_sched_entity *of_task; /* the other way; NULL: an entity that is a group */
+    bool on_rq;                      /* queued or running at its level */
     uint64_t vruntime;
     uint64_t deadline;    /* eevdf */
     uint64_t request_end; /* eevdf: the deadline with which its CPU switched to it */
@@ -38,6 +45,10 @@ struct ts_sched_entity {
     int64_t credit;       /* credit2: ps */
     uint64_t resets;      /* credit2: of its queue's, those that it has been given */
 };
+
+/* cpu.shares of a control group (sched_group_set_shares). */
+enum { TS_SHARES_MIN = 2, TS_SHARES_MAX = 1 << 18, TS_SHARES_DEFAULT = 1024 };
+enum ts_sched_group { TS_GROUP_NONE = 0, TS_GROUP_VM = 1 };
 
 struct ts_sched_params {
     uint64_t policy;     /* index into ts_sched_table, by name in a configuration */
@@ -57,11 +68,14 @@ struct ts_sched_params {
     uint64_t idle_scan;           /* enum ts_idle_scan */
     uint64_t idle_scan_cycles;    /* of one CPU that a search for an idle one looks at */
     uint64_t avoid_preempted; /* bool, guest: a vCPU said to be preempted does not count as idle */
+    uint64_t group;           /* enum ts_sched_group; of a host */
 };
 /* How far select_idle_cpu searches: features SIS_PROP and SIS_UTIL of Linux. */
 enum ts_idle_scan { TS_IDLE_SCAN_ALL, TS_IDLE_SCAN_PROP, TS_IDLE_SCAN_UTIL };
 extern const struct ts_param_table ts_host_sched_param_table;  /* prefix "host_sched" */
 extern const struct ts_param_table ts_guest_sched_param_table; /* prefix "guest_sched" */
+
+struct ts_group_rq;
 
 struct ts_runqueue {
     const struct ts_sched_params *params;
@@ -70,7 +84,15 @@ struct ts_runqueue {
     struct ts_sched_entity *head, *tail;
     uint32_t nr;           /* queued, without the running one */
     uint64_t min_vruntime; /* never goes back */
+    uint64_t load;         /* weights of those queued */
     uint64_t resets;       /* credit2: resets of credit so far */
+    /* group.c: the level above, NULL at the top; this group there; who runs there; runnable tasks
+     * of the CPU at all levels, NULL: nr and the running one. */
+    const struct ts_runqueue *parent;
+    struct ts_sched_entity *owner;
+    struct ts_sched_entity *const *parent_curr;
+    const uint32_t *ntasks;
+    struct ts_group_rq *group_rq; /* of a CPU with groups, else NULL */
     /* Marks of the policy, NULL or an entity of this CPU. */
     struct ts_sched_entity *next; /* somebody wants it to run next; queued */
     struct ts_sched_entity *last; /* was preempted by a wake-up; queued or running */
@@ -111,6 +133,12 @@ struct ts_sched_ops {
     /* yield_to_task: the target of a directed yield, which waits in rq. The caller sees to it that
      * the CPU picks. NULL: the policy has none, and refuses. */
     void (*set_next)(struct ts_runqueue *rq, struct ts_sched_entity *e);
+    /* e, queued, running (curr) or neither, weighs so much from now on. NULL: groups of tasks are
+     * not for this policy. */
+    void (*reweight)(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                     struct ts_sched_entity *e, uint64_t weight);
+    bool yields_groups; /* a yield is one of the task's group, too */
+    bool task_weights;  /* tasks weigh what their VM's shares say, without any groups */
 };
 
 extern const struct ts_sched_ops *const ts_sched_table[];
@@ -130,6 +158,23 @@ enum ts_status ts_sched_check(const struct ts_sched_params *params,
                               struct ts_tick_cost cost, uint64_t *taken_ppm, struct ts_error *err);
 
 /* Helpers for policies. */
+static inline uint64_t ts_se_weight(const struct ts_sched_entity *e)
+{
+    return e->weight ? e->weight : TS_NICE_0_LOAD;
+}
+/* a * b / c, rounded down; fits. */
+static inline uint64_t ts_muldiv(uint64_t a, uint64_t b, uint64_t c)
+{
+    __extension__ typedef unsigned __int128 u128;
+    return (uint64_t)((u128)a * b / c);
+}
+/* calc_delta_fair: what execution time is in e's virtual time. */
+static inline uint64_t ts_se_virtual(const struct ts_sched_entity *e, uint64_t ps)
+{
+    return e->weight && e->weight != TS_NICE_0_LOAD ? ts_muldiv(ps, TS_NICE_0_LOAD, e->weight) : ps;
+}
+/* Sets e's weight, and keeps rq's load. */
+void ts_rq_set_weight(struct ts_runqueue *rq, struct ts_sched_entity *e, uint64_t weight);
 void ts_rq_insert_before(struct ts_runqueue *rq, struct ts_sched_entity *pos,
                          struct ts_sched_entity *e); /* pos NULL: at the end */
 /* Takes e out of the list, and off every mark. */

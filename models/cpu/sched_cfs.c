@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Completely Fair Scheduler of Linux up to 6.5 (kernel/sched/fair.c of 6.1), equal weights and
- * one level: the queue is sorted by virtual run time, equal ones in order of arrival. */
+/* The Completely Fair Scheduler of Linux up to 6.5 (kernel/sched/fair.c of 6.1), one level
+ * of it (group.h): the queue is sorted by virtual run time, equal ones in order of arrival. */
 #include "models/cpu/sched.h"
 
 static int64_t ahead(uint64_t a, uint64_t b)
@@ -21,12 +21,34 @@ static void update_min(struct ts_runqueue *rq, const struct ts_sched_entity *cur
         rq->min_vruntime = min;
 }
 
-/* sched_slice: of a period that grows once more tasks run than minimal slices fit into it. */
-static uint64_t ideal_slice(const struct ts_runqueue *rq, uint32_t nr_running)
+/* sched_slice: of a period that grows once more tasks run than minimal slices fit into it, the part
+ * of e's weight in all of its queue, and so on upwards. tasks: runnable on the CPU (ALT_PERIOD). */
+static uint64_t slice_of(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                         const struct ts_sched_entity *e, uint32_t tasks)
 {
-    uint64_t share = rq->params->latency_ps / nr_running;
+    const struct ts_sched_params *p = rq->params;
+    uint64_t fit = (p->latency_ps + p->min_granularity_ps - 1) / p->min_granularity_ps;
+    uint64_t slice = tasks > fit ? tasks * p->min_granularity_ps : p->latency_ps;
 
-    return share > rq->params->min_granularity_ps ? share : rq->params->min_granularity_ps;
+    for (;;) {
+        uint64_t load = rq->load + (curr && curr != e ? ts_se_weight(curr) : 0);
+
+        if (!e->queued)
+            load += ts_se_weight(e);
+        slice = ts_muldiv(slice, ts_se_weight(e), load);
+        if (!rq->parent)
+            break;
+        e = rq->owner;
+        curr = *rq->parent_curr;
+        rq = rq->parent;
+    }
+    return slice > p->min_granularity_ps ? slice : p->min_granularity_ps;
+}
+
+/* Runnable on the CPU, curr included. */
+static uint32_t count_tasks(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+{
+    return rq->ntasks ? *rq->ntasks : rq->nr + (curr != NULL);
 }
 
 /* place_entity: a sleeper keeps no more credit than half a latency period (GENTLE_FAIR_SLEEPERS);
@@ -37,7 +59,8 @@ static void place_woken(struct ts_runqueue *rq, const struct ts_sched_entity *cu
     uint64_t credit = rq->params->latency_ps / 2;
 
     if (e->sum_exec_ps == 0) {
-        e->vruntime = rq->min_vruntime + ideal_slice(rq, rq->nr + 1 + (curr != NULL));
+        e->vruntime =
+            rq->min_vruntime + ts_se_virtual(e, slice_of(rq, curr, e, count_tasks(rq, curr) + 1));
         return;
     }
     if (ahead(e->vruntime, rq->min_vruntime - credit) < 0)
@@ -69,11 +92,13 @@ static void cfs_dequeue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
     update_min(rq, curr == e ? NULL : curr);
 }
 
-/* wakeup_preempt_entity: is e so far behind that it preempts curr? */
+/* wakeup_preempt_entity, wakeup_gran: is e so far behind that it preempts curr? */
 static bool far_behind(const struct ts_runqueue *rq, const struct ts_sched_entity *e,
                        const struct ts_sched_entity *curr)
 {
-    return ahead(curr->vruntime, e->vruntime) > (int64_t)rq->params->wakeup_granularity_ps;
+    uint64_t gran = ts_se_virtual(e, rq->params->wakeup_granularity_ps);
+
+    return ahead(curr->vruntime, e->vruntime) > (int64_t)gran;
 }
 
 /* The first one after the leftmost, which has yielded. */
@@ -95,7 +120,7 @@ static struct ts_sched_entity *cfs_pick(struct ts_runqueue *rq, struct ts_sched_
     struct ts_sched_entity *left = rq->head;
     struct ts_sched_entity *e;
 
-    TS_ASSERT((!rq->next || rq->next->queued) && (!curr || !curr->queued));
+    TS_ASSERT((!rq->next || rq->next->queued || rq->next == curr) && (!curr || !curr->queued));
     if (!left || (curr && ahead(curr->vruntime, left->vruntime) < 0))
         left = curr;
     if (!left)
@@ -118,7 +143,7 @@ static struct ts_sched_entity *cfs_pick(struct ts_runqueue *rq, struct ts_sched_
 
 static void cfs_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
 {
-    curr->vruntime += delta;
+    curr->vruntime += ts_se_virtual(curr, delta);
     update_min(rq, curr);
 }
 
@@ -131,7 +156,7 @@ static uint64_t cfs_quantum(const struct ts_sched_params *params)
 static bool cfs_tick(struct ts_runqueue *rq, struct ts_sched_entity *curr)
 {
     uint64_t ran = curr->sum_exec_ps - curr->slice_start_ps;
-    uint64_t ideal = ideal_slice(rq, rq->nr + 1);
+    uint64_t ideal = slice_of(rq, curr, curr, count_tasks(rq, curr));
 
     TS_ASSERT(rq->head);
     if (ran > ideal) {
@@ -174,6 +199,14 @@ static void cfs_yield(struct ts_runqueue *rq, struct ts_sched_entity *curr)
     rq->skip = curr;
 }
 
+/* reweight_entity: virtual time goes on from where it is. */
+static void cfs_reweight(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                         struct ts_sched_entity *e, uint64_t weight)
+{
+    (void)curr;
+    ts_rq_set_weight(rq, e, weight);
+}
+
 extern const struct ts_sched_ops ts_sched_cfs;
 const struct ts_sched_ops ts_sched_cfs = {
     .name = "cfs",
@@ -190,4 +223,6 @@ const struct ts_sched_ops ts_sched_cfs = {
     .preempts = cfs_preempts,
     .yield = cfs_yield,
     .set_next = ts_rq_set_next,
+    .reweight = cfs_reweight,
+    .yields_groups = true,
 };

@@ -16,8 +16,11 @@
  *
  * A queue is one CPU's, as with Xen's option credit2_runqueue=cpu; by default Xen has one a socket,
  * of 16 CPUs at most. Placement and balancing are those of models/cpu, so that Xen's resistance to
- * migration and its load averages have no counterpart; caps, weights and affinities neither. Xen
- * has no directed yield: who is marked runs next out of turn, which is assumed. */
+ * migration and its load averages have no counterpart; caps neither. A vCPU's weight is its VM's
+ * shares (the domain's weight in Xen, 256 there by default); the heaviest of a queue burns one
+ * credit a nanosecond, of those that are runnable, where Xen also counts those that sleep
+ * (max_weight). Xen has no directed yield: who is marked runs next out of turn, which is assumed.
+ */
 #include "models/cpu/sched.h"
 
 #define CARRYOVER_MAX ((int64_t)(500 * TS_US)) /* CSCHED2_MIN_TIMER */
@@ -82,10 +85,20 @@ static void credit2_migrate(const struct ts_runqueue *from, const struct ts_runq
     e->resets += to->resets - from->resets;
 }
 
-/* burn_credits, t2c_update. */
+static uint64_t heaviest(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
+{
+    uint64_t most = ts_se_weight(curr);
+
+    for (const struct ts_sched_entity *e = rq->head; e; e = e->next)
+        most = ts_se_weight(e) > most ? ts_se_weight(e) : most;
+    return most;
+}
+
+/* burn_credits, t2c_update: time by max_weight over weight. */
 static void credit2_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
 {
-    int64_t left = curr->credit - (int64_t)delta;
+    int64_t burnt = (int64_t)ts_muldiv(delta, heaviest(rq, curr), ts_se_weight(curr));
+    int64_t left = curr->credit - burnt;
 
     curr->credit = left < -init_of(rq) ? -init_of(rq) : left;
     curr->vruntime += delta;
@@ -172,4 +185,5 @@ const struct ts_sched_ops ts_sched_credit2 = {
     .tick = credit2_tick,
     .preempts = credit2_preempts,
     .yield = credit2_yield,
+    .task_weights = true,
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Earliest Eligible Virtual Deadline First, Linux 6.6 and later (kernel/sched/fair.c of 6.12),
- * equal weights and equal slices. An entity is eligible while it has had no more than the average;
- * of those the earliest deadline runs. RUN_TO_PARITY: while the running one is eligible and has not
- * used up the request it was picked with, nothing replaces it. With equal slices PREEMPT_SHORT
- * never applies. */
+ * equal slices, one level of it (group.h). An entity is eligible while it has had no more than the
+ * average; of those the earliest deadline runs. RUN_TO_PARITY: while the running one is eligible
+ * and has not used up the request it was picked with, nothing replaces it. With equal slices
+ * PREEMPT_SHORT never applies. */
 #include "models/cpu/sched.h"
 
 static int64_t ahead(uint64_t a, uint64_t b)
@@ -11,20 +11,25 @@ static int64_t ahead(uint64_t a, uint64_t b)
     return (int64_t)(a - b);
 }
 
-/* Sum over all runnable ones of vruntime - base, and their number. */
-static int64_t sum_ahead(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
-                         uint64_t base, int64_t *n)
-{
-    int64_t sum = 0;
+__extension__ typedef __int128 i128;
 
-    *n = 0;
-    for (const struct ts_sched_entity *e = rq->head; e; e = e->next) {
-        sum += ahead(e->vruntime, base);
-        ++*n;
-    }
+static i128 weighted(const struct ts_sched_entity *e, uint64_t base)
+{
+    return (i128)ahead(e->vruntime, base) * (i128)ts_se_weight(e);
+}
+
+/* Sum over all runnable ones of vruntime - base by weight, and of the weights. */
+static i128 sum_ahead(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
+                      uint64_t base, i128 *load)
+{
+    i128 sum = 0;
+
+    *load = (i128)rq->load;
+    for (const struct ts_sched_entity *e = rq->head; e; e = e->next)
+        sum += weighted(e, base);
     if (curr) {
-        sum += ahead(curr->vruntime, base);
-        ++*n;
+        sum += weighted(curr, base);
+        *load += (i128)ts_se_weight(curr);
     }
     return sum;
 }
@@ -32,23 +37,23 @@ static int64_t sum_ahead(const struct ts_runqueue *rq, const struct ts_sched_ent
 /* avg_vruntime, rounded down; of an empty queue the virtual time at which it became empty. */
 static uint64_t average(const struct ts_runqueue *rq, const struct ts_sched_entity *curr)
 {
-    int64_t n;
-    int64_t sum = sum_ahead(rq, curr, rq->min_vruntime, &n);
+    i128 load;
+    i128 sum = sum_ahead(rq, curr, rq->min_vruntime, &load);
 
-    if (n == 0)
+    if (load == 0)
         return rq->min_vruntime;
     if (sum < 0)
-        sum -= n - 1;
-    return rq->min_vruntime + (uint64_t)(sum / n);
+        sum -= load - 1;
+    return rq->min_vruntime + (uint64_t)(int64_t)(sum / load);
 }
 
 /* entity_eligible, exact: the average is not rounded. */
 static bool eligible(const struct ts_runqueue *rq, const struct ts_sched_entity *curr,
                      const struct ts_sched_entity *e)
 {
-    int64_t n;
+    i128 load;
 
-    return sum_ahead(rq, curr, e->vruntime, &n) >= 0;
+    return sum_ahead(rq, curr, e->vruntime, &load) >= 0;
 }
 
 static void update_min(struct ts_runqueue *rq, const struct ts_sched_entity *curr)
@@ -70,10 +75,10 @@ static void update_min(struct ts_runqueue *rq, const struct ts_sched_entity *cur
 static void place_woken(struct ts_runqueue *rq, const struct ts_sched_entity *curr,
                         struct ts_sched_entity *e)
 {
-    uint64_t slice = rq->params->slice_ps;
+    uint64_t slice = ts_se_virtual(e, rq->params->slice_ps);
     uint64_t avg = average(rq, curr);
-    int64_t others = (int64_t)rq->nr + (curr != NULL);
-    int64_t limit = (int64_t)(2 * slice);
+    i128 others = (i128)rq->load + (i128)(curr ? ts_se_weight(curr) : 0);
+    int64_t limit = (int64_t)ts_se_virtual(e, 2 * rq->params->slice_ps);
     int64_t lag = e->lag < limit ? e->lag : limit; /* entity_lag */
 
     if (e->sum_exec_ps == 0) {
@@ -84,7 +89,7 @@ static void place_woken(struct ts_runqueue *rq, const struct ts_sched_entity *cu
     if (others == 0)
         e->vruntime = avg;
     else if (lag > 0)
-        e->vruntime = avg - (uint64_t)(lag * (others + 1) / others);
+        e->vruntime = avg - (uint64_t)(lag * (others + (i128)ts_se_weight(e)) / others);
     else if (ahead(e->vruntime, avg) < 0)
         e->vruntime = avg;
     else if (ahead(e->vruntime, avg) > limit)
@@ -93,17 +98,22 @@ static void place_woken(struct ts_runqueue *rq, const struct ts_sched_entity *cu
 }
 
 /* The queue is kept by deadline, equal ones in order of arrival. */
-static void eevdf_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
-                          struct ts_sched_entity *e, bool wakeup)
+static void insert(struct ts_runqueue *rq, struct ts_sched_entity *e)
 {
     struct ts_sched_entity *pos = rq->tail;
 
-    TS_ASSERT(e != curr);
-    if (wakeup)
-        place_woken(rq, curr, e);
     while (pos && ahead(pos->deadline, e->deadline) > 0)
         pos = pos->prev;
     ts_rq_insert_before(rq, pos ? pos->next : rq->head, e);
+}
+
+static void eevdf_enqueue(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                          struct ts_sched_entity *e, bool wakeup)
+{
+    TS_ASSERT(e != curr);
+    if (wakeup)
+        place_woken(rq, curr, e);
+    insert(rq, e);
     update_min(rq, curr);
 }
 
@@ -156,7 +166,7 @@ static struct ts_sched_entity *eevdf_pick(struct ts_runqueue *rq, struct ts_sche
 {
     struct ts_sched_entity *e;
 
-    TS_ASSERT((!rq->next || rq->next->queued) && (!curr || !curr->queued));
+    TS_ASSERT((!rq->next || rq->next->queued || rq->next == curr) && (!curr || !curr->queued));
     if (rq->next && eligible(rq, curr, rq->next))
         e = rq->next;
     else
@@ -176,13 +186,13 @@ static void renew_request(const struct ts_runqueue *rq, struct ts_sched_entity *
 {
     if (ahead(curr->vruntime, curr->deadline) < 0)
         return;
-    curr->deadline = curr->vruntime + rq->params->slice_ps;
+    curr->deadline = curr->vruntime + ts_se_virtual(curr, rq->params->slice_ps);
     curr->request_over = true;
 }
 
 static void eevdf_charge(struct ts_runqueue *rq, struct ts_sched_entity *curr, uint64_t delta)
 {
-    curr->vruntime += delta;
+    curr->vruntime += ts_se_virtual(curr, delta);
     renew_request(rq, curr);
     update_min(rq, curr);
 }
@@ -220,6 +230,37 @@ static void eevdf_yield(struct ts_runqueue *rq, struct ts_sched_entity *curr)
     update_min(rq, curr);
 }
 
+static uint64_t rescaled(uint64_t at, uint64_t avg, uint64_t old, uint64_t weight)
+{
+    return avg + (uint64_t)(int64_t)((i128)ahead(at, avg) * (i128)old / (i128)weight);
+}
+
+/* reweight_entity, reweight_eevdf: what it is ahead or behind in real time stays, the average too.
+ * With the deadline goes the protection of who runs. */
+static void eevdf_reweight(struct ts_runqueue *rq, struct ts_sched_entity *curr,
+                           struct ts_sched_entity *e, uint64_t weight)
+{
+    uint64_t old = ts_se_weight(e);
+    uint64_t avg = average(rq, curr);
+    bool queued = e->queued, marked = rq->next == e;
+
+    if (!queued && e != curr) {
+        e->lag = (int64_t)((i128)e->lag * (i128)old / (i128)weight);
+        e->weight = weight;
+        return;
+    }
+    if (queued)
+        ts_rq_remove(rq, e);
+    e->vruntime = rescaled(e->vruntime, avg, old, weight);
+    e->deadline = rescaled(e->deadline, avg, old, weight);
+    e->weight = weight;
+    if (queued)
+        insert(rq, e);
+    if (marked)
+        rq->next = e;
+    update_min(rq, curr);
+}
+
 extern const struct ts_sched_ops ts_sched_eevdf;
 const struct ts_sched_ops ts_sched_eevdf = {
     .name = "eevdf",
@@ -236,4 +277,5 @@ const struct ts_sched_ops ts_sched_eevdf = {
     .preempts = eevdf_preempts,
     .yield = eevdf_yield,
     .set_next = ts_rq_set_next,
+    .reweight = eevdf_reweight,
 };

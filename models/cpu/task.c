@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "models/cpu/cpu_private.h"
+#include "models/cpu/group.h"
 
 /* --- charging and the tick --- */
 
@@ -347,6 +348,9 @@ static void task_common(struct ts_task *t, struct ts_cpu_domain *d, const char *
     t->name = name;
     t->number = (uint32_t)d->next_number++;
     t->se.number = t->number;
+    t->se.member = &t->member;
+    t->member.number = t->number;
+    t->member.of_task = &t->se;
     t->state = TS_TASK_NEW;
     t->domain = d;
     t->cpu = &d->cpus[t->number % d->ncpus];
@@ -403,9 +407,9 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
 {
     TS_ASSERT(ncpus > 0 && ops->interrupt && ops->idle);
     d->cpus = calloc(ncpus, sizeof(*d->cpus));
-    d->groups = calloc(ncpus, sizeof(*d->groups));
+    d->scratch = calloc(ncpus, sizeof(*d->scratch));
     d->busy_threads = NULL;
-    if (!d->cpus || !d->groups)
+    if (!d->cpus || !d->scratch)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
     d->ncpus = ncpus;
     ts_domain_balance_init(d);
@@ -473,10 +477,12 @@ void ts_cpu_domain_fini(struct ts_cpu_domain *d)
             free(c->idle);
         }
     }
+    if (d->cpus)
+        ts_groups_fini(d);
     free(d->cpus);
-    free(d->groups);
+    free(d->scratch);
     free(d->busy_threads);
     d->cpus = NULL;
-    d->groups = NULL;
+    d->scratch = NULL;
     d->busy_threads = NULL;
 }

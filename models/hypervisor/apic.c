@@ -52,7 +52,7 @@ static void notify(struct ts_vcpu *v, struct ts_task *from)
 {
     struct ts_hypervisor *h = v->hyp;
     TS_ASSERT(v->entering && v->loaded && v->pir && from != &v->task);
-    bool posted = h->accel == TS_ACCEL_APICV || h->accel == TS_ACCEL_IPIV;
+    bool posted = v->accel == TS_ACCEL_APICV || v->accel == TS_ACCEL_IPIV;
     if (v->notified) {
         h->stats.notify_on += posted;
         return;
@@ -67,9 +67,9 @@ static void notify(struct ts_vcpu *v, struct ts_task *from)
     ts_hyp_ipi(from, v->task.cpu->id, posted ? TS_VEC_POSTED : TS_VEC_KICK, v->number);
 }
 
-static bool is_avic(const struct ts_hypervisor *h)
+static bool is_avic(const struct ts_vcpu *v)
 {
-    return h->accel == TS_ACCEL_AVIC || h->accel == TS_ACCEL_AVIC_HYBRID;
+    return v->accel == TS_ACCEL_AVIC || v->accel == TS_ACCEL_AVIC_HYBRID;
 }
 
 void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *from)
@@ -82,7 +82,7 @@ void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *f
     } else if (v->polling) {
         ts_task_spin_signal(&v->task);
     } else if (v->entering && from != &v->task) {
-        if (is_avic(v->hyp)) {
+        if (is_avic(v)) {
             v->hyp->stats.posted++;
             ring_doorbell(from, v);
         } else {
@@ -137,16 +137,16 @@ static void post(struct ts_task *self, struct ts_vcpu *t, enum ts_vector vector)
                       t->nv_wakeup ? TS_VEC_WAKEUP : TS_VEC_POSTED, t->number);
 }
 
-static bool hardware_posts(const struct ts_hypervisor *h)
+static bool hardware_posts(const struct ts_vcpu *v)
 {
-    return h->accel == TS_ACCEL_IPIV || h->accel == TS_ACCEL_GICV4;
+    return v->accel == TS_ACCEL_IPIV || v->accel == TS_ACCEL_GICV4;
 }
 
 /* vmx_vcpu_pi_load. */
 void ts_vcpu_pi_load(struct ts_vcpu *v)
 {
     TS_ASSERT(!v->loaded && v->ndst < v->hyp->w.host->ncpus);
-    TS_ASSERT(hardware_posts(v->hyp) || (!v->nv_wakeup && !v->sn));
+    TS_ASSERT(hardware_posts(v) || (!v->nv_wakeup && !v->sn));
     v->loaded = true;
     if (v->nv_wakeup) {
         struct ts_vcpu **link = &v->hyp->pcpus[v->ndst].wakeups;
@@ -160,7 +160,7 @@ void ts_vcpu_pi_load(struct ts_vcpu *v)
     v->ndst = v->task.cpu->id;
     v->sn = false;
     /* What came while SN was set; the entry takes it. */
-    if (v->pir && hardware_posts(v->hyp))
+    if (v->pir && hardware_posts(v))
         v->notified = true;
 }
 
@@ -170,7 +170,7 @@ void ts_vcpu_pi_put(struct ts_vcpu *v, bool runnable)
     struct ts_hypervisor *h = v->hyp;
     TS_ASSERT(v->loaded && !v->nv_wakeup && !v->sn);
     v->loaded = false;
-    if (!hardware_posts(h))
+    if (!hardware_posts(v))
         return;
     if (runnable) {
         v->sn = true;
@@ -285,9 +285,9 @@ static bool write_accelerated(struct ts_task *self, struct ts_vcpu *v, const str
     struct ts_hypervisor *h = v->hyp;
     bool self_ipi =
         w->kind == TS_ICR_SELF &&
-        (h->accel == TS_ACCEL_APICV || h->accel == TS_ACCEL_IPIV || h->accel == TS_ACCEL_AVIC);
-    bool unicast = w->kind == TS_ICR_PHYSICAL && h->accel == TS_ACCEL_IPIV;
-    if (!self_ipi && !unicast && h->accel != TS_ACCEL_AVIC)
+        (v->accel == TS_ACCEL_APICV || v->accel == TS_ACCEL_IPIV || v->accel == TS_ACCEL_AVIC);
+    bool unicast = w->kind == TS_ICR_PHYSICAL && v->accel == TS_ACCEL_IPIV;
+    if (!self_ipi && !unicast && v->accel != TS_ACCEL_AVIC)
         return false;
     ts_task_work(self, write_cycles(v));
     ts_interrupt_count_write(h->w.interrupt);
@@ -316,7 +316,7 @@ static void xapic_before(struct ts_task *self, struct ts_vcpu *v, enum ts_icr_ki
     const struct ts_hypervisor *h = v->hyp;
     const struct ts_interrupt_params *ip = &h->interrupt_params;
     uint32_t accesses = 1 + ts_icr_has_destination(kind);
-    if (h->accel != TS_ACCEL_NONE) {
+    if (v->accel != TS_ACCEL_NONE) {
         ts_task_work(self, ip->icr_poll_cycles);
         ts_task_work(self, (accesses - 1) * ip->mmio_write_cycles);
         return;
@@ -358,7 +358,7 @@ void ts_vcpu_icr_write(struct ts_task *self, const struct ts_icr_iter *it,
     {
         ts_task_work(&v->task, h->params.inject_cycles);
         /* GICv4.1: ICC_SGI1R traps all the same (vgic_v3_queue_sgi); the GIC injects. */
-        if (h->accel == TS_ACCEL_GICV4)
+        if (v->accel == TS_ACCEL_GICV4)
             post(self, t, vector);
         else
             ts_vcpu_deliver(t, vector, &v->task);
@@ -442,7 +442,7 @@ void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v)
 {
     uint32_t waiting = (uint32_t)__builtin_popcount(v->cpu->pending);
     v->pv_eoi =
-        v->hyp->params.pv_eoi && v->hyp->accel == TS_ACCEL_NONE && waiting + v->in_service == 1;
+        v->hyp->params.pv_eoi && v->accel == TS_ACCEL_NONE && waiting + v->in_service == 1;
 }
 
 /* A GIC's virtual CPU interface deactivates without an exit, and so do virtual APIC pages. */
@@ -452,7 +452,7 @@ void ts_vcpu_eoi(struct ts_task *self)
     const struct ts_hypervisor *h = v->hyp;
     TS_ASSERT(v->in_service);
     v->in_service = false;
-    if (h->w.arch != TS_ARCH_X86 || (h->accel != TS_ACCEL_NONE && h->accel != TS_ACCEL_AVIC_HYBRID))
+    if (h->w.arch != TS_ARCH_X86 || (v->accel != TS_ACCEL_NONE && v->accel != TS_ACCEL_AVIC_HYBRID))
         return;
     if (v->pv_eoi) {
         v->pv_eoi = false;

@@ -21,7 +21,7 @@ static bool was_in_kernel(const struct ts_vcpu *t)
  * AVIC; without a virtual APIC page nobody can tell. */
 static bool has_pending_interrupt(const struct ts_vcpu *t)
 {
-    return t->hyp->accel != TS_ACCEL_NONE && t->pir != 0;
+    return t->accel != TS_ACCEL_NONE && t->pir != 0;
 }
 
 /* kvm_vcpu_eligible_for_directed_yield: one that spins itself takes its turn every other time. */

@@ -157,12 +157,12 @@ static void thread_main(struct ts_task *self)
 {
     struct ts_host_task *t = self->user;
     struct ts_hypervisor *h = t->hyp;
-    uint32_t nvcpus = h->w.vms[0]->nvcpus;
     struct ts_error err = {0};
     for (;;) {
         int n = t->stream->next(t->stream, &t->op, &err);
         if (n == 0)
             break;
+        uint32_t nvcpus = n > 0 && t->op.vm < h->w.nvms ? h->w.vms[t->op.vm]->nvcpus : 0;
         if (n < 0 ||
             ts_host_op_check(&t->op, &h->params, h->w.arch, h->w.nvms, nvcpus, &err) != TS_OK)
             fail(t, &err);

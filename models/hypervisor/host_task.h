@@ -96,7 +96,7 @@ struct ts_host_task_stats {
 };
 extern const struct ts_stat_table ts_host_task_stat_table; /* group "host_task" */
 
-/* User errors: can this operation be on such a host? */
+/* User errors: can this operation be on such a host? nvcpus: of the VM that it names. */
 enum ts_status ts_host_op_check(const struct ts_host_op *op, const struct ts_hypervisor_params *p,
                                 enum ts_arch arch, uint32_t nvms, uint32_t nvcpus,
                                 struct ts_error *err);

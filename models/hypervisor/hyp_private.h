@@ -41,6 +41,7 @@ struct ts_vcpu {
     struct ts_task task; /* the host's view */
     char name[24];
     uint32_t number; /* global */
+    enum ts_accel accel; /* that its VM gets */
     enum ts_exit_reason reason;
     enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
     bool entering;               /* vcpu->mode == IN_GUEST_MODE: requests must kick */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "models/cpu/group.h"
 #include "models/hypervisor/host_call.h"
 #include "models/hypervisor/host_task.h"
 
@@ -17,6 +18,32 @@ static void on_poll_over(struct ts_engine *engine, struct ts_event *event)
     ts_task_spin_signal(&v->task);
 }
 
+static uint32_t first_pcpu(const struct ts_hypervisor *h, const struct ts_vcpu *v)
+{
+    const struct ts_vm_placement *p = h->w.placements ? &h->w.placements[v->vm->number] : NULL;
+    uint32_t n, pcpu;
+    if (!p || !p->pcpus)
+        return v->number % h->w.host->ncpus;
+    n = (p->first + v->id) % ts_cpumask_count(p->pcpus);
+    pcpu = ts_cpumask_next(p->pcpus, 0);
+    while (n-- > 0)
+        pcpu = ts_cpumask_next(p->pcpus, pcpu + 1);
+    return pcpu;
+}
+
+/* sched_setaffinity of a vCPU's thread, as a manager of VMs does (vcpupin). */
+static void place_vcpu(struct ts_hypervisor *h, struct ts_vcpu *v)
+{
+    const struct ts_vm_placement *p = h->w.placements ? &h->w.placements[v->vm->number] : NULL;
+    v->ndst = first_pcpu(h, v);
+    v->task.cpu = &h->w.host->cpus[v->ndst];
+    v->task.allowed = p ? p->pcpus : NULL;
+    if (p && h->w.host->sched->task_weights)
+        v->task.se.weight = p->shares * (TS_NICE_0_LOAD / TS_SHARES_DEFAULT);
+    if (h->params.pin || (p && p->pin))
+        v->task.pinned = v->task.cpu;
+}
+
 static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
 {
     struct ts_vcpu *v = ts_vm_vcpu(vm, i);
@@ -27,13 +54,11 @@ static void init_vcpu(struct ts_hypervisor *h, struct ts_vm *vm, uint32_t i)
     v->cpu = &vm->domain->cpus[i];
     v->last_pcpu = UINT32_MAX;
     v->xen_pcpu = UINT32_MAX;
-    v->ndst = v->number % h->w.host->ncpus;
+    v->accel = ts_hypervisor_accel(&h->params, h->w.arch, vm->intr_mode, vm->nvcpus);
     (void)snprintf(v->name, sizeof(v->name), "vm%u/vcpu%u", vm->number, i);
     ts_task_init_vcpu(&v->task, h->w.host, v->cpu, v->name);
     v->task.se.group = vm->number;
-    v->task.cpu = &h->w.host->cpus[v->number % h->w.host->ncpus];
-    if (h->params.pin)
-        v->task.pinned = v->task.cpu;
+    place_vcpu(h, v);
     ts_event_init(&v->poll_event, on_poll_over);
     ts_line_init(h->w.lines, &v->hv_line, (UINT64_C(1) << 60) + h->line_ids++,
                  h->w.topology->core[v->task.cpu->id]);
@@ -122,6 +147,23 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
     return ts_interrupt_check_mode(guest_mode, vcpus, vcpus - 1, "interrupt.guest_mode", err);
 }
 
+/* A control group a VM, as libvirt makes them. */
+static enum ts_status init_groups(struct ts_hypervisor *h, struct ts_error *err)
+{
+    uint64_t *shares;
+    enum ts_status s;
+    if (h->w.host->sched_params.group == TS_GROUP_NONE)
+        return TS_OK;
+    shares = calloc(h->w.nvms, sizeof(*shares));
+    if (!shares)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u groups", h->w.nvms);
+    for (uint32_t i = 0; i < h->w.nvms; i++)
+        shares[i] = h->w.placements ? h->w.placements[i].shares : TS_SHARES_DEFAULT;
+    s = ts_groups_init(h->w.host, h->w.nvms, shares, err);
+    free(shares);
+    return s;
+}
+
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
                                   struct ts_error *err)
 {
@@ -144,7 +186,6 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
     if (h->params.kind == TS_HYP_XEN && !ts_xen_init(h))
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for Xen");
     h->makes_requests = h->params.hv_flush != TS_HV_OFF;
-    h->accel = ts_hypervisor_accel(&h->params, w->arch, w->vms[0]->intr_mode, w->vms[0]->nvcpus);
     h->vcpus = calloc(h->nvcpus, sizeof(*h->vcpus));
     h->pcpus = calloc(npcpus, sizeof(*h->pcpus));
     h->last_vcpu_ran = malloc(sizeof(*h->last_vcpu_ran) * h->w.nvms * npcpus);
@@ -158,7 +199,7 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
         for (uint32_t k = 0; k < w->vms[i]->nvcpus; k++)
             init_vcpu(h, w->vms[i], k);
     }
-    return TS_OK;
+    return init_groups(h, err);
 }
 
 void ts_hypervisor_start(struct ts_hypervisor *h)

@@ -180,6 +180,15 @@ struct ts_stage2_watch {
     void *user;
 };
 
+/* Where the vCPUs of a VM may run, and how much. */
+struct ts_vm_placement {
+    const struct ts_cpumask *pcpus; /* NULL: on all; else a set of pCPUs that outlives it */
+    uint32_t first;  /* vCPU i begins on member first + i of the set, going round; without a set
+                        vCPUs begin on the pCPU of their number among all VMs' */
+    bool pin;        /* and stay there, whatever hypervisor.pin says */
+    uint64_t shares; /* cpu.shares of its group where host_sched.group is vm; Xen's weight */
+};
+
 /* What the machine gives the hypervisor; all of it outlives it. */
 struct ts_hypervisor_wiring {
     const struct ts_hypervisor_params *params; /* copied */
@@ -195,6 +204,7 @@ struct ts_hypervisor_wiring {
     struct ts_mmu **mmus;                /* by pCPU */
     const struct ts_stage2_watch *watch; /* NULL: nobody judges */
     struct ts_vm *const *vms;            /* their guests have been created */
+    const struct ts_vm_placement *placements; /* by VM; NULL: all of them anywhere */
     uint32_t nvms;
 };
 
@@ -205,7 +215,6 @@ struct ts_hypervisor {
     /* --- private: the hypervisor's files --- */
     struct ts_hypervisor_wiring w;
     struct ts_interrupt_params interrupt_params;
-    enum ts_accel accel;
     struct ts_vcpu *vcpus; /* all VMs', by global number */
     uint32_t nvcpus;
     struct ts_hyp_pcpu *pcpus; /* by pCPU */

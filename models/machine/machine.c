@@ -150,12 +150,11 @@ static void offer(struct ts_vm *vm, const struct ts_machine_config *c,
     vm->xen = h->kind == TS_HYP_XEN ? (enum ts_xen_guest)(h->xen_guest + 1) : TS_XEN_NONE;
 }
 
-/* What guest and host share. */
-static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct ts_flush_ops *flush,
-                                struct ts_error *err)
+/* What guest and host share. c: the VM's own. */
+static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct ts_machine_config *c,
+                                const struct ts_flush_ops *flush, struct ts_error *err)
 {
     struct ts_vm *vm = &m->vms[v];
-    const struct ts_machine_config *c = &m->config;
     bool bare = ts_machine_is_bare(c);
     enum ts_status s = TS_OK;
     m->vm_list[v] = vm;
@@ -163,7 +162,7 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
     vm->bare_metal = bare;
     vm->arch = (enum ts_arch)c->topology.arch;
     vm->nvcpus = ts_machine_vcpus(c);
-    vm->first_vcpu = v * vm->nvcpus;
+    vm->first_vcpu = v ? vm[-1].first_vcpu + vm[-1].nvcpus : 0;
     vm->domain = bare ? &m->host : &m->domains[v];
     vm->intr_mode = (enum ts_intr_mode)(bare ? c->interrupt.mode : c->interrupt.guest_mode);
     /* A vCPU's APIC ID is its number. */
@@ -219,20 +218,30 @@ static enum ts_status copy_mechanism_params(struct ts_machine *m, uint32_t v,
     return TS_OK;
 }
 
-/* What is in flight when the last stream ends arrives before the books are closed. */
+/* What is in flight when the last stream ends arrives before the books are closed. VMs in the
+ * background end first. */
 static void drain_if_ended(struct ts_machine *m)
 {
+    ts_time now = ts_engine_now(m->engine);
     TS_ASSERT(m->finished <= m->nguests && m->host_ended <= m->host_tasks);
-    if (ts_machine_streams_ended(m))
-        ts_engine_schedule(m->engine, &m->drain_event, ts_engine_now(m->engine) + TS_MS,
-                           TS_PHASE_SAMPLE);
+    if (!ts_machine_streams_ended(m))
+        return;
+    if (m->measured_until == TS_TIME_NEVER) {
+        m->measured_until = now;
+        for (uint32_t v = 0; v < m->nguests; v++) {
+            if (ts_machine_vm_is_background(&m->config, v))
+                ts_guest_end(&m->guests[v], now);
+        }
+    }
+    if (m->finished == m->nguests)
+        ts_engine_schedule(m->engine, &m->drain_event, now + TS_MS, TS_PHASE_SAMPLE);
 }
 
 static void on_guest_finished(struct ts_guest *g, void *user)
 {
     struct ts_machine *m = user;
-    (void)g;
     m->finished++;
+    m->measured_finished += !ts_machine_vm_is_background(&m->config, g->number);
     drain_if_ended(m);
 }
 
@@ -244,15 +253,15 @@ static void on_host_task_ended(void *user)
 }
 
 static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
+                                   const struct ts_machine_config *c,
                                    const struct ts_machine_vm *spec, struct ts_error *err)
 {
-    const struct ts_machine_config *c = &m->config;
     struct ts_guest_params params = c->guest;
     struct ts_guest_wiring w = {
         .vm = &m->vms[v],
         .params = &params,
         .nt = &c->nt,
-        .interrupt_params = &c->interrupt,
+        .interrupt_params = &m->config.interrupt,
         .engine = m->engine,
         .topology = &m->topology,
         .lines = m->lines,
@@ -303,9 +312,11 @@ static enum ts_status create_vms(struct ts_machine *m, const struct ts_machine_v
         !m->guest_sum || !m->latency_sum || !m->mechanism_sum)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", m->nguests);
     for (uint32_t v = 0; v < m->nguests && s == TS_OK; v++) {
-        s = create_vm(m, v, specs[v].mechanism, err);
+        struct ts_machine_config own;
+        ts_machine_vm_config(&m->config, v, &own);
+        s = create_vm(m, v, &own, specs[v].mechanism, err);
         if (s == TS_OK)
-            s = create_guest(m, v, &specs[v], err);
+            s = create_guest(m, v, &own, &specs[v], err);
     }
     return s;
 }
@@ -336,6 +347,8 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         s = ts_rar_create(&m->rar, &m->host, &c->rar, apply_message, m, err);
     if (s == TS_OK)
         s = create_vms(m, specs, err);
+    if (s == TS_OK)
+        s = ts_machine_place_vms(m, err);
     if (s != TS_OK || bare)
         return s;
     m->watch = (struct ts_stage2_watch){open_stage2_window, close_stage2_window, m};
@@ -354,6 +367,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
                                           : TS_RANGE_SPLIT_PAGES,
         .mmus = m->mmus,
         .vms = m->vm_list,
+        .placements = m->placements,
         .nvms = m->nguests,
     };
     return ts_hypervisor_init(&m->hypervisor, &w, err);
@@ -393,14 +407,7 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
                                  const struct ts_machine_vm *vms, uint64_t seed,
                                  struct ts_error *err)
 {
-    enum ts_status s = TS_OK;
-    for (uint64_t v = 0; v < config->run.vms && s == TS_OK; v++) {
-        s = ts_machine_check(config, vms[v].mechanism, err);
-        if (s == TS_OK && vms[v].workload->endless && !config->run.window_ps)
-            s = ts_error_set(err, TS_ERR_USER,
-                             "run.window is 0, but the workload of VM %llu has no end",
-                             (unsigned long long)v);
-    }
+    enum ts_status s = ts_machine_check_vms(config, vms, err);
     if (s != TS_OK)
         return s;
     struct ts_machine *m = calloc(1, sizeof(*m));
@@ -408,6 +415,8 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a machine");
     m->config = *config;
     m->seed = seed;
+    m->nmeasured = ts_machine_measured(config);
+    m->measured_until = TS_TIME_NEVER;
     /* Stage-2 tables lie in host memory of their own. */
     m->next_table_frame = UINT64_C(1) << 43;
     ts_event_init(&m->drain_event, on_drained);
@@ -458,6 +467,7 @@ void ts_machine_destroy(struct ts_machine *m)
     free(m->guests);
     free(m->vms);
     free(m->vm_list);
+    free(m->placements);
     free(m->domains);
     free(m->mechanism_params);
     free(m->guest_sum);

@@ -35,6 +35,20 @@ struct ts_run_params {
 };
 extern const struct ts_param_table ts_run_param_table; /* prefix "run" */
 
+/* What a VM may have of its own; VMs that are alike share one. */
+struct ts_vm_shape {
+    const char *name; /* of messages */
+    uint64_t vcpus;   /* 1 to TS_CPU_MAX */
+    struct ts_guest_params guest;
+    struct ts_sched_params guest_sched;
+    struct ts_cpumask pcpus; /* of all pCPUs, those that its vCPUs may be on; nbits 0: on any */
+    bool pin;                /* each vCPU stays where it begins; it has at most as many as pCPUs */
+    bool background;         /* it runs until the last of the others has ended, and no longer; it
+                                counts in no result but its own */
+    uint64_t shares;         /* cpu.shares of its control group, TS_SHARES_MIN to TS_SHARES_MAX
+                                (sched_group_set_shares) */
+};
+
 struct ts_machine_config {
     struct ts_topology_params topology;
     struct ts_interconnect_params interconnect;
@@ -50,6 +64,9 @@ struct ts_machine_config {
     struct ts_guest_params guest;
     struct ts_nt_params nt; /* of a Windows-like guest */
     struct ts_run_params run;
+    /* By VM, run.vms of them, instead of run.vcpus, guest and guest_sched; the caller's, alive
+     * until ts_machine_destroy. NULL: all VMs are alike. */
+    const struct ts_vm_shape *const *shapes;
 };
 
 /* One row a parameter table: where its struct lies in the configuration. */
@@ -70,6 +87,10 @@ extern const size_t ts_machine_versions_count;
 enum ts_status ts_machine_check(const struct ts_machine_config *config,
                                 const struct ts_flush_ops *mechanism, struct ts_error *err);
 
+/* The same of VM v (< run.vms), and what is wrong with its shape. */
+enum ts_status ts_machine_check_vm(const struct ts_machine_config *config, uint32_t v,
+                                   const struct ts_flush_ops *mechanism, struct ts_error *err);
+
 struct ts_machine;
 /* One VM of a machine (or its one operating system). */
 struct ts_machine_vm {
@@ -80,7 +101,7 @@ struct ts_machine_vm {
 
 /* vms: config->run.vms of them; mechanisms may differ. seed: of everything random. The
  * configuration is checked against every mechanism first, and for a window if a workload is
- * endless. */
+ * endless and its VM not in the background. */
 enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machine_config *config,
                                  const struct ts_machine_vm *vms, uint64_t seed,
                                  struct ts_error *err);
@@ -96,7 +117,8 @@ void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *use
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user);
 enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err);
 struct ts_engine *ts_machine_engine(struct ts_machine *m);
-/* All guests and host tasks have finished, or a failure has stopped the run. */
+/* All guests and host tasks have finished, or a failure has stopped the run. Once those that are
+ * not in the background have, the others' threads end with the operation that they are at. */
 bool ts_machine_done(const struct ts_machine *m);
 /* Runs to the end. One event after the machine is done the engine stops by itself. */
 void ts_machine_run(struct ts_machine *m);
@@ -104,7 +126,7 @@ void ts_machine_run(struct ts_machine *m);
  */
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err);
 
-/* Results that every run has. Times in ps. */
+/* Results that every run has, without VMs in the background. Times in ps. */
 struct ts_machine_result {
     ts_time completion_ps;      /* until the last guest finished */
     ts_time mean_completion_ps; /* over guests */
@@ -113,7 +135,8 @@ struct ts_machine_result {
     ts_time steal_ps, host_ps;
     uint64_t effective_overcommit_milli; /* models/hypervisor/vcpu_stats.h; 0 on bare metal */
     uint64_t operations; /* workload operations done; those of host tasks are statistics */
-    uint64_t shootdowns, ipis, vm_exits;
+    uint64_t shootdowns, ipis;
+    uint64_t vm_exits; /* of all vCPUs, those of VMs in the background too */
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
     uint64_t munmap_mean_ps;
     uint64_t page_touches;
@@ -123,6 +146,24 @@ struct ts_machine_result {
     uint64_t events;          /* engine events */
 };
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out);
+
+/* One VM's. Times of vCPUs are sums over its vCPUs, up to now. */
+struct ts_machine_vm_result {
+    uint32_t vcpus;
+    const struct ts_flush_ops *mechanism;
+    bool background;
+    ts_time completion_ps;    /* when its last thread ended */
+    uint64_t records;         /* within the window */
+    uint64_t record_rate_uhz; /* records in 10^6 seconds of the window, or of what it ran for */
+    uint64_t operations, page_touches;
+    ts_time user_ps, system_ps; /* as in struct ts_machine_result */
+    ts_time steal_ps, host_ps;
+    ts_time idle_ps; /* halted */
+    uint64_t shootdowns, ipis;
+    uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
+    uint64_t munmap_mean_ps;
+};
+void ts_machine_vm_result(const struct ts_machine *m, uint32_t v, struct ts_machine_vm_result *out);
 
 /* All statistics of all models, in a fixed order: calls fn once a table, with the sum over the
  * instances of the model (of a mechanism: over the VMs that use it). Group names are those of the

@@ -7,7 +7,7 @@
 static const char *const queues[] = {"wheel", "heap", NULL};
 
 static const struct ts_param run_rows[] = {
-    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, 64, NULL,
+    {"vms", TS_PARAM_COUNT, OFF(vms), 1, 1, TS_CPU_MAX, NULL,
      "virtual machines, each with its own copy of "
      "the workload; 1 on bare metal",
      "setting", TS_CONF_CHOICE},
@@ -208,9 +208,8 @@ enum ts_status ts_machine_check(const struct ts_machine_config *config,
                             "run.vms is %llu, but bare metal (hypervisor.kind: none) runs one "
                             "operating system",
                             (unsigned long long)config->run.vms);
-    if (vcpus * config->run.vms > 65535)
-        return ts_error_set(err, TS_ERR_USER,
-                            "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits");
+    if (vcpus * config->run.vms > TS_VCPUS_MAX)
+        return ts_error_set(err, TS_ERR_USER, TS_VCPUS_MAX_TEXT);
     if (gic != (t->arch == TS_ARCH_ARM64) ||
         (config->interrupt.guest_mode == TS_INTR_GIC_SGI) != (t->arch == TS_ARCH_ARM64))
         return ts_error_set(err, TS_ERR_USER,

@@ -4,6 +4,9 @@
 
 #include "models/machine/machine.h"
 
+enum { TS_VCPUS_MAX = 65535 };
+#define TS_VCPUS_MAX_TEXT "more than 65535 vCPUs: VPIDs and VMIDs have 16 bits"
+
 struct ts_machine {
     struct ts_machine_config config;
     void **mechanism_params; /* by VM; NULL: it has none */
@@ -26,12 +29,15 @@ struct ts_machine {
     struct ts_stage2_watch watch; /* to the guests' oracles */
     struct ts_vm *vms;
     struct ts_vm **vm_list;
+    struct ts_vm_placement *placements; /* NULL: VMs are alike */
     uint32_t nguests;
+    uint32_t nmeasured; /* not in the background */
     /* Room for sums over guests, so that results need no memory when they are read. */
     struct ts_guest_stats *guest_sum;
     struct ts_hist *latency_sum;
     void *mechanism_sum; /* of the largest state */
-    uint32_t finished;
+    uint32_t finished, measured_finished;
+    ts_time measured_until; /* when the last stream that counts ended; TS_TIME_NEVER: not yet */
     uint32_t host_tasks, host_ended; /* without those in the background */
     bool has_host_tasks, started;
     bool done;
@@ -48,11 +54,24 @@ static inline bool ts_machine_is_bare(const struct ts_machine_config *c)
     return c->hypervisor.kind == TS_HYP_NONE;
 }
 uint32_t ts_machine_vcpus(const struct ts_machine_config *c);
-/* Operations that workloads have completed. */
+/* What VM v is built from: c with what is its own instead of what all have, and no shapes. */
+void ts_machine_vm_config(const struct ts_machine_config *c, uint32_t v,
+                          struct ts_machine_config *out);
+/* The number of its vCPU 0 among all; of v = run.vms, how many there are. */
+uint32_t ts_machine_vm_first(const struct ts_machine_config *c, uint32_t v);
+bool ts_machine_vm_is_background(const struct ts_machine_config *c, uint32_t v);
+/* How many are not. */
+uint32_t ts_machine_measured(const struct ts_machine_config *c);
+/* All VMs, and that what is to end does. */
+enum ts_status ts_machine_check_vms(const struct ts_machine_config *c,
+                                    const struct ts_machine_vm *vms, struct ts_error *err);
+/* Sets m->placements. */
+enum ts_status ts_machine_place_vms(struct ts_machine *m, struct ts_error *err);
+/* Operations that workloads have completed, of VMs that are not in the background. */
 uint64_t ts_machine_operations(const struct ts_machine *m);
 static inline bool ts_machine_streams_ended(const struct ts_machine *m)
 {
-    return m->finished == m->nguests && m->host_ended == m->host_tasks;
+    return m->measured_finished == m->nmeasured && m->host_ended == m->host_tasks;
 }
 
 /* machine_os.c: ts_machine_check of what belongs to one operating system or the other. */

@@ -8,8 +8,10 @@
 uint64_t ts_machine_operations(const struct ts_machine *m)
 {
     uint64_t n = 0;
-    for (uint32_t v = 0; v < m->nguests; v++)
-        n += ts_guest_operations(&m->guests[v]);
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        if (!ts_machine_vm_is_background(&m->config, v))
+            n += ts_guest_operations(&m->guests[v]);
+    }
     return n;
 }
 
@@ -155,18 +157,18 @@ static enum ts_status check_time(const struct ts_machine *m, struct ts_error *er
 static enum ts_status not_ended(const struct ts_machine *m, struct ts_error *err)
 {
     char host[64] = "";
+    uint32_t left = m->nmeasured - m->measured_finished;
     if (m->host_tasks)
         (void)snprintf(host, sizeof(host), " and %u of %u host tasks",
                        m->host_tasks - m->host_ended, m->host_tasks);
     if (m->timed_out)
         return ts_error_set(err, TS_ERR_FINDING,
                             "not finished after run.limit: %u of %u guests%s were still running",
-                            m->nguests - m->finished, m->nguests, host);
+                            left, m->nmeasured, host);
     return ts_error_set(err, TS_ERR_FINDING,
                         "no progress: at %llu ps no operation had finished for run.progress; "
                         "%u of %u guests%s were still running",
-                        (unsigned long long)ts_engine_now(m->engine), m->nguests - m->finished,
-                        m->nguests, host);
+                        (unsigned long long)ts_engine_now(m->engine), left, m->nmeasured, host);
 }
 
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
@@ -199,29 +201,79 @@ enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)
 
 /* --- figures --- */
 
-static void add_cpu_times(const struct ts_machine *m, struct ts_machine_result *out)
+static void add_cpu_times(const struct ts_machine *m, uint32_t v, struct ts_machine_vm_result *out)
 {
-    for (uint32_t v = 0; v < m->nguests; v++) {
-        const struct ts_cpu_domain *d = m->guests[v].domain;
-        for (uint32_t i = 0; i < d->ncpus; i++) {
-            ts_cpu_account(&d->cpus[i]);
-            const uint64_t *ps = d->cpus[i].stats.mode_ps;
-            out->user_ps += ps[TS_MODE_USER];
-            out->system_ps += ps[TS_MODE_SYSTEM] + ps[TS_MODE_SPIN] + ps[TS_MODE_IRQ];
-            out->steal_ps += ps[TS_MODE_STEAL];
-            out->host_ps += ps[TS_MODE_HOST];
-        }
+    const struct ts_cpu_domain *d = m->guests[v].domain;
+    for (uint32_t i = 0; i < d->ncpus; i++) {
+        ts_cpu_account(&d->cpus[i]);
+        const uint64_t *ps = d->cpus[i].stats.mode_ps;
+        out->user_ps += ps[TS_MODE_USER];
+        out->system_ps += ps[TS_MODE_SYSTEM] + ps[TS_MODE_SPIN] + ps[TS_MODE_IRQ];
+        out->steal_ps += ps[TS_MODE_STEAL];
+        out->host_ps += ps[TS_MODE_HOST];
+        out->idle_ps += ps[TS_MODE_IDLE];
     }
 }
 
-/* Records in 10^6 seconds, rounded down. Without a window they count until the guest has ended. */
-static uint64_t record_rate_uhz(const struct ts_run_params *run, const struct ts_guest *g)
+/* Records in 10^6 seconds, rounded down. Without a window they count until the guest has ended, one
+ * in the background at the latest when all others have. */
+static uint64_t record_rate_uhz(const struct ts_machine *m, const struct ts_guest *g)
 {
     __extension__ typedef unsigned __int128 u128;
+    const struct ts_run_params *run = &m->config.run;
+    ts_time until = g->finished_at < m->measured_until ? g->finished_at : m->measured_until;
     ts_time span = run->window_ps;
-    if (!span && g->finished_at > run->warmup_ps)
-        span = g->finished_at - run->warmup_ps;
+    if (!span && until > run->warmup_ps)
+        span = until - run->warmup_ps;
     return span ? (uint64_t)((u128)g->stats.records * 1000000 * TS_S / span) : 0;
+}
+
+static void set_latencies(const struct ts_hist *h, uint64_t *p50, uint64_t *p99, uint64_t *max,
+                          uint64_t *mean)
+{
+    *p50 = ts_hist_quantile(h, 500);
+    *p99 = ts_hist_quantile(h, 990);
+    *max = h->count ? h->max : 0;
+    *mean = h->count ? h->sum / h->count : 0;
+}
+
+void ts_machine_vm_result(const struct ts_machine *m, uint32_t v, struct ts_machine_vm_result *out)
+{
+    TS_ASSERT(v < m->nguests);
+    const struct ts_guest *g = &m->guests[v];
+    const struct ts_hist *munmap = &g->stats.munmap_ps;
+    *out = (struct ts_machine_vm_result){
+        .vcpus = g->ncpus,
+        .mechanism = g->flush,
+        .background = ts_machine_vm_is_background(&m->config, v),
+        .completion_ps = g->finished_at,
+        .records = g->stats.records,
+        .record_rate_uhz = record_rate_uhz(m, g),
+        .operations = ts_guest_operations(g),
+        .page_touches = g->stats.touches,
+        .shootdowns = g->stats.shootdowns,
+        .ipis = g->stats.ipis,
+        .munmap_mean_ps = munmap->count ? munmap->sum / munmap->count : 0,
+    };
+    add_cpu_times(m, v, out);
+    set_latencies(&g->stats.shootdown_ps, &out->shootdown_p50_ps, &out->shootdown_p99_ps,
+                  &out->shootdown_max_ps, &out->shootdown_mean_ps);
+}
+
+static void add_vm(struct ts_machine_result *out, const struct ts_machine_vm_result *one)
+{
+    if (one->completion_ps > out->completion_ps)
+        out->completion_ps = one->completion_ps;
+    out->user_ps += one->user_ps;
+    out->system_ps += one->system_ps;
+    out->steal_ps += one->steal_ps;
+    out->host_ps += one->host_ps;
+    out->operations += one->operations;
+    out->shootdowns += one->shootdowns;
+    out->ipis += one->ipis;
+    out->page_touches += one->page_touches;
+    out->records += one->records;
+    out->record_rate_uhz += one->record_rate_uhz;
 }
 
 void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out)
@@ -233,33 +285,27 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     uint64_t munmaps = 0;
     for (uint32_t v = 0; v < m->nguests; v++) {
         const struct ts_guest *g = &m->guests[v];
-        sum += g->finished_at;
-        if (g->finished_at > out->completion_ps)
-            out->completion_ps = g->finished_at;
+        struct ts_machine_vm_result one;
+        ts_machine_vm_result(m, v, &one);
+        if (one.background)
+            continue;
+        add_vm(out, &one);
+        sum += one.completion_ps;
         ts_hist_merge(latency, &g->stats.shootdown_ps);
         munmaps += g->stats.munmap_ps.count;
         munmap_ps += g->stats.munmap_ps.sum;
-        out->shootdowns += g->stats.shootdowns;
-        out->ipis += g->stats.ipis;
-        out->page_touches += g->stats.touches;
-        out->records += g->stats.records;
-        out->record_rate_uhz += record_rate_uhz(&m->config.run, g);
     }
-    out->record_rate_uhz /= m->nguests;
+    out->record_rate_uhz /= m->nmeasured;
     out->window_ps = m->config.run.window_ps;
-    out->mean_completion_ps = sum / m->nguests;
-    add_cpu_times(m, out);
-    out->operations = ts_machine_operations(m);
+    out->mean_completion_ps = sum / m->nmeasured;
     out->vm_exits = m->hypervisor.stats.exits;
     if (!ts_machine_is_bare(&m->config)) {
         struct ts_vcpu_stats vcpus;
         ts_hypervisor_vcpu_sum(&m->hypervisor, &vcpus);
         out->effective_overcommit_milli = vcpus.effective_overcommit_milli;
     }
-    out->shootdown_p50_ps = ts_hist_quantile(latency, 500);
-    out->shootdown_p99_ps = ts_hist_quantile(latency, 990);
-    out->shootdown_max_ps = latency->count ? latency->max : 0;
-    out->shootdown_mean_ps = latency->count ? latency->sum / latency->count : 0;
+    set_latencies(latency, &out->shootdown_p50_ps, &out->shootdown_p99_ps, &out->shootdown_max_ps,
+                  &out->shootdown_mean_ps);
     out->munmap_mean_ps = munmaps ? munmap_ps / munmaps : 0;
     out->events = ts_engine_events_run(m->engine);
 }

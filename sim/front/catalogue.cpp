@@ -69,7 +69,7 @@ void add_machine_statistics(Entries *entries)
         "", {}, false);
     const Point point = experiment_points(experiment).at(0);
     const Resolved resolved = resolve(experiment, point);
-    const Workload made = workload_make(experiment, resolved, 1, 0);
+    const Workload made = workload_make(experiment, resolved.workload_params, 1, 0);
     const ts_machine_vm vm = {made.workload.get(), point.mechanism, resolved.subject_struct()};
     ts_machine *machine = nullptr;
     ts_error error;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace ts
 {
@@ -42,11 +43,11 @@ void count(WorkloadLook *look, const ts_op &op)
     }
 }
 
-void probe_trace(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
+void probe_trace(const WorkloadChoice &choice, const std::vector<uint64_t> &params, uint64_t seed)
 {
-    if (workload_look(experiment, resolved, seed).operations == 0)
-        user_error(experiment.trace_place, experiment.trace->path() + " holds no operation that " +
-                                               experiment.workload->ops.name + " understands");
+    if (workload_look(choice, params, seed).operations == 0)
+        user_error(choice.trace_place, choice.trace->path() + " holds no operation that " +
+                                           choice.workload->ops.name + " understands");
 }
 
 // Words of a message that may be keys, or parts of keys.
@@ -86,7 +87,8 @@ bool is_row(const Key &key, const std::string &word)
 // Models name the keys that do not go together. Of those that somebody has set, the one that was
 // set last is to blame: --set and sweep before the experiment's own settings, and these before a
 // machine's.
-const Setting *culprit(const Experiment &experiment, const Point &point, const std::string &message)
+const Setting *culprit(const Experiment &experiment, const Point &point, const VmEntry *vm,
+                       const std::string &message)
 {
     const std::vector<std::string> words = key_words(message);
     for (const auto &means : {is_full_key, is_beginning, is_row}) {
@@ -96,7 +98,8 @@ const Setting *culprit(const Experiment &experiment, const Point &point, const s
                 const Key &key = item.second;
                 if (!means(key, word) || Keys::get().find(key.name, experiment.owners()) != &key)
                     continue;
-                const Found found = find_setting(experiment, point, key.name);
+                const Found found = vm ? find_setting(experiment, point, *vm, key.name)
+                                       : find_setting(experiment, point, key.name);
                 if (found.setting && (!worst.setting || found.layer > worst.layer))
                     worst = found;
             }
@@ -106,17 +109,22 @@ const Setting *culprit(const Experiment &experiment, const Point &point, const s
     return nullptr;
 }
 
-// The error of a point: where and at which point.
-Error located(const Experiment &experiment, const Point &point, ts_status status,
+// The error of a point, or of a VM of it: where and at which point.
+Error located(const Experiment &experiment, const Point &point, const VmEntry *vm, ts_status status,
               const std::string &message)
 {
+    Place place = point.subject.place;
     std::string where = point.platform->name;
     if (!point.swept.empty())
         where += ", " + swept_text(point.swept);
     // That a mechanism cannot run is said where it is named, whatever it lacks.
     const bool of_mechanism = message.compare(0, 11, "mechanism '") == 0;
-    const Setting *setting = of_mechanism ? nullptr : culprit(experiment, point, message);
-    return Error(status, setting ? setting->place : point.subject.place, where + ": " + message);
+    const Setting *setting = of_mechanism ? nullptr : culprit(experiment, point, vm, message);
+    if (vm) {
+        where += ", VM " + vm->name;
+        place = !of_mechanism ? vm->place : vm->mechanism ? vm->mechanism_place : place;
+    }
+    return Error(status, setting ? setting->place : place, where + ": " + message);
 }
 
 std::string place_text(const Place &place)
@@ -143,47 +151,89 @@ void check_arch(const Experiment &experiment, const Point &point, const Resolved
     }
 }
 
+// run.vms is what the list makes, and somebody has to be measured.
+void check_vm_count(const Experiment &experiment, const Point &point, const Resolved &resolved)
+{
+    const Platform &platform = *point.platform;
+    const Found given = find_setting(experiment, point, "run.vms");
+    const uint64_t n = resolved.shapes.size();
+    const Key &key = *Keys::get().find("run.vms", experiment.owners());
+    if (given.setting && given.setting->value != n)
+        user_error(given.setting->place,
+                   platform.name + ": run.vms is " + std::to_string(given.setting->value) +
+                       ", but 'vms' lists " + std::to_string(n) + "; leave it out");
+    if (n > key.row->max)
+        user_error(platform.vms_place, platform.name + ": 'vms' lists " + std::to_string(n) +
+                                           " VMs, more than " + std::to_string(key.row->max));
+    if (std::all_of(resolved.shapes.begin(), resolved.shapes.end(),
+                    [](const ts_vm_shape *shape) { return shape->background; }))
+        user_error(platform.vms_place, platform.name + ": 'vms' has no VM that is measured: all "
+                                                       "run in the background, or there is none");
+    if (resolved.config.hypervisor.kind == TS_HYP_NONE)
+        user_error(platform.vms_place, platform.name + ": 'vms' needs a hypervisor "
+                                                       "(hypervisor.kind is none)");
+}
+
+void check_vms(const Experiment &experiment, const Point &point, const Resolved &resolved)
+{
+    uint32_t v = 0;
+    check_vm_count(experiment, point, resolved);
+    for (const ResolvedVm &vm : resolved.vms) {
+        ts_error error;
+        const ts_status status =
+            vm.count > 0 ? ts_machine_check_vm(&resolved.config, v, vm.mechanism, &error) : TS_OK;
+        if (status != TS_OK)
+            throw located(experiment, point, vm.entry, status, error.message);
+        v += static_cast<uint32_t>(vm.count);
+    }
+}
+
 void check_point(const Experiment &experiment, const Point &point, const Resolved &resolved)
 {
     ts_error error;
+    ts_status status = TS_OK;
     check_arch(experiment, point, resolved);
-    const ts_status status =
-        experiment.study
-            ? experiment.study->check(&resolved.config, resolved.subject_struct(), &error)
-            : ts_machine_check(&resolved.config, point.mechanism, &error);
+    if (experiment.study)
+        status = experiment.study->check(&resolved.config, resolved.subject_struct(), &error);
+    else if (resolved.vms.empty())
+        status = ts_machine_check(&resolved.config, point.mechanism, &error);
+    else
+        check_vms(experiment, point, resolved);
     if (status != TS_OK)
-        throw located(experiment, point, status, error.message);
+        throw located(experiment, point, nullptr, status, error.message);
     host_tasks_check(point.platform->host_tasks, resolved.config, point.platform->name);
     host_noise_check(point.platform->host_noise, resolved.config, point.platform->name);
 }
 
-// Returns whether it is endless.
-bool check_workload(const Experiment &experiment, const Point &point, const Resolved &resolved,
+// Returns whether it is endless. vm: whose it is, or null.
+bool check_workload(const Experiment &experiment, const Point &point, const VmEntry *vm,
+                    const WorkloadChoice &choice, const std::vector<uint64_t> &params,
                     bool read_trace)
 {
     try {
-        if (experiment.trace && read_trace)
-            probe_trace(experiment, resolved, point.seed);
+        if (choice.trace && read_trace)
+            probe_trace(choice, params, point.seed);
         else
-            return workload_make(experiment, resolved, point.seed, 0).workload->endless;
+            return workload_make(choice, params, point.seed, 0).workload->endless;
         return false;
     } catch (const Error &error) {
         // One with a place of its own is of the trace.
         if (error.what() != error.message())
             throw;
-        throw located(experiment, point, error.status(), error.message());
+        throw located(experiment, point, vm, error.status(), error.message());
     }
 }
 
-void check_end(const Experiment &experiment, const Point &point, const Resolved &resolved)
+void check_end(const Experiment &experiment, const Point &point, const WorkloadChoice &choice,
+               const Resolved &resolved)
 {
     const std::string what =
-        point.platform->name + ": the workload " + experiment.workload->ops.name + " has no end";
+        point.platform->name + ": the workload " + choice.workload->ops.name + " has no end";
     if (experiment.study)
-        user_error(experiment.workload_place,
+        user_error(choice.workload_place,
                    what + ", but the study " + experiment.study->name + " would wait for it");
     if (resolved.config.run.window_ps == 0)
-        user_error(experiment.workload_place,
+        user_error(choice.workload_place,
                    what + ": set run.window to the time in which its records are to count, or "
                           "give it one");
 }
@@ -191,9 +241,10 @@ void check_end(const Experiment &experiment, const Point &point, const Resolved 
 } // namespace
 
 // Pulls operations from all threads in turn, as a guest would, until something is wrong.
-WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolved, uint64_t seed)
+WorkloadLook workload_look(const WorkloadChoice &choice, const std::vector<uint64_t> &params,
+                           uint64_t seed)
 {
-    const Workload made = workload_make(experiment, resolved, seed, 0);
+    const Workload made = workload_make(choice, params, seed, 0);
     ts_workload *workload = made.workload.get();
     std::vector<uint32_t> threads;
     std::vector<bool> known;
@@ -228,22 +279,31 @@ WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolve
 void experiment_check(const Experiment &experiment)
 {
     const std::vector<Point> points = experiment_points(experiment);
-    std::map<std::vector<uint64_t>, bool> workloads; // endless?
+    std::map<std::pair<const WorkloadChoice *, std::vector<uint64_t>>, bool> known; // endless?
+    std::set<const WorkloadChoice *> read;
+    const auto is_endless = [&](const Point &point, const VmEntry *vm, const WorkloadChoice &choice,
+                                const std::vector<uint64_t> &params) {
+        auto at = known.find({&choice, params});
+        if (at == known.end())
+            at = known
+                     .emplace(std::make_pair(&choice, params),
+                              check_workload(experiment, point, vm, choice, params,
+                                             read.insert(&choice).second))
+                     .first;
+        return at->second;
+    };
     // The seed plays no part in the check.
     for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
         const Point &point = points[i];
         const Resolved resolved = resolve(experiment, point);
         check_point(experiment, point, resolved);
-        if (!experiment.workload)
-            continue;
-        auto known = workloads.find(resolved.workload_params);
-        if (known == workloads.end())
-            known = workloads
-                        .emplace(resolved.workload_params,
-                                 check_workload(experiment, point, resolved, workloads.empty()))
-                        .first;
-        if (known->second)
-            check_end(experiment, point, resolved);
+        if (experiment.workload && resolved.vms.empty() &&
+            is_endless(point, nullptr, experiment, resolved.workload_params))
+            check_end(experiment, point, experiment, resolved);
+        for (const ResolvedVm &vm : resolved.vms)
+            if (vm.count > 0 && is_endless(point, vm.entry, *vm.load, vm.workload_params) &&
+                !vm.shape.background)
+                check_end(experiment, point, *vm.load, resolved);
     }
 }
 

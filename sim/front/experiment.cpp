@@ -14,11 +14,11 @@ constexpr uint64_t repetitions_max = 10000;
 constexpr uint64_t seed_max = UINT64_MAX / 2;
 
 const std::vector<std::string> top_keys{
-    "schema", "name",     "title",      "description", "workload", "repetitions",
-    "seed",   "study",    "baseline",   "set",         "machine",  "hypervisor",
-    "guest",  "machines", "mechanisms", "platforms",   "sweep",    "host"};
-const std::vector<std::string> platform_keys{"machine",    "hypervisor", "guest",
-                                             "mechanisms", "set",        "host"};
+    "schema",     "name",      "title", "description", "workload",   "repetitions", "seed",
+    "study",      "baseline",  "set",   "machine",     "hypervisor", "guest",       "machines",
+    "mechanisms", "platforms", "sweep", "host",        "vms"};
+const std::vector<std::string> platform_keys{"machine", "hypervisor", "guest", "mechanisms",
+                                             "set",     "host",       "vms"};
 
 void check_keys(const YamlNode &map, const std::vector<std::string> &known,
                 const std::string &where)
@@ -104,6 +104,8 @@ class Reader
         if (const YamlEntry *sweep = root_.find("sweep"))
             read_sweeps(sweep->value, "");
         read_platforms();
+        for (const Sweep &sweep_of : experiment_.sweeps)
+            check_vm_key(sweep_of.key, sweep_of.values[0].place);
         for (const Override &override : parameters)
             override_parameter(override);
         return std::move(experiment_);
@@ -255,43 +257,37 @@ class Reader
         return entry;
     }
 
-    void read_workload()
+    PartsOf parts() const
     {
-        const YamlEntry *entry = workload_entry();
-        if (!entry)
-            return;
-        YamlNode map = entry->value;
-        map.as_map("workload");
-        const YamlEntry *kind = map.find("kind");
-        if (!kind)
-            user_error(map.place, "the workload has no 'kind'; `tlbstorm list workloads` names "
-                                  "them");
-        experiment_.workload =
-            &workload_need(kind->value.as_scalar("workload.kind"), kind->value.place);
-        experiment_.workload_place = kind->value.place;
-        const YamlEntry *file = map.find("file");
-        const std::string name = experiment_.workload->ops.name;
-        if (experiment_.workload->ops.needs_file && !file)
-            user_error(map.place, "the workload " + name + " reads a trace and has no 'file'");
-        if (!experiment_.workload->ops.needs_file && file)
-            user_error(file->place, "the workload " + name + " reads no file");
-        if (file)
-            open_trace(file->value);
-        map.remove("kind");
-        map.remove("file");
-        take_settings(&experiment_.settings, map, "workload");
+        return PartsOf{document_, paths_, with_trace_};
     }
 
-    void open_trace(const YamlNode &file)
+    void read_workload()
     {
-        const std::string &name = file.as_scalar("workload.file");
-        experiment_.trace_place = file.place;
-        experiment_.trace_label = name;
-        if (!with_trace_)
+        if (const YamlEntry *entry = workload_entry())
+            static_cast<WorkloadChoice &>(experiment_) =
+                workload_read(entry->value, parts(), experiment_.study, &experiment_.settings);
+    }
+
+    // A parameter, or a number of VMs.
+    const Key &key_need(const std::string &name, const Place &place) const
+    {
+        const Key *key = vm_key_find(name);
+        return key ? *key : Keys::get().need(name, experiment_.owners(), place);
+    }
+
+    // Of what is swept or set: after the platforms have been read.
+    void check_vm_key(const std::string &name, const Place &place) const
+    {
+        std::vector<std::string> known;
+        if (!vm_key_find(name))
             return;
-        const std::string path = paths_.file(name, file.place);
-        experiment_.trace = std::make_shared<Trace>(path, file.place);
-        experiment_.trace_label = paths_.label(path);
+        for (const Platform &platform : experiment_.platforms)
+            for (const VmEntry &vm : platform.vms)
+                known.push_back(vm.name);
+        if (!contains(known, vm_key_entry(name)))
+            user_error(place, "'" + name + "': no VM of 'vms' has the name '" + vm_key_entry(name) +
+                                  "'" + did_you_mean(vm_key_entry(name), known));
     }
 
     void read_sweeps(const YamlNode &map, const std::string &prefix)
@@ -302,7 +298,7 @@ class Reader
                 read_sweeps(entry.value, name);
                 continue;
             }
-            const Key &key = Keys::get().need(name, experiment_.owners(), entry.place);
+            const Key &key = key_need(name, entry.place);
             std::vector<Setting> values;
             for (const YamlNode *value : entry.value.as_list(name))
                 values.push_back(setting_of(key, value->scalar, value->place, LayerOf::Experiment));
@@ -335,7 +331,8 @@ class Reader
     // One value sets a parameter; more than one, or a swept parameter, makes a sweep of it.
     void override_parameter(const Override &override)
     {
-        const Key &key = Keys::get().need(override.key, experiment_.owners(), override.place());
+        const Key &key = key_need(override.key, override.place());
+        check_vm_key(key.name, override.place());
         std::vector<Setting> values;
         for (const std::string &text : split(override.value))
             values.push_back(setting_of(key, text, override.place(), LayerOf::Experiment));
@@ -353,7 +350,7 @@ class Reader
         const YamlEntry *machines = root_.find("machines");
         if (platforms) {
             for (const std::string key :
-                 {"machine", "machines", "hypervisor", "guest", "mechanisms", "host"})
+                 {"machine", "machines", "hypervisor", "guest", "mechanisms", "host", "vms"})
                 if (const YamlEntry *entry = root_.find(key))
                     user_error(entry->place, "'" + key + "' belongs into each platform here");
             for (const YamlEntry &entry : platforms->value.as_map("platforms"))
@@ -418,7 +415,7 @@ class Reader
         map.place = root_.place;
         if (machine)
             map.entries.push_back(YamlEntry{"machine", machine->place, *machine});
-        for (const char *key : {"hypervisor", "guest", "mechanisms", "host"})
+        for (const char *key : {"hypervisor", "guest", "mechanisms", "host", "vms"})
             if (const YamlEntry *entry = root_.find(key))
                 map.entries.push_back(*entry);
         const bool named = machine && machine->kind == YamlNode::Scalar;
@@ -432,13 +429,18 @@ class Reader
         platform.place = place;
         map.as_map("platform " + name);
         check_keys(map, platform_keys, "a platform");
-        read_piece(&platform, map, "machine", &platform.machine);
-        read_piece(&platform, map, "hypervisor", &platform.hypervisor);
-        read_piece(&platform, map, "guest", &platform.guest);
+        std::vector<ArchWish> *wishes = &platform.arch_wishes;
+        piece_read(map, "machine", parts(), &platform.pieces, &platform.machine, wishes);
+        piece_read(map, "hypervisor", parts(), &platform.pieces, &platform.hypervisor, wishes);
+        platform.host_pieces = platform.pieces;
+        piece_read(map, "guest", parts(), &platform.pieces, &platform.guest, wishes);
         if (const YamlEntry *set = map.find("set"))
             take_settings(&platform.own, set->value, "");
-        for (const char *key : {"mechanisms", "host"})
+        for (const char *key : {"mechanisms", "host", "vms"})
             refuse_in_study(map, key);
+        if (const YamlEntry *vms = map.find("vms"))
+            platform.vms_place = vms->place;
+        platform.vms = vms_read(map, parts(), experiment_, wishes);
         platform.host_tasks = host_tasks_read(map);
         platform.host_noise = host_noise_read(map);
         if (!experiment_.study)
@@ -465,49 +467,6 @@ class Reader
             user_error(place, "the mechanism '" + name + "' is named twice");
         platform->mechanisms.push_back(mechanism);
         platform->mechanism_places.push_back(place);
-    }
-
-    // Takes `arch` out of the content of a hypervisor or guest; a machine has topology.arch.
-    static void take_arch(Platform *platform, YamlNode *content, const std::string &what,
-                          const std::string &name, const Place &place)
-    {
-        const YamlEntry *entry = what == "machine" ? nullptr : content->find("arch");
-        if (!entry)
-            return;
-        const Key &key = *Keys::get().find("topology.arch", KeyOwners());
-        const std::string &arch = entry->value.as_scalar("arch");
-        key.parse(arch, entry->value.place);
-        platform->arch_wishes.push_back(ArchWish{name, arch, place, entry->value.place});
-        content->remove("arch");
-    }
-
-    // A machine, hypervisor or guest: the name of a file, or its content in place.
-    void read_piece(Platform *platform, const YamlNode &map, const std::string &what,
-                    std::string *label)
-    {
-        const YamlEntry *entry = map.find(what);
-        if (!entry)
-            return;
-        if (entry->value.kind == YamlNode::Map) {
-            YamlNode content = entry->value;
-            take_arch(platform, &content, what, what, entry->place);
-            layer_take(&platform->pieces, content, "", document_, KeyOwners(), LayerOf::Piece);
-            return;
-        }
-        *label = entry->value.as_scalar(what);
-        const std::string path = paths_.piece(what + "s", *label, entry->value.place);
-        Document piece = document_load(path, entry->value.place, paths_);
-        for (const std::string key : {"title", "description", "schema"}) {
-            const YamlEntry *text = piece.root.find(key);
-            if (!text)
-                continue;
-            text->value.as_scalar(key);
-            piece.root.remove(key);
-        }
-        take_arch(platform, &piece.root, what, what + " " + *label, entry->value.place);
-        Layer layer;
-        layer_take(&layer, piece.root, "", piece, KeyOwners(), LayerOf::Piece);
-        layer_merge(&platform->pieces, layer);
     }
 
     bool has_platform(const std::string &name) const

@@ -4,9 +4,8 @@
 #ifndef TS_SIM_FRONT_EXPERIMENT_HPP
 #define TS_SIM_FRONT_EXPERIMENT_HPP
 
-#include "sim/front/document.hpp"
 #include "sim/front/host_tasks.hpp"
-#include "sim/front/trace.hpp"
+#include "sim/front/vms.hpp"
 
 #include <memory>
 #include <string>
@@ -15,14 +14,6 @@
 namespace ts
 {
 
-// Which architecture a hypervisor or guest says it is for.
-struct ArchWish {
-    std::string what; // "guest linux-6.12-x86"
-    std::string arch;
-    Place place; // where the experiment names it
-    Place said;
-};
-
 struct Platform {
     std::string name;
     Place place;
@@ -30,11 +21,14 @@ struct Platform {
     std::string machine, hypervisor, guest;
     std::vector<ArchWish> arch_wishes;            // of those that have one
     Layer pieces;                                 // of the three files, the guest's last
+    Layer host_pieces;                            // the same without the guest's
     Layer own;                                    // platforms.<name>.set
     std::vector<const ts_flush_ops *> mechanisms; // none in a study
     std::vector<Place> mechanism_places;
     std::vector<HostTask> host_tasks;
     std::vector<HostNoise> host_noise;
+    std::vector<VmEntry> vms; // empty: run.vms that are alike
+    Place vms_place;
 };
 
 struct Sweep {
@@ -42,17 +36,12 @@ struct Sweep {
     std::vector<Setting> values;
 };
 
-struct Experiment {
+struct Experiment : WorkloadChoice {
     std::string path;
     std::string name;
     std::string title;
     const ts_study_ops *study = nullptr; // null: whole machines
     Place study_place;
-    const ts_workload_kind *workload = nullptr; // null: a study without one
-    Place workload_place;
-    std::shared_ptr<const Trace> trace; // null for generators
-    std::string trace_label;
-    Place trace_place;
     uint64_t repetitions = 1;
     uint64_t seed = 1;
     std::string baseline; // empty: none
@@ -120,6 +109,9 @@ struct Found {
     SettingLayer layer = SettingLayer::Piece;
 };
 Found find_setting(const Experiment &experiment, const Point &point, const std::string &name);
+// The same of a VM: what is its own goes before all else.
+Found find_setting(const Experiment &experiment, const Point &point, const VmEntry &vm,
+                   const std::string &name);
 
 struct ResolvedValue {
     const Key *key;
@@ -127,11 +119,35 @@ struct ResolvedValue {
     std::string source;
     ts_confidence confidence;
 };
+// An entry of `vms` at a point.
+struct ResolvedVm {
+    const VmEntry *entry = nullptr;
+    uint64_t count = 0;
+    ts_vm_shape shape;
+    const ts_flush_ops *mechanism = nullptr;
+    const WorkloadChoice *load = nullptr;
+    std::vector<uint64_t> mechanism_params; // the struct; empty if it has none
+    std::vector<uint64_t> workload_params;
+    std::vector<ResolvedValue> values; // what is not as in the point's
+
+    const void *mechanism_struct() const
+    {
+        return mechanism_params.empty() ? nullptr : mechanism_params.data();
+    }
+};
+// The configuration points into vms and shapes, so there is no copy.
 struct Resolved {
     ts_machine_config config;
     std::vector<uint64_t> subject_params; // the struct; empty if it has none
     std::vector<uint64_t> workload_params;
     std::vector<ResolvedValue> values; // every parameter of the point, by key
+    std::vector<ResolvedVm> vms;       // the platform's; empty: all are alike
+    std::vector<const ResolvedVm *> by_vm;
+    std::vector<const ts_vm_shape *> shapes; // the same
+
+    Resolved() = default;
+    Resolved(Resolved &&) = default;
+    Resolved &operator=(Resolved &&) = default;
 
     const void *subject_struct() const
     {
@@ -140,6 +156,10 @@ struct Resolved {
     uint64_t guests() const
     {
         return config.hypervisor.kind == TS_HYP_NONE ? 1 : config.run.vms;
+    }
+    bool is_background(uint64_t vm) const
+    {
+        return !shapes.empty() && shapes[vm]->background;
     }
     size_t assumed() const;
 };
@@ -155,7 +175,8 @@ struct WorkloadLook {
     uint64_t calls = 0;   // cross-CPU calls
     bool shares_memory = false;
 };
-WorkloadLook workload_look(const Experiment &experiment, const Resolved &resolved, uint64_t seed);
+WorkloadLook workload_look(const WorkloadChoice &choice, const std::vector<uint64_t> &params,
+                           uint64_t seed);
 // A configuration that alone repeats the point's run.
 std::string resolved_yaml(const Experiment &experiment, const Point &point,
                           const Resolved &resolved);
@@ -172,8 +193,8 @@ struct Workload {
     std::unique_ptr<ts_byte_source> source;
     std::unique_ptr<ts_workload, WorkloadDelete> workload;
 };
-Workload workload_make(const Experiment &experiment, const Resolved &resolved, uint64_t seed,
-                       uint64_t instance);
+Workload workload_make(const WorkloadChoice &choice, const std::vector<uint64_t> &params,
+                       uint64_t seed, uint64_t instance);
 
 } // namespace ts
 

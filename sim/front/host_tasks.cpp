@@ -288,6 +288,12 @@ uint64_t pcpus_of(const ts_machine_config &config)
     return t.sockets * t.cores_per_socket * t.threads_per_core;
 }
 
+uint32_t vcpus_of(const ts_machine_config &config, uint32_t vm)
+{
+    const bool own = config.shapes && vm < config.run.vms;
+    return static_cast<uint32_t>(own ? config.shapes[vm]->vcpus : config.run.vcpus);
+}
+
 std::string value_text(const Field &field, const ts_host_op &op)
 {
     char text[64];
@@ -354,8 +360,8 @@ void host_tasks_check(const std::vector<HostTask> &tasks, const ts_machine_confi
         for (const HostTask::Op &op : task.operations) {
             ts_error error;
             if (ts_host_op_check(&op.op, &config.hypervisor, static_cast<ts_arch>(t.arch),
-                                 static_cast<uint32_t>(config.run.vms),
-                                 static_cast<uint32_t>(config.run.vcpus), &error) != TS_OK)
+                                 static_cast<uint32_t>(config.run.vms), vcpus_of(config, op.op.vm),
+                                 &error) != TS_OK)
                 user_error(op.place, platform + ": " + error.message);
         }
     }

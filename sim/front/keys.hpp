@@ -16,7 +16,8 @@
 namespace ts
 {
 
-enum class KeyScope { Machine, Flush, Workload, Study };
+// Vm: of an entry of `vms` (vms.hpp), in no table.
+enum class KeyScope { Machine, Flush, Workload, Study, Vm };
 
 // Whose keys an experiment may name beside those of machines and mechanisms; NULL: nobody's.
 struct KeyOwners {

@@ -88,6 +88,8 @@ void *base_of(Resolved *resolved, const Key &key)
         return resolved->subject_params.data();
     case KeyScope::Workload:
         return resolved->workload_params.data();
+    case KeyScope::Vm:
+        break;
     }
     return nullptr;
 }
@@ -103,6 +105,8 @@ bool concerns(const Key &key, const Experiment &experiment, const Point &point)
         return ts_workload_kinds[key.owner] == experiment.workload;
     case KeyScope::Study:
         return ts_study_table[key.owner] == experiment.study;
+    case KeyScope::Vm:
+        break;
     }
     return false;
 }
@@ -134,21 +138,63 @@ void add_seeds(std::vector<Point> *points, Point point, const Experiment &experi
     }
 }
 
-Found find_own(const Experiment &experiment, const Point &point, const std::string &name)
+// Later ones win. Layers of a VM's own are the point's.
+using Layers = std::vector<std::pair<const Layer *, SettingLayer>>;
+
+Layers layers_of(const Experiment &experiment, const Point &point, const Layer &pieces)
+{
+    return {{&pieces, SettingLayer::Piece},
+            {&experiment.settings, SettingLayer::Experiment},
+            {&point.platform->own, SettingLayer::Platform},
+            {nullptr, SettingLayer::Point}, // what is swept
+            {&experiment.overrides, SettingLayer::Point}};
+}
+
+Layers layers_of(const Experiment &experiment, const Point &point, const VmEntry &vm)
+{
+    const Platform &platform = *point.platform;
+    Layers layers =
+        layers_of(experiment, point, vm.has_guest ? platform.host_pieces : platform.pieces);
+    layers.emplace_back(&vm.guest, SettingLayer::Point);
+    layers.emplace_back(&vm.own, SettingLayer::Point);
+    return layers;
+}
+
+const Setting *find_swept(const Point &point, const std::string &name)
 {
     for (const Setting *setting : point.swept)
         if (setting->key->name == name)
-            return Found{setting, SettingLayer::Point};
-    const std::pair<const Layer *, SettingLayer> layers[] = {
-        {&experiment.overrides, SettingLayer::Point},
-        {&point.platform->own, SettingLayer::Platform},
-        {&experiment.settings, SettingLayer::Experiment},
-        {&point.platform->pieces, SettingLayer::Piece},
-    };
-    for (const auto &layer : layers) {
-        const auto found = layer.first->find(name);
-        if (found != layer.first->end())
-            return Found{&found->second, layer.second};
+            return setting;
+    return nullptr;
+}
+
+Found find_own(const Layers &layers, const Point &point, const std::string &name)
+{
+    for (size_t i = layers.size(); i-- > 0;) {
+        const Layer *layer = layers[i].first;
+        const auto found = layer ? layer->find(name) : Layer::const_iterator();
+        const Setting *setting = !layer                  ? find_swept(point, name)
+                                 : found == layer->end() ? nullptr
+                                                         : &found->second;
+        if (setting)
+            return Found{setting, layers[i].second};
+    }
+    return Found{};
+}
+
+// What nothing sets by itself the kernel's version may, where that is set.
+Found find_in(const Layers &layers, const Point &point, const std::string &name)
+{
+    const Found own = find_own(layers, point, name);
+    if (own.setting)
+        return own;
+    for (size_t i = 0; i < ts_machine_versions_count; i++) {
+        const Found version = find_own(layers, point, ts_machine_versions[i]->key);
+        if (!version.setting)
+            continue;
+        const auto implied = version.setting->implied->find(name);
+        if (implied != version.setting->implied->end())
+            return Found{&implied->second, version.layer};
     }
     return Found{};
 }
@@ -172,21 +218,18 @@ std::string swept_text(const std::vector<const Setting *> &swept)
     return text;
 }
 
-// What nothing sets by itself the kernel's version may, where that is set.
 Found find_setting(const Experiment &experiment, const Point &point, const std::string &name)
 {
-    const Found own = find_own(experiment, point, name);
-    if (own.setting)
-        return own;
-    for (size_t i = 0; i < ts_machine_versions_count; i++) {
-        const Found version = find_own(experiment, point, ts_machine_versions[i]->key);
-        if (!version.setting)
-            continue;
-        const auto implied = version.setting->implied->find(name);
-        if (implied != version.setting->implied->end())
-            return Found{&implied->second, version.layer};
-    }
-    return Found{};
+    return find_in(layers_of(experiment, point, point.platform->pieces), point, name);
+}
+
+Found find_setting(const Experiment &experiment, const Point &point, const VmEntry &vm,
+                   const std::string &name)
+{
+    // A workload of its own has nothing of the experiment's.
+    if (vm.has_workload && name.compare(0, 9, "workload.") == 0)
+        return find_own({{&vm.own, SettingLayer::Point}}, point, name);
+    return find_in(layers_of(experiment, point, vm), point, name);
 }
 
 size_t points_per_group(const Experiment &experiment)
@@ -224,6 +267,120 @@ size_t Resolved::assumed() const
         }));
 }
 
+namespace
+{
+
+// The key's value at base, and who sets it.
+ResolvedValue apply(const Key &key, void *base, const Setting *setting)
+{
+    ResolvedValue value{&key, ts_param_get(key.row, base), key.row->source, key.row->confidence};
+    if (!setting)
+        return value;
+    value.value = setting->value;
+    value.source = setting->source;
+    value.confidence = setting->confidence;
+    *reinterpret_cast<uint64_t *>(static_cast<char *>(base) + key.row->offset) = setting->value;
+    return value;
+}
+
+bool is_among(const std::vector<ResolvedValue> &values, const ResolvedValue &value)
+{
+    return std::any_of(values.begin(), values.end(), [&](const ResolvedValue &other) {
+        return other.key == value.key && other.value == value.value &&
+               other.source == value.source && other.confidence == value.confidence;
+    });
+}
+
+// What a number of the entry is at a point; what nobody gives is otherwise.
+uint64_t number_of(const Experiment &experiment, const Point &point, const VmEntry &vm,
+                   const std::string &field, uint64_t otherwise)
+{
+    const Layers layers{{&vm.numbers, SettingLayer::Experiment},
+                        {nullptr, SettingLayer::Point},
+                        {&experiment.overrides, SettingLayer::Point}};
+    const Found found = find_own(layers, point, "vms." + vm.name + "." + field);
+    return found.setting ? found.setting->value : otherwise;
+}
+
+// Where a VM's own value of a parameter lies; null: it has none.
+void *base_in(ResolvedVm *vm, const Key &key)
+{
+    if (!vm_may_have(key))
+        return nullptr;
+    switch (key.scope) {
+    case KeyScope::Machine:
+        return ts_machine_params[key.owner].table == &ts_guest_param_table
+                   ? static_cast<void *>(&vm->shape.guest)
+                   : static_cast<void *>(&vm->shape.guest_sched);
+    case KeyScope::Flush:
+        return ts_flush_table[key.owner] == vm->mechanism ? vm->mechanism_params.data() : nullptr;
+    case KeyScope::Workload:
+        return ts_workload_kinds[key.owner] == vm->load->workload ? vm->workload_params.data()
+                                                                  : nullptr;
+    default:
+        return nullptr;
+    }
+}
+
+ResolvedVm resolve_vm(const Experiment &experiment, const Point &point, const VmEntry &entry,
+                      const Resolved &resolved)
+{
+    const ts_machine_config &config = resolved.config;
+    ResolvedVm vm;
+    vm.entry = &entry;
+    vm.mechanism = entry.mechanism ? entry.mechanism : point.mechanism;
+    vm.load = entry.has_workload ? &entry.load : &experiment;
+    vm.count = number_of(experiment, point, entry, "count", 1);
+    std::memset(&vm.shape, 0, sizeof vm.shape);
+    vm.shape.name = entry.name.c_str();
+    vm.shape.vcpus = number_of(experiment, point, entry, "vcpus", config.run.vcpus);
+    vm.shape.shares = number_of(experiment, point, entry, "shares", TS_SHARES_DEFAULT);
+    vm.shape.pin = entry.pin;
+    vm.shape.background = entry.background;
+    vm_place(entry, config, &vm.shape.pcpus);
+    ts_param_defaults(&ts_guest_param_table, &vm.shape.guest);
+    ts_param_defaults(&ts_guest_sched_param_table, &vm.shape.guest_sched);
+    vm.mechanism_params = struct_of(vm.mechanism->params, vm.mechanism->params_size);
+    vm.workload_params =
+        struct_of(vm.load->workload->ops.params, vm.load->workload->ops.params_size);
+    for (const auto &item : Keys::get().all()) {
+        const Key &key = item.second;
+        void *base = base_in(&vm, key);
+        if (!base)
+            continue;
+        ResolvedValue value =
+            apply(key, base, find_setting(experiment, point, entry, key.name).setting);
+        if (!is_among(resolved.values, value))
+            vm.values.push_back(std::move(value));
+    }
+    return vm;
+}
+
+// run.vms is how many the list makes.
+void resolve_vms(const Experiment &experiment, const Point &point, Resolved *resolved)
+{
+    const std::vector<VmEntry> &entries = point.platform->vms;
+    if (entries.empty())
+        return;
+    for (const VmEntry &entry : entries)
+        resolved->vms.push_back(resolve_vm(experiment, point, entry, *resolved));
+    for (const ResolvedVm &vm : resolved->vms)
+        for (uint64_t i = 0; i < vm.count; i++) {
+            resolved->by_vm.push_back(&vm);
+            resolved->shapes.push_back(&vm.shape);
+        }
+    resolved->config.run.vms = resolved->shapes.size();
+    resolved->config.shapes = resolved->shapes.data();
+    for (ResolvedValue &value : resolved->values)
+        if (value.key->name == "run.vms") {
+            value.value = resolved->config.run.vms;
+            value.source = "the number of VMs in 'vms'";
+            value.confidence = TS_CONF_CHOICE;
+        }
+}
+
+} // namespace
+
 Resolved resolve(const Experiment &experiment, const Point &point)
 {
     Resolved resolved;
@@ -237,38 +394,29 @@ Resolved resolve(const Experiment &experiment, const Point &point)
         const Key &key = item.second;
         if (!concerns(key, experiment, point))
             continue;
-        void *base = base_of(&resolved, key);
-        const Setting *setting = find_setting(experiment, point, key.name).setting;
-        ResolvedValue value{&key, ts_param_get(key.row, base), key.row->source,
-                            key.row->confidence};
-        if (setting) {
-            value.value = setting->value;
-            value.source = setting->source;
-            value.confidence = setting->confidence;
-            *reinterpret_cast<uint64_t *>(static_cast<char *>(base) + key.row->offset) =
-                setting->value;
-        }
-        resolved.values.push_back(std::move(value));
+        resolved.values.push_back(
+            apply(key, base_of(&resolved, key), find_setting(experiment, point, key.name).setting));
     }
+    resolve_vms(experiment, point, &resolved);
     return resolved;
 }
 
-Workload workload_make(const Experiment &experiment, const Resolved &resolved, uint64_t seed,
-                       uint64_t instance)
+Workload workload_make(const WorkloadChoice &choice, const std::vector<uint64_t> &params,
+                       uint64_t seed, uint64_t instance)
 {
     Workload made;
-    if (experiment.trace) {
-        made.reader = experiment.trace->open();
+    if (choice.trace) {
+        made.reader = choice.trace->open();
         made.source = std::make_unique<ts_byte_source>(made.reader->source());
     }
     ts_workload_config config;
-    config.params = resolved.workload_params.data();
+    config.params = params.data();
     config.seed = seed;
     config.instance = instance;
     config.source = made.source.get();
     ts_workload *workload = nullptr;
     ts_error error;
-    if (experiment.workload->create(&workload, &config, &error) != TS_OK)
+    if (choice.workload->create(&workload, &config, &error) != TS_OK)
         throw Error(error);
     made.workload.reset(workload);
     return made;

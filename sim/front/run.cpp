@@ -5,6 +5,7 @@
 #include "sim/front/stats_files.hpp"
 #include "sim/front/study.hpp"
 #include "sim/front/timeline.hpp"
+#include "sim/front/vms_file.hpp"
 #include "version.h"
 
 #include <nlohmann/json.hpp>
@@ -36,7 +37,8 @@ struct MachineDelete {
 class ShootdownFile
 {
   public:
-    ShootdownFile(const std::string &path, MachineSummary *summary) : file_(path), summary_(summary)
+    ShootdownFile(const std::string &path, const Resolved &resolved, MachineSummary *summary)
+        : file_(path), resolved_(resolved), summary_(summary)
     {
         std::string head = "number,guest,initiator,targets,last_target,start,bytes,freed_tables,"
                            "started_ps,total_ps";
@@ -91,17 +93,19 @@ class ShootdownFile
         field(record.freed_tables);
         field(record.started);
         field(record.total_ps);
+        const bool counts = !resolved_.is_background(record.guest);
         for (size_t i = 0; i < TS_PATH_PARTS; i++) {
             field(record.part_ps[i]);
-            summary_->path_ps[i] += record.part_ps[i];
+            summary_->path_ps[i] += counts ? record.part_ps[i] : 0;
         }
         to[-1] = '\n';
-        summary_->records++;
-        summary_->path_total_ps += record.total_ps;
+        summary_->records += counts;
+        summary_->path_total_ps += counts ? record.total_ps : 0;
         file_.put(row, static_cast<size_t>(to - row));
     }
 
     OutputFile file_;
+    const Resolved &resolved_;
     MachineSummary *summary_;
 };
 
@@ -162,9 +166,13 @@ void create(Simulation *simulation, const Experiment &experiment, const Point &p
     ts_machine *machine = nullptr;
     std::vector<ts_machine_vm> vms;
     for (uint64_t i = 0; i < resolved.guests(); i++) {
-        simulation->workloads.push_back(workload_make(experiment, resolved, point.seed, i));
-        vms.push_back({simulation->workloads.back().workload.get(), point.mechanism,
-                       resolved.subject_struct()});
+        const ResolvedVm *vm = resolved.vms.empty() ? nullptr : resolved.by_vm[i];
+        simulation->workloads.push_back(
+            vm ? workload_make(*vm->load, vm->workload_params, point.seed, i)
+               : workload_make(experiment, resolved.workload_params, point.seed, i));
+        vms.push_back({simulation->workloads.back().workload.get(),
+                       vm ? vm->mechanism : point.mechanism,
+                       vm ? vm->mechanism_struct() : resolved.subject_struct()});
     }
     check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
     simulation->machine.reset(machine);
@@ -189,7 +197,7 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
                            const std::string &work, StatsFiles *stats)
 {
     MachineSummary summary{};
-    ShootdownFile flushes(work + "/flushes.csv", &summary);
+    ShootdownFile flushes(work + "/flushes.csv", resolved, &summary);
     std::unique_ptr<TimelineFile> timeline;
     Simulation simulation;
     create(&simulation, experiment, point, resolved);
@@ -210,6 +218,8 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
     }
     stats->add_result(summary.result);
     stats->add_machine(machine);
+    if (!resolved.vms.empty())
+        write_file(work + "/vms.csv", vms_csv(machine, resolved));
     return summary;
 }
 

@@ -5,6 +5,7 @@
 
 #include "sim/front/host_tasks.hpp"
 #include "sim/front/keys.hpp"
+#include "sim/front/vms.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -212,6 +213,35 @@ Json host_schema()
             {"additionalProperties", false}};
 }
 
+Json vms_schema(const Json &piece, const Json &settings)
+{
+    const auto number = [](uint64_t min, uint64_t max) {
+        return Json{{"type", "integer"}, {"minimum", min}, {"maximum", max}};
+    };
+    const Json flag = {{"enum", {true, false, "on", "off", "yes", "no"}}};
+    const Json pcpus = {{"type", {"integer", "string"}}, {"pattern", "^[0-9]+(-[0-9]+)?$"}};
+    const Json vm = {
+        {"type", "object"},
+        {"properties",
+         {{"name", {{"type", "string"}, {"maxLength", 40}}},
+          {"count", number(0, TS_CPU_MAX)},
+          {"vcpus", number(1, TS_CPU_MAX)},
+          {"guest", piece},
+          {"workload", workload_schema()},
+          {"mechanism", mechanism_schema()},
+          {"shares", number(TS_SHARES_MIN, TS_SHARES_MAX)},
+          {"pcpus", {{"anyOf", {pcpus, {{"type", "array"}, {"items", pcpus}, {"minItems", 1}}}}}},
+          {"socket", number(0, TS_CPU_MAX)},
+          {"pin", flag},
+          {"background", flag},
+          {"set", settings}}},
+        {"additionalProperties", false}};
+    return {{"description", "VMs that differ, instead of run.vms that are alike"},
+            {"type", "array"},
+            {"items", vm},
+            {"minItems", 1}};
+}
+
 } // namespace
 
 void command_schema()
@@ -221,8 +251,10 @@ void command_schema()
                         {"type", {"string", "object"}}};
     const Json mechanisms = {{"type", "array"}, {"items", mechanism_schema()}, {"minItems", 1}};
     const Json settings = {{"$ref", "#/definitions/settings"}};
+    const Json vms = vms_schema(piece, settings);
     Json platform = {{"machine", piece},         {"hypervisor", piece},   {"guest", piece},
-                     {"mechanisms", mechanisms}, {"host", host_schema()}, {"set", settings}};
+                     {"mechanisms", mechanisms}, {"host", host_schema()}, {"vms", vms},
+                     {"set", settings}};
     Json properties = {{"schema", {{"const", 1}}},
                        {"name", text},
                        {"title", text},
@@ -238,7 +270,8 @@ void command_schema()
                        {"hypervisor", piece},
                        {"guest", piece},
                        {"mechanisms", mechanisms},
-                       {"host", host_schema()}};
+                       {"host", host_schema()},
+                       {"vms", vms}};
     properties["platforms"] = {
         {"type", "object"},
         {"additionalProperties",

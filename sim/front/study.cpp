@@ -63,7 +63,7 @@ std::vector<uint64_t> study_run(const Experiment &experiment, const Point &point
     std::vector<uint64_t> counters(study_words(study), 0);
     Workload made;
     if (experiment.workload)
-        made = workload_make(experiment, resolved, point.seed, 0);
+        made = workload_make(experiment, resolved.workload_params, point.seed, 0);
     const ts_study_input input{&resolved.config, resolved.subject_struct(), made.workload.get(),
                                point.seed};
     Tables tables{stats};

@@ -72,7 +72,10 @@ void warn_of_nothing(std::vector<std::string> *warnings, const Experiment &exper
     if (!first)
         return;
     const Resolved resolved = resolve(experiment, *first);
-    const WorkloadLook look = workload_look(experiment, resolved, first->seed);
+    // Of VMs that differ there is no one reason.
+    if (!resolved.vms.empty())
+        return;
+    const WorkloadLook look = workload_look(experiment, resolved.workload_params, first->seed);
     // Cross-CPU calls are what it is for.
     if (look.calls > 0)
         return;

@@ -22,7 +22,6 @@ class Spin
     {
         ts_error err{};
         hyp.params.boost_rule = rule;
-        hyp.accel = TS_ACCEL_APICV;
         hyp.vcpus = vcpus.data();
         hyp.nvcpus = vm.nvcpus = uint32_t(vcpus.size());
         vm.host = &hyp;
@@ -30,6 +29,7 @@ class Spin
         for (size_t i = 0; i < vcpus.size(); i++) {
             ts_vcpu &v = vcpus[i];
             v.hyp = &hyp;
+            v.accel = TS_ACCEL_APICV;
             v.vm = &vm;
             v.id = v.number = uint32_t(i);
             v.guest_mode = TS_MODE_SYSTEM;

@@ -434,6 +434,8 @@ static inline bool ts_guest_is_over(const struct ts_guest *g, ts_time now)
 {
     return now >= g->record_until;
 }
+/* The window is over now, if it is not already. */
+void ts_guest_end(struct ts_guest *g, ts_time now);
 /* The guest has ended. */
 void ts_guest_finished(struct ts_guest *g, ts_time now);
 void ts_guest_not_waiting(struct ts_guest *g);

@@ -55,6 +55,12 @@ void ts_guest_waiting(struct ts_task *self, const char *what, uint32_t number)
                       thread->number, what, number);
 }
 
+void ts_guest_end(struct ts_guest *g, ts_time now)
+{
+    if (now < g->record_until)
+        g->record_until = now;
+}
+
 void ts_guest_finished(struct ts_guest *g, ts_time now)
 {
     g->finished_at = now;
