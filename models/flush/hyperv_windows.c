@@ -30,16 +30,18 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
     struct windows_state *state = g->flush_state;
     ts_time mark = ts_task_now(self);
     enum ts_hv_form form = ts_hv_form_of(cpus);
-    uint32_t n = ts_cpumask_count(cpus), banks;
+    uint32_t n = ts_cpumask_count(cpus), banks, reps;
+    bool all = info->end == UINT64_MAX;
     struct ts_hv_block b = {.page = g->vm->input[gc->id],
                             .registers = g->vm->hv_xmm_input && g->nt.fast_calls};
     if (form == TS_HV_FORM_EX && !g->vm->ex_processor_masks)
         return false;
     ts_task_work(self, n * g->params.smp_call_target_cycles);
-    banks = ts_hv_put_processors(&b, form, cpus, ts_pgtable_root(info->mm->pgtable),
-                                 info->list ? 0 : TS_HV_FLUSH_NON_GLOBAL_ONLY);
-    if (!ts_hv_flush_call(self, form, banks, put_pages(&b, info->list, info->nlist), &b, record,
-                          &mark))
+    banks = ts_hv_put_processors(&b, form, cpus, info->mm ? ts_pgtable_root(info->mm->pgtable) : 0,
+                                 (all ? TS_HV_FLUSH_NON_GLOBAL_ONLY : 0u) |
+                                     (info->mm ? 0u : TS_HV_FLUSH_ALL_SPACES));
+    reps = all ? 0 : put_pages(&b, info->list, info->nlist);
+    if (!ts_hv_flush_call(self, form, banks, reps, &b, record, &mark))
         return false;
     state->targets += n;
     n -= ts_cpumask_test(cpus, gc->id);

@@ -69,12 +69,12 @@ void ts_nt_flush_func(struct ts_task *self, struct ts_flush_info *info)
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest_stats *s = &gc->guest->stats;
 
-    TS_ASSERT(gc->cpu->irq_off && info->mm);
+    TS_ASSERT(gc->cpu->irq_off);
     ts_task_line(self, &info->line, TS_LINE_READ);
     ts_task_work(self, gc->guest->params.flush_func_cycles);
     if (info->initiator != gc->id)
         s->nr_tlb_remote_flush_received++;
-    if (info->mm != gc->loaded_mm) {
+    if (info->mm && info->mm != gc->loaded_mm) {
         s->flush_skipped++;
         return;
     }
