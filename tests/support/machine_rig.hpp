@@ -173,19 +173,22 @@ inline void collect(void *user, const ts_stat_table *t, const void *base)
     }
 }
 
+/* By VM, where they differ; else empty. */
+using Mechanisms = std::vector<const ts_flush_ops *>;
+
 /* One workload a VM, not owned. kernel: what drives the engine, or the engine itself; params: the
  * mechanism's, or NULL. */
 inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mechanism,
                              const std::vector<ts_workload *> &workloads, uint64_t seed,
                              ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
-                             const void *params = nullptr)
+                             const void *params = nullptr, const Mechanisms &by_vm = {})
 {
     Outcome out;
     ts_error err{};
     ts_machine *m = nullptr;
     std::vector<ts_machine_vm> vms;
     for (ts_workload *w : workloads)
-        vms.push_back({w, mechanism, params});
+        vms.push_back({w, by_vm.empty() ? mechanism : by_vm.at(vms.size()), params});
     out.status = ts_machine_create(&m, &c, vms.data(), seed, &err);
     if (out.status == TS_OK) {
         ts_machine_set_shootdowns(
@@ -213,7 +216,8 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
 /* One workload of the kind a VM, with params over its defaults. */
 inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanism,
                         const char *kind_name, const StormParams &storm, uint64_t seed,
-                        ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+                        ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
+                        const Mechanisms &by_vm = {})
 {
     ts_error err{};
     const ts_workload_kind *kind = ts_workload_kind_find(kind_name);
@@ -238,7 +242,7 @@ inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanis
         }
         workloads.push_back(w);
     }
-    Outcome out = run_workloads(c, mechanism, workloads, seed, kernel);
+    Outcome out = run_workloads(c, mechanism, workloads, seed, kernel, nullptr, by_vm);
     for (ts_workload *w : workloads)
         w->destroy(w);
     return out;
@@ -246,9 +250,10 @@ inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanis
 
 inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
                          const StormParams &storm, uint64_t seed,
-                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr)
+                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
+                         const Mechanisms &by_vm = {})
 {
-    return run_kind(c, mechanism, "mmap_storm", storm, seed, kernel);
+    return run_kind(c, mechanism, "mmap_storm", storm, seed, kernel, by_vm);
 }
 
 } // namespace ts_test

@@ -22,6 +22,11 @@ struct Scenario {
     bool storm_runs = false; /* else a random script */
     StormParams storm;
     std::string text;
+    std::vector<const ts_flush_ops *> able; /* mechanisms that could run there */
+    /* VMs that differ; else empty. */
+    std::vector<ts_vm_shape> shapes;
+    std::vector<const ts_vm_shape *> by_vm;
+    Mechanisms mechanisms;
 };
 
 void put(Scenario &s, const std::string &key, const std::string &value)
@@ -137,14 +142,13 @@ Scenario scenario(uint64_t seed)
         put(s, "guest.repeat_tlbi", dice.flag());
         put(s, "guest.ttl", dice.flag());
     }
-    std::vector<const ts_flush_ops *> able;
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         ts_error err{};
         if ((stays || !ts_flush_table[i]->remote_by_mask) && !ts_flush_table[i]->faults &&
             ts_machine_check(&s.config, ts_flush_table[i], &err) == TS_OK)
-            able.push_back(ts_flush_table[i]);
+            s.able.push_back(ts_flush_table[i]);
     }
-    s.mechanism = able.at(dice.between(0, able.size() - 1));
+    s.mechanism = s.able.at(dice.between(0, s.able.size() - 1));
     uint64_t pages = dice.between(1, 1500);
     uint64_t threads = dice.between(1, 9);
     s.storm_runs = dice.between(0, 1);
@@ -164,12 +168,66 @@ Scenario scenario(uint64_t seed)
     return s;
 }
 
+/* A VM of its own size, guest, shares and mechanism, on some of the pCPUs. */
+void add_vm(Scenario &s, Dice &dice, bool background)
+{
+    const ts_topology_params &t = s.config.topology;
+    const auto pcpus = uint32_t(t.sockets * t.cores_per_socket * t.threads_per_core);
+    ts_vm_shape shape{};
+    shape.name = "some";
+    shape.vcpus = dice.between(1, 9);
+    shape.guest = s.config.guest;
+    shape.guest.nr_dyn_asids = dice.between(1, 6);
+    shape.guest.page_by_page = dice.between(0, 1);
+    shape.guest_sched = s.config.guest_sched;
+    shape.guest_sched.policy = dice.between(0, ts_sched_table_count - 1);
+    shape.shares = dice.between(2, 4096);
+    shape.background = background;
+    std::string where;
+    if (dice.between(0, 1)) {
+        ts_cpumask_init(&shape.pcpus, pcpus);
+        for (uint64_t n = dice.between(1, pcpus); n > 0; n--)
+            ts_cpumask_set(&shape.pcpus, uint32_t(dice.between(0, pcpus - 1)));
+        TS_CPUMASK_FOR_EACH(cpu, &shape.pcpus) where += "," + std::to_string(cpu);
+    }
+    const uint64_t room = shape.pcpus.nbits ? ts_cpumask_count(&shape.pcpus) : pcpus;
+    shape.pin = dice.between(0, 2) == 0 && shape.vcpus <= room;
+    s.shapes.push_back(shape);
+    s.mechanisms.push_back(s.able.at(dice.between(0, s.able.size() - 1)));
+    s.text += " vm(" + std::to_string(shape.vcpus) + " vcpus " + s.mechanisms.back()->name +
+              (background ? " background" : "") + (shape.pin ? " pinned" : "") + " pcpus" + where +
+              ")";
+}
+
+/* The same machine with VMs that differ; false: it has none. */
+bool mix(Scenario &s, uint64_t seed)
+{
+    Dice dice(~seed);
+    if (s.config.hypervisor.kind == TS_HYP_NONE)
+        return false;
+    if (ts_sched_table[s.config.host_sched.policy]->reweight)
+        put(s, "host_sched.group", dice.one_of({"none", "vm"}));
+    /* A vCPU that was loaded while others waited traps each WFE, and boosts those of its VM on
+     * another pCPU faster than that can switch: nobody gets back into the guest. Affinity sets and
+     * groups keep the VM's vCPUs together, so that this lasts. */
+    put(s, "hypervisor.wfe_trap", "false");
+    const uint64_t n = dice.between(1, 4);
+    for (uint64_t v = 0; v < n; v++)
+        add_vm(s, dice, v > 0 && dice.between(0, 2) == 0);
+    for (const ts_vm_shape &shape : s.shapes)
+        s.by_vm.push_back(&shape);
+    s.config.run.vms = n;
+    return true;
+}
+
 Outcome run(const Scenario &s, const ts_flush_ops *mechanism, uint64_t seed)
 {
+    ts_machine_config c = s.config;
+    c.shapes = s.by_vm.empty() ? nullptr : s.by_vm.data();
     if (s.storm_runs)
-        return run_storm(s.config, mechanism, s.storm, seed);
+        return run_storm(c, mechanism, s.storm, seed, nullptr, s.mechanisms);
     RandomScript random(seed, s.config.guest.os == TS_OS_LINUX);
-    return run_script(s.config, random.script(), random.initial(), mechanism);
+    return run_script(c, random.script(), random.initial(), mechanism, nullptr, s.mechanisms);
 }
 
 } // namespace
@@ -191,6 +249,26 @@ TEST(MachineSwarm, FinishesCleanWhateverTheMachine)
     if (!only) {
         EXPECT_GT(windows, runs / 20);
         EXPECT_GT(in_window, runs); /* the CPUs do use what others take away */
+    }
+}
+
+TEST(MachineSwarm, FinishesCleanWithVmsThatDiffer)
+{
+    uint64_t only = from_environment("TS_SWARM_SEED", 0);
+    uint64_t runs = from_environment("TS_SWARM_RUNS", 200);
+    uint64_t mixed = 0;
+    for (uint64_t seed = only ? only : 1; seed <= (only ? only : runs); seed++) {
+        Scenario s = scenario(seed);
+        if (!mix(s, seed))
+            continue;
+        Outcome got = run(s, s.mechanism, seed);
+        ASSERT_EQ(got.status, TS_OK)
+            << got.message << "\nrepeat: TS_SWARM_SEED=" << seed << " swarm_machine_swarm_test\n"
+            << s.text;
+        mixed++;
+    }
+    if (!only) {
+        EXPECT_GT(mixed, runs / 2);
     }
 }
 
