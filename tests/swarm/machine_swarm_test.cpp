@@ -75,13 +75,6 @@ void put_windows(Scenario &s, uint64_t seed)
     put(s, "hypervisor.hv_spinlocks", dice.one_of({"0", "10", "8191", "4294967295"}));
 }
 
-/* A long spin's notice is a boost, too, and as frequent as it is set. */
-void put_notices(Scenario &s)
-{
-    if (!ts_sched_table[s.config.host_sched.policy]->by_domains)
-        put(s, "hypervisor.hv_spinlocks", "4294967295");
-}
-
 Scenario scenario(uint64_t seed)
 {
     Dice dice(seed);
@@ -104,8 +97,8 @@ Scenario scenario(uint64_t seed)
     put_linux(s, "guest.munmap_downgrade", dice.flag());
     put_linux(s, "guest.per_vma_lock", dice.flag());
     put_linux(s, "guest.rwsem_spin", dice.flag());
-    s.config.host_sched.policy = dice.between(0, ts_sched_table_count - 1);
-    s.config.guest_sched.policy = dice.between(0, ts_sched_table_count - 1);
+    put(s, "host_sched.policy", ts_sched_table[dice.between(0, ts_sched_table_count - 1)]->name);
+    put(s, "guest_sched.policy", ts_sched_table[dice.between(0, ts_sched_table_count - 1)]->name);
     s.config.interconnect.fabric = dice.between(0, ts_fabric_table_count - 1);
     s.config.mmu.replacement = dice.between(0, ts_replacement_table_count - 1);
     const bool pin = dice.between(0, 1);
@@ -114,7 +107,6 @@ Scenario scenario(uint64_t seed)
     put(s, "hypervisor.halt_poll", dice.one_of({"0", "50us", "200us"}));
     put(s, "hypervisor.halt_poll_shrink", dice.one_of({"0", "2"}));
     put(s, "hypervisor.boost_rule", dice.one_of({"preempted", "ready", "ready_irq"}));
-    put_notices(s);
     put(s, "hypervisor.vmclear_on_migration", dice.flag());
     put(s, "hypervisor.ibpb_on_switch", dice.flag());
     put(s, "topology.smt_throughput", dice.one_of({"0", "90", "125"}));
@@ -177,7 +169,9 @@ void add_vm(Scenario &s, Dice &dice, bool background)
     shape.name = "some";
     shape.vcpus = dice.between(1, 9);
     shape.guest = s.config.guest;
-    shape.guest.nr_dyn_asids = dice.between(1, 6);
+    const uint64_t asids = dice.between(1, 6);
+    if (shape.guest.os == TS_OS_LINUX)
+        shape.guest.nr_dyn_asids = asids;
     shape.guest.page_by_page = dice.between(0, 1);
     shape.guest_sched = s.config.guest_sched;
     shape.guest_sched.policy = dice.between(0, ts_sched_table_count - 1);
@@ -209,8 +203,10 @@ bool mix(Scenario &s, uint64_t seed)
         put(s, "host_sched.group", dice.one_of({"none", "vm"}));
     /* A vCPU that was loaded while others waited traps each WFE, and boosts those of its VM on
      * another pCPU faster than that can switch: nobody gets back into the guest. Affinity sets and
-     * groups keep the VM's vCPUs together, so that this lasts. */
+     * groups keep the VM's vCPUs together, so that this lasts. Notices of long spins are boosts,
+     * too. */
     put(s, "hypervisor.wfe_trap", "false");
+    put(s, "hypervisor.hv_spinlocks", "4294967295");
     const uint64_t n = dice.between(1, 4);
     for (uint64_t v = 0; v < n; v++)
         add_vm(s, dice, v > 0 && dice.between(0, 2) == 0);

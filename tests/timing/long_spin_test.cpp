@@ -118,8 +118,7 @@ TEST(LongSpin, MakesKvmYieldToAPreemptedVcpu)
 {
     auto crowded = [](LockRig &rig) {
         set(rig.config, "topology.cores_per_socket", "1");
-        set(rig.config, "host_sched.policy", "rr");
-        set(rig.config, "host_sched.slice", "5ms");
+        set(rig.config, "host_sched.policy", "cfs");
     };
     Outcome out;
     for (uint64_t retries : {UINT64_C(100), TS_EX_NEVER_NOTIFY}) {
