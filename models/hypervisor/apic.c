@@ -437,8 +437,7 @@ const struct ts_hypercall_table ts_kvm_hypercalls = {
 void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v)
 {
     uint32_t waiting = (uint32_t)__builtin_popcount(v->cpu->pending);
-    v->pv_eoi =
-        v->hyp->params.pv_eoi && v->accel == TS_ACCEL_NONE && waiting + v->in_service == 1;
+    v->pv_eoi = v->hyp->params.pv_eoi && v->accel == TS_ACCEL_NONE && waiting + v->in_service == 1;
 }
 
 /* A GIC's virtual CPU interface deactivates without an exit, and so do virtual APIC pages. */

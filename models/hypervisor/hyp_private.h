@@ -40,7 +40,7 @@ struct ts_vcpu {
     struct ts_cpu *cpu;  /* the guest's view */
     struct ts_task task; /* the host's view */
     char name[24];
-    uint32_t number; /* global */
+    uint32_t number;     /* global */
     enum ts_accel accel; /* that its VM gets */
     enum ts_exit_reason reason;
     enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
