@@ -154,7 +154,7 @@ done
 
 # Without memory: exit 3, whatever was being done (127: the loader had none).
 if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so with sanitizers
-    for kib in 9600 10400 11200 12000 13000 14000 16000 20000 100000; do
+    for kib in 9900 10400 11200 12000 13000 14000 16000 20000 100000; do
         for command in schema 'explain --all' "run $smoke --dry-run"; do
             # shellcheck disable=SC2086
             (ulimit -v "$kib" && "$TLBSTORM" $command) >/dev/null 2>err.txt

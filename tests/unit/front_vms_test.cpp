@@ -164,9 +164,10 @@ TEST_F(FrontVms, WhatIsWrongIsSaidAtItsPlace)
     }
     EXPECT_NE(refusal("vms: [{}]\n", {{"run.vms", "2"}}).find("run.vms is 2, but 'vms' lists 1"),
               std::string::npos);
-    EXPECT_NE(refusal("vms: [{}]\n", {{"hypervisor", "none"}, {"mechanisms", "native_concurrent"}})
-                  .find("'vms' needs a hypervisor"),
-              std::string::npos);
+    EXPECT_NE(
+        refusal("vms: [{}]\n", {{"hypervisor.kind", "none"}, {"mechanisms", "native_concurrent"}})
+            .find("'vms' needs a hypervisor"),
+        std::string::npos);
 }
 
 TEST_F(FrontVms, AResolvedFileRepeatsTheRun)
