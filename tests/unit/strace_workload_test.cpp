@@ -270,7 +270,7 @@ TEST(StraceWorkload, ReadsOnlyTheFirstLines)
         Ops got = pull_all(part), want = pull_all(alone);
         ASSERT_EQ(got.size(), want.size());
         for (size_t i = 0; i < want.size(); i++)
-            EXPECT_EQ(show(got[i]), show(want[i])) << "thread " << i;
+            EXPECT_EQ(show(got[uint32_t(i)]), show(want[uint32_t(i)])) << "thread " << i;
     }
 }
 
