@@ -17,7 +17,7 @@
 #include "models/abi/pv_ipi.h"
 #include "models/abi/steal.h"
 #include "models/interrupt/icr.h"
-#include "models/mmu/pgtable.h"
+#include "models/mmu/mmu.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +51,10 @@ struct ts_pv_ops {
     /* The host backs the guest-physical frame from now on; hardware context. NULL: frames are the
      * machine's own. */
     void (*populate)(struct ts_vm *vm, uint64_t gpa);
+    /* An access of self has found no stage-2 entry for the guest-physical address, or, if it
+     * writes, one that may only be read. On return it is to be made again. NULL: there is no stage
+     * 2. */
+    void (*stage2_fault)(struct ts_task *self, const struct ts_stage2_abort *report);
 };
 
 /* What a host calls in the guest's operating system, as hardware would. */

@@ -2,6 +2,7 @@
 /* Exits and entries (arch/x86/kvm/x86.c vcpu_enter_guest), and the operations of vCPUs and of the
  * host's CPUs. */
 #include "models/hypervisor/host_call.h"
+#include "models/hypervisor/stage2.h"
 
 static const char *const reason_names[] = {"",
                                            "exit: interrupt",
@@ -12,7 +13,8 @@ static const char *const reason_names[] = {"",
                                            "exit: timer",
                                            "exit: EOI",
                                            "exit: APIC access",
-                                           "exit: AVIC incomplete IPI"};
+                                           "exit: AVIC incomplete IPI",
+                                           "exit: stage-2 fault"};
 
 static void emit(const struct ts_vcpu *v, enum ts_timeline_kind kind, const char *name)
 {
@@ -34,6 +36,7 @@ static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason
                     reason == TS_EXIT_APIC_ACCESS || reason == TS_EXIT_AVIC;
     s->exit_apic_access += reason == TS_EXIT_APIC_ACCESS;
     s->exit_avic += reason == TS_EXIT_AVIC;
+    s->exit_stage2 += reason == TS_EXIT_STAGE2;
 }
 
 /* Without VPIDs an entry or exit drops linear and combined mappings of VPID 0, which all guests
@@ -211,10 +214,12 @@ static void vcpu_send_resched(struct ts_task *self, struct ts_cpu *target)
     ts_vcpu_of(self->cpu)->vm->os->send_resched(self, target);
 }
 
-/* Guest memory is populated beforehand: the host's mapping is there without a fault. */
+/* hypervisor.prefault: the host's mapping is there without a fault. */
 static void populate(struct ts_vm *vm, uint64_t gpa)
 {
     const struct ts_hypervisor *h = vm->host;
+    if (!h->params.prefault)
+        return;
     uint32_t shift = 12 + 9 * (uint32_t)h->params.backing;
     struct ts_pte pte = {.target = ((uint64_t)(vm->number + 1) << TS_VM_MEMORY_SHIFT) + gpa,
                          .size_shift = (uint8_t)shift,
@@ -235,6 +240,7 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
     .timer_program = vcpu_timer_program,
     .hypercall = ts_vcpu_hypercall,
     .populate = populate,
+    .stage2_fault = ts_hypervisor_stage2_fault,
 };
 
 static bool vcpu_preempted(const struct ts_cpu *cpu)

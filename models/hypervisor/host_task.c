@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/stage2.h"
 
 struct ts_host_task {
     struct ts_host_task *next;
@@ -15,7 +16,7 @@ struct ts_host_task {
     bool background, ended;
     ts_host_task_ended_fn *on_ended;
     void *on_ended_user;
-    uint64_t operations, maintenance, ops[TS_HOST_OPS];
+    uint64_t operations, maintenance, stage2, ops[TS_HOST_OPS];
     struct ts_host_op op;
 };
 
@@ -35,6 +36,18 @@ const struct ts_host_op_info ts_host_ops[TS_HOST_OPS] = {
     [TS_HOST_KICK] = {.name = "kick", .summary = "kvm_vcpu_kick", .of_vm = true, .of_vcpu = true},
     [TS_HOST_KERNEL] = {.name = "kernel", .summary = "kernel code"},
     [TS_HOST_CODE] = {.name = "code", .summary = "any code of the host"},
+    [TS_HOST_SLOT_ADD] = {"slot_add", "KVM_SET_USER_MEMORY_REGION", .arm64_only = true,
+                          .of_vm = true, .stage2 = true},
+    [TS_HOST_SLOT_FILL] = {"slot_fill", "a memslot is mapped, in no time", .arm64_only = true,
+                           .of_vm = true, .stage2 = true},
+    [TS_HOST_SLOT_DELETE] = {"slot_delete", "KVM_SET_USER_MEMORY_REGION of size 0",
+                             .arm64_only = true, .of_vm = true, .stage2 = true},
+    [TS_HOST_LOG_START] = {"log_start", "dirty logging on", .arm64_only = true, .of_vm = true,
+                           .stage2 = true},
+    [TS_HOST_LOG_STOP] = {"log_stop", "dirty logging off", .arm64_only = true, .of_vm = true,
+                          .stage2 = true},
+    [TS_HOST_NOTIFY] = {"notify", "an MMU notifier unmaps", .arm64_only = true, .of_vm = true,
+                        .stage2 = true},
 };
 
 /* --- streams --- */
@@ -79,10 +92,54 @@ enum ts_status ts_host_op_check(const struct ts_host_op *op, const struct ts_hyp
     if (info->of_vcpu && op->vcpu >= nvcpus)
         return ts_error_set(err, TS_ERR_USER, "%s: there is no vCPU %u, run.vcpus is %u",
                             info->name, op->vcpu, nvcpus);
-    if (op->kind == TS_HOST_FLUSH_RANGE && (op->start % 4096 || op->amount % 4096 || !op->amount))
+    bool ranged = op->kind == TS_HOST_FLUSH_RANGE || op->kind == TS_HOST_NOTIFY;
+    if (ranged && (op->start % 4096 || op->amount % 4096 || !op->amount))
         return ts_error_set(err, TS_ERR_USER, "%s: start and length are whole pages of 4 KiB",
                             info->name);
     return TS_OK;
+}
+
+/* What depends on what the VM has by now. */
+static enum ts_status check_slot(const struct ts_host_op *op, const struct ts_hypervisor *h,
+                                 struct ts_error *err)
+{
+    const char *name = ts_host_ops[op->kind].name;
+    if (!ts_host_ops[op->kind].stage2 || op->kind == TS_HOST_NOTIFY)
+        return TS_OK;
+    const struct ts_stage2 *s = &h->stage2[op->vm];
+    if (op->level > 2)
+        return ts_error_set(err, TS_ERR_USER, "%s: pages are of level 0, 1 or 2", name);
+    if (op->kind == TS_HOST_SLOT_ADD)
+        return ts_stage2_slot_check(s, op->slot, op->start, op->amount, op->level, err);
+    bool logs = op->kind == TS_HOST_LOG_START || op->kind == TS_HOST_LOG_STOP;
+    if ((op->slot == 0 && !logs) || op->slot >= TS_STAGE2_SLOTS || !s->slots[op->slot].live)
+        return ts_error_set(err, TS_ERR_USER, "%s: VM %u has no memslot %u", name, op->vm,
+                            op->slot);
+    if (op->kind == TS_HOST_SLOT_FILL && op->level > s->slots[op->slot].level)
+        return ts_error_set(err, TS_ERR_USER, "%s: the backing of memslot %u has smaller pages",
+                            name, op->slot);
+    return TS_OK;
+}
+
+static void on_stage2(struct ts_task *self, struct ts_stage2 *s, const struct ts_host_op *op)
+{
+    switch (op->kind) {
+    case TS_HOST_SLOT_ADD:
+        ts_stage2_slot_add(self, s, op->slot, op->start, op->amount, op->level);
+        break;
+    case TS_HOST_SLOT_FILL:
+        ts_stage2_slot_fill(s, op->slot, op->level);
+        break;
+    case TS_HOST_SLOT_DELETE:
+        ts_stage2_slot_delete(self, s, op->slot);
+        break;
+    case TS_HOST_NOTIFY:
+        ts_stage2_notify(self, s, op->start, op->amount);
+        break;
+    default:
+        ts_stage2_slot_log(self, s, op->slot, op->kind == TS_HOST_LOG_START);
+        break;
+    }
 }
 
 /* --- the thread --- */
@@ -100,6 +157,10 @@ static void in_kernel(struct ts_task *self, const struct ts_host_op *op)
 {
     struct ts_hypervisor *h = self->domain->owner;
     struct ts_vm *vm = ts_host_ops[op->kind].of_vm ? h->w.vms[op->vm] : NULL;
+    if (ts_host_ops[op->kind].stage2) {
+        on_stage2(self, &h->stage2[op->vm], op);
+        return;
+    }
     switch (op->kind) {
     case TS_HOST_SLEEP:
         if (op->amount)
@@ -164,11 +225,13 @@ static void thread_main(struct ts_task *self)
             break;
         uint32_t nvcpus = n > 0 && t->op.vm < h->w.nvms ? h->w.vms[t->op.vm]->nvcpus : 0;
         if (n < 0 ||
-            ts_host_op_check(&t->op, &h->params, h->w.arch, h->w.nvms, nvcpus, &err) != TS_OK)
+            ts_host_op_check(&t->op, &h->params, h->w.arch, h->w.nvms, nvcpus, &err) != TS_OK ||
+            check_slot(&t->op, h, &err) != TS_OK)
             fail(t, &err);
         do_op(t);
         t->operations++;
         t->maintenance += ts_host_ops[t->op.kind].maintenance;
+        t->stage2 += ts_host_ops[t->op.kind].stage2;
     }
     self->user_mode = false;
     (void)ts_cpu_set_mode(self->cpu, TS_MODE_SYSTEM);
@@ -250,6 +313,13 @@ static const struct ts_stat rows[] = {
     KIND("kick", TS_HOST_KICK, "kvm_vcpu_kick"),
     KIND("kernel", TS_HOST_KERNEL, "stretches of kernel code"),
     KIND("code", TS_HOST_CODE, "other code of the host"),
+    {"stage2", TS_STAT_COUNTER, OFF(stage2), "1", "a VMM's on a VM's memory: six kinds"},
+    KIND("slot_add", TS_HOST_SLOT_ADD, "arm64: memslots made"),
+    KIND("slot_fill", TS_HOST_SLOT_FILL, "arm64: memslots mapped in no time"),
+    KIND("slot_delete", TS_HOST_SLOT_DELETE, "arm64: memslots deleted"),
+    KIND("log_start", TS_HOST_LOG_START, "arm64: dirty logging turned on"),
+    KIND("log_stop", TS_HOST_LOG_STOP, "arm64: and off"),
+    KIND("notify", TS_HOST_NOTIFY, "arm64: MMU notifiers"),
     {"tasks", TS_STAT_COUNTER, OFF(tasks), "1", "threads of the host"},
     {"ended", TS_STAT_COUNTER, OFF(ended), "1", "of these, whose stream has ended"},
     {"user_ps", TS_STAT_TIME_PS, OFF(user_ps), "ps", "their user code"},
@@ -259,7 +329,9 @@ static const struct ts_stat rows[] = {
 };
 static const struct ts_stat_rule rules[] = {
     {"every operation is of one kind",
-     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-kernel", "-code"}},
+     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-kernel", "-code", "-stage2"}},
+    {"a VMM's operation is of one kind",
+     {"+stage2", "-slot_add", "-slot_fill", "-slot_delete", "-log_start", "-log_stop", "-notify"}},
     {"maintenance is of one kind",
      {"+maintenance", "-tlbi", "-dsb", "-invept", "-flush", "-flush_range", "-flush_ipa",
       "-flush_all"}},
@@ -282,6 +354,7 @@ void ts_host_tasks_stats(const struct ts_hypervisor *h, struct ts_host_task_stat
         ts_cpu_account(t->task.cpu);
         sum->operations += t->operations;
         sum->maintenance += t->maintenance;
+        sum->stage2 += t->stage2;
         for (uint32_t k = 0; k < TS_HOST_OPS; k++)
             sum->ops[k] += t->ops[k];
         sum->tasks++;

@@ -28,6 +28,13 @@ enum ts_host_op_kind {
     TS_HOST_KICK,        /* kvm_vcpu_kick of `vcpu` of `vm` */
     TS_HOST_KERNEL,      /* `amount` ps of kernel code */
     TS_HOST_CODE,        /* `code` */
+    /* A VMM's, of `slot` of `vm`, arm64 (stage2.h): */
+    TS_HOST_SLOT_ADD,    /* `amount` bytes at `start`, whose backing is of `level` */
+    TS_HOST_SLOT_FILL,   /* mapped with leaves of `level`, in no time */
+    TS_HOST_SLOT_DELETE, /* with what is mapped */
+    TS_HOST_LOG_START,   /* KVM_MEM_LOG_DIRTY_PAGES */
+    TS_HOST_LOG_STOP,
+    TS_HOST_NOTIFY, /* an MMU notifier: `amount` bytes from `start` move to other frames */
     TS_HOST_OPS
 };
 
@@ -41,6 +48,7 @@ typedef void ts_host_code_fn(struct ts_task *self, const struct ts_host_op *op);
 struct ts_host_op {
     enum ts_host_op_kind kind;
     uint32_t vm, vcpu;
+    uint32_t slot, level;
     uint64_t start;  /* guest-physical; of a range: whole pages of 4K */
     uint64_t amount; /* cycles, ps or bytes, by kind */
     struct ts_tlb_inval inval;
@@ -54,6 +62,7 @@ struct ts_host_op_info {
     const char *summary;
     bool maintenance; /* of TLBs */
     bool arm64_only, vmx_only, of_vm, of_vcpu;
+    bool stage2; /* of a VM's memory */
 };
 extern const struct ts_host_op_info ts_host_ops[TS_HOST_OPS];
 
@@ -89,6 +98,7 @@ struct ts_host_task_config {
 struct ts_host_task_stats {
     uint64_t operations; /* done; rule: the sum of the kinds */
     uint64_t ops[TS_HOST_OPS];
+    uint64_t stage2;      /* of memslots, and notifiers; rule: their sum */
     uint64_t maintenance; /* TLBI, DSB, INVEPT and flushes; rule: their sum */
     uint64_t tasks, ended;
     uint64_t user_ps, system_ps; /* as getrusage tells; system includes interrupts and spinning */

@@ -58,13 +58,15 @@ static void dsb_ishst(struct ts_task *self)
 
 static void enter_vmid_context(struct ts_task *self)
 {
+    const struct ts_hypervisor_params *p = &host_of(self)->params;
     ts_irq_disable(self);
-    ts_task_work(self, host_of(self)->params.vmid_context_cycles / 2);
+    ts_task_work(self, p->vmid_context_cycles / 2 + (p->nvhe ? p->hyp_call_cycles / 2 : 0));
 }
 
 static void exit_vmid_context(struct ts_task *self)
 {
-    ts_task_work(self, host_of(self)->params.vmid_context_cycles / 2);
+    const struct ts_hypervisor_params *p = &host_of(self)->params;
+    ts_task_work(self, p->vmid_context_cycles / 2 + (p->nvhe ? p->hyp_call_cycles / 2 : 0));
     ts_irq_enable(self);
 }
 
@@ -93,6 +95,25 @@ void ts_kvm_tlb_flush_vmid_ipa(struct ts_task *self, const struct ts_vm *vm, uin
      */
     tlbi_sync(self, ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level));
     tlbi_sync(self, ts_inval_tlbi_vmalle1(vmid));
+    exit_vmid_context(self);
+}
+
+/* TLBI and DSB NSH. */
+static void tlbi_local(struct ts_task *self, struct ts_tlb_inval inval)
+{
+    struct ts_hypervisor *h = host_of(self);
+    ts_task_work(self, h->params.tlbi_local_cycles);
+    (void)ts_mmu_invalidate(h->w.mmus[self->cpu->id], &inval, ts_task_cycle(self));
+}
+
+void ts_kvm_tlb_flush_vmid_ipa_nsh(struct ts_task *self, const struct ts_vm *vm, uint64_t ipa,
+                                   uint8_t ttl_level)
+{
+    uint16_t vmid = vmid_of(self, vm);
+    dsb_ishst(self);
+    enter_vmid_context(self);
+    tlbi_local(self, ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level));
+    tlbi_local(self, ts_inval_tlbi_vmalle1(vmid));
     exit_vmid_context(self);
 }
 

@@ -23,8 +23,9 @@ void ts_host_dsb_ish(struct ts_task *self);
 /* VMX: INVEPT on self's pCPU alone, of the VM's EPT root, or of all for NULL. */
 void ts_host_invept(struct ts_task *self, const struct ts_vm *vm);
 
-/* --- arm64: the hypervisor's calls, arch/arm64/kvm/hyp/vhe/tlb.c (6.12, 6.1). Interrupts are off
- * between entering the VM's context and leaving it --- */
+/* --- arm64: the hypervisor's calls, arch/arm64/kvm/hyp/vhe/tlb.c and nvhe/tlb.c (6.12, 6.1).
+ * Interrupts are off between entering the VM's context and leaving it; with hypervisor.nvhe that is
+ * at EL2, into which each call traps --- */
 
 /* __kvm_tlb_flush_vmid: both stages of the VMID. */
 void ts_kvm_tlb_flush_vmid(struct ts_task *self, const struct ts_vm *vm);
@@ -32,6 +33,9 @@ void ts_kvm_tlb_flush_vmid(struct ts_task *self, const struct ts_vm *vm);
  * entries by IPA, all of stage 1. ttl_level as in struct ts_tlb_inval. */
 void ts_kvm_tlb_flush_vmid_ipa(struct ts_task *self, const struct ts_vm *vm, uint64_t ipa,
                                uint8_t ttl_level);
+/* __kvm_tlb_flush_vmid_ipa_nsh: the same on self's pCPU alone. */
+void ts_kvm_tlb_flush_vmid_ipa_nsh(struct ts_task *self, const struct ts_vm *vm, uint64_t ipa,
+                                   uint8_t ttl_level);
 /* kvm_tlb_flush_vmid_range (hyp/pgtable.c): chunks of 2^21 pages, or all of the VMID on a machine
  * without FEAT_TLBIRANGE. start and length are whole pages of 4K. */
 void ts_kvm_tlb_flush_vmid_range(struct ts_task *self, const struct ts_vm *vm, uint64_t start,

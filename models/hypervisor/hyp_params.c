@@ -28,6 +28,7 @@ static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
 static const char *const hv[] = {"off", "4.18", "fifo16", "hyperv", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
 static const char *const range_splits[] = {"legacy", "modern", NULL};
+static const char *const unmap_flushes[] = {"each", "deferred", "deferred_leaves", NULL};
 
 #define V TS_CONF_VERBATIM
 #define D TS_CONF_DERIVED
@@ -258,6 +259,66 @@ static const struct ts_param rows[] = {
      "asm/tlbflush.h __flush_s2_tlb_range_op, legacy to 6.8; arm64/kvm/hyp/pgtable.c "
      "kvm_tlb_flush_vmid_range",
      V},
+    FLAG("nvhe", nvhe, 0,
+         "arm64: the host's kernel runs at EL1; each of its flushes of a VM is a call to EL2",
+         "arch/arm64/kvm/hyp/nvhe/tlb.c; VHE is what CPUs since Armv8.1 use", C),
+    CYC("hyp_call", hyp_call_cycles, 600, 1000000, "arm64, nvhe: HVC to EL2 and ERET, both ways",
+        "assumed: 400 to 800 cycles", G),
+    CYC("tlbi_local", tlbi_local_cycles, 100, 1000000,
+        "arm64: one TLBI of the CPU itself with its DSB NSH",
+        "assumed; half of what hypervisor.flush_cpu_context has for invalidation and DSB", G),
+    {"vmid_bits", TS_PARAM_COUNT, OFF(vmid_bits), 16, 2, 16, NULL,
+     "arm64: VTCR_EL2.VS, 8 or 16; fewer are for tests. When the numbers run out, one broadcast "
+     "drops what every VM has cached",
+     "arch/arm64/kvm/vmid.c, 6.1 and 6.12", V},
+    FLAG("prefault", prefault, 1,
+         "guest memory is mapped in stage 2 when the guest first takes a frame, without a fault; "
+         "false: by a fault at the first access",
+         "setting; a VMM that has touched all of a VM's memory (-mem-prealloc) still takes the "
+         "faults of stage 2",
+         C),
+    {"memory", TS_PARAM_BYTES, OFF(memory), UINT64_C(64) << 30, UINT64_C(1) << 30,
+     UINT64_C(1) << 42, NULL,
+     "size of the memslot that each guest's memory lies in: what dirty logging protects and "
+     "flushes. With prefault nothing looks whether the guest takes more",
+     "setting", C},
+    CYC("stage2_fault", stage2_fault_cycles, 2000, 10000000,
+        "a stage-2 fault beyond exit, entry, mmu_lock and the table: memory cache, VMA, "
+        "get_user_pages",
+        "assumed; arm64/kvm/mmu.c user_mem_abort", G),
+    CYC("stage2_map", stage2_map_cycles, 300, 1000000,
+        "walk of a stage-2 table in software and change of one entry, without its TLBI", "assumed",
+        G),
+    CYC("stage2_unmap_page", stage2_unmap_page_cycles, 1000, 10000000,
+        "arm64: unmapping one page or freeing one table, without its TLBI", "assumed", G),
+    CYC("stage2_unmap_block", stage2_unmap_block_cycles, 2500, 100000000,
+        "arm64: unmapping one block, without its TLBI", "assumed", G),
+    CYC("stage2_protect", stage2_protect_cycles, 20, 1000000,
+        "arm64: write-protecting one entry of a walk", "assumed", G),
+    FLAG("stage2_shared_faults", stage2_shared_faults, 1,
+         "faults take mmu_lock shared; false: exclusively, except where dirty logging makes a page "
+         "writable again",
+         "arm64/kvm/mmu.c user_mem_abort: use_read_lock in 6.1, read_lock in 6.12", V),
+    FLAG("stage2_relax_local", stage2_relax_local, 1,
+         "arm64: more permissions are made known to the faulting CPU's TLB only; false: broadcast",
+         "hyp/pgtable.c kvm_pgtable_stage2_relax_perms: __kvm_tlb_flush_vmid_ipa in 6.1, _ipa_nsh "
+         "in 6.12",
+         V),
+    FLAG("stage2_range_flush", stage2_range_flush, 1,
+         "arm64: a table that a block replaces, and a write-protected memslot, are invalidated by "
+         "range; false: the whole VMID",
+         "R. R. Ananta, KVM: arm64: Add support for FEAT_TLBIRANGE, v7 (thread "
+         "range-tlbi-kvm-arm64); 6.1 and 6.12 read",
+         V),
+    {"stage2_unmap_flush", TS_PARAM_ENUM, OFF(stage2_unmap_flush), 2, 0, 2, unmap_flushes,
+     "arm64: TLBI when unmapping. each: every page, block and table by itself; deferred: with "
+     "FEAT_TLBIRANGE and S2FWB one range behind each GiB; deferred_leaves: the same, but tables by "
+     "themselves",
+     "hyp/pgtable.c stage2_put_pte in 6.1, stage2_unmap_put_pte in 6.12; the thread "
+     "range-tlbi-kvm-arm64",
+     V},
+    FLAG("s2fwb", s2fwb, 1, "arm64: FEAT_S2FWB; without it unmapping never defers its TLBI",
+         "hyp/pgtable.c stage2_unmap_defer_tlb_flush", C),
 };
 
 const struct ts_param_table ts_hypervisor_param_table = {"hypervisor", rows, TS_ARRAY_LEN(rows)};
@@ -279,6 +340,7 @@ static const struct ts_stat stats[] = {
     CNT(exit_eoi, "exits for EOI, without APICv"),
     CNT(exit_apic_access, "exits for xAPIC accesses before an ICR write, without APICv"),
     CNT(exit_avic, "exits for incomplete IPIs: AVIC, a target was not running"),
+    CNT(exit_stage2, "exits for stage-2 aborts or EPT violations"),
     CNT(icr_fast, "ICR exits that KVM's fast path takes"),
     CNT(icr_slow, "other ICR exits"),
     CNT(sgi_traps, "traps of ICC_SGI1R"),
@@ -339,7 +401,7 @@ static const struct ts_stat stats[] = {
 static const struct ts_stat_rule stat_rules[] = {
     {"every exit has one reason",
      {"+exits", "-exit_apic", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
-      "-exit_timer"}},
+      "-exit_timer", "-exit_stage2"}},
     {"xen flushes everything or one page", {"+xen_flushes", "-xen_flush_all", "-xen_flush_one"}},
     {"a call's target is interrupted or has been",
      {"+call_targets", "-call_ipis", "-call_piggyback"}},

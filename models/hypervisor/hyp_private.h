@@ -19,7 +19,8 @@ enum ts_exit_reason {
     TS_EXIT_TIMER,
     TS_EXIT_EOI,
     TS_EXIT_APIC_ACCESS,
-    TS_EXIT_AVIC
+    TS_EXIT_AVIC,
+    TS_EXIT_STAGE2
 };
 
 /* What others may ask of a vCPU before its next entry. All are KVM_REQUEST_WAIT and

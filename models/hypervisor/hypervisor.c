@@ -6,6 +6,7 @@
 #include "models/cpu/group.h"
 #include "models/hypervisor/host_call.h"
 #include "models/hypervisor/host_task.h"
+#include "models/hypervisor/stage2.h"
 
 /* AVIC_MAX_PHYSICAL_ID and X2AVIC_MAX_PHYSICAL_ID, asm/svm.h. */
 enum { AVIC_LAST_ID = 0xfe, X2AVIC_LAST_ID = 0x1ff };
@@ -109,6 +110,10 @@ static enum ts_status check_xen(const struct ts_hypervisor_params *p, enum ts_ar
                                 "hypervisor.kind xen",
                                 others[i].name);
     }
+    if (!p->prefault)
+        return ts_error_set(err, TS_ERR_USER,
+                            "hypervisor.prefault: faults of stage 2 are KVM's; it must be true "
+                            "with hypervisor.kind xen");
     if (p->kvm_version != TS_KVM_VERSION_NONE)
         return ts_error_set(err, TS_ERR_USER,
                             "hypervisor.kvm is not Xen's: it must be none with hypervisor.kind "
@@ -124,6 +129,8 @@ enum ts_status ts_hypervisor_check(const struct ts_hypervisor_params *params, en
         return TS_OK;
     if (params->kind == TS_HYP_XEN && check_xen(params, arch, err) != TS_OK)
         return TS_ERR_USER;
+    if (params->memory % (UINT64_C(1) << 30))
+        return ts_error_set(err, TS_ERR_USER, "hypervisor.memory is whole GiB");
     if (arch != TS_ARCH_X86 && (params->avic || params->pv_eoi || params->pv_ipi || params->hv_ipi))
         return ts_error_set(err, TS_ERR_USER,
                             "hypervisor.avic, hypervisor.pv_eoi, hypervisor.pv_ipi and "
@@ -164,6 +171,21 @@ static enum ts_status init_groups(struct ts_hypervisor *h, struct ts_error *err)
     return s;
 }
 
+static enum ts_status init_stage2(struct ts_hypervisor *h, struct ts_error *err)
+{
+    h->stage2 = calloc(h->w.nvms, sizeof(*h->stage2));
+    if (!h->stage2)
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", h->w.nvms);
+    for (uint32_t i = 0; i < h->w.nvms; i++)
+        ts_stage2_init(&h->stage2[i], h, h->w.vms[i],
+                       h->w.topology->core[h->w.vms[i]->first_vcpu % h->w.host->ncpus]);
+    if (h->w.arch != TS_ARCH_ARM64)
+        return TS_OK;
+    ts_line_init(h->w.lines, &h->vmids.lock.line, UINT64_C(10) << 58, h->w.topology->core[0]);
+    return ts_vmids_init(&h->vmids, (uint32_t)h->params.vmid_bits, h->w.vms, h->w.nvms,
+                         h->w.host->ncpus, err);
+}
+
 enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hypervisor_wiring *w,
                                   struct ts_error *err)
 {
@@ -199,7 +221,8 @@ enum ts_status ts_hypervisor_init(struct ts_hypervisor *h, const struct ts_hyper
         for (uint32_t k = 0; k < w->vms[i]->nvcpus; k++)
             init_vcpu(h, w->vms[i], k);
     }
-    return init_groups(h, err);
+    s = init_stage2(h, err);
+    return s == TS_OK ? init_groups(h, err) : s;
 }
 
 void ts_hypervisor_start(struct ts_hypervisor *h)
@@ -220,6 +243,10 @@ void ts_hypervisor_fini(struct ts_hypervisor *h)
     if (h->pcpus)
         ts_host_calls_fini(h);
     ts_xen_fini(h);
+    for (uint32_t i = 0; h->stage2 && i < h->w.nvms; i++)
+        ts_stage2_fini(&h->stage2[i]);
+    free(h->stage2);
+    ts_vmids_fini(&h->vmids);
     free(h->vcpus);
     free(h->pcpus);
     free(h->last_vcpu_ran);

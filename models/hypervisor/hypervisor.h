@@ -10,6 +10,7 @@
 #include "models/cpu/icr_port.h"
 #include "models/dvm/dvm.h"
 #include "models/hypervisor/kvm_version.h" /* for who reads a configuration */
+#include "models/hypervisor/vmid.h"
 #include "models/mmu/mmu.h"
 #include "models/tlb/range.h"
 
@@ -122,6 +123,23 @@ struct ts_hypervisor_params {
     uint64_t dsb_ishst_cycles;
     uint64_t vmid_context_cycles; /* into a VM's context and back */
     uint64_t range_split;         /* enum ts_range_split, legacy or modern */
+    uint64_t nvhe;                /* bool: the host runs at EL1 and calls its flushes at EL2 */
+    uint64_t hyp_call_cycles;     /* such a call and its return */
+    uint64_t tlbi_local_cycles;   /* one TLBI of this CPU with its DSB NSH */
+    uint64_t vmid_bits;
+    /* stage 2 (stage2.h) */
+    uint64_t prefault;            /* bool: guest memory is mapped when the guest first takes it */
+    uint64_t memory;              /* bytes of memslot 0 */
+    uint64_t stage2_fault_cycles; /* a fault beyond exit, entry, mmu_lock and the table */
+    uint64_t stage2_map_cycles;   /* walk and change of one entry */
+    uint64_t stage2_unmap_page_cycles;
+    uint64_t stage2_unmap_block_cycles;
+    uint64_t stage2_protect_cycles; /* one leaf write-protected */
+    uint64_t stage2_shared_faults;  /* bool: faults take mmu_lock shared */
+    uint64_t stage2_relax_local;    /* bool */
+    uint64_t stage2_range_flush;    /* bool: tables and memslots by range, else all of the VMID */
+    uint64_t stage2_unmap_flush;    /* enum ts_stage2_unmap_flush */
+    uint64_t s2fwb;                 /* bool: FEAT_S2FWB */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
 
@@ -130,6 +148,7 @@ struct ts_hypervisor_stats {
     uint64_t exit_icr, exit_hypercall, exit_halt, exit_interrupt, exit_pause, exit_timer, exit_eoi;
     uint64_t exit_apic; /* rule: icr, eoi, apic_access, avic */
     uint64_t exit_apic_access, exit_avic;
+    uint64_t exit_stage2;
     uint64_t icr_fast, icr_slow, sgi_traps; /* rule: exit_icr */
     uint64_t entries;
     uint64_t hypercalls;
@@ -201,6 +220,7 @@ struct ts_hypervisor_wiring {
     const struct ts_interrupt_params *interrupt_params; /* copied */
     struct ts_dvm *dvm;                                 /* arm64, else NULL */
     enum ts_range_split range_split;     /* for stage 2; by pages: there is no FEAT_TLBIRANGE */
+    bool ttl;                            /* the cores take level hints */
     struct ts_mmu **mmus;                /* by pCPU */
     const struct ts_stage2_watch *watch; /* NULL: nobody judges */
     struct ts_vm *const *vms;            /* their guests have been created */
@@ -223,6 +243,9 @@ struct ts_hypervisor {
     struct ts_xen *xen;                /* NULL: KVM */
     bool makes_requests;               /* of other vCPUs: their mode's line changes hands */
     struct ts_host_task *tasks, *last; /* in the order in which they were added */
+    struct ts_stage2 *stage2;          /* [nvms] */
+    bool uses_slots;                   /* a VMM thread has changed a stage 2 */
+    struct ts_vmids vmids;             /* arm64 */
 };
 
 extern const struct ts_cpu_ops ts_host_cpu_ops; /* pCPUs under a hypervisor */

@@ -109,6 +109,8 @@ void ts_vcpu_put(struct ts_vcpu *v, bool runnable)
         v->vm->os->steal_changed(v->vm, v->id);
     }
     ts_host_switch_dsb(&v->task);
+    if (h->w.arch == TS_ARCH_ARM64)
+        ts_vmids_put(&v->task, &h->vmids);
     ts_task_work(&v->task, h->params.vcpu_put_load_cycles / 2);
     ts_vcpu_pi_put(v, runnable);
     ts_vcpu_host_ends(v);
@@ -225,6 +227,8 @@ void ts_vcpu_load(struct ts_vcpu *v)
     (void)ts_cpu_set_mode(cpu, TS_MODE_HOST);
     ts_task_work(&v->task, v->hyp->params.vcpu_put_load_cycles / 2);
     ts_vcpu_load_vmcs(v);
+    if (v->hyp->w.arch == TS_ARCH_ARM64)
+        ts_vmids_load(&v->task, &v->hyp->vmids, v->vm);
     flush_for_move(v);
     if (v->hyp->xen)
         ts_xen_load(v);

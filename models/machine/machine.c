@@ -108,16 +108,36 @@ static void common_domain(struct ts_machine *m, struct ts_cpu_domain *d, const c
     d->stack_bytes = m->config.run.fiber_stack_bytes;
 }
 
+/* Last freed, first reused, as a guest's frames are: a walk that a stale table pointer begins may
+ * then go on in another table. */
 static uint64_t alloc_table(void *user)
 {
     struct ts_machine *m = user;
+    if (m->nfree_tables)
+        return m->free_tables[--m->nfree_tables];
     return m->next_table_frame += 4096;
+}
+
+static uint64_t alloc_tables(void *user, uint64_t count)
+{
+    struct ts_machine *m = user;
+    uint64_t first = m->next_table_frame + 4096;
+    m->next_table_frame += count * 4096;
+    return first;
 }
 
 static void free_table(void *user, uint64_t address)
 {
-    (void)user;
-    (void)address;
+    struct ts_machine *m = user;
+    if (m->nfree_tables == m->free_tables_room) {
+        size_t room = m->free_tables_room ? 2 * m->free_tables_room : 256;
+        uint64_t *more = realloc(m->free_tables, room * sizeof(*more));
+        if (!more)
+            return; /* it is not used again */
+        m->free_tables = more;
+        m->free_tables_room = room;
+    }
+    m->free_tables[m->nfree_tables++] = address;
 }
 
 static void no_table(void *user)
@@ -182,8 +202,11 @@ static enum ts_status create_vm(struct ts_machine *m, uint32_t v, const struct t
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u input pages",
                                 vm->nvcpus);
     }
-    struct ts_pt_frames frames = {
-        .alloc_table = alloc_table, .free_table = free_table, .no_memory = no_table, .user = m};
+    struct ts_pt_frames frames = {.alloc_table = alloc_table,
+                                  .free_table = free_table,
+                                  .alloc_run = alloc_tables,
+                                  .no_memory = no_table,
+                                  .user = m};
     s = ts_pgtable_create(&vm->stage2, TS_GRANULE_4K, (uint32_t)c->mmu.levels_stage2, &frames, err);
     if (s != TS_OK)
         return s;
@@ -365,6 +388,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .watch = c->run.oracle ? &m->watch : NULL,
         .range_split = c->guest.tlbirange ? (enum ts_range_split)c->hypervisor.range_split
                                           : TS_RANGE_SPLIT_PAGES,
+        .ttl = c->mmu.ttl != 0,
         .mmus = m->mmus,
         .vms = m->vm_list,
         .placements = m->placements,
@@ -467,6 +491,7 @@ void ts_machine_destroy(struct ts_machine *m)
     free(m->guests);
     free(m->vms);
     free(m->vm_list);
+    free(m->free_tables);
     free(m->placements);
     free(m->domains);
     free(m->mechanism_params);

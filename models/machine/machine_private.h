@@ -43,6 +43,8 @@ struct ts_machine {
     bool done;
     bool timed_out, stalled;
     uint64_t next_table_frame;
+    uint64_t *free_tables; /* of stage 2 */
+    size_t nfree_tables, free_tables_room;
     uint64_t progress_seen;
     struct ts_event drain_event, limit_event, progress_event;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/hypervisor/stage2.h"
 #include "models/machine/machine_private.h"
 
 uint64_t ts_machine_operations(const struct ts_machine *m)
@@ -101,6 +102,11 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
         ts_hypervisor_vcpu_sum(&m->hypervisor, &sum);
         fn(user, &ts_hypervisor_stat_table, &m->hypervisor.stats);
         fn(user, &ts_vcpu_stat_table, &sum);
+        if (ts_stage2_is_used(&m->hypervisor)) {
+            struct ts_stage2_stats stage2;
+            ts_stage2_stats_of(&m->hypervisor, &stage2);
+            fn(user, &ts_stage2_stat_table, &stage2);
+        }
     }
     if (m->has_host_tasks) {
         struct ts_host_task_stats sum;

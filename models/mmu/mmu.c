@@ -83,11 +83,12 @@ static void hit(const struct ts_tlb_entry *e, uint64_t va, struct ts_mmu_access 
 }
 
 static void fault(struct ts_mmu *m, const struct mmu_request *q, enum ts_mmu_result result,
-                  uint64_t address, struct ts_mmu_access *out)
+                  const struct ts_stage2_abort *report, struct ts_mmu_access *out)
 {
     const struct ts_mmu_context *ctx = q->ctx;
     out->result = result;
-    out->fault_address = address;
+    out->fault_address = report->ipa;
+    out->abort = *report;
     out->pa = 0;
     out->size_shift = 0;
     out->cycles = q->t - q->now;
@@ -95,7 +96,7 @@ static void fault(struct ts_mmu *m, const struct mmu_request *q, enum ts_mmu_res
         return;
     ts_mmu_drop_(m, ts_inval_page_fault(ctx->vmid, ctx->asid, q->va));
     if (result == TS_MMU_FAULT_STAGE2)
-        ts_mmu_drop_(m, ts_inval_stage2_fault(ctx->vmid, ctx->ep4ta, address));
+        ts_mmu_drop_(m, ts_inval_stage2_fault(ctx->vmid, ctx->ep4ta, report->ipa));
 }
 
 /* By the tables. cached_shift: size of the entry that was found and did not serve, 0 if none. */
@@ -104,13 +105,14 @@ static void walk(struct ts_mmu *m, struct mmu_request *q, uint8_t cached_shift,
 {
     uint64_t *walker = q->timed ? ts_mmu_wait_walker_(m, q) : NULL;
     struct ts_tlb_entry e;
-    uint64_t address, cycles;
-    enum ts_mmu_result result = ts_mmu_walk_(m, q, &e, &cycles, &address);
+    uint64_t cycles;
+    struct ts_stage2_abort report = {0};
+    enum ts_mmu_result result = ts_mmu_walk_(m, q, &e, &cycles, &report);
     q->t += cycles;
     if (walker != NULL)
         *walker = q->t;
     if (result != TS_MMU_OK) {
-        fault(m, q, result, address, out);
+        fault(m, q, result, &report, out);
         out->from_tlb = false;
         return;
     }
@@ -141,7 +143,7 @@ static bool conflict(struct ts_mmu *m, const struct mmu_request *q, bool second,
     if (!other)
         return false;
     m->stats.conflicts++;
-    fault(m, q, TS_MMU_CONFLICT, q->va, out);
+    fault(m, q, TS_MMU_CONFLICT, &(struct ts_stage2_abort){.ipa = q->va}, out);
     out->from_tlb = true;
     return true;
 }
@@ -158,7 +160,7 @@ static void found(struct ts_mmu *m, struct mmu_request *q, const struct ts_tlb_e
             ts_mmu_fill_from_l2_(m, l2, e, q);
     } else if (!e->writable && !e->stage1_writable) {
         (*count)++;
-        fault(m, q, TS_MMU_FAULT_STAGE1, q->va, out);
+        fault(m, q, TS_MMU_FAULT_STAGE1, &(struct ts_stage2_abort){.ipa = q->va}, out);
         out->from_tlb = true;
     } else {
         walk(m, q, e->tags.size_shift, out);

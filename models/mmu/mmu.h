@@ -167,13 +167,23 @@ enum ts_mmu_result {
                            walks */
 };
 
+/* What a stage-2 fault tells the hypervisor (Arm ARM, ESR_EL2 and HPFAR_EL2; SDM vol. 3C, EPT
+ * violations). */
+struct ts_stage2_abort {
+    uint64_t ipa;
+    bool write;      /* not of the walker's own accesses to stage-1 tables */
+    bool permission; /* an entry was there, perhaps a cached one, that denies it */
+    uint8_t level;   /* of that entry */
+};
+
 struct ts_mmu_access {
     enum ts_mmu_result result;
-    bool from_tlb;          /* no walk was made: what the oracle checks */
-    uint64_t cycles;        /* to be charged, waiting included, on a fault too */
-    uint64_t pa;            /* on OK */
-    uint64_t fault_address; /* VA for stage 1, IPA for stage 2 */
-    uint8_t size_shift;     /* of the TLB entry */
+    bool from_tlb;                /* no walk was made: what the oracle checks */
+    uint64_t cycles;              /* to be charged, waiting included, on a fault too */
+    uint64_t pa;                  /* on OK */
+    uint64_t fault_address;       /* VA for stage 1, IPA for stage 2 */
+    struct ts_stage2_abort abort; /* on FAULT_STAGE2 */
+    uint8_t size_shift;           /* of the TLB entry */
 };
 
 /* Where walk fetches are charged. fetch: cycles for the line of pa. */

@@ -189,12 +189,13 @@ struct mmu_walk {
     struct ts_mmu *m;
     const struct ts_mmu_context *ctx;
     uint64_t cycles;
+    struct ts_stage2_abort denied; /* by stage 2 */
 };
-/* Translates by the tables. On TS_MMU_OK *entry is what to cache; otherwise *fault_address is set.
- * *cycles: that it took. */
+/* Translates by the tables. On TS_MMU_OK *entry is what to cache; otherwise *report is set, of
+ * stage 1 the address alone. *cycles: that it took. */
 enum ts_mmu_result ts_mmu_walk_(struct ts_mmu *m, const struct mmu_request *q,
                                 struct ts_tlb_entry *entry, uint64_t *cycles,
-                                uint64_t *fault_address);
+                                struct ts_stage2_abort *report);
 void ts_mmu_charge_fetch_(struct mmu_walk *w, uint32_t level, uint64_t pa);
 enum mmu_use { MMU_USE_READ, MMU_USE_WRITE, MMU_USE_TABLE };
 /* The stage-2 leaf for an IPA, from the nested TLB or by a walk. False: a stage-2 fault. */

@@ -139,7 +139,10 @@ bool ts_mmu_translate_ipa_(struct mmu_walk *w, uint64_t ipa, enum mmu_use use,
         /* A walk is needed only to set the dirty bit. */
         if (!dirties || out->dirty || !out->writable) {
             m->stats.nested_hits++;
-            return !write || out->writable;
+            if (!write || out->writable)
+                return true;
+            w->denied = (struct ts_stage2_abort){ipa, true, true, out->tags.level};
+            return false;
         }
     }
     uint64_t fetch[TS_PT_LEVELS_MAX];
@@ -153,8 +156,10 @@ bool ts_mmu_translate_ipa_(struct mmu_walk *w, uint64_t ipa, enum mmu_use use,
     m->stats.nested_walks++;
     for (uint32_t i = 0; i < n; i++)
         ts_mmu_charge_fetch_(w, levels[i], fetch[i]);
-    if (!found || (write && !pte.writable))
+    if (!found || (write && !pte.writable)) {
+        w->denied = (struct ts_stage2_abort){ipa, write, found, found ? pte.level : 0};
         return false;
+    }
     dirties = dirties && pte.writable;
     mark_leaf(w, ipa, dirties, &pte);
     pte.dirty |= dirties;

@@ -111,7 +111,7 @@ static uint64_t translated_pa(const struct mmu_walk *w, uint64_t ipa)
 }
 
 static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool write,
-                                      struct ts_tlb_entry *entry, uint64_t *fault_address)
+                                      struct ts_tlb_entry *entry, uint64_t *fault_va)
 {
     const struct ts_mmu_context *ctx = w->ctx;
     uint32_t level;
@@ -128,24 +128,20 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
         if (ctx->stage2 != NULL && i == 0 && translated) {
             pa = translated_pa(w, pa);
         } else if (ctx->stage2 != NULL) {
-            if (!ts_mmu_translate_ipa_(w, fetch[i], MMU_USE_TABLE, &page)) {
-                *fault_address = fetch[i];
+            if (!ts_mmu_translate_ipa_(w, fetch[i], MMU_USE_TABLE, &page))
                 return TS_MMU_FAULT_STAGE2;
-            }
             pa = page.target + (fetch[i] - page.tags.base);
         }
         ts_mmu_charge_fetch_(w, levels[i], pa);
     }
     if (!found || (write && !leaf.writable)) {
-        *fault_address = va;
+        *fault_va = va;
         return TS_MMU_FAULT_STAGE1;
     }
     if (ctx->stage2 != NULL) {
         uint64_t ipa = leaf.target + (va - mmu_page(va, leaf.size_shift));
-        if (!ts_mmu_translate_ipa_(w, ipa, write ? MMU_USE_WRITE : MMU_USE_READ, &page)) {
-            *fault_address = ipa;
+        if (!ts_mmu_translate_ipa_(w, ipa, write ? MMU_USE_WRITE : MMU_USE_READ, &page))
             return TS_MMU_FAULT_STAGE2;
-        }
     }
     if ((!leaf.accessed || (write && !leaf.dirty)) && ts_pgtable_mark(ctx->stage1, va, write)) {
         w->m->stats.ad_updates++;
@@ -158,9 +154,9 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
 
 enum ts_mmu_result ts_mmu_walk_(struct ts_mmu *m, const struct mmu_request *q,
                                 struct ts_tlb_entry *entry, uint64_t *cycles,
-                                uint64_t *fault_address)
+                                struct ts_stage2_abort *report)
 {
-    struct mmu_walk w = {m, q->ctx, m->params.walk_start_cycles};
+    struct mmu_walk w = {.m = m, .ctx = q->ctx, .cycles = m->params.walk_start_cycles};
     if (m->has_walk_cache)
         w.cycles += m->params.walk_cache_cycles;
     uint32_t granules = 1u << ts_pgtable_granule(q->ctx->stage1);
@@ -170,7 +166,9 @@ enum ts_mmu_result ts_mmu_walk_(struct ts_mmu *m, const struct mmu_request *q,
         ts_mmu_use_granules_(m, m->seen_granules ? m->granules | granules : granules);
     m->seen_granules = true;
     enum ts_mmu_result result =
-        walk_tables(&w, q->va, q->kind == TS_MMU_WRITE, entry, fault_address);
+        walk_tables(&w, q->va, q->kind == TS_MMU_WRITE, entry, &report->ipa);
+    if (result == TS_MMU_FAULT_STAGE2)
+        *report = w.denied;
     m->stats.walks++;
     m->stats.fetch_walks += q->kind == TS_MMU_FETCH;
     m->stats.walk_cycles += w.cycles;

@@ -233,10 +233,13 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
         ts_mmu_access(r->mmu, &r->ctx, r->va, r->kind, r->timed ? ts_task_cycle(self) : 0, &access);
         if (access.result == TS_MMU_OK)
             break;
-        /* Guest memory is backed from the start. */
-        TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
         r->quiet = false;
         ts_task_work(self, access.cycles);
+        if (access.result == TS_MMU_FAULT_STAGE2) {
+            g->vm->pv->stage2_fault(self, &access.abort);
+            continue;
+        }
+        TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
         if (!g->paths->fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
             return;
     }

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of a stage-2 table and their invalidations (arch/arm64/kvm/hyp/pgtable.c, read in 6.1 and
+ * 6.12). */
+#include "models/hypervisor/hyp_private.h"
+#include "models/hypervisor/stage2.h"
+
+/* KVM_INVALID_PTE_LOCKED. */
+struct ts_stage2_locked {
+    struct ts_stage2_locked *next;
+    uint64_t base, size;
+    struct ts_pt_broken broken;
+    uint32_t window;
+};
+
+static uint64_t bytes_of(uint32_t level)
+{
+    return UINT64_C(1) << TS_PT_SHIFT(level);
+}
+
+static const struct ts_hypervisor_params *params_of(const struct ts_stage2 *s)
+{
+    return &s->hyp->params;
+}
+
+/* --- flushes --- */
+
+static void flush_ipa(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint8_t ttl)
+{
+    s->stats.flush_ipa++;
+    ts_kvm_tlb_flush_vmid_ipa(self, s->vm, ipa, ttl);
+}
+
+static void flush_range(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t bytes)
+{
+    s->stats.flush_range++;
+    ts_kvm_tlb_flush_vmid_range(self, s->vm, start, bytes);
+}
+
+static void flush_vmid(struct ts_task *self, struct ts_stage2 *s)
+{
+    s->stats.flush_vmid++;
+    ts_kvm_tlb_flush_vmid(self, s->vm);
+}
+
+/* The hint of a leaf, as struct ts_tlb_inval has it, for cores that take one. */
+static uint8_t hint(const struct ts_stage2 *s, uint32_t level)
+{
+    return s->hyp->w.ttl ? (uint8_t)(1 + level) : 0;
+}
+
+/* --- break before make --- */
+
+static bool is_locked(const struct ts_stage2 *s, uint64_t ipa)
+{
+    for (const struct ts_stage2_locked *l = s->locked; l; l = l->next) {
+        if (ipa - l->base < l->size)
+            return true;
+    }
+    return false;
+}
+
+/* stage2_try_break_pte. Nobody else has locked it: no time has passed since that was asked. */
+static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint32_t level,
+                        struct ts_stage2_locked *l)
+{
+    l->size = bytes_of(level);
+    l->base = ipa & ~(l->size - 1);
+    l->window = ts_host_stage2_window_open(self, s->vm, l->base, l->base + l->size);
+    if (!ts_pgtable_break(s->vm->stage2, l->base, level, &l->broken))
+        TS_ASSERT(ts_pgtable_out_of_memory(s->vm->stage2));
+    l->next = s->locked;
+    s->locked = l;
+    if (!l->broken.was_table)
+        flush_ipa(self, s, l->base, hint(s, level));
+    else if (params_of(s)->stage2_range_flush)
+        flush_range(self, s, l->base, l->size);
+    else
+        flush_vmid(self, s);
+    ts_host_stage2_window_close(self, s->vm, l->window);
+}
+
+static void unlock_entry(struct ts_stage2 *s, const struct ts_stage2_locked *l)
+{
+    struct ts_stage2_locked **at = &s->locked;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+}
+
+static struct ts_pte leaf(const struct ts_stage2 *s, uint64_t ipa, uint32_t level, bool writable)
+{
+    return (struct ts_pte){.target = ts_stage2_frame(s, ipa),
+                           .size_shift = (uint8_t)TS_PT_SHIFT(level),
+                           .level = (uint8_t)level,
+                           .writable = writable,
+                           .accessed = true,
+                           .dirty = writable};
+}
+
+/* stage2_map_walk_table_pre: a block takes the place of a table and of all below it. */
+static void collapse(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,
+                     const struct ts_pte *pte)
+{
+    struct ts_stage2_locked l;
+    break_entry(self, s, ipa, pte->level, &l);
+    TS_ASSERT(l.broken.was_table);
+    (void)ts_pgtable_make_leaf(s->vm->stage2, &l.broken, pte);
+    unlock_entry(s, &l);
+    s->stats.collapsed++;
+}
+
+/* stage2_map_walk_leaf: a table with nothing in it takes the place of the block; what is not asked
+ * for comes back by faults. */
+static void split(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint32_t level)
+{
+    struct ts_stage2_locked l;
+    uint64_t resume;
+    break_entry(self, s, ipa, level, &l);
+    (void)ts_pgtable_make_table(s->vm->stage2, &l.broken);
+    (void)ts_pgtable_clear(s->vm->stage2, l.base, l.base + l.size, UINT64_MAX, NULL, NULL, &resume);
+    unlock_entry(s, &l);
+}
+
+enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,
+                                    uint32_t level, bool writable)
+{
+    struct ts_pgtable *pt = s->vm->stage2;
+    uint64_t base = ipa & ~(bytes_of(level) - 1);
+    struct ts_pte pte = leaf(s, base, level, writable), old;
+    bool was_split = false;
+    ts_task_work(self, params_of(s)->stage2_map_cycles);
+    for (;;) {
+        if (is_locked(s, ipa))
+            return TS_STAGE2_AGAIN;
+        if (!ts_pgtable_lookup(pt, ipa, &old) || old.level < level)
+            break;
+        /* stage2_pte_needs_update: the same, or other permissions only. */
+        if (old.level == level && old.target == pte.target)
+            return TS_STAGE2_AGAIN;
+        if (old.level == level) {
+            struct ts_stage2_locked l;
+            break_entry(self, s, ipa, level, &l);
+            (void)ts_pgtable_make_leaf(pt, &l.broken, &pte);
+            unlock_entry(s, &l);
+            s->stats.mapped++;
+            s->stats.mapped_new++;
+            return TS_STAGE2_DONE;
+        }
+        split(self, s, ipa, old.level);
+        was_split = true;
+    }
+    s->stats.mapped++;
+    if (ts_pgtable_can_map(pt, base, level)) {
+        (void)ts_pgtable_map(pt, base, &pte);
+        s->stats.split += was_split;
+        s->stats.mapped_new += !was_split;
+    } else {
+        collapse(self, s, base, &pte);
+    }
+    ts_task_work(self, params_of(s)->dsb_ishst_cycles);
+    return TS_STAGE2_DONE;
+}
+
+/* kvm_pgtable_stage2_relax_perms, stage2_attr_walker. On -EAGAIN 6.12 flushes all the same. */
+enum ts_stage2_result ts_stage2_relax(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa)
+{
+    struct ts_pte pte = {0};
+    ts_task_work(self, params_of(s)->stage2_map_cycles);
+    bool found = !is_locked(s, ipa) && ts_pgtable_lookup(s->vm->stage2, ipa, &pte);
+    if (found) {
+        uint64_t base = ipa & ~(bytes_of(pte.level) - 1);
+        (void)ts_pgtable_protect(s->vm->stage2, base, base + bytes_of(pte.level), true, NULL, NULL);
+        s->stats.relaxed++;
+    }
+    if (s->vm->arch == TS_ARCH_ARM64) {
+        uint8_t ttl = found ? hint(s, pte.level) : 0;
+        if (params_of(s)->stage2_relax_local) {
+            s->stats.flush_ipa_local++;
+            ts_kvm_tlb_flush_vmid_ipa_nsh(self, s->vm, ipa, ttl);
+        } else if (found) {
+            flush_ipa(self, s, ipa, ttl);
+        }
+    }
+    return found ? TS_STAGE2_DONE : TS_STAGE2_AGAIN;
+}
+
+/* --- unmap --- */
+
+struct unmapped {
+    uint64_t at; /* behind the leaf */
+    uint32_t level;
+    uint64_t va;
+};
+
+static void note_leaf(void *user, uint64_t va, const struct ts_pte *pte)
+{
+    struct unmapped *u = user;
+    u->va = va;
+    u->level = pte->level;
+    u->at = va + bytes_of(pte->level);
+}
+
+/* stage2_unmap_defer_tlb_flush. */
+static bool defers(const struct ts_stage2 *s)
+{
+    return params_of(s)->stage2_unmap_flush != TS_UNMAP_FLUSH_EACH && params_of(s)->s2fwb &&
+           s->hyp->w.range_split != TS_RANGE_SPLIT_PAGES;
+}
+
+static void unmap_leaf(struct ts_task *self, struct ts_stage2 *s, uint64_t end, struct unmapped *u)
+{
+    uint64_t resume;
+    (void)ts_pgtable_clear(s->vm->stage2, u->va, end, 1, note_leaf, u, &resume);
+    s->stats.unmapped_pages += u->level == 0;
+    s->stats.unmapped_blocks += u->level != 0;
+    ts_task_work(self, u->level ? params_of(s)->stage2_unmap_block_cycles
+                                : params_of(s)->stage2_unmap_page_cycles);
+    if (!defers(s))
+        flush_ipa(self, s, u->va, hint(s, u->level));
+}
+
+/* KVM_PGTABLE_WALK_TABLE_POST: those that have become empty, the deepest first. */
+static void free_tables(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
+{
+    uint32_t freed[TS_PT_LEVELS_MAX] = {0};
+    uint32_t n = ts_pgtable_free_tables(s->vm->stage2, start, end, 0, 0, freed);
+    s->stats.unmapped_tables += n;
+    for (uint32_t i = 0; i < n; i++) {
+        ts_task_work(self, params_of(s)->stage2_unmap_page_cycles);
+        if (!defers(s) || params_of(s)->stage2_unmap_flush == TS_UNMAP_FLUSH_LEAVES)
+            flush_ipa(self, s, start, 0);
+    }
+}
+
+/* The first leaf from va on; false: none below end. */
+static bool find_leaf(const struct ts_stage2 *s, uint64_t va, uint64_t end, uint64_t *at)
+{
+    struct ts_pte pte;
+    *at = va;
+    if (ts_pgtable_lookup(s->vm->stage2, va, &pte)) {
+        *at = va & ~(bytes_of(pte.level) - 1);
+        return true;
+    }
+    (void)ts_pgtable_clear(s->vm->stage2, va, end, 0, NULL, NULL, at);
+    return *at < end;
+}
+
+static void unmap_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
+{
+    uint32_t window = ts_host_stage2_window_open(self, s->vm, start, end);
+    uint64_t span = bytes_of(1);
+    struct unmapped u = {.at = start};
+    uint64_t table =
+        UINT64_MAX; /* whose leaves have gone, and which may be empty when they all have */
+    while (find_leaf(s, u.at, end, &u.va)) {
+        if (table != UINT64_MAX && u.va - table >= span) {
+            free_tables(self, s, table, table + span);
+            table = UINT64_MAX;
+        }
+        unmap_leaf(self, s, end, &u);
+        table = u.va & ~(span - 1);
+        if (u.at >= end)
+            break;
+    }
+    /* Tables that faults and splits have left empty go too. */
+    free_tables(self, s, start, end);
+    if (defers(s))
+        flush_range(self, s, start, end - start);
+    ts_host_stage2_window_close(self, s->vm, window);
+}
+
+typedef void chunk_fn(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end);
+
+/* stage2_apply_range with cond_resched_rwlock_write; rwlock_needbreak holds on preemptible kernels
+ * only, and is not modelled. */
+static void apply_range(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end,
+                        chunk_fn *fn)
+{
+    for (uint64_t next; start < end; start = next) {
+        next = (start + bytes_of(2)) & ~(bytes_of(2) - 1);
+        next = next < end ? next : end;
+        fn(self, s, start, next);
+        if (next == end || !self->cpu->need_resched)
+            continue;
+        s->stats.lock_breaks++;
+        ts_host_write_unlock(self, &s->mmu_lock);
+        ts_task_cond_resched(self);
+        s->stats.lock_waits += ts_host_write_lock(self, &s->mmu_lock);
+    }
+}
+
+void ts_stage2_unmap(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
+{
+    apply_range(self, s, start, end, unmap_chunk);
+}
+
+/* --- write protection --- */
+
+static void protect_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
+{
+    uint64_t n = ts_pgtable_protect(s->vm->stage2, start, end, false, NULL, NULL);
+    s->stats.protected_leaves += n;
+    ts_task_work(self, n * params_of(s)->stage2_protect_cycles);
+}
+
+void ts_stage2_write_protect(struct ts_task *self, struct ts_stage2 *s, uint64_t start,
+                             uint64_t end)
+{
+    apply_range(self, s, start, end, protect_chunk);
+}
