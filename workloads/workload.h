@@ -42,9 +42,11 @@ enum ts_op_kind {
     TS_OP_MADVISE_COLLAPSE,
     TS_OP_MADVISE_FREE, /* region, offset, length; so the next two */
     TS_OP_MADVISE_COLD,
-    TS_OP_MADVISE_PAGEOUT
+    TS_OP_MADVISE_PAGEOUT,
+    TS_OP_FLUSH /* count flushes of the length bytes at address offset, one after another, in the
+                   kernel: of 4 KiB pages and of tables, whether there is a mapping or not */
 };
-enum { TS_OP_KINDS = TS_OP_MADVISE_PAGEOUT + 1 };
+enum { TS_OP_KINDS = TS_OP_FLUSH + 1 };
 
 enum ts_call_target {
     TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */
