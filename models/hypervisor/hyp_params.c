@@ -317,6 +317,12 @@ static const struct ts_param rows[] = {
      "hyp/pgtable.c stage2_put_pte in 6.1, stage2_unmap_put_pte in 6.12; the thread "
      "range-tlbi-kvm-arm64",
      V},
+    FLAG(
+        "replay", replay, 1,
+        "arm64: a step of unmapping that is made over and over while nothing else happens is "
+        "computed twice for each phase of the clocks, and added from then on; false: each is made. "
+        "The statistics are the same",
+        "setting of the simulator; sim/replay.h", C),
     FLAG("s2fwb", s2fwb, 1, "arm64: FEAT_S2FWB; without it unmapping never defers its TLBI",
          "hyp/pgtable.c stage2_unmap_defer_tlb_flush", C),
 };

@@ -13,6 +13,7 @@
 #include "models/hypervisor/vmid.h"
 #include "models/mmu/mmu.h"
 #include "models/tlb/range.h"
+#include "sim/replay.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -140,6 +141,7 @@ struct ts_hypervisor_params {
     uint64_t stage2_range_flush;    /* bool: tables and memslots by range, else all of the VMID */
     uint64_t stage2_unmap_flush;    /* enum ts_stage2_unmap_flush */
     uint64_t s2fwb;                 /* bool: FEAT_S2FWB */
+    uint64_t replay;                /* bool: repeated steps are computed once */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
 
@@ -223,6 +225,7 @@ struct ts_hypervisor_wiring {
     bool ttl;                            /* the cores take level hints */
     struct ts_mmu **mmus;                /* by pCPU */
     const struct ts_stage2_watch *watch; /* NULL: nobody judges */
+    struct ts_replay *replay;            /* NULL: every step is made */
     struct ts_vm *const *vms;            /* their guests have been created */
     const struct ts_vm_placement *placements; /* by VM; NULL: all of them anywhere */
     uint32_t nvms;

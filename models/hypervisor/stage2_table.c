@@ -190,6 +190,9 @@ struct unmapped {
     uint64_t at; /* behind the leaf */
     uint32_t level;
     uint64_t va;
+    /* No TLB holds anything of the VM's stage 1, nor of what these addresses are at stage 2. */
+    uint64_t clean_from, clean_to;
+    uint64_t seen_to; /* up to here some TLB does */
 };
 
 static void note_leaf(void *user, uint64_t va, const struct ts_pte *pte)
@@ -207,10 +210,38 @@ static bool defers(const struct ts_stage2 *s)
            s->hyp->w.range_split != TS_RANGE_SPLIT_PAGES;
 }
 
-static void unmap_leaf(struct ts_task *self, struct ts_stage2 *s, uint64_t end, struct unmapped *u)
+static bool is_cached(const struct ts_stage2 *s, uint64_t start, uint64_t end)
 {
-    uint64_t resume;
-    (void)ts_pgtable_clear(s->vm->stage2, u->va, end, 1, note_leaf, u, &resume);
+    struct ts_tlb_inval stage1 = ts_inval_tlbi_vmalle1(s->vm->vmid_base);
+    struct ts_tlb_inval stage2 =
+        ts_inval_tlbi_ripas2e1(s->vm->vmid_base, start, end - start, false);
+    stage1.any_thread = stage2.any_thread = true;
+    for (uint32_t i = 0; i < s->hyp->w.host->ncpus; i++) {
+        if (ts_mmu_holds(s->hyp->w.mmus[i], &stage1) || ts_mmu_holds(s->hyp->w.mmus[i], &stage2))
+            return true;
+    }
+    return false;
+}
+
+/* Do the flushes of this leaf find nothing, as those of its neighbours? Looked up for all that is
+ * left of the GiB, or else for 2 MiB. */
+static bool finds_nothing(const struct ts_stage2 *s, uint64_t end, struct unmapped *u)
+{
+    uint64_t table = (u->va & ~(bytes_of(1) - 1)) + bytes_of(1);
+    if (u->va >= u->clean_from && u->va < u->clean_to)
+        return true;
+    if (u->va < u->seen_to)
+        return false;
+    u->clean_from = u->va;
+    u->clean_to = end;
+    if (is_cached(s, u->va, end))
+        u->clean_to = is_cached(s, u->va, table) ? u->va : table;
+    u->seen_to = u->clean_to == u->va ? table : u->va;
+    return u->clean_to > u->va;
+}
+
+static void unmap_step(struct ts_task *self, struct ts_stage2 *s, const struct unmapped *u)
+{
     s->stats.unmapped_pages += u->level == 0;
     s->stats.unmapped_blocks += u->level != 0;
     ts_task_work(self, u->level ? params_of(s)->stage2_unmap_block_cycles
@@ -219,9 +250,36 @@ static void unmap_leaf(struct ts_task *self, struct ts_stage2 *s, uint64_t end, 
         flush_ipa(self, s, u->va, hint(s, u->level));
 }
 
+/* When self's pCPU last changed its mode: no other does while it is alone. */
+static ts_time mode_mark(const struct ts_task *self)
+{
+    return self->cpu->mode_since;
+}
+
+static void unmap_leaf(struct ts_task *self, struct ts_stage2 *s, uint64_t end, struct unmapped *u)
+{
+    struct ts_replay *replay = defers(s) || u->level > 1 ? NULL : s->hyp->w.replay;
+    uint64_t resume;
+    (void)ts_pgtable_clear(s->vm->stage2, u->va, end, 1, note_leaf, u, &resume);
+    if (!replay || self->cpu->pending || self->cpu->need_resched || !finds_nothing(s, end, u)) {
+        unmap_step(self, s, u);
+        u->clean_to = u->clean_from; /* others may have run */
+        return;
+    }
+    if (ts_replay_skip(replay, u->level))
+        return;
+    ts_time mark = mode_mark(self);
+    ts_replay_begin(replay, u->level);
+    unmap_step(self, s, u);
+    if (!ts_replay_end(replay, mark == mode_mark(self)))
+        u->clean_to = u->clean_from;
+}
+
 /* KVM_PGTABLE_WALK_TABLE_POST: those that have become empty, the deepest first. */
 static void free_tables(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
 {
+    if (s->hyp->w.replay)
+        ts_replay_settle(s->hyp->w.replay);
     uint32_t freed[TS_PT_LEVELS_MAX] = {0};
     uint32_t n = ts_pgtable_free_tables(s->vm->stage2, start, end, 0, 0, freed);
     s->stats.unmapped_tables += n;
@@ -249,7 +307,7 @@ static void unmap_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t star
 {
     uint32_t window = ts_host_stage2_window_open(self, s->vm, start, end);
     uint64_t span = bytes_of(1);
-    struct unmapped u = {.at = start};
+    struct unmapped u = {.at = start, .clean_from = start, .clean_to = start, .seen_to = start};
     uint64_t table =
         UINT64_MAX; /* whose leaves have gone, and which may be empty when they all have */
     while (find_leaf(s, u.at, end, &u.va)) {

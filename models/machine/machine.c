@@ -386,6 +386,9 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
     if (s != TS_OK || bare)
         return s;
     m->watch = (struct ts_stage2_watch){open_stage2_window, close_stage2_window, m};
+    s = ts_machine_create_replay(m, err);
+    if (s != TS_OK)
+        return s;
     struct ts_hypervisor_wiring w = {
         .params = &c->hypervisor,
         .arch = (enum ts_arch)c->topology.arch,
@@ -397,6 +400,7 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .interrupt_params = &c->interrupt,
         .dvm = m->dvm,
         .watch = c->run.oracle ? &m->watch : NULL,
+        .replay = m->replay,
         .range_split = c->guest.tlbirange ? (enum ts_range_split)c->hypervisor.range_split
                                           : TS_RANGE_SPLIT_PAGES,
         .ttl = c->mmu.ttl != 0,
@@ -405,7 +409,8 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         .placements = m->placements,
         .nvms = m->nguests,
     };
-    return ts_hypervisor_init(&m->hypervisor, &w, err);
+    s = ts_hypervisor_init(&m->hypervisor, &w, err);
+    return s == TS_OK ? ts_machine_add_replayed(m, err) : s;
 }
 
 static void on_drained(struct ts_engine *engine, struct ts_event *event)
@@ -502,6 +507,7 @@ void ts_machine_destroy(struct ts_machine *m)
     free(m->guests);
     free(m->vms);
     free(m->vm_list);
+    ts_replay_destroy(m->replay);
     free(m->free_tables);
     free(m->placements);
     free(m->domains);

@@ -43,7 +43,8 @@ struct ts_machine {
     bool done;
     bool timed_out, stalled;
     uint64_t next_table_frame;
-    uint64_t *free_tables; /* of stage 2 */
+    struct ts_replay *replay; /* NULL: every step of the host's code is made */
+    uint64_t *free_tables;    /* of stage 2 */
     size_t nfree_tables, free_tables_room;
     uint64_t progress_seen;
     struct ts_event drain_event, limit_event, progress_event;
@@ -75,6 +76,11 @@ static inline bool ts_machine_streams_ended(const struct ts_machine *m)
 {
     return m->measured_finished == m->nmeasured && m->host_ended == m->host_tasks;
 }
+
+/* machine_replay.c: where steps of the host's code can be replayed; and the statistics that such
+ * steps change, of a machine that is complete. */
+enum ts_status ts_machine_create_replay(struct ts_machine *m, struct ts_error *err);
+enum ts_status ts_machine_add_replayed(struct ts_machine *m, struct ts_error *err);
 
 /* machine_os.c: ts_machine_check of what belongs to one operating system or the other. */
 enum ts_status ts_machine_check_os(const struct ts_machine_config *config,

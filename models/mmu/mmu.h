@@ -222,6 +222,8 @@ void ts_mmu_access(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t 
  * that the slowest is busy from now on, at least 1. With any_thread the siblings' entries go too.
  */
 uint64_t ts_mmu_invalidate(struct ts_mmu *m, const struct ts_tlb_inval *inval, uint64_t now);
+/* Would the invalidation find anything? Asks every entry of every structure. */
+bool ts_mmu_holds(const struct ts_mmu *m, const struct ts_tlb_inval *inval);
 /* Would an access now hit in the TLB, and to what? For tests and the oracle. */
 bool ts_mmu_probe(const struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
                   struct ts_tlb_entry *out);

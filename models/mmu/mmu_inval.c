@@ -22,6 +22,27 @@ void ts_mmu_drop_(struct ts_mmu *m, struct ts_tlb_inval inval)
         ts_mmu_flights_drop_(m, &inval);
 }
 
+struct search {
+    const struct ts_tlb_inval *inval;
+    bool found;
+};
+
+static void look_at(void *user, const struct ts_tlb_entry *e)
+{
+    struct search *s = user;
+    s->found = s->found || ts_tlb_inval_matches(s->inval, &e->tags);
+}
+
+bool ts_mmu_holds(const struct ts_mmu *m, const struct ts_tlb_inval *inval)
+{
+    struct search s = {inval, false};
+    for (uint32_t i = 0; i < MMU_STRUCTURES && !s.found; i++) {
+        if (m->unit[i] != NULL && (m->unit[i]->kinds & inval->kinds))
+            ts_tlb_for_each(m->unit[i]->tlb, look_at, &s);
+    }
+    return s.found;
+}
+
 /* Pages of one size that the range touches, and that the structure may hold. */
 static uint64_t pages_of(const struct ts_tlb *t, const struct ts_tlb_inval *inval, uint32_t shift)
 {

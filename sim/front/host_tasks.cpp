@@ -42,6 +42,13 @@ const Field start{row_of("start", TS_PARAM_BYTES, 0, UINT64_C(1) << 48),
                   [](const ts_host_op &op) { return op.start; }};
 const Field length{row_of("length", TS_PARAM_BYTES, 4096, UINT64_C(1) << 48), put_amount,
                    get_amount};
+const Field slot{row_of("slot", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
+                 [](ts_host_op *op, uint64_t value) { op->slot = static_cast<uint32_t>(value); },
+                 [](const ts_host_op &op) -> uint64_t { return op.slot; }};
+const char *const page_sizes[] = {"4KiB", "2MiB", "1GiB", nullptr};
+const Field pages{ts_param{"pages", TS_PARAM_ENUM, 0, 0, 0, 2, page_sizes, "", "", TS_CONF_CHOICE},
+                  [](ts_host_op *op, uint64_t value) { op->level = static_cast<uint32_t>(value); },
+                  [](const ts_host_op &op) -> uint64_t { return op.level; }};
 const Field cycles{row_of("compute", TS_PARAM_CYCLES, 1, UINT64_C(1) << 48), put_amount,
                    get_amount};
 const Field time{row_of("sleep", TS_PARAM_TIME, 1, 1000000 * TS_S), put_amount, get_amount};
@@ -69,6 +76,12 @@ const std::vector<Form> &forms()
         {TS_HOST_FLUSH_IPA, nullptr, {&vm, &start}},
         {TS_HOST_FLUSH_ALL, nullptr, {}},
         {TS_HOST_KICK, nullptr, {&vm, &vcpu}},
+        {TS_HOST_SLOT_ADD, nullptr, {&vm, &slot, &start, &length, &pages}},
+        {TS_HOST_SLOT_FILL, nullptr, {&vm, &slot, &pages}},
+        {TS_HOST_SLOT_DELETE, nullptr, {&vm, &slot}},
+        {TS_HOST_LOG_START, nullptr, {&vm, &slot}},
+        {TS_HOST_LOG_STOP, nullptr, {&vm, &slot}},
+        {TS_HOST_NOTIFY, nullptr, {&vm, &start, &length}},
     };
     return all;
 }
@@ -116,8 +129,9 @@ void read_fields(ts_host_op *op, const Form &form, const YamlNode &map)
         const Field &field = *form.fields[static_cast<size_t>(at - known.begin())];
         field.put(op, parse(field.row, entry.value));
     }
-    if (form.kind == TS_HOST_FLUSH_RANGE && !map.find("length"))
-        user_error(map.place, "flush_range has no 'length'");
+    if (std::find(form.fields.begin(), form.fields.end(), &length) != form.fields.end() &&
+        !map.find("length"))
+        user_error(map.place, name + " has no 'length'");
 }
 
 // `flush_all`, `sleep: 1ms` or `flush_range: {vm: 0, start: 0, length: 2MiB}`.
