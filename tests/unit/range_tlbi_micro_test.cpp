@@ -41,9 +41,10 @@ uint64_t mean_ps(const Outcome &out)
 
 TEST(RangeTlbiMicro, AsksForItsFlushesInBatches)
 {
-    uint64_t p[] = {3, 250, UINT64_C(1) << 30}; /* pages, iterations, address */
+    /* pages, iterations, address, threads, scope, working set */
+    uint64_t p[] = {3, 250, UINT64_C(1) << 30, 2, 0, 0};
     WorkloadPtr w = make_workload("range_tlbi_micro", p);
-    std::vector<ts_op> ops = pull(w.get(), 0);
+    std::vector<ts_op> ops = pull(w.get(), 1);
     ASSERT_EQ(ops.size(), 3u);
     EXPECT_EQ(ops[0].kind, TS_OP_FLUSH);
     EXPECT_EQ(ops[0].offset, UINT64_C(1) << 30);
@@ -105,4 +106,48 @@ TEST(RangeTlbiMicro, TheTrackersDepthMakesTheSlope)
     EXPECT_EQ(wide_one, one);
     EXPECT_LT(wide_eight - wide_one, trip / 2);
     EXPECT_GT(wide_nine - wide_eight, trip * 3 / 4); /* the ninth waits for the first */
+}
+
+TEST(RangeTlbiMicro, AWorkingSetIsReadAfterEachFlush)
+{
+    uint64_t p[] = {3, 2, UINT64_C(1) << 30, 1, 1, 5};
+    const std::vector<ts_op_kind> kinds = {TS_OP_MMAP,  TS_OP_TOUCH, TS_OP_FLUSH,
+                                           TS_OP_TOUCH, TS_OP_FLUSH, TS_OP_TOUCH};
+    WorkloadPtr w = make_workload("range_tlbi_micro", p);
+    std::vector<ts_op> ops = pull(w.get(), 0);
+    ASSERT_EQ(ops.size(), kinds.size());
+    for (size_t i = 0; i < kinds.size(); i++)
+        EXPECT_EQ(ops[i].kind, kinds[i]) << i;
+    EXPECT_EQ(ops[1].flags, TS_OPF_WRITE);
+    EXPECT_EQ(ops[2].target, TS_FLUSH_MM);
+    EXPECT_EQ(ops[2].count, 1u);
+    EXPECT_EQ(ops[3].count, 5u);
+    EXPECT_EQ(ops[3].flags, 0u);
+    p[4] = 3; /* none */
+    w = make_workload("range_tlbi_micro", p);
+    EXPECT_EQ(pull(w.get(), 0).size(), 4u);
+    p[5] = 0;
+    EXPECT_THROW(make_workload("range_tlbi_micro", p), std::runtime_error);
+}
+
+/* A range elsewhere leaves the working set where it is; what is wider costs its walks. */
+TEST(RangeTlbiMicro, WhatIsFlushedHasToBeWalkedAgain)
+{
+    const uint64_t set_pages = 16;
+    uint64_t walks[4] = {0};
+    for (uint32_t scope = 0; scope < 4; scope++) {
+        static const char *const names[] = {"range", "mm", "all", "none"};
+        Outcome out = run_kind(arm_machine(), ts_flush_find("tlbi_range"), "range_tlbi_micro",
+                               {{"pages", "8"},
+                                {"scope", names[scope]},
+                                {"working_set", std::to_string(set_pages)},
+                                {"iterations", std::to_string(ITERATIONS)}},
+                               1);
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        walks[scope] = out.stats.at("mmu.walks");
+        EXPECT_EQ(out.stats.at("guest.range_flushes"), scope == 3 ? 0 : ITERATIONS);
+    }
+    EXPECT_EQ(walks[0], walks[3]);
+    EXPECT_EQ(walks[1], walks[3] + ITERATIONS * set_pages);
+    EXPECT_EQ(walks[2], walks[3] + ITERATIONS * set_pages);
 }

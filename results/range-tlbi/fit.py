@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16)
 DEPTHS = (1, 2, 4, 8, 16)
 ITERATIONS = 10
