@@ -152,13 +152,12 @@ struct Rig {
 
 } // namespace
 
-/* Clocks of 1 and 1.5 ns meet every 3 ns; a step of 4 ns begins in each of three phases, twice. */
+/* Clocks of 1 and 2 ns meet every 2 ns; steps of 3 ns begin in each of two phases. */
 TEST(Replay, MakesEachPhaseTwiceAndNoMore)
 {
     Rig rig({UINT64_C(1000000000), UINT64_C(500000000)});
     for (int i = 0; i < 1000; i++)
         rig.step(3 * TS_NS);
-    /* The common period is 2 ns: two phases. */
     EXPECT_EQ(rig.made, 4u);
     EXPECT_EQ(ts_engine_now(rig.engine), 3000 * TS_NS);
     EXPECT_EQ(rig.counts.steps, 4u);

@@ -37,6 +37,13 @@ ts_time cycles(const ts_machine_config &c, uint64_t n)
     return ts_clock_cycle_time(&clock, n);
 }
 
+/* To two cycles: where computations in ns begin decides how they are rounded. */
+void expect_cycles(const ts_machine_config &c, ts_time took, uint64_t n)
+{
+    EXPECT_GE(took, cycles(c, n - 2));
+    EXPECT_LE(took, cycles(c, n + 2));
+}
+
 /* Of the second of two writes to a page that has been protected meanwhile, without the first. */
 ts_time fault_time(ts_machine_config c)
 {
@@ -71,10 +78,11 @@ TEST(Stage2Timing, APermissionFaultIsTheSumOfItsParts)
                           {"hypervisor.stage2_map", 3000, first + 1}};
     for (const Case &k : cases) {
         ts_machine_config c = base;
-        void *row = nullptr;
-        const uint64_t was = ts_param_get(find_param(c, k.key, &row), row);
+        void *params = nullptr;
+        const ts_param *row = find_param(c, k.key, &params);
+        const uint64_t was = ts_param_get(row, params);
         set(c, k.key, std::to_string(was + k.cycles) + "cycles");
-        EXPECT_EQ(fault_time(c) - whole, cycles(c, k.cycles * k.times)) << k.key;
+        expect_cycles(c, fault_time(c) - whole, k.cycles * k.times);
     }
 }
 
@@ -84,7 +92,7 @@ TEST(Stage2Timing, WithoutVheEachFlushIsACall)
     const ts_machine_config vhe = one();
     ts_machine_config nvhe = vhe;
     set(nvhe, "hypervisor.nvhe", "true");
-    EXPECT_EQ(fault_time(nvhe) - fault_time(vhe), cycles(vhe, vhe.hypervisor.hyp_call_cycles));
+    expect_cycles(vhe, fault_time(nvhe) - fault_time(vhe), vhe.hypervisor.hyp_call_cycles);
 }
 
 /* Deferred: the pages and tables, and one flush behind them. */
@@ -111,8 +119,8 @@ TEST(Stage2Timing, UnmappingTakesItsEntriesAndOneFlush)
     }
     ts_machine_config c = one();
     const ts_time more = cycles(c, 60 * c.hypervisor.stage2_unmap_page_cycles);
-    /* Messages wait for the mesh's clock. */
-    EXPECT_NEAR(static_cast<double>(took[1] - took[0]), static_cast<double>(more), 2000.0);
+    /* The messages wait for the mesh's clock, a cycle each at most. */
+    EXPECT_NEAR(static_cast<double>(took[1] - took[0]), static_cast<double>(more), 10000.0);
 }
 
 /* --- mmu_lock --- */
@@ -128,7 +136,9 @@ struct Locked {
 Locked hold(const std::vector<bool> &shared)
 {
     Locked out;
-    HostRun run(one("1"));
+    ts_machine_config c = one();
+    set(c, "topology.cores_per_socket", "3");
+    HostRun run(c);
     for (uint32_t i = 0; i < shared.size(); i++) {
         const bool is_shared = shared[i];
         run.task({host_op(TS_HOST_COMPUTE, 2500 * (1 + i)),
@@ -146,7 +156,7 @@ Locked hold(const std::vector<bool> &shared)
                       else
                           ts_host_write_unlock(self, lock);
                   })},
-                 i);
+                 i + 1); /* pCPU 0 has the vCPU */
     }
     Outcome got = run.run({{op_ns(TS_OP_SLEEP, us)}}, 1, "tlbi_broadcast");
     EXPECT_EQ(got.status, TS_OK) << got.message;
