@@ -83,6 +83,8 @@ TEST(ReplayDiff, TheStatisticsAreTheSameWheneverOneLooks)
         set(c, "run.vms", "1");
         set(c, "run.vcpus", "2");
         set(c, "hypervisor.pin", "true");
+        set(c, "hypervisor.prefault", "false");
+        set(c, "hypervisor.backing", "4KiB");
         set(c, "hypervisor.stage2_unmap_flush", seed % 3 == 2 ? "deferred_leaves" : "each");
         set(c, "topology.core_hz", seed % 2 ? "2.5GHz" : "3GHz");
         set(c, "interconnect.mesh_hz", seed % 4 < 2 ? "1.8GHz" : "2GHz");
