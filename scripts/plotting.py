@@ -21,10 +21,10 @@ class PackageError(Exception):
     """A Python package is missing."""
 
 
-def parser(doc, folder="result folder with summary.csv"):
-    """The description is the first paragraph of doc; the only argument is the folder."""
+def parser(doc, folder="result folder with summary.csv", nargs=None):
+    """The description is the first paragraph of doc; the only argument is the folder, or nargs of them."""
     result = argparse.ArgumentParser(description=doc.split("\n\n", maxsplit=1)[0])
-    result.add_argument("folder", metavar="DIR", help=folder)
+    result.add_argument("folder", metavar="DIR", help=folder, nargs=nargs)
     return result
 
 

@@ -139,7 +139,8 @@ static enum ts_status read_on(struct strace *s, struct ts_error *err)
 {
     const char *line = NULL;
     size_t len = 0;
-    int got = ts_line_reader_next(&s->reader, &line, &len, err);
+    bool enough = s->params.lines && ts_line_reader_line(&s->reader) >= s->params.lines;
+    int got = enough ? 0 : ts_line_reader_next(&s->reader, &line, &len, err);
     if (got < 0)
         return err->status;
     if (got == 0) {
@@ -297,6 +298,8 @@ static const struct ts_param rows[] = {
      "mprotect), and again after MADV_DONTNEED and MADV_FREE of writable memory; strace does not "
      "record touches",
      CHOICE},
+    {"lines", TS_PARAM_COUNT, AT(lines), 0, 0, UINT32_MAX, NULL,
+     "of the recording, only so many lines are read, as if it ended there; 0: all", CHOICE},
     {"touch_placement", TS_PARAM_ENUM, AT(touch_placement), TS_PLACEMENT_STRIDED, 0, 1,
      placement_names, "strided: spread evenly over the mapping; random: each page drawn by itself",
      CHOICE},

@@ -34,6 +34,7 @@ struct ts_strace_params {
     uint64_t sleep_min;
     uint64_t sleep_max;
     uint64_t strict;
+    uint64_t lines; /* read so many at most; 0: all */
 };
 
 /* What has been seen so far. w is of the kind `strace`. */

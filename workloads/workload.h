@@ -42,15 +42,24 @@ enum ts_op_kind {
     TS_OP_MADVISE_COLLAPSE,
     TS_OP_MADVISE_FREE, /* region, offset, length; so the next two */
     TS_OP_MADVISE_COLD,
-    TS_OP_MADVISE_PAGEOUT
+    TS_OP_MADVISE_PAGEOUT,
+    TS_OP_FLUSH /* count flushes, one after another, in the kernel, of target (enum
+                   ts_flush_target): of the length bytes at address offset it is of 4 KiB pages and
+                   of tables, whether there is a mapping or not */
 };
-enum { TS_OP_KINDS = TS_OP_MADVISE_PAGEOUT + 1 };
+enum { TS_OP_KINDS = TS_OP_FLUSH + 1 };
 
 enum ts_call_target {
     TS_CALL_NOBODY = 0, /* reads the clock as often as the others do, and calls nobody */
     TS_CALL_SELF = 1,
     TS_CALL_ONE = 2, /* the lowest-numbered other CPU */
     TS_CALL_ALL = 3  /* every other CPU */
+};
+
+enum ts_flush_target {
+    TS_FLUSH_RANGE = 0,
+    TS_FLUSH_MM = 1, /* all of the address space */
+    TS_FLUSH_ALL = 2 /* of every address space, and of the kernel */
 };
 
 #define TS_PROT_READ 1u

@@ -165,6 +165,8 @@ struct ts_cpu_stats {
     uint64_t migrations;      /* tasks that came here from another CPU */
     uint64_t preemptions;     /* the running task gave way while runnable */
     uint64_t smt_lost_cycles; /* pCPU: what its work took longer for other threads of its core */
+    uint64_t held_cycles;     /* what its work took longer because its look-ups were held up */
+    uint64_t held_foreign_cycles; /* of those, for operations that do not concern it */
 };
 
 struct ts_cpu {
@@ -215,6 +217,8 @@ struct ts_cpu {
     struct ts_event park_event;
     bool switching; /* the fiber that suspends hands over to the CPU's new leaf task */
     bool sharing;   /* parked in work whose speed depends on the other threads of its core */
+    struct ts_cpu *working; /* whose work it is parked in, itself or a vCPU; NULL: in none */
+    uint64_t held;          /* cycles that this work, or what follows, stands still for */
     struct ts_line_req line_req;
 };
 
@@ -358,6 +362,11 @@ void ts_task_poll(struct ts_task *self);
  * idle loop) goes on. Hardware context. The time counts as that of the code it has stopped. */
 void ts_cpu_freeze(struct ts_cpu *pcpu);
 void ts_cpu_thaw(struct ts_cpu *pcpu);
+/* The look-ups of pcpu wait for so many cycles from now on (an invalidation from elsewhere keeps
+ * its TLB busy): work under way stands still for that long. What is idle, or waits for a line or
+ * for another CPU, loses nothing. foreign: the operation is not of what executes there. Hardware
+ * context. */
+void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign);
 /* Runs the scheduler now; returns when self is running again. */
 void ts_task_schedule(struct ts_task *self);
 /* Is the task executing on a CPU at its own level? (optimistic spinning asks) */

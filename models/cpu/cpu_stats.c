@@ -37,5 +37,9 @@ static const struct ts_stat rows[] = {
     CNT(preemptions, "running tasks that gave way while runnable"),
     {"smt_lost_cycles", TS_STAT_COUNTER, OFF(smt_lost_cycles), "cycles",
      "what a pCPU's work took longer for the other threads of its core"},
+    {"held_cycles", TS_STAT_COUNTER, OFF(held_cycles), "cycles",
+     "what its work took longer because broadcast invalidations kept its TLB busy"},
+    {"held_foreign_cycles", TS_STAT_COUNTER, OFF(held_foreign_cycles), "cycles",
+     "of those, for invalidations that do not concern what executed: of other VMs, or of the host"},
 };
 const struct ts_stat_table ts_cpu_stat_table = {"cpu", rows, TS_ARRAY_LEN(rows), NULL, 0};

@@ -176,6 +176,34 @@ static uint64_t cycles_at(uint64_t work, uint64_t speed)
     return (work + speed - 1) / speed;
 }
 
+void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign)
+{
+    struct ts_cpu *c = pcpu->working;
+    TS_ASSERT(!pcpu->is_virtual);
+    if (!c)
+        return;
+    pcpu->held += cycles;
+    pcpu->stats.held_cycles += cycles;
+    pcpu->stats.held_foreign_cycles += foreign ? cycles : 0;
+    if (c == pcpu)
+        return;
+    c->stats.held_cycles += cycles;
+    c->stats.held_foreign_cycles += foreign ? cycles : 0;
+}
+
+/* Parks p in self's work until end; returns the cycles since start that p did not stand still. */
+static uint64_t park_in_work(struct ts_task *self, struct ts_cpu *p, uint64_t start, ts_time end)
+{
+    struct ts_engine *engine = self->domain->engine;
+    p->working = self->cpu;
+    ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+    p->working = NULL;
+    uint64_t passed = ts_clock_cycle_at(self->domain->clock, ts_engine_now(engine)) - start;
+    uint64_t held = p->held < passed ? p->held : passed;
+    p->held -= held;
+    return passed - held;
+}
+
 /* ts_task_work where threads share cores: the others of this one may begin or end at any time. */
 static void work_shared(struct ts_task *self, uint64_t cycles)
 {
@@ -189,13 +217,15 @@ static void work_shared(struct ts_task *self, uint64_t cycles)
             return;
         struct ts_cpu *p = ts_cpu_physical(self->cpu);
         uint64_t speed = speed_of(p), start = ts_clock_cycle_at(clock, ts_engine_now(engine));
-        ts_time end = ts_clock_cycle_time(clock, start + cycles_at(left, speed));
-        if (!ts_engine_try_advance(engine, end)) {
+        uint64_t passed = cycles_at(left, speed);
+        ts_time end = ts_clock_cycle_time(clock, start + p->held + passed);
+        if (ts_engine_try_advance(engine, end)) {
+            p->held = 0;
+        } else {
             p->sharing = true;
-            ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+            passed = park_in_work(self, p, start, end);
             p->sharing = false;
         }
-        uint64_t passed = ts_clock_cycle_at(clock, ts_engine_now(engine)) - start;
         uint64_t done = passed * speed < left ? passed * speed : left;
         left -= done;
         p->stats.smt_lost_cycles += passed - done / FULL_SPEED;
@@ -207,6 +237,8 @@ bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
     struct ts_engine *engine = self->domain->engine;
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
     uint64_t taken = cycles;
+    if (p->held)
+        return false;
     if (p->domain->busy_threads)
         taken = cycles_at(cycles * FULL_SPEED, speed_of(p));
     if (!ts_engine_try_advance(engine,
@@ -242,16 +274,18 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
             ts_task_poll(self);
         if (left == 0)
             return;
+        struct ts_cpu *p = ts_cpu_physical(self->cpu);
         uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
-        ts_time end = ts_clock_cycle_time(clock, start + left);
-        if (ts_engine_try_advance(engine, end))
+        ts_time end = ts_clock_cycle_time(clock, start + p->held + left);
+        if (ts_engine_try_advance(engine, end)) {
+            p->held = 0;
             return;
-        ts_cpu_park(ts_cpu_physical(self->cpu), end, TS_PARK_INTERRUPTIBLE);
-        ts_time now = ts_engine_now(engine);
-        if (now >= end)
-            return;
+        }
         /* Interrupted: the cycle in progress completes, the rest is still to be done. */
-        left -= ts_clock_cycle_at(clock, now) - start;
+        uint64_t worked = park_in_work(self, p, start, end);
+        if (worked >= left)
+            return;
+        left -= worked;
     }
 }
 

@@ -7,6 +7,9 @@
 
 #define VMIDS 65536u
 
+static const char *const fanout_names[] = {"serial", "tree", NULL};
+static const char *const protocol_names[] = {"chi", "ace", NULL};
+
 #define ROW(field) offsetof(struct ts_dvm_params, field)
 static const struct ts_param rows[] = {
     {"mn_tracker", TS_PARAM_COUNT, ROW(mn_tracker), 16, 2, 256, NULL,
@@ -34,6 +37,15 @@ static const struct ts_param rows[] = {
     {"mn_snoops", TS_PARAM_COUNT, ROW(mn_snoops), 4, 2, 64, NULL,
      "operations an MN distributes or awaits responses for at a time",
      "CCN-502 TRM: at most 4 SnpDVMOp to one core; gem5 MN_TBETable.cc", TS_CONF_VERBATIM},
+    {"fanout", TS_PARAM_ENUM, ROW(fanout), TS_DVM_SERIAL, 0, TS_DVM_TREE, fanout_names,
+     "how snoops spread: the MN sends to target after target, or down a tree of them",
+     "gem5 MN_TBETable.cc: targets in sequence", TS_CONF_VERBATIM},
+    {"fanout_degree", TS_PARAM_COUNT, ROW(fanout_degree), 4, 2, 64, NULL,
+     "targets behind each node of a tree", "nothing published", TS_CONF_GUESS},
+    {"protocol", TS_PARAM_ENUM, ROW(protocol), TS_DVM_CHI, 0, TS_DVM_ACE, protocol_names,
+     "what a core does with a Sync: chi: answers when all is done there; ace: answers at once, and "
+     "sends DVM Complete when all is done",
+     "CHI issue F.b, B8.2; that of ACE is remembered", TS_CONF_REMEMBERED},
     {"invlpgb", TS_PARAM_BOOL, ROW(invlpgb), 0, 0, 1, NULL,
      "x86: the CPUs have INVLPGB and TLBSYNC, whose messages are assumed to travel as those of "
      "TLBI and DSB do; AMD publishes nothing of them",
@@ -61,6 +73,17 @@ static const struct ts_stat stat_rows[] = {
      "requests refused because the tracker was full"},
     {"forwarded", TS_STAT_COUNTER, STAT(forwarded), "1",
      "operations sent to the MNs of other chips"},
+    {"dvmop_cxha", TS_STAT_COUNTER, STAT(dvmop_cxha), "1", "TLBIs taken from MNs of other chips"},
+    {"dvmsync_cxha", TS_STAT_COUNTER, STAT(dvmsync_cxha), "1",
+     "Syncs taken from MNs of other chips"},
+    {"trk_occupancy_all", TS_STAT_TIME_PS, STAT(trk_occupancy_all), "ps",
+     "tracker entries in use, over time"},
+    {"trk_occupancy_dvmop", TS_STAT_TIME_PS, STAT(trk_occupancy_dvmop), "ps", "of these, by TLBIs"},
+    {"trk_occupancy_dvmsync", TS_STAT_TIME_PS, STAT(trk_occupancy_dvmsync), "ps",
+     "of these, by Syncs"},
+    {"trkfull_ps", TS_STAT_TIME_PS, STAT(trkfull_ps), "ps", "a tracker had no free entry"},
+    {"dvm_completes", TS_STAT_COUNTER, STAT(dvm_completes), "1",
+     "DVM Complete messages of snooped cores (ACE)"},
     {"txsnp_flitv", TS_STAT_COUNTER, STAT(txsnp_flitv), "flits", "snoop flits sent"},
     {"vmid_filtered", TS_STAT_COUNTER, STAT(vmid_filtered), "1",
      "cores not snooped by a TLBI because of its VMID"},
@@ -79,6 +102,9 @@ static const struct ts_stat_rule stat_rules[] = {
     {"every Sync is accepted once", {"+syncs", "-rxreq_dvmsync", NULL}},
     {"every operation completes", {"+issued", "+syncs", "-completed", NULL}},
     {"every snooped core answers once", {"+snooped", "-snoop_responses", NULL}},
+    {"what is forwarded is taken", {"+forwarded", "-dvmop_cxha", "-dvmsync_cxha", NULL}},
+    {"an entry is of a TLBI or of a Sync",
+     {"+trk_occupancy_all", "-trk_occupancy_dvmop", "-trk_occupancy_dvmsync", NULL}},
     {"a snoop has two parts", {"+txsnp_flitv", "-snooped", "-snooped", NULL}},
     {"every TLBI is applied by its issuer and by each core that it snooped",
      {"+applied", "+snooped_sync", "-issued", "-snooped", NULL}},
@@ -304,7 +330,7 @@ static size_t events_wanted(const struct ts_dvm_params *params,
     size_t ncpus = sockets * topology->cores_per_socket * topology->threads_per_core;
 
     return 2 * ops_wanted(params, ncpus) + sockets * params->mn_tracker * sockets + sockets +
-           2 * params->mn_snoops * ncpus + 2 * ncpus;
+           4 * params->mn_snoops * ncpus + 2 * ncpus;
 }
 
 enum ts_status ts_dvm_check(const struct ts_dvm_params *params,

@@ -28,6 +28,15 @@
 extern "C" {
 #endif
 
+enum ts_dvm_fanout {
+    TS_DVM_SERIAL = 0, /* the MN sends to target after target */
+    TS_DVM_TREE = 1    /* it sends to the first, and each target passes on to as many further */
+};
+enum ts_dvm_protocol {
+    TS_DVM_CHI = 0, /* a core answers a Sync when all is done there */
+    TS_DVM_ACE = 1  /* it answers at once, and sends DVM Complete when all is done */
+};
+
 struct ts_dvm_params {
     uint64_t mn_tracker;        /* operations in flight at an MN; more are retried */
     uint64_t mn_service_cycles; /* mesh cycles between two snoop flits leaving the MN */
@@ -38,6 +47,9 @@ struct ts_dvm_params {
     uint64_t vmid_filter;       /* bool: MN skips cores outside the VM's set (ts_dvm_set_domain) */
     uint64_t mn_snoops;         /* operations an MN distributes or awaits responses for at a time */
     uint64_t invlpgb;           /* bool: x86 CPUs have INVLPGB and TLBSYNC, which travel like DVM */
+    uint64_t fanout;            /* enum ts_dvm_fanout */
+    uint64_t fanout_degree;     /* of a tree: targets behind each node */
+    uint64_t protocol;          /* enum ts_dvm_protocol */
     uint64_t sync_drain_ps; /* a core answers a Sync no sooner: loads under old translations end */
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */
@@ -49,7 +61,11 @@ struct ts_dvm_stats {     /* names after drivers/perf/arm-cmn.c where one exists
     uint64_t rxreq_dvmop; /* accepted by the issuer's MN: once each */
     uint64_t rxreq_dvmsync;
     uint64_t rxreq_retried;
-    uint64_t forwarded;       /* to MNs of other chips */
+    uint64_t forwarded;                /* to MNs of other chips */
+    uint64_t dvmop_cxha, dvmsync_cxha; /* taken from MNs of other chips */
+    uint64_t trk_occupancy_all, trk_occupancy_dvmop, trk_occupancy_dvmsync; /* ps of each entry */
+    uint64_t trkfull_ps;      /* an MN's tracker had no free entry */
+    uint64_t dvm_completes;   /* ACE: sent by the snooped cores */
     uint64_t txsnp_flitv;     /* snoop flits sent */
     uint64_t vmid_filtered;   /* targets not snooped */
     uint64_t snoop_responses; /* rule: one a snooped core */

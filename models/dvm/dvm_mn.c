@@ -27,10 +27,25 @@ static bool can_admit(const struct dvm_mn *mn, bool sync)
     return mn->txns_in_use < entries && (!sync || mn->syncs_in_use < entries - 1);
 }
 
+/* Before the number of entries in use changes. */
+static void account(struct dvm_mn *mn)
+{
+    struct ts_dvm_stats *s = &mn->d->stats;
+    ts_time now = ts_engine_now(mn->d->engine), passed = now - mn->occupied_since;
+
+    mn->occupied_since = now;
+    s->trk_occupancy_all += passed * mn->txns_in_use;
+    s->trk_occupancy_dvmsync += passed * mn->syncs_in_use;
+    s->trk_occupancy_dvmop += passed * (mn->txns_in_use - mn->syncs_in_use);
+    if (mn->txns_in_use == mn->d->params.mn_tracker)
+        s->trkfull_ps += passed;
+}
+
 static void admit(struct dvm_mn *mn, struct dvm_op *op)
 {
     struct dvm_txn *txn = mn->free_txns;
 
+    account(mn);
     mn->free_txns = txn->next;
     mn->txns_in_use++;
     txn->mn = mn;
@@ -156,6 +171,7 @@ static void complete(struct dvm_txn *txn)
         dvm_send(mn->d, &op->msg, mn->node, mn->d->topology->core[op->cpu], TS_MSG_RESPONSE, 1,
                  dvm_rn_on_comp);
     }
+    account(mn);
     if (txn->sync)
         mn->syncs_in_use--;
     else
@@ -197,18 +213,40 @@ static void local_done(struct dvm_branch *branch)
     schedule(mn);
 }
 
-void dvm_mn_on_response(struct ts_interconnect *ic, struct ts_msg *msg)
+static void count_down(struct dvm_branch *branch)
 {
-    struct dvm_snoop *snoop = TS_CONTAINER_OF(msg, struct dvm_snoop, part[0]);
-    struct dvm_branch *branch = snoop->branch;
-
-    (void)ic;
-    branch->mn->d->stats.snoop_responses++;
     TS_ASSERT(branch->left > 0);
     if (--branch->left == 0) {
         TS_ASSERT(branch->mn->distributing != branch);
         local_done(branch);
     }
+}
+
+void dvm_mn_on_response(struct ts_interconnect *ic, struct ts_msg *msg)
+{
+    struct dvm_snoop *snoop = TS_CONTAINER_OF(msg, struct dvm_snoop, part[0]);
+
+    (void)ic;
+    snoop->branch->mn->d->stats.snoop_responses++;
+    count_down(snoop->branch);
+}
+
+void dvm_mn_on_reply(struct ts_interconnect *ic, struct ts_msg *msg)
+{
+    struct dvm_snoop *snoop = TS_CONTAINER_OF(msg, struct dvm_snoop, part[1]);
+
+    (void)ic;
+    snoop->branch->mn->d->stats.snoop_responses++;
+    count_down(snoop->branch);
+}
+
+void dvm_mn_on_complete(struct ts_interconnect *ic, struct ts_msg *msg)
+{
+    struct dvm_snoop *snoop = TS_CONTAINER_OF(msg, struct dvm_snoop, part[0]);
+
+    (void)ic;
+    snoop->branch->mn->d->stats.dvm_completes++;
+    count_down(snoop->branch);
 }
 
 /* --- distribution --- */
@@ -234,8 +272,14 @@ static bool in_domain(const struct ts_cpumask *domain, uint32_t cpu)
 
 static void on_forwarded(struct ts_interconnect *ic, struct ts_msg *msg)
 {
+    struct dvm_branch *branch = TS_CONTAINER_OF(msg, struct dvm_branch, msg);
+
     (void)ic;
-    make_ready(TS_CONTAINER_OF(msg, struct dvm_branch, msg));
+    if (branch->txn->sync)
+        branch->mn->d->stats.dvmsync_cxha++;
+    else
+        branch->mn->d->stats.dvmop_cxha++;
+    make_ready(branch);
 }
 
 /* One message, with both halves of the payload, to each chip that has a core to reach. */
@@ -296,6 +340,8 @@ static void choose_targets(struct dvm_branch *branch)
         snoop->parts_in = 0;
     }
     branch->left = slot->ntargets;
+    if (txn->sync && d->params.protocol == TS_DVM_ACE)
+        branch->left *= 2;
     d->stats.snooped += slot->ntargets;
     if (txn->sync)
         d->stats.snooped_sync += slot->ntargets;
@@ -377,15 +423,11 @@ static void on_flit(struct ts_engine *engine, struct ts_event *event)
     struct dvm_mn *mn = TS_CONTAINER_OF(event, struct dvm_mn, event);
     struct ts_dvm *d = mn->d;
     struct dvm_branch *branch = mn->distributing;
-    struct dvm_snoop *snoop = &branch->slot->snoops[mn->flits_sent / 2];
-    uint32_t part = mn->flits_sent % 2;
 
-    d->stats.txsnp_flitv++;
-    dvm_send(d, &snoop->part[part], mn->node, d->topology->core[snoop->cpu], TS_MSG_SNOOP, 1,
-             part == 0 ? dvm_rn_on_part0 : dvm_rn_on_part1);
+    dvm_fanout_flit(d, branch->slot, 0, mn->node, mn->flits_sent);
     mn->next_flit =
         ts_clock_after(d->mesh_clock, ts_engine_now(engine), d->params.mn_service_cycles);
-    if (++mn->flits_sent < 2 * branch->slot->ntargets) {
+    if (++mn->flits_sent < 2 * dvm_fanout_count(d, branch->slot, 0)) {
         ts_engine_schedule(engine, event, mn->next_flit, TS_PHASE_HARDWARE);
         return;
     }

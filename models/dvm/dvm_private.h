@@ -33,7 +33,7 @@ struct dvm_branch {
     struct dvm_mn *mn;
     struct dvm_branch *next; /* ready list */
     struct dvm_slot *slot;
-    uint32_t left; /* snoop responses still to come */
+    uint32_t left; /* snoop responses still to come; of an ACE Sync Completes too */
 };
 
 /* A tracker entry of an MN. It outlives dvm_op when the completion is early. */
@@ -53,9 +53,12 @@ struct dvm_txn {
 struct dvm_snoop {
     struct ts_msg part[2]; /* part[0] carries the response back */
     struct ts_event event; /* the response's delay at the core */
+    struct ts_event relay; /* the next flit that it passes on */
+    struct ts_event reply; /* ACE: the answer to a Sync, before its Complete */
     struct dvm_branch *branch;
     uint32_t cpu;
     uint32_t parts_in;
+    uint32_t relayed; /* flits */
 };
 
 /* Room for one operation that an MN distributes or awaits responses for. */
@@ -79,6 +82,7 @@ struct dvm_mn {
     struct dvm_txn *free_txns;
     uint32_t txns_in_use;
     uint32_t syncs_in_use;
+    ts_time occupied_since; /* as it is now */
     uint64_t retry_order;
     struct dvm_op_list retried[2]; /* by whether it is a Sync */
     struct dvm_slot *free_slots;
@@ -119,7 +123,8 @@ struct dvm_rn {
     struct ts_event event;
     struct dvm_held *ring;
     uint32_t head, count;
-    bool applying; /* the head is being applied, until busy_until */
+    ts_time next_flit; /* as a node of a fan-out tree */
+    bool applying;     /* the head is being applied, until busy_until */
     ts_time busy_until;
 };
 
@@ -165,6 +170,17 @@ void dvm_mn_init(struct dvm_mn *mn, struct ts_dvm *d, uint32_t socket);
 void dvm_mn_on_request(struct ts_interconnect *ic, struct ts_msg *msg);
 void dvm_mn_on_data(struct ts_interconnect *ic, struct ts_msg *msg);
 void dvm_mn_on_response(struct ts_interconnect *ic, struct ts_msg *msg);
+void dvm_mn_on_reply(struct ts_interconnect *ic, struct ts_msg *msg);
+void dvm_mn_on_complete(struct ts_interconnect *ic, struct ts_msg *msg);
+
+/* dvm_fanout.c */
+/* Targets that a node of the operation's fan-out tree sends to. */
+uint32_t dvm_fanout_count(const struct ts_dvm *d, const struct dvm_slot *slot, uint32_t node);
+/* Sends flit number `flit` of those from the node, which is at src. */
+void dvm_fanout_flit(struct ts_dvm *d, struct dvm_slot *slot, uint32_t node, uint32_t src,
+                     uint32_t flit);
+/* Both parts have come: to those behind this target. */
+void dvm_fanout_pass_on(struct dvm_snoop *snoop);
 
 /* dvm_rn.c: the snooped core. */
 void dvm_rn_init(struct dvm_rn *rn, struct ts_dvm *d, uint32_t cpu);

@@ -18,9 +18,23 @@ static void on_answer(struct ts_engine *engine, struct ts_event *event)
     struct dvm_snoop *snoop = TS_CONTAINER_OF(event, struct dvm_snoop, event);
     struct dvm_mn *mn = snoop->branch->mn;
 
+    bool complete = snoop->branch->txn->sync && mn->d->params.protocol == TS_DVM_ACE;
+
     (void)engine;
-    dvm_send(mn->d, &snoop->part[0], mn->d->topology->core[snoop->cpu], mn->node, TS_MSG_RESPONSE,
-             1, dvm_mn_on_response);
+    dvm_send(mn->d, &snoop->part[0], mn->d->topology->core[snoop->cpu], mn->node,
+             complete ? TS_MSG_REQUEST : TS_MSG_RESPONSE, 1,
+             complete ? dvm_mn_on_complete : dvm_mn_on_response);
+}
+
+/* ACE: the answer to a Sync says that it has come, and no more. */
+static void on_reply(struct ts_engine *engine, struct ts_event *event)
+{
+    struct dvm_snoop *snoop = TS_CONTAINER_OF(event, struct dvm_snoop, reply);
+    struct dvm_mn *mn = snoop->branch->mn;
+
+    (void)engine;
+    dvm_send(mn->d, &snoop->part[1], mn->d->topology->core[snoop->cpu], mn->node, TS_MSG_RESPONSE,
+             1, dvm_mn_on_reply);
 }
 
 /* The response leaves forward_cycles after `from`. */
@@ -112,6 +126,13 @@ static void take_part(struct dvm_snoop *snoop)
     held->snoop = snoop;
     held->sync = snoop->branch->txn->sync;
     held->arrived = ts_engine_now(d->engine);
+    dvm_fanout_pass_on(snoop);
+    if (held->sync && d->params.protocol == TS_DVM_ACE) {
+        ts_event_init(&snoop->reply, on_reply);
+        ts_engine_schedule(d->engine, &snoop->reply,
+                           ts_clock_after(d->mesh_clock, held->arrived, d->params.forward_cycles),
+                           TS_PHASE_HARDWARE);
+    }
     answer_accepted(rn);
     work(rn);
 }

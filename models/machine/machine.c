@@ -27,11 +27,22 @@ static void on_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t 
     ts_hypervisor_interrupt(&m->hypervisor, target, vector, cookie);
 }
 
+/* Whether a broadcast invalidation is of what c, which may be NULL, executes. */
+static bool concerns(const struct ts_cpu *c, const struct ts_tlb_inval *inval)
+{
+    const struct ts_vm *vm = c ? c->domain->vm : NULL;
+    return inval->any_vmid || inval->vmid == (vm ? ts_vm_vmid(vm, c->id) : 0);
+}
+
 static uint64_t apply_message(void *user, uint32_t cpu, const struct ts_tlb_inval *inval)
 {
     struct ts_machine *m = user;
-    return ts_mmu_invalidate(m->mmus[cpu], inval,
-                             ts_clock_cycle_at(&m->clock, ts_engine_now(m->engine)));
+    struct ts_cpu *p = &m->host.cpus[cpu];
+    uint64_t cycles = ts_mmu_invalidate(m->mmus[cpu], inval,
+                                        ts_clock_cycle_at(&m->clock, ts_engine_now(m->engine)));
+    if (m->config.mmu.sweep_blocking && m->config.mmu.sweep_sets_per_cycle != 0)
+        ts_cpu_hold(p, cycles, !concerns(p->working, inval));
+    return cycles;
 }
 
 static uint64_t fetch_cached(void *user, uint32_t core, uint64_t pa)

@@ -159,6 +159,8 @@ struct ts_machine_vm_result {
     ts_time user_ps, system_ps; /* as in struct ts_machine_result */
     ts_time steal_ps, host_ps;
     ts_time idle_ps; /* halted */
+    ts_time held_ps; /* its work stood still while broadcast invalidations kept a TLB busy */
+    ts_time held_foreign_ps; /* of those, for invalidations of other VMs and of the host */
     uint64_t shootdowns, ipis;
     uint64_t shootdown_p50_ps, shootdown_p99_ps, shootdown_max_ps, shootdown_mean_ps;
     uint64_t munmap_mean_ps;

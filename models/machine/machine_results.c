@@ -218,6 +218,8 @@ static void add_cpu_times(const struct ts_machine *m, uint32_t v, struct ts_mach
         out->steal_ps += ps[TS_MODE_STEAL];
         out->host_ps += ps[TS_MODE_HOST];
         out->idle_ps += ps[TS_MODE_IDLE];
+        out->held_ps += ts_clock_cycle_time(d->clock, d->cpus[i].stats.held_cycles);
+        out->held_foreign_ps += ts_clock_cycle_time(d->clock, d->cpus[i].stats.held_foreign_cycles);
     }
 }
 

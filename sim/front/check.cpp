@@ -30,6 +30,7 @@ void count(WorkloadLook *look, const ts_op &op)
     case TS_OP_MADVISE_COLD:
     case TS_OP_MADVISE_PAGEOUT:
     case TS_OP_MREMAP:
+    case TS_OP_FLUSH:
         look->losses++;
         break;
     case TS_OP_CALL:

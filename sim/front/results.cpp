@@ -130,7 +130,7 @@ Estimate of_metric(const Group &group, const Metric &metric)
 
 // Baseline's completion over this one's, seed by seed: the operations of a seed are the same. In a
 // window, in which all run for the same time, this one's rate over the baseline's.
-Estimate speedup(const Group &group)
+std::vector<double> speedups(const Group &group)
 {
     std::vector<double> samples;
     for (size_t i = 0; i < group.runs.size(); i++) {
@@ -144,6 +144,16 @@ Estimate speedup(const Group &group)
         if (below > 0)
             samples.push_back(static_cast<double>(above) / static_cast<double>(below));
     }
+    return samples;
+}
+
+// Ratios have a long tail upwards: their geometric mean is exp of the mean of this.
+Estimate log_speedup(const Group &group)
+{
+    std::vector<double> samples;
+    for (const double ratio : speedups(group))
+        if (ratio > 0)
+            samples.push_back(std::log(ratio));
     return estimate(samples);
 }
 
@@ -213,7 +223,7 @@ std::vector<std::string> table_row(const Group &group)
     const auto time = [&](uint64_t ts_machine_result::*field) {
         return short_time(mean(field) * 1e-12);
     };
-    const Estimate faster = speedup(group);
+    const Estimate faster = estimate(speedups(group));
     std::string speedup_text = "-";
     if (faster.n > 0) {
         char text[64];
@@ -379,9 +389,11 @@ std::string summary_csv(const Experiment &experiment, const std::vector<Point> &
     for (const Group &group : groups_of(experiment, points, runs)) {
         for (const Metric &metric : list)
             text += summary_row(group, metric.name, metric.unit, of_metric(group, metric));
-        const Estimate faster = speedup(group);
+        const Estimate faster = estimate(speedups(group)), logarithm = log_speedup(group);
         if (faster.n > 0)
             text += summary_row(group, "speedup", "ratio", faster);
+        if (logarithm.n > 0)
+            text += summary_row(group, "log_speedup", "ln", logarithm);
     }
     return text;
 }

@@ -22,6 +22,8 @@ const VmColumn columns[] = {
     {"steal_time_ps", &ts_machine_vm_result::steal_ps},
     {"host_time_ps", &ts_machine_vm_result::host_ps},
     {"idle_time_ps", &ts_machine_vm_result::idle_ps},
+    {"held_time_ps", &ts_machine_vm_result::held_ps},
+    {"held_foreign_time_ps", &ts_machine_vm_result::held_foreign_ps},
     {"shootdowns", &ts_machine_vm_result::shootdowns},
     {"ipis", &ts_machine_vm_result::ipis},
     {"shootdown_p50_ps", &ts_machine_vm_result::shootdown_p50_ps},

@@ -14,6 +14,8 @@ SUMMARY = ("mechanism,platform,run.vms,metric,unit,mean,ci95,n\n"
            "free,x86,1,completion_time,s,0.0286,0.0003,5\n"
            "free,x86,1,speedup,ratio,2.0004,0.0061,5\n"
            "free,x86,1,ipis,1,12345,10,5\n"
+           "free,x86,1,log_speedup,ln,0.6931472,0.1,5\n"
+           "native,x86,1,effective_overcommit,ratio,1.504,0.1,5\n"
            "native,x86,1,ipis,1,0.5,10,5\n"
            "native,arm,1,completion_time,s,9,1,5\n")
 PARTS = ("mechanism,part,unit,mean,share\nnative,send,us,4.0804,0.7\nfree,send,us,0,0\n"
@@ -52,6 +54,10 @@ class ResultTables(tree.TreeTest):
         self.assertEqual(
             self.made("speedup summary.csv platform=x86 rows=run.vms title=VMs baseline=native"),
             ["| VMs | native | free |", "|---|---|---|", "| 1 | 57.2 ms | x 2.000 +- 0.006 |"])
+        self.assertEqual(
+            self.made("geometric summary.csv platform=x86 rows=run.vms title=VMs baseline=native"),
+            ["| VMs | effective | native | free |", "|---|---|---|---|",
+             "| 1 | 1.50 | 57.2 ms | x 2 (1.8 to 2.2) |"])
         self.assertEqual(self.made("metric summary.csv platform=x86 rows=run.vms metric=ipis"),
                          ["| run.vms | native | free |", "|---|---|---|", "| 1 | 0.5 | 12,345 |"])
         self.assertEqual(self.made("path parts.csv"),

@@ -151,6 +151,7 @@ struct Outcome {
     ts_status status = TS_OK;
     std::string message;
     struct ts_machine_result result = {};
+    std::vector<struct ts_machine_vm_result> vms;
     std::map<std::string, uint64_t> stats; /* group.name -> value (histograms: count, sum, max) */
     std::vector<ts_shootdown_record> shootdowns;
 };
@@ -206,6 +207,9 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
             out.status = ts_machine_finish(m, &err);
         }
         ts_machine_result(m, &out.result);
+        out.vms.resize(c.run.vms);
+        for (size_t v = 0; v < out.vms.size(); v++)
+            ts_machine_vm_result(m, static_cast<uint32_t>(v), &out.vms[v]);
         ts_machine_visit_stats(m, collect, &out.stats);
         ts_machine_destroy(m);
     }

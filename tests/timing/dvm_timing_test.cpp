@@ -329,6 +329,117 @@ TEST(DvmTiming, FlitsLeaveTheMiscNodeOneServiceTimeApart)
     }
 }
 
+TEST(DvmTiming, InATreeEachTargetPassesOn)
+{
+    for (uint64_t degree : {2u, 3u, 64u}) {
+        auto p = spaced();
+
+        p.fanout = TS_DVM_TREE;
+        p.fanout_degree = degree;
+        rig::Dvm d(rig::arm_topology(1, 12), p);
+        Formula f{d, 0};
+
+        d.issue(0, 1);
+        d.net.run();
+        ts_time both[12] = {f.accepted(0)}; /* by node; here by CPU, as CPU 0 is the issuer */
+        ts_time last = 0;
+        for (uint32_t target = 1; target < 12; target++) {
+            uint32_t parent = static_cast<uint32_t>((target - 1) / degree);
+            uint64_t k = target - 1 - parent * degree;
+            both[target] = d.net.arrival(parent ? f.core(parent) : f.mn(0), f.core(target), 1,
+                                         f.mesh(both[parent], (2 * k + 1) * p.mn_service_cycles));
+            auto it = std::find_if(d.applied.begin(), d.applied.end(),
+                                   [&](auto &a) { return a.cpu == target; });
+            ASSERT_NE(it, d.applied.end());
+            EXPECT_EQ(it->when, both[target]) << target;
+            last = std::max(last, d.net.arrival(f.core(target), f.mn(0), 1,
+                                                f.mesh(both[target], p.forward_cycles)));
+        }
+        EXPECT_EQ(d.stats()->op_ps.max, f.told(last));
+        d.expect_rules();
+    }
+}
+
+/* What a core passes on of two operations leaves it one flit a service time. */
+TEST(DvmTiming, TheFlitsThatACorePassesOnAreSpacedToo)
+{
+    auto p = spaced();
+
+    p.fanout = TS_DVM_TREE;
+    p.fanout_degree = 2;
+    rig::Dvm d(rig::arm_topology(1, 4), p);
+    d.issue(0, 1);
+    d.issue(0, 2);
+    d.net.run();
+    std::vector<ts_time> at;
+    for (const auto &a : d.applied)
+        if (a.cpu == 3)
+            at.push_back(a.when);
+    ASSERT_EQ(at.size(), 2u);
+    EXPECT_GE(at[1] - at[0], ts_clock_after(d.net.clock(), 0, 2 * p.mn_service_cycles));
+}
+
+/* ACE: the answer to a Sync does not wait for the drain, its Complete does. */
+TEST(DvmTiming, ACompleteComesWhenTheAnswerOfChiWould)
+{
+    ts_time end[2];
+    for (uint64_t protocol : {TS_DVM_CHI, TS_DVM_ACE}) {
+        auto p = spaced();
+        p.protocol = protocol;
+        p.sync_drain_ps = 50 * TS_US;
+        rig::Dvm d(rig::arm_topology(2, 6), p);
+        Formula f{d, 4};
+        rig::Done dsb(d.net.engine);
+        d.issue(4, 1);
+        ts_dvm_dsb(d.dvm, 4, rig::Done::call, &dsb);
+        ts_time comp = f.op_comp(0);
+        /* Before any core has drained. */
+        d.net.run(comp + 40 * TS_US);
+        EXPECT_EQ(d.stats()->snoop_responses, protocol == TS_DVM_ACE ? 22u : 11u);
+        EXPECT_EQ(d.stats()->dvm_completes, 0u);
+        d.net.run(f.sync_comp(comp) - 1);
+        EXPECT_EQ(dsb.calls, 0u);
+        d.net.run();
+        end[protocol] = dsb.when;
+        EXPECT_EQ(dsb.when, f.sync_comp(comp));
+    }
+    EXPECT_EQ(end[0], end[1]);
+}
+
+TEST(DvmTiming, TheTrackersOccupancyIsFromRequestToLastResponse)
+{
+    rig::Dvm d(rig::arm_topology(2, 6), spaced());
+    Formula f{d, 7};
+    rig::Done dsb(d.net.engine);
+    uint32_t home = f.mn(1);
+    d.issue(7, 1);
+    ts_dvm_dsb(d.dvm, 7, rig::Done::call, &dsb);
+    d.net.run();
+    ts_time request = d.net.arrival(f.core(7), home, 1, 0);
+    EXPECT_EQ(d.stats()->trk_occupancy_dvmop, f.op_complete(f.accepted(0)) - request);
+    ts_time comp = f.op_comp(0);
+    ts_time sync = d.net.arrival(f.core(7), home, 1, comp);
+    EXPECT_EQ(d.stats()->trk_occupancy_dvmsync, f.sync_complete(f.accepted(comp)) - sync);
+    EXPECT_EQ(d.stats()->trkfull_ps, 0u);
+    EXPECT_EQ(d.stats()->dvmop_cxha, 1u);
+    EXPECT_EQ(d.stats()->dvmsync_cxha, 1u);
+}
+
+TEST(DvmTiming, AFullTrackerIsCounted)
+{
+    auto p = spaced();
+    p.mn_tracker = 2;
+    rig::Dvm d(rig::arm_topology(1, 12), p);
+    Formula f{d, 5};
+    d.issue(5, 1);
+    d.issue(5, 2);
+    d.net.run();
+    /* From the second request to the first's last response. */
+    ts_time second = d.net.arrival(f.core(5), f.mn(0), 1, 0);
+    EXPECT_NEAR(static_cast<double>(d.stats()->trkfull_ps),
+                static_cast<double>(f.op_complete(f.accepted(0)) - second), 1e3);
+}
+
 /* Planning values for 64 cores: operation about 250 ns, Sync about 350 ns, together about 0.6 us.
  */
 TEST(DvmCalibration, RoundTripsOfA64CoreMesh)

@@ -172,6 +172,28 @@ TEST(Dvm, FlitsOfATlbiWithDsbAreTheSpecificationsCount)
     }
 }
 
+/* ACE: a core answers a Sync and then sends Complete. A tree has as many flits as a chain of them.
+ */
+TEST(Dvm, FlitsOfTheOtherProtocolAndFanOut)
+{
+    for (uint64_t degree : {2u, 4u, 64u}) {
+        auto p = rig::dvm_params();
+        p.protocol = TS_DVM_ACE;
+        p.fanout = TS_DVM_TREE;
+        p.fanout_degree = degree;
+        rig::Dvm d(rig::arm_topology(1, 16), p);
+        rig::Done done(d.net.engine);
+
+        d.issue(0, 1);
+        ts_dvm_dsb(d.dvm, 0, rig::Done::call, &done);
+        d.net.run();
+        EXPECT_EQ(done.calls, 1u);
+        EXPECT_EQ(ts_interconnect_stats(d.net.ic)->flits, 2u * (4 + 3 * 15) + 15);
+        EXPECT_EQ(d.stats()->dvm_completes, 15u);
+        d.expect_rules();
+    }
+}
+
 TEST(Dvm, ACoreWithAFullTrackerWaits)
 {
     auto p = rig::dvm_params();
@@ -310,6 +332,9 @@ TEST(Dvm, ADsbCoversEverythingIssuedBeforeIt)
         uint64_t sockets, cores, threads, mn_tracker, rn_tracker, rn_queue, mn_snoops;
         bool early, filter;
         const char *fabric;
+        uint64_t tree = 0; /* degree; 0: serial */
+        uint64_t protocol = TS_DVM_CHI;
+        uint64_t detail = TS_IC_MESSAGE;
     };
     const std::vector<Case> cases = {
         {1, 8, 1, 16, 16, 4, 4, false, false, "mesh"},
@@ -320,6 +345,12 @@ TEST(Dvm, ADsbCoversEverythingIssuedBeforeIt)
         {2, 6, 1, 4, 2, 4, 4, true, true, "mesh"},
         {2, 4, 1, 2, 16, 1, 2, true, false, "ideal"},
         {2, 3, 2, 16, 16, 4, 4, false, false, "mesh"},
+        {1, 12, 1, 16, 16, 4, 4, false, false, "mesh", 2},
+        {2, 9, 1, 2, 3, 1, 2, true, true, "mesh", 3},
+        {2, 6, 1, 4, 16, 2, 3, false, false, "mesh", 0, TS_DVM_ACE},
+        {2, 7, 1, 3, 16, 1, 2, true, true, "ring", 2, TS_DVM_ACE},
+        {1, 16, 1, 16, 16, 4, 4, false, false, "mesh", 0, TS_DVM_CHI, TS_IC_FLIT},
+        {2, 8, 1, 2, 4, 1, 2, true, true, "mesh", 2, TS_DVM_ACE, TS_IC_FLIT},
     };
 
     for (size_t i = 0; i < cases.size(); i++) {
@@ -336,6 +367,12 @@ TEST(Dvm, ADsbCoversEverythingIssuedBeforeIt)
             p.mn_snoops = c.mn_snoops;
             p.early_comp = c.early;
             p.vmid_filter = c.filter;
+            p.protocol = c.protocol;
+            if (c.tree) {
+                p.fanout = TS_DVM_TREE;
+                p.fanout_degree = c.tree;
+            }
+            n.detail = c.detail;
             n.fabric = rig::fabric_index(c.fabric);
             rig::Dvm d(rig::topology(c.sockets, c.cores, c.threads), p, n,
                        seed % 2 ? TS_QUEUE_WHEEL : TS_QUEUE_HEAP);
@@ -361,6 +398,8 @@ TEST(Dvm, ADsbCoversEverythingIssuedBeforeIt)
             EXPECT_EQ(d.stats()->snooped - d.stats()->snooped_sync + d.stats()->vmid_filtered,
                       storm.issued * (ncpus - 1));
             EXPECT_EQ(d.stats()->vmid_filtered > 0, c.filter);
+            EXPECT_EQ(d.stats()->dvm_completes,
+                      c.protocol == TS_DVM_ACE ? d.stats()->snooped_sync : 0u);
             d.expect_rules();
         }
     }

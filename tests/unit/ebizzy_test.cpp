@@ -94,7 +94,7 @@ TEST(Ebizzy, ARecordCopiesAChunkSearchesItAndGivesBackAllButTheTopPad)
             EXPECT_EQ(written, 129u); /* the copy is not aligned */
             EXPECT_EQ(at, key);       /* the last look has found it */
             EXPECT_LE(steps, 17u);
-            EXPECT_EQ(ns, 524288u / 5 + steps * 10); /* 5 GB/s: 5 bytes a ns */
+            EXPECT_EQ(ns, 524288u / 8 + steps * 10); /* 8 GB/s: 8 bytes a ns */
             records++;
             read = written = steps = ns = 0;
             break;

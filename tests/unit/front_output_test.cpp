@@ -87,6 +87,8 @@ TEST(FrontSummary, FailedRunsAreLeftOut)
     const auto has = [&](const std::string &row) { return csv.find(row) != std::string::npos; };
     // Only the last seed is there on both sides.
     EXPECT_TRUE(has("native_concurrent,default,1,speedup,ratio,3,,1\n")) << csv;
+    EXPECT_TRUE(has("native_concurrent,default,1,log_speedup,ln,1.098612289,,1\n")) << csv;
+    EXPECT_TRUE(has("free_flush,default,1,log_speedup,ln,0,0,2\n")) << csv;
     EXPECT_TRUE(has("free_flush,default,1,speedup,ratio,1,0,2\n")) << csv;
     EXPECT_TRUE(has("free_flush,default,2,speedup,ratio,1,0,3\n")) << csv;
     EXPECT_FALSE(has("native_concurrent,default,2,")) << csv;

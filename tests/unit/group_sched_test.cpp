@@ -170,11 +170,14 @@ TEST(Groups, ABoostGoesThroughTheLevels)
         GroupRig rig(2, policy, {1024, 1024});
         rig.domain.sched_params.wakeup_granularity_ps = 50 * TS_MS; /* nothing is unfair */
         std::vector<int> order;
+        std::vector<ts_time> when;
         auto body = [&](int who) {
-            return [&order, who](ts_task *self) {
+            return [&order, &when, who](ts_task *self) {
                 for (int i = 0; i < 50; i++) {
-                    if (order.empty() || order.back() != who)
+                    if (order.empty() || order.back() != who) {
                         order.push_back(who);
+                        when.push_back(ts_task_now(self));
+                    }
                     ts_task_work_ps(self, TS_MS);
                 }
             };
@@ -184,21 +187,45 @@ TEST(Groups, ABoostGoesThroughTheLevels)
         ts_yield got = TS_YIELD_NOBODY;
         size_t before = 0;
         int chosen = 0;
+        ts_time asked = 0;
         rig.add(0, 0, [&](ts_task *self) {
             ts_task_work_ps(self, 25 * TS_MS);
+            /* The other group's turn has just begun. */
+            while (rig.domain.cpus[1].current == first)
+                ts_task_work_ps(self, 100 * TS_US);
             while (rig.domain.cpus[1].current != first)
                 ts_task_work_ps(self, 100 * TS_US);
+            ts_task_work_ps(self, 200 * TS_US);
             before = order.size();
             /* CFS: whose turn it is not; EEVDF takes only who is eligible. */
             bool ahead = others[0]->member.vruntime > others[1]->member.vruntime;
             chosen = ahead == cfs ? 1 : 2;
+            asked = ts_task_now(self);
             got = ts_task_yield_to(self, others[chosen - 1]);
         });
         rig.run(span);
         EXPECT_EQ(got, TS_YIELD_DONE) << policy;
         ASSERT_GT(order.size(), before) << policy;
         EXPECT_EQ(order[before], chosen) << policy;
+        /* At once, though its group has just had its turn; EEVDF does not take it then. */
+        if (cfs) {
+            EXPECT_LT(when[before], asked + TS_MS);
+        }
     }
+}
+
+/* sched_slice: however light a group is, it runs for the minimal granularity at a time. */
+TEST(Groups, ALightOneHasAWholeSlice)
+{
+    GroupRig rig(1, "cfs", {64, 1024});
+    rig.domain.sched_params.tick_ps = TS_MS;
+    ts_task *light = rig.hog(0, 0);
+    rig.hog(1, 0);
+    rig.run(span);
+    EXPECT_NEAR(executed({light}), 64.0 / 1088, slack);
+    /* Ended by the tick at which it has run for 3 ms (check_preempt_tick). */
+    double runs = double(rig.domain.cpus[0].stats.context_switches) / 2;
+    EXPECT_NEAR(executed({light}) * double(span) / runs, 3e9, 0.1e9);
 }
 
 TEST(Groups, AWeightIsTheGroupsPartOfItsLoad)

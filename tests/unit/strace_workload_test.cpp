@@ -254,6 +254,26 @@ TEST(StraceWorkload, EveryVariantIsTheSameProgram)
     }
 }
 
+/* As if the recording ended after so many lines: the same operations as those lines alone. */
+TEST(StraceWorkload, ReadsOnlyTheFirstLines)
+{
+    const std::string file = read_file("tests/data/strace/variants/mini.f-tt-T.stderr.strace");
+    for (uint64_t lines : {1u, 7u, 20u}) {
+        SCOPED_TRACE(lines);
+        ts_strace_params p = defaults();
+        size_t at = 0;
+        for (uint64_t i = 0; i < lines; i++)
+            at = file.find('\n', at) + 1;
+        ASSERT_GT(at, 0u);
+        p.lines = lines;
+        Trace part(file, p), alone(file.substr(0, at));
+        Ops got = pull_all(part), want = pull_all(alone);
+        ASSERT_EQ(got.size(), want.size());
+        for (size_t i = 0; i < want.size(); i++)
+            EXPECT_EQ(show(got[uint32_t(i)]), show(want[uint32_t(i)])) << "thread " << i;
+    }
+}
+
 /* --- threads and processes -----------------------------------------------------------------------
  */
 

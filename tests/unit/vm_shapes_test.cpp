@@ -17,6 +17,7 @@ struct Spinner {
     ts_workload workload{};
     uint64_t left; /* by all threads, in pieces of 10 us */
     bool endless;
+    uint64_t piece_ns = 10000;
 
     explicit Spinner(uint32_t threads, uint64_t pieces) : left(pieces), endless(pieces == 0)
     {
@@ -31,7 +32,7 @@ struct Spinner {
             s->left = 0;
             return 0;
         }
-        *op = op_ns(TS_OP_COMPUTE, 10000);
+        *op = op_ns(TS_OP_COMPUTE, s->piece_ns);
         op->flags = TS_OPF_RECORD;
         return 1;
     }
@@ -174,6 +175,20 @@ TEST(VmShapes, AVmInTheBackgroundEndsWithTheOthers)
     }
 }
 
+TEST(VmShapes, AVmInTheBackgroundMayFinishWhatItIsAt)
+{
+    ts_machine_config c = small_machine();
+    ts_vm_shape own = shape_of(c, "own", 1), other = shape_of(c, "other", 1);
+    other.background = true;
+    Spinner a(1, 700), b(1, 0);
+    b.piece_ns = 5000000;
+    Mixed got = run_mixed(c, {&own, &other},
+                          {{&a.workload, native(), nullptr}, {&b.workload, native(), nullptr}});
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(got.vms[1].operations, 2u);
+    EXPECT_GT(got.vms[1].completion_ps, 10 * TS_MS);
+}
+
 /* The watchdog looks at those that are measured. */
 TEST(VmShapes, ABackgroundVmIsNoProgress)
 {
@@ -241,18 +256,27 @@ TEST(VmShapes, APinnedVcpuStaysWhereItBegins)
     EXPECT_EQ(got.where["vm2/vcpu1"], Set{3});
 }
 
-/* An idle pCPU that a busy one's tick sends to look is one that may take something. */
-TEST(VmShapes, AnIdlePcpuOfTheSetIsFound)
+/* An idle pCPU that a busy one's tick sends to look is one that may take something: here no other
+ * way leads there, as all tasks are hot and busy pCPUs do not balance. */
+TEST(VmShapes, AnIdlePcpuOfTheSetIsSentToLook)
 {
     ts_machine_config c = small_machine();
     set(c, "topology.cores_per_socket", "4");
     set(c, "host_sched.policy", "cfs");
-    ts_vm_shape own = shape_of(c, "own", 3);
+    set(c, "host_sched.balance_factor", "0");
+    set(c, "host_sched.migration_cost", "10s");
+    ts_vm_shape first = shape_of(c, "first", 1), own = shape_of(c, "own", 1),
+                twin = shape_of(c, "twin", 1);
+    confine(first, c, {7});
     confine(own, c, {0, 7});
-    Spinner a(3, 20000);
-    Mixed got = run_mixed(c, {&own}, {{&a.workload, native(), nullptr}});
+    confine(twin, c, {0, 7});
+    Spinner brief(1, 500), a(1, 10000), b(1, 10000);
+    Mixed got = run_mixed(c, {&first, &own, &twin},
+                          {{&brief.workload, native(), nullptr},
+                           {&a.workload, native(), nullptr},
+                           {&b.workload, native(), nullptr}});
     ASSERT_EQ(got.status, TS_OK) << got.message;
-    EXPECT_LT(got.result.completion_ps, 108 * TS_MS);
+    EXPECT_LT(got.result.completion_ps, 130 * TS_MS);
 }
 
 /* Xen's weights, and shares of groups: with one pCPU the time of VMs of two vCPUs each. */

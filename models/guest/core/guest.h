@@ -257,6 +257,7 @@ struct ts_guest_stats {
     uint64_t mmap_lock_waits;
     uint64_t mmap_lock_wait_ps;
     uint64_t records;        /* within the time in which they count */
+    uint64_t range_flushes;  /* of TS_OP_FLUSH; each has one range_flush_ps */
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
     uint64_t call_functions; /* that they ran; each has one call_delay_ps */
     uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb;
@@ -265,6 +266,7 @@ struct ts_guest_stats {
     struct ts_hist fault_ps;
     struct ts_hist call_delay_ps; /* send to the start of the function */
     struct ts_hist call_total_ps; /* of the whole call, at the caller */
+    struct ts_hist range_flush_ps;
 };
 extern const struct ts_stat_table ts_guest_stat_table; /* group "guest" */
 

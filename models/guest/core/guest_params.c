@@ -539,6 +539,7 @@ static const struct ts_stat stat_rows[] = {
     N(mmap_lock_waits, "acquisitions of mmap_lock that did not succeed at once"),
     STAT(mmap_lock_wait_ps, TS_STAT_TIME_PS, "ps", "time spent waiting for mmap_lock"),
     N(records, "records of the workload that ended within the window"),
+    N(range_flushes, "flushes of the range-flush benchmark"),
     N(calls, "cross-CPU calls of the call benchmark"),
     N(call_functions, "functions that they ran"),
     N(tlbi_issued, "arm64: TLBI instructions"),
@@ -551,6 +552,7 @@ static const struct ts_stat stat_rows[] = {
     HIST(fault_ps, "latency of page faults"),
     HIST(call_delay_ps, "call benchmark: sending to the function's start"),
     HIST(call_total_ps, "call benchmark: the whole call"),
+    HIST(range_flush_ps, "range-flush benchmark: one flush"),
 };
 
 static const struct ts_stat_rule stat_rules[] = {
@@ -560,6 +562,7 @@ static const struct ts_stat_rule stat_rules[] = {
     {"every munmap has a latency", {"+munmaps", "-munmap_ps"}},
     {"every fault has a latency", {"+faults", "-fault_ps"}},
     {"every call of the benchmark has a latency", {"+calls", "-call_total_ps"}},
+    {"every flush of the benchmark has a latency", {"+range_flushes", "-range_flush_ps"}},
     {"every function that it ran has a delay", {"+call_functions", "-call_delay_ps"}},
 };
 const struct ts_stat_table ts_guest_stat_table = {"guest", stat_rows, TS_ARRAY_LEN(stat_rows),

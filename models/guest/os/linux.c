@@ -101,5 +101,6 @@ const struct ts_guest_os ts_guest_os_linux = {
             [TS_OP_MADVISE_FREE] = ts_mm_madvise_reclaim,
             [TS_OP_MADVISE_COLD] = ts_mm_madvise_reclaim,
             [TS_OP_MADVISE_PAGEOUT] = ts_mm_madvise_reclaim,
+            [TS_OP_FLUSH] = ts_flush_bench,
         },
 };

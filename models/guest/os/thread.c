@@ -142,6 +142,7 @@ static const char *const op_names[TS_OP_KINDS] = {
     [TS_OP_MADVISE_FREE] = "MADV_FREE",
     [TS_OP_MADVISE_COLD] = "MADV_COLD",
     [TS_OP_MADVISE_PAGEOUT] = "MADV_PAGEOUT",
+    [TS_OP_FLUSH] = "flush",
 };
 
 static void not_there(struct ts_task *self, const struct ts_guest_thread *thread, const char *what)

@@ -60,6 +60,8 @@ uint64_t ts_guest_operations(const struct ts_guest *g);
 
 /* The cross-CPU call benchmark (os/call_bench.c): TS_OP_CALL. */
 void ts_call_bench(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
+/* The range-flush benchmark (os/flush_bench.c): TS_OP_FLUSH. */
+void ts_flush_bench(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op);
 
 #ifdef __cplusplus
 }
