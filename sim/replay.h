@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* More phases than that of one kind are not remembered: their steps are made. */
-enum { TS_REPLAY_KINDS = 2, TS_REPLAY_PHASES = 64 };
+enum { TS_REPLAY_KINDS = 3, TS_REPLAY_PHASES = 64 };
 
 struct ts_replay;
 

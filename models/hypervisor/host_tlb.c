@@ -10,6 +10,13 @@ static struct ts_hypervisor *host_of(const struct ts_task *self)
     return self->domain->owner;
 }
 
+/* Self's pCPU alone. */
+static void invalidate_here(struct ts_task *self, const struct ts_tlb_inval *inval)
+{
+    const struct ts_hypervisor *h = host_of(self);
+    (void)ts_mmu_invalidate(h->w.mmus[self->cpu->id], inval, ts_task_cycle(self));
+}
+
 /* --- instructions --- */
 
 void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
@@ -38,7 +45,7 @@ void ts_host_invept(struct ts_task *self, const struct ts_vm *vm)
     /* One instruction on one pCPU. */
     ts_preempt_disable(self);
     ts_task_work(self, h->params.invept_cycles);
-    (void)ts_mmu_invalidate(h->w.mmus[self->cpu->id], &inval, ts_task_cycle(self));
+    invalidate_here(self, &inval);
     h->stats.invept++;
     ts_preempt_enable(self);
 }
@@ -101,9 +108,8 @@ void ts_kvm_tlb_flush_vmid_ipa(struct ts_task *self, const struct ts_vm *vm, uin
 /* TLBI and DSB NSH. */
 static void tlbi_local(struct ts_task *self, struct ts_tlb_inval inval)
 {
-    struct ts_hypervisor *h = host_of(self);
-    ts_task_work(self, h->params.tlbi_local_cycles);
-    (void)ts_mmu_invalidate(h->w.mmus[self->cpu->id], &inval, ts_task_cycle(self));
+    ts_task_work(self, host_of(self)->params.tlbi_local_cycles);
+    invalidate_here(self, &inval);
 }
 
 void ts_kvm_tlb_flush_vmid_ipa_nsh(struct ts_task *self, const struct ts_vm *vm, uint64_t ipa,

@@ -223,71 +223,80 @@ static bool is_cached(const struct ts_stage2 *s, uint64_t start, uint64_t end)
     return false;
 }
 
-/* Do the flushes of this leaf find nothing, as those of its neighbours? Looked up for all that is
- * left of the GiB, or else for 2 MiB. */
-static bool finds_nothing(const struct ts_stage2 *s, uint64_t end, struct unmapped *u)
+/* Do the flushes of this address find nothing, as those of its neighbours? Looked up for all that
+ * is left of the GiB, or else for 2 MiB. */
+static bool finds_nothing(const struct ts_stage2 *s, uint64_t ipa, uint64_t end, struct unmapped *u)
 {
-    uint64_t table = (u->va & ~(bytes_of(1) - 1)) + bytes_of(1);
-    if (u->va >= u->clean_from && u->va < u->clean_to)
+    uint64_t table = (ipa & ~(bytes_of(1) - 1)) + bytes_of(1);
+    if (ipa >= u->clean_from && ipa < u->clean_to)
         return true;
-    if (u->va < u->seen_to)
+    if (ipa < u->seen_to)
         return false;
-    u->clean_from = u->va;
+    u->clean_from = ipa;
     u->clean_to = end;
-    if (is_cached(s, u->va, end))
-        u->clean_to = is_cached(s, u->va, table) ? u->va : table;
-    u->seen_to = u->clean_to == u->va ? table : u->va;
-    return u->clean_to > u->va;
+    if (is_cached(s, ipa, end))
+        u->clean_to = is_cached(s, ipa, table) ? ipa : table;
+    u->seen_to = u->clean_to == ipa ? table : ipa;
+    return u->clean_to > ipa;
 }
 
-static void unmap_step(struct ts_task *self, struct ts_stage2 *s, const struct unmapped *u)
+/* What goes in one step of unmapping, and the kinds of these that are replayed. */
+enum { STEP_PAGE = 0, STEP_BLOCK = 1, STEP_TABLE = 2, STEP_GIANT = 3 };
+
+static void make_step(struct ts_task *self, struct ts_stage2 *s, uint32_t kind, uint64_t ipa)
 {
-    s->stats.unmapped_pages += u->level == 0;
-    s->stats.unmapped_blocks += u->level != 0;
-    ts_task_work(self, u->level ? params_of(s)->stage2_unmap_block_cycles
-                                : params_of(s)->stage2_unmap_page_cycles);
+    bool is_leaf = kind != STEP_TABLE;
+    uint64_t cycles = kind == STEP_PAGE || kind == STEP_TABLE
+                          ? params_of(s)->stage2_unmap_page_cycles
+                          : params_of(s)->stage2_unmap_block_cycles;
+    s->stats.unmapped_pages += kind == STEP_PAGE;
+    s->stats.unmapped_blocks += kind == STEP_BLOCK || kind == STEP_GIANT;
+    s->stats.unmapped_tables += kind == STEP_TABLE;
+    ts_task_work(self, cycles);
     if (!defers(s))
-        flush_ipa(self, s, u->va, hint(s, u->level));
+        flush_ipa(self, s, ipa, is_leaf ? hint(s, kind == STEP_GIANT ? 2 : kind) : 0);
+    else if (!is_leaf && params_of(s)->stage2_unmap_flush == TS_UNMAP_FLUSH_LEAVES)
+        flush_ipa(self, s, ipa, 0);
 }
 
-/* When self's pCPU last changed its mode: no other does while it is alone. */
-static ts_time mode_mark(const struct ts_task *self)
+/* A step is as the one before of its kind if its flushes find nothing and nobody wants self's pCPU;
+ * its mode's last change would tell of an interrupt. */
+static void unmap_step(struct ts_task *self, struct ts_stage2 *s, uint32_t kind, uint64_t ipa,
+                       uint64_t end, struct unmapped *u)
 {
-    return self->cpu->mode_since;
+    struct ts_replay *replay = kind < TS_REPLAY_KINDS ? s->hyp->w.replay : NULL;
+    const struct ts_cpu *cpu = self->cpu;
+    if (replay && !cpu->pending && !cpu->need_resched && finds_nothing(s, ipa, end, u)) {
+        if (ts_replay_skip(replay, kind))
+            return;
+        ts_time mark = cpu->mode_since;
+        ts_replay_begin(replay, kind);
+        make_step(self, s, kind, ipa);
+        if (ts_replay_end(replay, mark == cpu->mode_since))
+            return;
+    } else {
+        if (replay)
+            ts_replay_settle(replay);
+        make_step(self, s, kind, ipa);
+    }
+    u->clean_to = u->clean_from; /* others may have run */
 }
 
 static void unmap_leaf(struct ts_task *self, struct ts_stage2 *s, uint64_t end, struct unmapped *u)
 {
-    struct ts_replay *replay = defers(s) || u->level > 1 ? NULL : s->hyp->w.replay;
     uint64_t resume;
     (void)ts_pgtable_clear(s->vm->stage2, u->va, end, 1, note_leaf, u, &resume);
-    if (!replay || self->cpu->pending || self->cpu->need_resched || !finds_nothing(s, end, u)) {
-        unmap_step(self, s, u);
-        u->clean_to = u->clean_from; /* others may have run */
-        return;
-    }
-    if (ts_replay_skip(replay, u->level))
-        return;
-    ts_time mark = mode_mark(self);
-    ts_replay_begin(replay, u->level);
-    unmap_step(self, s, u);
-    if (!ts_replay_end(replay, mark == mode_mark(self)))
-        u->clean_to = u->clean_from;
+    unmap_step(self, s, u->level == 2 ? STEP_GIANT : u->level, u->va, end, u);
 }
 
 /* KVM_PGTABLE_WALK_TABLE_POST: those that have become empty, the deepest first. */
-static void free_tables(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
+static void free_tables(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end,
+                        struct unmapped *u)
 {
-    if (s->hyp->w.replay)
-        ts_replay_settle(s->hyp->w.replay);
     uint32_t freed[TS_PT_LEVELS_MAX] = {0};
     uint32_t n = ts_pgtable_free_tables(s->vm->stage2, start, end, 0, 0, freed);
-    s->stats.unmapped_tables += n;
-    for (uint32_t i = 0; i < n; i++) {
-        ts_task_work(self, params_of(s)->stage2_unmap_page_cycles);
-        if (!defers(s) || params_of(s)->stage2_unmap_flush == TS_UNMAP_FLUSH_LEAVES)
-            flush_ipa(self, s, start, 0);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        unmap_step(self, s, STEP_TABLE, start, end, u);
 }
 
 /* The first leaf from va on; false: none below end. */
@@ -308,11 +317,10 @@ static void unmap_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t star
     uint32_t window = ts_host_stage2_window_open(self, s->vm, start, end);
     uint64_t span = bytes_of(1);
     struct unmapped u = {.at = start, .clean_from = start, .clean_to = start, .seen_to = start};
-    uint64_t table =
-        UINT64_MAX; /* whose leaves have gone, and which may be empty when they all have */
+    uint64_t table = UINT64_MAX; /* whose leaves go, and which may be empty behind them */
     while (find_leaf(s, u.at, end, &u.va)) {
         if (table != UINT64_MAX && u.va - table >= span) {
-            free_tables(self, s, table, table + span);
+            free_tables(self, s, table, table + span, &u);
             table = UINT64_MAX;
         }
         unmap_leaf(self, s, end, &u);
@@ -321,7 +329,9 @@ static void unmap_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t star
             break;
     }
     /* Tables that faults and splits have left empty go too. */
-    free_tables(self, s, start, end);
+    free_tables(self, s, start, end, &u);
+    if (s->hyp->w.replay)
+        ts_replay_settle(s->hyp->w.replay);
     if (defers(s))
         flush_range(self, s, start, end - start);
     ts_host_stage2_window_close(self, s->vm, window);

@@ -51,6 +51,33 @@ const char thread[] = "host:\n"
 
 } // namespace
 
+TEST_F(FrontHost, OperationsOnAVmsMemoryAreReadAndWrittenBack)
+{
+    const ts::Experiment experiment =
+        parse("host: {tasks: [{operations: [slot_delete: {slot: 1},\n"
+              "  slot_add: {vm: 1, slot: 2, start: 4TiB, length: 3GiB, pages: 2MiB},\n"
+              "  slot_fill: {slot: 2, pages: 1GiB}, log_start: {slot: 3}, log_stop: {slot: 3},\n"
+              "  notify: {vm: 1, start: 8KiB, length: 4KiB}]}]}\n");
+    const auto &tasks = experiment.platforms.at(0).host_tasks;
+    ASSERT_EQ(tasks.at(0).operations.size(), 6u);
+    const ts_host_op &add = tasks[0].operations[1].op;
+    EXPECT_EQ(add.kind, TS_HOST_SLOT_ADD);
+    EXPECT_EQ(add.vm, 1u);
+    EXPECT_EQ(add.slot, 2u);
+    EXPECT_EQ(add.level, 1u);
+    EXPECT_EQ(add.start, UINT64_C(4) << 40);
+    EXPECT_EQ(add.amount, UINT64_C(3) << 30);
+    EXPECT_EQ(tasks[0].operations[2].op.level, 2u);
+    EXPECT_EQ(tasks[0].operations[5].op.start, 8192u);
+    EXPECT_NE(ts::host_tasks_text(tasks).find("pages: 2MiB"), std::string::npos);
+    EXPECT_NE(refusal("host: {tasks: [{operations: [slot_add: {slot: 1}]}]}\n")
+                  .find("slot_add has no 'length'"),
+              std::string::npos);
+    EXPECT_NE(refusal("host: {tasks: [{operations: [log_start: {slot: 0}]}]}\n")
+                  .find("log_start is of arm64"),
+              std::string::npos);
+}
+
 TEST_F(FrontHost, TasksAreReadAndWrittenBack)
 {
     const ts::Experiment experiment = parse(thread);

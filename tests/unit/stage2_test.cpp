@@ -77,6 +77,7 @@ TEST(Stage2Fault, MapsEachHostPageOnce)
             EXPECT_EQ(got.stats.at("hypervisor.exit_stage2"), stat(got, "faults"));
             EXPECT_EQ(stat(got, "faults"), leaves + stat(got, "fault_retry"));
             EXPECT_EQ(stat(got, "faults_permission"), 0u);
+            EXPECT_EQ(stat(got, "lock_waits"), 0u); /* all at a time */
             /* 256 pages and the tables that map them; or the block that they lie in. */
             if (std::string(backing) == "4KiB") {
                 EXPECT_GE(leaves, 4u * 64 + 4);
