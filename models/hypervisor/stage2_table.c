@@ -190,9 +190,9 @@ struct unmapped {
     uint64_t at; /* behind the leaf */
     uint32_t level;
     uint64_t va;
-    /* No TLB holds anything of the VM's stage 1, nor of what these addresses are at stage 2. */
+    /* Nobody notices the flushes of these addresses. */
     uint64_t clean_from, clean_to;
-    uint64_t seen_to; /* up to here some TLB does */
+    uint64_t seen_to; /* up to here somebody does */
 };
 
 static void note_leaf(void *user, uint64_t va, const struct ts_pte *pte)
@@ -210,13 +210,19 @@ static bool defers(const struct ts_stage2 *s)
            s->hyp->w.range_split != TS_RANGE_SPLIT_PAGES;
 }
 
-static bool is_cached(const struct ts_stage2 *s, uint64_t start, uint64_t end)
+/* Would a flush find something of the VM's stage 1, or of these addresses at stage 2, or hold up a
+ * core that executes? */
+static bool is_noticed(const struct ts_task *self, const struct ts_stage2 *s, uint64_t start,
+                       uint64_t end)
 {
+    const struct ts_cpu_domain *host = s->hyp->w.host;
     struct ts_tlb_inval stage1 = ts_inval_tlbi_vmalle1(s->vm->vmid_base);
     struct ts_tlb_inval stage2 =
         ts_inval_tlbi_ripas2e1(s->vm->vmid_base, start, end - start, false);
     stage1.any_thread = stage2.any_thread = true;
-    for (uint32_t i = 0; i < s->hyp->w.host->ncpus; i++) {
+    for (uint32_t i = 0; i < host->ncpus; i++) {
+        if (host->cpus[i].held || (host->cpus[i].working && &host->cpus[i] != self->cpu))
+            return true;
         if (ts_mmu_holds(s->hyp->w.mmus[i], &stage1) || ts_mmu_holds(s->hyp->w.mmus[i], &stage2))
             return true;
     }
@@ -225,7 +231,8 @@ static bool is_cached(const struct ts_stage2 *s, uint64_t start, uint64_t end)
 
 /* Do the flushes of this address find nothing, as those of its neighbours? Looked up for all that
  * is left of the GiB, or else for 2 MiB. */
-static bool finds_nothing(const struct ts_stage2 *s, uint64_t ipa, uint64_t end, struct unmapped *u)
+static bool finds_nothing(const struct ts_task *self, const struct ts_stage2 *s, uint64_t ipa,
+                          uint64_t end, struct unmapped *u)
 {
     uint64_t table = (ipa & ~(bytes_of(1) - 1)) + bytes_of(1);
     if (ipa >= u->clean_from && ipa < u->clean_to)
@@ -234,8 +241,8 @@ static bool finds_nothing(const struct ts_stage2 *s, uint64_t ipa, uint64_t end,
         return false;
     u->clean_from = ipa;
     u->clean_to = end;
-    if (is_cached(s, ipa, end))
-        u->clean_to = is_cached(s, ipa, table) ? ipa : table;
+    if (is_noticed(self, s, ipa, end))
+        u->clean_to = is_noticed(self, s, ipa, table) ? ipa : table;
     u->seen_to = u->clean_to == ipa ? table : ipa;
     return u->clean_to > ipa;
 }
@@ -266,7 +273,7 @@ static void unmap_step(struct ts_task *self, struct ts_stage2 *s, uint32_t kind,
 {
     struct ts_replay *replay = kind < TS_REPLAY_KINDS ? s->hyp->w.replay : NULL;
     const struct ts_cpu *cpu = self->cpu;
-    if (replay && !cpu->pending && !cpu->need_resched && finds_nothing(s, ipa, end, u)) {
+    if (replay && !cpu->pending && !cpu->need_resched && finds_nothing(self, s, ipa, end, u)) {
         if (ts_replay_skip(replay, kind))
             return;
         ts_time mark = cpu->mode_since;

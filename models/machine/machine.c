@@ -140,6 +140,8 @@ static uint64_t alloc_tables(void *user, uint64_t count)
 static void free_table(void *user, uint64_t address)
 {
     struct ts_machine *m = user;
+    if (m->closing)
+        return;
     if (m->nfree_tables == m->free_tables_room) {
         size_t room = m->free_tables_room ? 2 * m->free_tables_room : 256;
         uint64_t *more = realloc(m->free_tables, room * sizeof(*more));
@@ -475,6 +477,7 @@ enum ts_status ts_machine_create(struct ts_machine **out, const struct ts_machin
 
 void ts_machine_destroy(struct ts_machine *m)
 {
+    m->closing = true;
     if (m->engine)
         ts_engine_discard(m->engine);
     for (uint32_t v = 0; m->guests && v < m->nguests; v++) {

@@ -46,6 +46,7 @@ struct ts_machine {
     struct ts_replay *replay; /* NULL: every step of the host's code is made */
     uint64_t *free_tables;    /* of stage 2 */
     size_t nfree_tables, free_tables_room;
+    bool closing; /* tables come back for good */
     uint64_t progress_seen;
     struct ts_event drain_event, limit_event, progress_event;
 };

@@ -84,7 +84,7 @@ grep -qE '^T1 +a tiny reproduction$' out.txt || fail "list reproduce: $(cat out.
 
 # Wrong input: nothing runs, nothing is written.
 run 2 reproduce T11
-one_line "^nothing published under 'T11' \(did you mean 'T1'\?\); there are (E[0-9]+, )*T1, T2 and all$"
+one_line "^nothing published under 'T11' \(did you mean 'T1'\?\); there are (E[0-9]+[a-z]?, )*T1, T2 and all$"
 run 2 reproduce nothing.yaml
 one_line 'no such file: nothing.yaml'
 run 2 reproduce

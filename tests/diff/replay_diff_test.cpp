@@ -63,7 +63,9 @@ Seen run_once(ts_machine_config c, bool replay, uint32_t level, uint64_t seed)
     run.task(other, 2);
     Script s = {{op_mmap(0, 64 * 4096), op_touch(0, 0, 64)}};
     for (int i = 0; i < 10; i++) {
-        s[0].push_back(op_ns(TS_OP_SLEEP, random() % (800 * us)));
+        /* One that computes is held up by each sweep. */
+        ts_op_kind kind = random() % 3 ? TS_OP_SLEEP : TS_OP_COMPUTE;
+        s[0].push_back(op_ns(kind, random() % (800 * us)));
         s[0].push_back(op_touch(0, 0, 64, false));
     }
     Outcome got = run.run(s, 1, "tlbi_broadcast");
