@@ -7,6 +7,10 @@
  * waits for the Comp of every earlier TLBI of the same core, then sends DVMOp(Sync), which a core
  * answers only when all earlier operations have been applied there. Several sockets: one MN a chip,
  * the initiator's MN forwards one message to each peer MN, which fans out and answers once.
+ * Snoops leave the MN one after the other, or go down a tree in which each target passes on both
+ * parts once it has them. ACE differs in the Sync: its snoop is answered at once, and each core
+ * sends DVM Complete when all is done; the two-part request of ACE is taken to cost what CHI's
+ * request and data do.
  *
  * Choices beyond the sources: every pCPU is a request node of its own (Arm server cores have one
  * thread). Of the operations that an MN works on at a time one is kept for forwarded ones, and an
