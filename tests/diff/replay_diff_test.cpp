@@ -87,6 +87,10 @@ TEST(ReplayDiff, TheStatisticsAreTheSameWheneverOneLooks)
         set(c, "hypervisor.pin", "true");
         set(c, "hypervisor.prefault", "false");
         set(c, "hypervisor.backing", "4KiB");
+        set(c, "mmu.nested_entries", "64");
+        set(c, "mmu.nested_ways", "64");
+        set(c, "mmu.sweep_blocking", "true");
+        set(c, "mmu.sweep_sets_per_cycle", "1");
         set(c, "hypervisor.stage2_unmap_flush", seed % 3 == 2 ? "deferred_leaves" : "each");
         set(c, "topology.core_hz", seed % 2 ? "2.5GHz" : "3GHz");
         set(c, "interconnect.mesh_hz", seed % 4 < 2 ? "1.8GHz" : "2GHz");
