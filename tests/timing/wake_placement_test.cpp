@@ -61,6 +61,7 @@ class Placement
 TEST(WakeUp, GoesToNoIdleCpuOfAnotherSocket)
 {
     Placement p(2, 1, 1, {0});
+    p.rig.domain.sched_params.idle_scan = TS_IDLE_SCAN_ALL;
     EXPECT_EQ(p.woken(p.sleeper(0)), 0u);
     Placement other(2, 2, 1, {0});
     EXPECT_EQ(other.woken(other.sleeper(0)), 1u);
@@ -231,6 +232,8 @@ TEST(NewTask, BeginsWhereMostIsIdle)
     EXPECT_EQ(begins(tie), 1u);
     Placement fewest(2, 2, 1, {0, 0, 1, 2, 3, 3});
     EXPECT_EQ(begins(fewest), 1u);
+    Placement one_idle(2, 2, 1, {0, 1, 2, 2, 2});
+    EXPECT_EQ(begins(one_idle), 3u);
     Placement less(2, 2, 1, {0, 0, 1, 1, 2, 3, 3});
     EXPECT_EQ(begins(less), 2u);
     /* Two threads a core: of socket 0 (0, 1 and 4, 5) core 1 is idle, of core 0 one thread. */
