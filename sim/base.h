@@ -28,6 +28,13 @@ typedef uint64_t ts_time;
 #define TS_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define TS_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* a * b / c, rounded down; fits. */
+static inline uint64_t ts_muldiv(uint64_t a, uint64_t b, uint64_t c)
+{
+    __extension__ typedef unsigned __int128 u128;
+    return (uint64_t)((u128)a * b / c);
+}
+
 /* A broken invariant of the simulator itself: says where on standard error and aborts. It is the
  * only thing the core ever prints. Never used for anything a user can cause. */
 #if defined(__GNUC__)

@@ -215,8 +215,7 @@ struct ts_cpu {
     uint32_t park; /* 0 executing or about to, 1 interruptible, 2 stalled in hardware, 3 frozen */
     bool frozen;   /* ts_cpu_freeze */
     struct ts_event park_event;
-    bool switching; /* the fiber that suspends hands over to the CPU's new leaf task */
-    bool sharing;   /* parked in work whose speed depends on the other threads of its core */
+    bool switching;         /* the fiber that suspends hands over to the CPU's new leaf task */
     struct ts_cpu *working; /* whose work it is parked in, itself or a vCPU; NULL: in none */
     uint64_t held;          /* cycles that this work, or what follows, stands still for */
     struct ts_line_req line_req;

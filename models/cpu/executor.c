@@ -157,23 +157,30 @@ void ts_task_poll(struct ts_task *self)
 
 /* --- work --- */
 
-enum { FULL_SPEED = 1000 }; /* of a thread that has its core to itself */
+/* Speeds are in units of work a cycle. Where threads share cores a cycle alone is FULL_SPEED units,
+ * else one. */
+enum { FULL_SPEED = 1000 };
+
+static uint64_t units_of(const struct ts_cpu *p)
+{
+    return p->domain->busy_threads ? FULL_SPEED : 1;
+}
 
 /* How fast p executes beside the other threads of its core. */
 static uint64_t speed_of(const struct ts_cpu *p)
 {
     const struct ts_topology *t = p->domain->topology;
     uint64_t speed;
-    uint32_t busy = p->domain->busy_threads[t->core[p->id]];
+    uint32_t busy = p->domain->busy_threads ? p->domain->busy_threads[t->core[p->id]] : 1;
     if (busy <= 1)
-        return FULL_SPEED;
+        return units_of(p);
     speed = t->params.smt_throughput * (FULL_SPEED / 100) / busy;
     return speed < FULL_SPEED ? speed : FULL_SPEED;
 }
 
 static uint64_t cycles_at(uint64_t work, uint64_t speed)
 {
-    return (work + speed - 1) / speed;
+    return speed == 1 ? work : (work + speed - 1) / speed;
 }
 
 void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign)
@@ -204,43 +211,14 @@ static uint64_t park_in_work(struct ts_task *self, struct ts_cpu *p, uint64_t st
     return passed - held;
 }
 
-/* ts_task_work where threads share cores: the others of this one may begin or end at any time. */
-static void work_shared(struct ts_task *self, uint64_t cycles)
-{
-    struct ts_engine *engine = self->domain->engine;
-    const struct ts_clock *clock = self->domain->clock;
-    uint64_t left = cycles * FULL_SPEED;
-    for (;;) {
-        if (ts_task_attention(self))
-            ts_task_poll(self);
-        if (left == 0)
-            return;
-        struct ts_cpu *p = ts_cpu_physical(self->cpu);
-        uint64_t speed = speed_of(p), start = ts_clock_cycle_at(clock, ts_engine_now(engine));
-        uint64_t passed = cycles_at(left, speed);
-        ts_time end = ts_clock_cycle_time(clock, start + p->held + passed);
-        if (ts_engine_try_advance(engine, end)) {
-            p->held = 0;
-        } else {
-            p->sharing = true;
-            passed = park_in_work(self, p, start, end);
-            p->sharing = false;
-        }
-        uint64_t done = passed * speed < left ? passed * speed : left;
-        left -= done;
-        p->stats.smt_lost_cycles += passed - done / FULL_SPEED;
-    }
-}
-
 bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
 {
     struct ts_engine *engine = self->domain->engine;
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
-    uint64_t taken = cycles;
+    uint64_t taken;
     if (p->held)
         return false;
-    if (p->domain->busy_threads)
-        taken = cycles_at(cycles * FULL_SPEED, speed_of(p));
+    taken = cycles_at(cycles * units_of(p), speed_of(p));
     if (!ts_engine_try_advance(engine,
                                ts_clock_after(self->domain->clock, ts_engine_now(engine), taken)))
         return false;
@@ -254,38 +232,37 @@ void ts_cpu_note_busy(struct ts_cpu *p, bool busy)
     TS_ASSERT(busy || *n > 0);
     *n = busy ? *n + 1 : *n - 1;
     for (struct ts_cpu *o = ts_cpu_next_thread(p); o != p; o = ts_cpu_next_thread(o)) {
-        if (o->sharing)
+        if (o->working)
             ts_cpu_kick(o);
     }
 }
 
+/* Interrupted, or at another speed: the cycle in progress completes, the rest is still to be
+ * done. */
 void ts_task_work(struct ts_task *self, uint64_t cycles)
 {
     struct ts_engine *engine = self->domain->engine;
     const struct ts_clock *clock = self->domain->clock;
-    uint64_t left = cycles;
+    uint64_t units = units_of(ts_cpu_physical(self->cpu)), left = cycles * units;
     TS_ASSERT(self->cpu->current == self);
-    if (ts_cpu_physical(self->cpu)->domain->busy_threads) {
-        work_shared(self, cycles);
-        return;
-    }
     for (;;) {
         if (ts_task_attention(self))
             ts_task_poll(self);
         if (left == 0)
             return;
         struct ts_cpu *p = ts_cpu_physical(self->cpu);
+        uint64_t speed = speed_of(p), passed = cycles_at(left, speed);
         uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
-        ts_time end = ts_clock_cycle_time(clock, start + p->held + left);
-        if (ts_engine_try_advance(engine, end)) {
+        ts_time end = ts_clock_cycle_time(clock, start + p->held + passed);
+        if (ts_engine_try_advance(engine, end))
             p->held = 0;
+        else
+            passed = park_in_work(self, p, start, end);
+        uint64_t done = passed * speed < left ? passed * speed : left;
+        left -= done;
+        p->stats.smt_lost_cycles += passed - done / units;
+        if (left == 0)
             return;
-        }
-        /* Interrupted: the cycle in progress completes, the rest is still to be done. */
-        uint64_t worked = park_in_work(self, p, start, end);
-        if (worked >= left)
-            return;
-        left -= worked;
     }
 }
 

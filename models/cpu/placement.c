@@ -9,7 +9,9 @@
  * |                               | search; only in the target's socket. An idle core goes      |
  * |                               | before an idle sibling (the order of 5.13 and later)        |
  * | select_idle_cpu               | searches as far as host_sched.idle_scan says; whether there |
- * |                               | is an idle core is known, not a hint                        |
+ * |                               | is an idle core is known, not a hint. What SIS_PROP takes   |
+ * |                               | is a share of avg_idle, as up to 5.13; from there to 5.19   |
+ * |                               | the kernel lets it age (wake_avg_idle), which is not here   |
  * | a new task, find_idlest_cpu   | the socket, the core, the CPU with most that idles, then    |
  * |                               | with fewest runnable tasks; at a tie those it stands on     |
  *
@@ -20,7 +22,7 @@
 enum {
     CAPACITY = 1024, /* SCHED_CAPACITY_SCALE */
     SCAN_FEW = 4,    /* select_idle_cpu: what SIS_PROP searches at least */
-    IDLE_SHARE = 512 /* select_idle_cpu up to 5.13: of the mean idle time, what a search may take */
+    IDLE_SHARE = 512 /* select_idle_cpu: of the mean idle time, what a search may take */
 };
 
 /* available_idle_cpu */

@@ -162,12 +162,6 @@ static inline uint64_t ts_se_weight(const struct ts_sched_entity *e)
 {
     return e->weight ? e->weight : TS_NICE_0_LOAD;
 }
-/* a * b / c, rounded down; fits. */
-static inline uint64_t ts_muldiv(uint64_t a, uint64_t b, uint64_t c)
-{
-    __extension__ typedef unsigned __int128 u128;
-    return (uint64_t)((u128)a * b / c);
-}
 /* calc_delta_fair: what execution time is in e's virtual time. */
 static inline uint64_t ts_se_virtual(const struct ts_sched_entity *e, uint64_t ps)
 {

@@ -85,3 +85,17 @@ bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_form form, uint32_t banks
     calls->fast_calls += ts_hv_control_fast(call.number);
     return true;
 }
+
+void ts_hv_flush_or_native(struct ts_task *self, const struct ts_cpumask *cpus,
+                           struct ts_flush_info *info, struct ts_shootdown_record *record,
+                           ts_hv_flush_fn *flush)
+{
+    struct ts_hv_flush_calls *calls = ts_guest_cpu_of(self)->guest->flush_state;
+    ts_irq_disable(self);
+    bool done = flush(self, cpus, info, record);
+    ts_irq_enable(self);
+    if (done)
+        return;
+    calls->native_fallbacks++;
+    ts_native_flush_tlb_multi(self, cpus, info, record);
+}

@@ -14,6 +14,7 @@ extern "C" {
 struct ts_hv_flush_calls {
     uint64_t hypercalls, list_calls, space_calls, ex_calls; /* hypercalls: list or space */
     uint64_t fast_calls;
+    uint64_t native_fallbacks; /* flushes */
 };
 
 struct ts_hv_block {
@@ -41,6 +42,14 @@ bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_form form, uint32_t banks
                       const struct ts_hv_block *b, struct ts_shootdown_record *record,
                       ts_time *mark);
 
+/* By hypercall if `flush` can, with interrupts off, as the input page is the CPU's; else natively,
+ * which is counted. */
+typedef bool ts_hv_flush_fn(struct ts_task *self, const struct ts_cpumask *cpus,
+                            struct ts_flush_info *info, struct ts_shootdown_record *record);
+void ts_hv_flush_or_native(struct ts_task *self, const struct ts_cpumask *cpus,
+                           struct ts_flush_info *info, struct ts_shootdown_record *record,
+                           ts_hv_flush_fn *flush);
+
 /* The rows of these statistics, for a state that begins with them. */
 #define TS_HV_CALL_STAT(f, h)                                                                      \
     {                                                                                              \
@@ -51,7 +60,9 @@ bool ts_hv_flush_call(struct ts_task *self, enum ts_hv_form form, uint32_t banks
         TS_HV_CALL_STAT(list_calls, "HvFlushVirtualAddressList(Ex)"),                              \
         TS_HV_CALL_STAT(space_calls, "HvFlushVirtualAddressSpace(Ex)"),                            \
         TS_HV_CALL_STAT(ex_calls, "calls with a sparse processor set (more than 64 VPs)"),         \
-        TS_HV_CALL_STAT(fast_calls, "calls with their input in registers")
+        TS_HV_CALL_STAT(fast_calls, "calls with their input in registers"),                        \
+        TS_HV_CALL_STAT(native_fallbacks,                                                          \
+                        "flushes by IPI because the hypercall was not to be had")
 #define TS_HV_CALL_RULE                                                                            \
     {                                                                                              \
         "a call is by list or by space",                                                           \

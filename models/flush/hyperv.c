@@ -6,7 +6,7 @@
 
 struct hyperv_state {
     struct ts_hv_flush_calls calls;
-    uint64_t native_fallbacks, empty, targets, lazy_skipped;
+    uint64_t empty, targets, lazy_skipped;
     struct ts_update_gen_stats update;
 };
 
@@ -129,14 +129,7 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
-    struct hyperv_state *state = ts_guest_cpu_of(self)->guest->flush_state;
-    ts_irq_disable(self);
-    bool done = flush_by_hypercall(self, mask, info, record);
-    ts_irq_enable(self);
-    if (done)
-        return;
-    state->native_fallbacks++;
-    ts_native_flush_tlb_multi(self, mask, info, record);
+    ts_hv_flush_or_native(self, mask, info, record, flush_by_hypercall);
 }
 
 #define ROW(f, h)                                                                                  \
@@ -145,7 +138,6 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     }
 static const struct ts_stat rows[] = {
     TS_HV_CALL_STATS,
-    ROW(native_fallbacks, "flushes by IPI because the hypercall was not to be had"),
     ROW(empty, "flushes whose CPUs were all lazy: no call, or one of an empty set"),
     ROW(targets, "processors named, the caller included"),
     ROW(lazy_skipped, "lazy CPUs left out"),

@@ -21,7 +21,7 @@ enum { MAX_GVAS = 16 }; /* HV_MMU_MAX_GVAS */
 
 struct state {
     struct ts_hv_flush_calls calls;
-    uint64_t all_processors, native_fallbacks;
+    uint64_t all_processors;
 };
 
 /* What one call's input holds before its list. */
@@ -132,7 +132,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
         g->stats.targets += ts_cpumask_count(others);
         return;
     }
-    state->native_fallbacks++;
+    state->calls.native_fallbacks++;
     ts_native_flush_tlb_multi(self, others, info, record);
 }
 
@@ -143,7 +143,6 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
 static const struct ts_stat rows[] = {
     TS_HV_CALL_STATS,
     ROW(all_processors, "flushes whose set was that of all CPUs"),
-    ROW(native_fallbacks, "flushes by IPI: a VP above 63, or the call was not to be had"),
 };
 static const struct ts_stat_rule rules[] = {TS_HV_CALL_RULE};
 static const struct ts_stat_table stats = {"flush.hyperv_2017", rows, TS_ARRAY_LEN(rows), rules,

@@ -5,7 +5,7 @@
 
 struct windows_state {
     struct ts_hv_flush_calls calls;
-    uint64_t native_fallbacks, targets;
+    uint64_t targets;
 };
 
 /* Neighbouring pages share an entry. */
@@ -23,7 +23,7 @@ static uint32_t put_pages(struct ts_hv_block *b, const uint64_t *pages, uint32_t
 }
 
 static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cpus,
-                               const struct ts_flush_info *info, struct ts_shootdown_record *record)
+                               struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
@@ -53,14 +53,7 @@ static bool flush_by_hypercall(struct ts_task *self, const struct ts_cpumask *cp
 static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
                         struct ts_flush_info *info, struct ts_shootdown_record *record)
 {
-    struct windows_state *state = ts_guest_cpu_of(self)->guest->flush_state;
-    ts_irq_disable(self); /* the input page is this CPU's */
-    bool done = flush_by_hypercall(self, mask, info, record);
-    ts_irq_enable(self);
-    if (done)
-        return;
-    state->native_fallbacks++;
-    ts_native_flush_tlb_multi(self, mask, info, record);
+    ts_hv_flush_or_native(self, mask, info, record, flush_by_hypercall);
 }
 
 #define ROW(f, h)                                                                                  \
@@ -69,7 +62,6 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     }
 static const struct ts_stat rows[] = {
     TS_HV_CALL_STATS,
-    ROW(native_fallbacks, "flushes by IPI because the hypercall was not to be had"),
     ROW(targets, "processors named, the caller included"),
 };
 static const struct ts_stat_rule rules[] = {TS_HV_CALL_RULE};

@@ -34,7 +34,6 @@ static void signal_head(const struct ts_host_rwlock *lock)
 static void queue_up(struct ts_task *self, struct ts_host_rwlock *lock, struct ts_rwlock_waiter *w)
 {
     *w = (struct ts_rwlock_waiter){.task = self, .lock = lock};
-    lock->waits++;
     *(lock->tail ? &lock->tail->next : &lock->head) = w;
     lock->tail = w;
     if (lock->head != w)

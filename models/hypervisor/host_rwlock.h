@@ -25,7 +25,6 @@ struct ts_host_rwlock {
     bool writer_waiting; /* _QW_WAITING */
     /* --- private --- */
     struct ts_rwlock_waiter *head, *tail; /* wait_lock's queue, on their stacks */
-    uint64_t waits;                       /* acquisitions that found it taken */
 };
 
 /* self: a task of the host. True: it had to wait. */

@@ -14,16 +14,6 @@ struct ts_stage2_moved {
 };
 #define MOVED_BIT (UINT64_C(1) << 43)
 
-static uint64_t bytes_of(uint32_t level)
-{
-    return UINT64_C(1) << TS_PT_SHIFT(level);
-}
-
-static const struct ts_hypervisor_params *params_of(const struct ts_stage2 *s)
-{
-    return &s->hyp->params;
-}
-
 /* --- construction --- */
 
 void ts_stage2_init(struct ts_stage2 *s, struct ts_hypervisor *h, struct ts_vm *vm, uint32_t core)
@@ -107,11 +97,8 @@ const struct ts_stat_table ts_stage2_stat_table = {"stage2", rows, TS_ARRAY_LEN(
 void ts_stage2_stats_of(const struct ts_hypervisor *h, struct ts_stage2_stats *sum)
 {
     *sum = (struct ts_stage2_stats){0};
-    for (uint32_t v = 0; v < h->w.nvms; v++) {
-        for (size_t i = 0; i < TS_ARRAY_LEN(rows); i++)
-            *(uint64_t *)(void *)((char *)sum + rows[i].offset) += *(
-                const uint64_t *)(const void *)((const char *)&h->stage2[v].stats + rows[i].offset);
-    }
+    for (uint32_t v = 0; v < h->w.nvms; v++)
+        ts_stat_accumulate(&ts_stage2_stat_table, sum, &h->stage2[v].stats);
     sum->vmid_rollovers = h->vmids.rollovers;
 }
 
@@ -139,8 +126,8 @@ static uint32_t level_for(const struct ts_memslot *slot, uint64_t ipa)
 {
     uint32_t level = slot->logging ? 0 : slot->level;
     while (level) {
-        uint64_t base = ipa & ~(bytes_of(level) - 1);
-        if (base >= slot->base && base + bytes_of(level) <= slot->base + slot->size)
+        uint64_t base = ipa & ~(ts_stage2_bytes(level) - 1);
+        if (base >= slot->base && base + ts_stage2_bytes(level) <= slot->base + slot->size)
             break;
         level--;
     }
@@ -161,7 +148,7 @@ static enum ts_stage2_result resolve(struct ts_vcpu *v, struct ts_stage2 *s,
 {
     struct ts_task *self = &v->task;
     bool logging = slot->logging;
-    bool shared = params_of(s)->stage2_shared_faults || (logging && a->permission && a->write);
+    bool shared = s->hyp->params.stage2_shared_faults || (logging && a->permission && a->write);
     uint32_t level = level_for(slot, a->ipa);
     bool writable = !logging || a->write;
     enum ts_stage2_result result = TS_STAGE2_AGAIN;
@@ -186,7 +173,7 @@ void ts_hypervisor_stage2_fault(struct ts_task *self, const struct ts_stage2_abo
     struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     struct ts_stage2 *s = &v->hyp->stage2[v->vm->number];
     const struct ts_stage2_abort a = *report;
-    uint64_t cycles = params_of(s)->stage2_fault_cycles;
+    uint64_t cycles = s->hyp->params.stage2_fault_cycles;
     TS_ASSERT(v->cpu->in_guest);
     ts_vm_exit(v, TS_EXIT_STAGE2);
     s->stats.faults++;
@@ -242,7 +229,7 @@ enum ts_status ts_stage2_slot_check(const struct ts_stage2 *s, uint32_t slot, ui
         return ts_error_set(err, TS_ERR_USER,
                             "memslot %u: it lies between 4 and 8 TiB of guest-physical addresses",
                             slot);
-    if (base % bytes_of(level) || size % bytes_of(level))
+    if (base % ts_stage2_bytes(level) || size % ts_stage2_bytes(level))
         return ts_error_set(err, TS_ERR_USER, "memslot %u: start and length are whole host pages",
                             slot);
     for (uint32_t i = 1; i < TS_STAGE2_SLOTS; i++) {
@@ -284,7 +271,7 @@ void ts_stage2_slot_delete(struct ts_task *self, struct ts_stage2 *s, uint32_t s
 /* kvm_flush_remote_tlbs_memslot: the slot's range since 6.6; before that all of the VM. */
 static void flush_memslot(struct ts_task *self, struct ts_stage2 *s, const struct ts_memslot *m)
 {
-    if (params_of(s)->stage2_range_flush) {
+    if (s->hyp->params.stage2_range_flush) {
         s->stats.flush_range++;
         ts_kvm_flush_remote_tlbs_range(self, s->vm, m->base, m->size);
     } else {
@@ -354,7 +341,7 @@ static bool move(struct ts_stage2 *s, uint64_t start, uint64_t end)
 void ts_stage2_notify(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t length)
 {
     const struct ts_memslot *slot = slot_of(s, start);
-    uint64_t unit = bytes_of(slot ? slot->level : 0);
+    uint64_t unit = ts_stage2_bytes(slot ? slot->level : 0);
     uint64_t end = (start + length + unit - 1) & ~(unit - 1);
     start &= ~(unit - 1);
     s->hyp->uses_slots = true;

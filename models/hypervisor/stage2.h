@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* KVM's memory of one VM: memslots, mmu_lock, the stage-2 table and what changes it.
  *
- * | what                  | does                                              | Linux,
- * arch/arm64/kvm  |
- * |-----------------------|---------------------------------------------------|------------------------|
- * | fault                 | maps or relaxes under mmu_lock, shared since 6.2  | mmu.c
- * user_mem_abort   |
- * | map                   | over nothing: no TLBI. A table for a block, or a  | hyp/pgtable.c |
- * |                       | block for a table: break before make              | stage2_map_walker |
- * | relax permissions     | TLBI on this CPU only since 6.5                   | .._relax_perms |
- * | unmap                 | 1 GiB at a time; TLBI for each entry, or one of   |
- * stage2_unmap_walker,   |
- * |                       | the range behind it                               | stage2_apply_range
- * |
- * | write-protect         | 1 GiB at a time, then one flush of the memslot    |
- * kvm_mmu_wp_memory_..   |
+ * | what          | does                                          | Linux, arch/arm64/kvm        |
+ * |---------------|-----------------------------------------------|------------------------------|
+ * | fault         | maps or relaxes, mmu_lock shared since 6.2    | mmu.c user_mem_abort         |
+ * | map           | over nothing: no TLBI; a table for a block,   | hyp/pgtable.c                |
+ * |               | or a block for a table: break before make     | stage2_map_walker            |
+ * | relax         | TLBI on this CPU only since 6.5               | ..._relax_perms              |
+ * | unmap         | 1 GiB at a time; TLBI for each entry, or one  | stage2_unmap_walker,         |
+ * |               | of the range behind it                        | stage2_apply_range           |
+ * | write-protect | 1 GiB at a time, then one flush of the slot   | kvm_mmu_wp_memory_region     |
  *
  * An entry that is being broken is locked: whoever finds it gives up (-EAGAIN), and its vCPU
  * enters, faults again and comes back. Tables that a block has taken the place of are freed behind
@@ -90,6 +85,11 @@ struct ts_stage2 {
     struct ts_stage2_moved *moved;
     uint32_t nmoved, moved_room;
 };
+
+static inline uint64_t ts_stage2_bytes(uint32_t level)
+{
+    return UINT64_C(1) << TS_PT_SHIFT(level);
+}
 
 /* --- construction (hypervisor.c) --- */
 void ts_stage2_init(struct ts_stage2 *s, struct ts_hypervisor *h, struct ts_vm *vm, uint32_t core);

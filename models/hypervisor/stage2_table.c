@@ -12,16 +12,6 @@ struct ts_stage2_locked {
     uint32_t window;
 };
 
-static uint64_t bytes_of(uint32_t level)
-{
-    return UINT64_C(1) << TS_PT_SHIFT(level);
-}
-
-static const struct ts_hypervisor_params *params_of(const struct ts_stage2 *s)
-{
-    return &s->hyp->params;
-}
-
 /* --- flushes --- */
 
 static void flush_ipa(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint8_t ttl)
@@ -63,7 +53,7 @@ static bool is_locked(const struct ts_stage2 *s, uint64_t ipa)
 static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint32_t level,
                         struct ts_stage2_locked *l)
 {
-    l->size = bytes_of(level);
+    l->size = ts_stage2_bytes(level);
     l->base = ipa & ~(l->size - 1);
     l->window = ts_host_stage2_window_open(self, s->vm, l->base, l->base + l->size);
     if (!ts_pgtable_break(s->vm->stage2, l->base, level, &l->broken))
@@ -72,7 +62,7 @@ static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,
     s->locked = l;
     if (!l->broken.was_table)
         flush_ipa(self, s, l->base, hint(s, level));
-    else if (params_of(s)->stage2_range_flush)
+    else if (s->hyp->params.stage2_range_flush)
         flush_range(self, s, l->base, l->size);
     else
         flush_vmid(self, s);
@@ -125,10 +115,10 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
                                     uint32_t level, bool writable)
 {
     struct ts_pgtable *pt = s->vm->stage2;
-    uint64_t base = ipa & ~(bytes_of(level) - 1);
+    uint64_t base = ipa & ~(ts_stage2_bytes(level) - 1);
     struct ts_pte pte = leaf(s, base, level, writable), old;
     bool was_split = false;
-    ts_task_work(self, params_of(s)->stage2_map_cycles);
+    ts_task_work(self, s->hyp->params.stage2_map_cycles);
     for (;;) {
         if (is_locked(s, ipa))
             return TS_STAGE2_AGAIN;
@@ -157,7 +147,7 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
     } else {
         collapse(self, s, base, &pte);
     }
-    ts_task_work(self, params_of(s)->dsb_ishst_cycles);
+    ts_task_work(self, s->hyp->params.dsb_ishst_cycles);
     return TS_STAGE2_DONE;
 }
 
@@ -165,16 +155,17 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
 enum ts_stage2_result ts_stage2_relax(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa)
 {
     struct ts_pte pte = {0};
-    ts_task_work(self, params_of(s)->stage2_map_cycles);
+    ts_task_work(self, s->hyp->params.stage2_map_cycles);
     bool found = !is_locked(s, ipa) && ts_pgtable_lookup(s->vm->stage2, ipa, &pte);
     if (found) {
-        uint64_t base = ipa & ~(bytes_of(pte.level) - 1);
-        (void)ts_pgtable_protect(s->vm->stage2, base, base + bytes_of(pte.level), true, NULL, NULL);
+        uint64_t base = ipa & ~(ts_stage2_bytes(pte.level) - 1);
+        (void)ts_pgtable_protect(s->vm->stage2, base, base + ts_stage2_bytes(pte.level), true, NULL,
+                                 NULL);
         s->stats.relaxed++;
     }
     if (s->vm->arch == TS_ARCH_ARM64) {
         uint8_t ttl = found ? hint(s, pte.level) : 0;
-        if (params_of(s)->stage2_relax_local) {
+        if (s->hyp->params.stage2_relax_local) {
             s->stats.flush_ipa_local++;
             ts_kvm_tlb_flush_vmid_ipa_nsh(self, s->vm, ipa, ttl);
         } else if (found) {
@@ -200,13 +191,13 @@ static void note_leaf(void *user, uint64_t va, const struct ts_pte *pte)
     struct unmapped *u = user;
     u->va = va;
     u->level = pte->level;
-    u->at = va + bytes_of(pte->level);
+    u->at = va + ts_stage2_bytes(pte->level);
 }
 
 /* stage2_unmap_defer_tlb_flush. */
 static bool defers(const struct ts_stage2 *s)
 {
-    return params_of(s)->stage2_unmap_flush != TS_UNMAP_FLUSH_EACH && params_of(s)->s2fwb &&
+    return s->hyp->params.stage2_unmap_flush != TS_UNMAP_FLUSH_EACH && s->hyp->params.s2fwb &&
            s->hyp->w.range_split != TS_RANGE_SPLIT_PAGES;
 }
 
@@ -234,7 +225,7 @@ static bool is_noticed(const struct ts_task *self, const struct ts_stage2 *s, ui
 static bool finds_nothing(const struct ts_task *self, const struct ts_stage2 *s, uint64_t ipa,
                           uint64_t end, struct unmapped *u)
 {
-    uint64_t table = (ipa & ~(bytes_of(1) - 1)) + bytes_of(1);
+    uint64_t table = (ipa & ~(ts_stage2_bytes(1) - 1)) + ts_stage2_bytes(1);
     if (ipa >= u->clean_from && ipa < u->clean_to)
         return true;
     if (ipa < u->seen_to)
@@ -254,15 +245,15 @@ static void make_step(struct ts_task *self, struct ts_stage2 *s, uint32_t kind, 
 {
     bool is_leaf = kind != STEP_TABLE;
     uint64_t cycles = kind == STEP_PAGE || kind == STEP_TABLE
-                          ? params_of(s)->stage2_unmap_page_cycles
-                          : params_of(s)->stage2_unmap_block_cycles;
+                          ? s->hyp->params.stage2_unmap_page_cycles
+                          : s->hyp->params.stage2_unmap_block_cycles;
     s->stats.unmapped_pages += kind == STEP_PAGE;
     s->stats.unmapped_blocks += kind == STEP_BLOCK || kind == STEP_GIANT;
     s->stats.unmapped_tables += kind == STEP_TABLE;
     ts_task_work(self, cycles);
     if (!defers(s))
         flush_ipa(self, s, ipa, is_leaf ? hint(s, kind == STEP_GIANT ? 2 : kind) : 0);
-    else if (!is_leaf && params_of(s)->stage2_unmap_flush == TS_UNMAP_FLUSH_LEAVES)
+    else if (!is_leaf && s->hyp->params.stage2_unmap_flush == TS_UNMAP_FLUSH_LEAVES)
         flush_ipa(self, s, ipa, 0);
 }
 
@@ -312,7 +303,7 @@ static bool find_leaf(const struct ts_stage2 *s, uint64_t va, uint64_t end, uint
     struct ts_pte pte;
     *at = va;
     if (ts_pgtable_lookup(s->vm->stage2, va, &pte)) {
-        *at = va & ~(bytes_of(pte.level) - 1);
+        *at = va & ~(ts_stage2_bytes(pte.level) - 1);
         return true;
     }
     (void)ts_pgtable_clear(s->vm->stage2, va, end, 0, NULL, NULL, at);
@@ -322,7 +313,7 @@ static bool find_leaf(const struct ts_stage2 *s, uint64_t va, uint64_t end, uint
 static void unmap_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t end)
 {
     uint32_t window = ts_host_stage2_window_open(self, s->vm, start, end);
-    uint64_t span = bytes_of(1);
+    uint64_t span = ts_stage2_bytes(1);
     struct unmapped u = {.at = start, .clean_from = start, .clean_to = start, .seen_to = start};
     uint64_t table = UINT64_MAX; /* whose leaves go, and which may be empty behind them */
     while (find_leaf(s, u.at, end, &u.va)) {
@@ -352,7 +343,7 @@ static void apply_range(struct ts_task *self, struct ts_stage2 *s, uint64_t star
                         chunk_fn *fn)
 {
     for (uint64_t next; start < end; start = next) {
-        next = (start + bytes_of(2)) & ~(bytes_of(2) - 1);
+        next = (start + ts_stage2_bytes(2)) & ~(ts_stage2_bytes(2) - 1);
         next = next < end ? next : end;
         fn(self, s, start, next);
         if (next == end || !self->cpu->need_resched)
@@ -375,7 +366,7 @@ static void protect_chunk(struct ts_task *self, struct ts_stage2 *s, uint64_t st
 {
     uint64_t n = ts_pgtable_protect(s->vm->stage2, start, end, false, NULL, NULL);
     s->stats.protected_leaves += n;
-    ts_task_work(self, n * params_of(s)->stage2_protect_cycles);
+    ts_task_work(self, n * s->hyp->params.stage2_protect_cycles);
 }
 
 void ts_stage2_write_protect(struct ts_task *self, struct ts_stage2 *s, uint64_t start,

@@ -40,6 +40,7 @@ struct ts_vm_shape {
     const char *name; /* of messages */
     uint64_t vcpus;   /* 1 to TS_CPU_MAX */
     struct ts_guest_params guest;
+    struct ts_nt_params nt;
     struct ts_sched_params guest_sched;
     struct ts_cpumask pcpus; /* of all pCPUs, those that its vCPUs may be on; nbits 0: on any */
     bool pin;                /* each vCPU stays where it begins; it has at most as many as pCPUs */
@@ -64,7 +65,7 @@ struct ts_machine_config {
     struct ts_guest_params guest;
     struct ts_nt_params nt; /* of a Windows-like guest */
     struct ts_run_params run;
-    /* By VM, run.vms of them, instead of run.vcpus, guest and guest_sched; the caller's, alive
+    /* By VM, run.vms of them, instead of run.vcpus, guest, nt and guest_sched; the caller's, alive
      * until ts_machine_destroy. NULL: all VMs are alike. */
     const struct ts_vm_shape *const *shapes;
 };

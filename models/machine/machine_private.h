@@ -78,6 +78,15 @@ static inline bool ts_machine_streams_ended(const struct ts_machine *m)
     return m->measured_finished == m->nmeasured && m->host_ended == m->host_tasks;
 }
 
+/* machine_vm.c: what all domains of CPUs have in common, the host's too; what guest and host share
+ * of VM v, c being the VM's own configuration. */
+void ts_machine_common_domain(struct ts_machine *m, struct ts_cpu_domain *d, const char *name,
+                              uint32_t group, const struct ts_sched_params *sched);
+enum ts_status ts_machine_create_vm(struct ts_machine *m, uint32_t v,
+                                    const struct ts_machine_config *c,
+                                    const struct ts_flush_ops *flush, struct ts_error *err);
+void ts_machine_destroy_vm(struct ts_vm *vm);
+
 /* machine_replay.c: where steps of the host's code can be replayed; and the statistics that such
  * steps change, of a machine that is complete. */
 enum ts_status ts_machine_create_replay(struct ts_machine *m, struct ts_error *err);

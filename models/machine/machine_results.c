@@ -56,12 +56,19 @@ static void visit_guests(const struct ts_machine *m, ts_machine_stat_fn *fn, voi
     fn(user, &ts_guest_stat_table, sum);
 }
 
+/* Of the guests that are like Windows, if there are any. */
 static void visit_windows(const struct ts_machine *m, ts_machine_stat_fn *fn, void *user)
 {
     struct ts_nt_stats sum = {0};
-    for (uint32_t v = 0; v < m->nguests; v++)
+    uint32_t n = 0;
+    for (uint32_t v = 0; v < m->nguests; v++) {
+        if (!ts_guest_is_windows(&m->guests[v]))
+            continue;
         ts_stat_accumulate(&ts_nt_stat_table, &sum, &m->guests[v].nt_stats);
-    fn(user, &ts_nt_stat_table, &sum);
+        n++;
+    }
+    if (n)
+        fn(user, &ts_nt_stat_table, &sum);
 }
 
 /* Each mechanism once, at the first VM that uses it. */
@@ -114,8 +121,7 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
         fn(user, &ts_host_task_stat_table, &sum);
     }
     visit_guests(m, fn, user);
-    if (m->config.guest.os == TS_OS_WINDOWS)
-        visit_windows(m, fn, user);
+    visit_windows(m, fn, user);
     visit_mechanisms(m, fn, user);
     if (m->guests[0].oracle) {
         struct ts_oracle_stats sum = {0};

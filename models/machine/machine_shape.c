@@ -13,6 +13,7 @@ void ts_machine_vm_config(const struct ts_machine_config *c, uint32_t v,
         return;
     const struct ts_vm_shape *shape = c->shapes[v];
     out->guest = shape->guest;
+    out->nt = shape->nt;
     out->guest_sched = shape->guest_sched;
     out->run.vcpus = shape->vcpus;
     if (!ts_machine_is_bare(c))

@@ -308,10 +308,13 @@ void *base_in(ResolvedVm *vm, const Key &key)
     if (!vm_may_have(key))
         return nullptr;
     switch (key.scope) {
-    case KeyScope::Machine:
-        return ts_machine_params[key.owner].table == &ts_guest_param_table
-                   ? static_cast<void *>(&vm->shape.guest)
-                   : static_cast<void *>(&vm->shape.guest_sched);
+    case KeyScope::Machine: {
+        const ts_param_table *table = ts_machine_params[key.owner].table;
+        if (table == &ts_nt_param_table)
+            return &vm->shape.nt;
+        return table == &ts_guest_param_table ? static_cast<void *>(&vm->shape.guest)
+                                              : static_cast<void *>(&vm->shape.guest_sched);
+    }
     case KeyScope::Flush:
         return ts_flush_table[key.owner] == vm->mechanism ? vm->mechanism_params.data() : nullptr;
     case KeyScope::Workload:
@@ -339,6 +342,7 @@ ResolvedVm resolve_vm(const Experiment &experiment, const Point &point, const Vm
     vm.shape.background = entry.background;
     vm_place(entry, config, &vm.shape.pcpus);
     ts_param_defaults(&ts_guest_param_table, &vm.shape.guest);
+    ts_param_defaults(&ts_nt_param_table, &vm.shape.nt);
     ts_param_defaults(&ts_guest_sched_param_table, &vm.shape.guest_sched);
     vm.mechanism_params = struct_of(vm.mechanism->params, vm.mechanism->params_size);
     vm.workload_params =

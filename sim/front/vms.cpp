@@ -100,7 +100,7 @@ void check_owner(const Layer &layer)
             user_error(item.second.place,
                        item.first +
                            " is the host's, the same for all VMs: a VM has its own guest.*, "
-                           "guest_sched.*, flush.* and workload.*");
+                           "nt.*, guest_sched.*, flush.* and workload.*");
 }
 
 // `workload`, `guest` and `set`, whose keys depend on each other.
@@ -213,7 +213,8 @@ bool vm_may_have(const Key &key)
         return true;
     const ts_param_table *table =
         key.scope == KeyScope::Machine ? ts_machine_params[key.owner].table : nullptr;
-    return table == &ts_guest_param_table || table == &ts_guest_sched_param_table;
+    return table == &ts_guest_param_table || table == &ts_nt_param_table ||
+           table == &ts_guest_sched_param_table;
 }
 
 void vm_place(const VmEntry &entry, const ts_machine_config &config, ts_cpumask *out)

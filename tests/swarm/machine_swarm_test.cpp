@@ -169,6 +169,7 @@ void add_vm(Scenario &s, Dice &dice, bool background)
     shape.name = "some";
     shape.vcpus = dice.between(1, 9);
     shape.guest = s.config.guest;
+    shape.nt = s.config.nt;
     const uint64_t asids = dice.between(1, 6);
     if (shape.guest.os == TS_OS_LINUX)
         shape.guest.nr_dyn_asids = asids;

@@ -229,3 +229,56 @@ TEST(SchedYieldHypercall, GoesToAReadyTargetOfACrowdedPcpu)
     EXPECT_EQ(yields(3, false, true), 0u);
     EXPECT_EQ(yields(1, false, true, sleeps), 0u);
 }
+
+/* --- woken by a posted interrupt --- */
+
+/* pi_wakeup_handler: vCPUs 0, 1 and 2 have blocked on pCPU 0 and been posted interrupts. While 0 is
+ * being woken, which takes time, somebody else wakes 1, and its pCPU takes it off the list. */
+TEST(Wakeups, TheListMayChangeWhileOneOfItIsWoken)
+{
+    CpuRig rig(2);
+    ts_hypervisor hyp{};
+    ts_hyp_pcpu pcpus[2]{};
+    std::vector<ts_vcpu> vcpus(3);
+    std::vector<uint64_t> woken;
+    rig.domain.owner = &hyp;
+    hyp.pcpus = pcpus;
+    hyp.w.host = &rig.domain;
+    for (size_t i = 0; i < vcpus.size(); i++) {
+        ts_vcpu &v = vcpus[i];
+        ts_error err{};
+        static ts_cpu cpu{};
+        v.hyp = &hyp;
+        v.cpu = &cpu;
+        v.accel = TS_ACCEL_IPIV;
+        v.pir = 1;
+        v.nv_wakeup = true;
+        v.wakeup_next = i + 1 < vcpus.size() ? &vcpus[i + 1] : nullptr;
+        ASSERT_EQ(ts_task_init(
+                      &v.task, &rig.domain, "vcpu", [](ts_task *) {}, nullptr, &err),
+                  TS_OK);
+        v.task.state = TS_TASK_BLOCKED;
+        v.task.cpu = v.task.pinned = &rig.domain.cpus[1];
+    }
+    pcpus[0].wakeups = &vcpus[0];
+    rig.spawn(0, [&](ts_task *self) {
+        ts_task_work_ps(self, 10 * TS_US);
+        ts_hyp_wakeups(self);
+        for (const ts_vcpu &v : vcpus)
+            woken.push_back(v.task.state != TS_TASK_BLOCKED);
+    });
+    for (ts_time t = 10 * TS_US; t < 12 * TS_US; t += 100 * TS_NS)
+        rig.at(t, [&] {
+            if (hyp.stats.wakeups_nv != 1 || !vcpus[1].nv_wakeup)
+                return;
+            vcpus[1].task.state = TS_TASK_RUNNABLE; /* as if woken, and about to run */
+            ts_vcpu_pi_load(&vcpus[1]);
+        });
+    rig.run(TS_MS);
+    EXPECT_EQ(woken, (std::vector<uint64_t>{1, 1, 1}));
+    EXPECT_EQ(hyp.stats.wakeups_nv, 2u); /* 0 and 2 */
+    EXPECT_EQ(pcpus[0].wakeups, &vcpus[0]);
+    EXPECT_EQ(vcpus[0].wakeup_next, &vcpus[2]);
+    for (ts_vcpu &v : vcpus)
+        ts_task_fini(&v.task);
+}

@@ -111,6 +111,25 @@ TEST_F(FrontVms, AGuestOfItsOwnReplacesThePlatforms)
     EXPECT_EQ(resolved.vms[2].shape.guest.flush_concurrent, 1u);
 }
 
+TEST_F(FrontVms, AWindowsLikeVmHasRulesOfItsOwnBesideLinux)
+{
+    const ts::Experiment experiment =
+        parse("vms:\n"
+              "  - {name: lin}\n"
+              "  - name: win\n"
+              "    guest: {guest: {os: windows, linux: 6.12}, nt: {free_batch: 7}}\n"
+              "    mechanism: native_concurrent\n"
+              "    set: {nt.push_spin: 5}\n");
+    ts::experiment_check(experiment);
+    const auto points = ts::experiment_points(experiment);
+    const ts::Resolved resolved = ts::resolve(experiment, points.at(0));
+    EXPECT_EQ(resolved.vms[1].shape.guest.os, uint64_t(TS_OS_WINDOWS));
+    EXPECT_EQ(resolved.vms[1].shape.nt.free_batch, 7u);
+    EXPECT_EQ(resolved.vms[1].shape.nt.push_spin, 5u);
+    EXPECT_EQ(resolved.vms[0].shape.guest.os, uint64_t(TS_OS_LINUX));
+    EXPECT_NE(resolved.vms[0].shape.nt.free_batch, 7u);
+}
+
 TEST_F(FrontVms, NumbersAreSweptAndSet)
 {
     const std::string sweep = "sweep: {vms.noise.count: [0, 1, 4], vms.own.vcpus: [2, 5]}\n";

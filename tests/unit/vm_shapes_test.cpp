@@ -44,6 +44,7 @@ ts_vm_shape shape_of(const ts_machine_config &c, const char *name, uint64_t vcpu
     s.name = name;
     s.vcpus = vcpus;
     s.guest = c.guest;
+    s.nt = c.nt;
     s.guest_sched = c.guest_sched;
     s.shares = TS_SHARES_DEFAULT;
     return s;
@@ -62,6 +63,7 @@ struct Mixed {
     std::string message;
     struct ts_machine_result result = {};
     std::vector<struct ts_machine_vm_result> vms;
+    std::map<std::string, uint64_t> stats;
     /* By the name of a host's task, the pCPUs that it has been on. */
     std::map<std::string, std::set<uint32_t>> where;
 };
@@ -89,6 +91,7 @@ Mixed run_mixed(ts_machine_config c, const std::vector<const ts_vm_shape *> &sha
             out.status = ts_machine_finish(m, &err);
         }
         ts_machine_result(m, &out.result);
+        ts_machine_visit_stats(m, collect, &out.stats);
         for (uint32_t v = 0; v < shapes.size(); v++) {
             out.vms.emplace_back();
             ts_machine_vm_result(m, v, &out.vms.back());
@@ -127,6 +130,26 @@ TEST(VmShapes, EachVmHasItsOwnSizeAndMechanism)
               got.vms[0].operations + got.vms[1].operations + got.vms[2].operations);
     EXPECT_EQ(got.where.count("vm2/vcpu7"), 1u);
     EXPECT_EQ(got.where.count("vm0/vcpu1"), 0u);
+}
+
+/* A Linux guest beside one that is like Windows, with a rule of its own: a list of one page. */
+TEST(VmShapes, EachVmHasItsOwnOperatingSystem)
+{
+    ts_machine_config c = small_machine();
+    ts_vm_shape linux_vm = shape_of(c, "linux", 1), windows = shape_of(c, "windows", 1);
+    windows.guest.os = TS_OS_WINDOWS;
+    windows.nt.flush_list_max = 1;
+    Script script{{op_mmap(0, 4 * 4096), op_touch(0, 0, 4),
+                   op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 4 * 4096)}};
+    ScriptWorkload a(script, 1), b(script, 1);
+    Mixed got = run_mixed(c, {&linux_vm, &windows},
+                          {{a.get(), native(), nullptr}, {b.get(), native(), nullptr}});
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(got.stats.count("nt.flushes"), 1u);
+    EXPECT_EQ(got.stats["nt.flush_lists"], 0u);
+    EXPECT_EQ(got.stats["nt.flush_whole"], 2u); /* and what the exit unmaps */
+    got = run_mixed(c, {&linux_vm}, {{ScriptWorkload(script, 1).get(), native(), nullptr}});
+    EXPECT_EQ(got.stats.count("nt.flushes"), 0u);
 }
 
 /* A guest's own parameters: a system call that takes longer. */

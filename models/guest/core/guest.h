@@ -292,7 +292,8 @@ typedef void ts_shootdown_fn(void *user, const struct ts_shootdown_record *recor
 
 /* What modules below the operating system call of it. */
 struct ts_guest_paths {
-    /* A stage-1 fault of user code at va. False: a bad access, which is ignored and counted. */
+    /* What a stage-1 fault of user code at va does between its entry and its return. False: a bad
+     * access, which is ignored and counted. */
     bool (*fault)(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write);
     /* A flush on one of its targets, self's own CPU perhaps; interrupts off. */
     void (*flush_func)(struct ts_task *self, struct ts_flush_info *info);

@@ -130,7 +130,7 @@ static enum ts_fault_result handle_mm_fault(struct ts_task *self, struct ts_mm *
 
 /* do_user_addr_fault: under the VMA's lock, or if that does not do, or the kernel has none (before
  * 6.4), under mmap_lock. */
-static bool handle_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
 {
     enum ts_fault_result result = TS_FAULT_RETRY;
     struct ts_vma_lock *lock = NULL;
@@ -150,7 +150,8 @@ static bool handle_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bo
     return result == TS_FAULT_DONE;
 }
 
-bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+/* Entry, what the operating system does about it, and return. False: a bad access. */
+static bool take_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
 {
     struct ts_guest *g = mm->guest;
     ts_time start = ts_task_now(self);
@@ -158,7 +159,7 @@ bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write
 
     ts_kernel_enter(self);
     ts_task_work(self, g->params.fault_entry_cycles + ts_pti_cycles(g));
-    ok = handle_fault(self, mm, va, write);
+    ok = g->paths->fault(self, mm, va, write);
     ts_kernel_exit(self);
     g->stats.faults++;
     ts_hist_add(&g->stats.fault_ps, ts_task_now(self) - start);
@@ -240,7 +241,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
             continue;
         }
         TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
-        if (!g->paths->fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
+        if (!take_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
             return;
     }
     if (access.from_tlb && g->oracle)

@@ -252,7 +252,7 @@ bool ts_mm_unmap(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_
                  bool downgrade);
 
 /* --- fault.c --- */
-/* Handles a stage-1 fault at va. False: a bad access, which is ignored and counted. */
+/* ts_guest_paths.fault of Linux. */
 bool ts_mm_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write);
 
 enum ts_fault_result {

@@ -73,21 +73,12 @@ static bool resolve(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool wr
 
 bool ts_nt_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
 {
-    struct ts_guest *g = mm->guest;
-    ts_time start = ts_task_now(self);
-    bool shared = g->nt.fault_shared != 0;
+    bool shared = mm->guest->nt.fault_shared != 0;
     bool ok;
 
-    ts_kernel_enter(self);
-    ts_task_work(self, g->params.fault_entry_cycles);
     lock_working_set(self, mm, shared);
     ok = resolve(self, mm, va, write);
     unlock_working_set(self, mm, shared);
-    ts_kernel_exit(self);
-    g->stats.faults++;
-    ts_hist_add(&g->stats.fault_ps, ts_task_now(self) - start);
-    if (!ok)
-        ts_mm_private_of(mm)->touches_unmapped++;
     return ok;
 }
 

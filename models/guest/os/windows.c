@@ -40,7 +40,7 @@ static void charge_cycles(struct ts_task *self, struct ts_guest *g, struct ts_gu
     span = ts_task_now(self) - t->charge_since;
     lost = g->nt.charge_steal && span > user + kernel ? span - user - kernel : 0;
     if (user + kernel)
-        lost_user = (ts_time)((double)lost * ((double)user / (double)(user + kernel)));
+        lost_user = ts_muldiv(lost, user, user + kernel);
     charge(g, true, user + lost_user);
     charge(g, false, kernel + lost - lost_user);
 }
