@@ -409,8 +409,13 @@ enum ts_status ts_cpu_domain_init(struct ts_cpu_domain *d, uint32_t ncpus,
     d->cpus = calloc(ncpus, sizeof(*d->cpus));
     d->scratch = calloc(ncpus, sizeof(*d->scratch));
     d->busy_threads = NULL;
-    if (!d->cpus || !d->scratch)
+    if (!d->cpus || !d->scratch) {
+        free(d->cpus);
+        free(d->scratch);
+        d->cpus = NULL;
+        d->scratch = NULL;
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u CPUs", ncpus);
+    }
     d->ncpus = ncpus;
     ts_domain_balance_init(d);
     for (uint32_t i = 0; i < ncpus; i++) {

@@ -351,7 +351,7 @@ void ts_machine_destroy(struct ts_machine *m)
         if (g->engine)
             ts_guest_threads_fini(g);
     }
-    if (m->hypervisor.vcpus)
+    if (m->hypervisor.w.host)
         ts_hypervisor_fini(&m->hypervisor);
     for (uint32_t v = 0; m->guests && m->vms && m->mechanism_params && v < m->nguests; v++) {
         struct ts_guest *g = &m->guests[v];

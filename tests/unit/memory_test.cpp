@@ -27,21 +27,20 @@ template <class Run> auto starved(uint64_t first, uint64_t count, Run run)
     return out;
 }
 
-/* Sanitizers make a run sixty times as long: some of the allocations, the first among them. */
-#ifdef __SANITIZE_ADDRESS__
-constexpr uint64_t every = 17;
-#else
-constexpr uint64_t every = 1;
-#endif
+/* One of every n, from the first or a later one. */
+struct Which {
+    uint64_t first = 0;
+    uint64_t every = 1;
+};
 
-template <class Run> void every_allocation_may_fail(Run run)
+template <class Run> void every_allocation_may_fail(Run run, Which which = {})
 {
     auto whole = starved(0, 0, run);
     const uint64_t n = memory.seen;
     ASSERT_EQ(whole.status, TS_OK) << whole.message;
     ASSERT_GT(n, 20u);
     for (uint64_t count : {UINT64_C(1), UINT64_MAX}) {
-        for (uint64_t i = 0; i < n; i += every) {
+        for (uint64_t i = which.first; i < n; i += which.every) {
             auto out = starved(i, count, run);
             ASSERT_EQ(out.status, TS_ERR_ENVIRONMENT) << i << " of " << n << ": " << out.message;
             ASSERT_NE(out.message.find("memory"), std::string::npos) << out.message;
@@ -50,12 +49,12 @@ template <class Run> void every_allocation_may_fail(Run run)
 }
 
 /* A workload that cannot be made ends a run as well. */
-Outcome storm(const ts_machine_config &c, const char *mechanism)
+Outcome storm(const ts_machine_config &c, const char *mechanism, const StormParams &params = {})
 {
+    StormParams all = params;
+    all.insert({{"threads", "6"}, {"rounds", "2"}, {"pages", "600"}, {"sharing", "write"}});
     try {
-        return run_storm(
-            c, ts_flush_find(mechanism),
-            {{"threads", "6"}, {"rounds", "2"}, {"pages", "600"}, {"sharing", "write"}}, 1);
+        return run_storm(c, ts_flush_find(mechanism), all, 1);
     } catch (const std::runtime_error &error) {
         Outcome out;
         out.status = TS_ERR_ENVIRONMENT;
@@ -83,6 +82,32 @@ TEST(Memory, OfANetworkMayRunOut)
     ts_machine_config c = small_machine();
     set(c, "interconnect.detail", "flit");
     every_allocation_may_fail([&] { return storm(c, "native_concurrent"); });
+}
+
+/* Each mechanism and operating system another part of the allocations: all of them are many. */
+TEST(Memory, OfAMachineOfEachMechanismMayRunOut)
+{
+    constexpr uint64_t parts = 11;
+    uint64_t tried = 0;
+    for (size_t k = 0; k < ts_flush_table_count; k++) {
+        const ts_flush_ops *m = ts_flush_table[k];
+        for (uint64_t os : {TS_OS_LINUX, TS_OS_WINDOWS}) {
+            if (!ts_flush_is_for(m, os))
+                continue;
+            for (bool arm : platforms(m, os)) {
+                ts_machine_config c = small_machine(arm, m, os);
+                if (c.hypervisor.kind != TS_HYP_NONE)
+                    set(c, "host_sched.group", "vm");
+                SCOPED_TRACE(m->name);
+                every_allocation_may_fail(
+                    [&] {
+                        return storm(c, m->name, {{"rounds", "1"}, {"pages", "40"}});
+                    },
+                    {tried++ % parts, parts});
+            }
+        }
+    }
+    EXPECT_GT(tried, parts);
 }
 
 TEST(Memory, OfAnAddressSpaceMayRunOut)

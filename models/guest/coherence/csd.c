@@ -23,12 +23,14 @@ struct chunk {
 
 struct ids {
     struct ids *next; /* of the idle ones */
+    struct ids *made_before;
     uint32_t id[];
 };
 
 struct ts_csd_pool {
     struct ts_guest *g;
-    struct ids *ids;
+    struct ids *ids; /* idle */
+    struct ids *all_ids;
     struct cell **buckets;
     uint64_t nbuckets; /* a power of two */
     struct chunk *chunks;
@@ -66,9 +68,9 @@ void ts_csd_pool_destroy(struct ts_csd_pool *p)
         p->chunks = c->next;
         free(c);
     }
-    while (p->ids) {
-        struct ids *ids = p->ids;
-        p->ids = ids->next;
+    while (p->all_ids) {
+        struct ids *ids = p->all_ids;
+        p->all_ids = ids->made_before;
         free(ids);
     }
     free(p->buckets);
@@ -192,11 +194,16 @@ uint32_t *ts_csd_ids_get(struct ts_csd_pool *p)
 {
     struct ids *ids = p->ids;
 
-    if (ids)
+    if (ids) {
         p->ids = ids->next;
-    else
-        ids = malloc(sizeof(*ids) + p->g->ncpus * sizeof(ids->id[0]));
-    return ids ? ids->id : NULL;
+        return ids->id;
+    }
+    ids = malloc(sizeof(*ids) + p->g->ncpus * sizeof(ids->id[0]));
+    if (!ids)
+        return NULL;
+    ids->made_before = p->all_ids;
+    p->all_ids = ids;
+    return ids->id;
 }
 
 void ts_csd_ids_put(struct ts_csd_pool *p, uint32_t *id)
