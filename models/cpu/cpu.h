@@ -251,7 +251,8 @@ struct ts_cpu_domain {
     bool balance;             /* wake placement, idle pull and balancing may move tasks */
     struct ts_event balance_event;
     struct ts_cpu_group *scratch; /* [ncpus], owned */
-    uint32_t *busy_threads; /* of pCPUs that share cores: by core, those that execute; owned */
+    uint32_t *busy_threads; /* of pCPUs that share cores: by core, those that execute; owned. NULL:
+                               nothing is shared */
     size_t stack_bytes;     /* of the fibers of its tasks */
 };
 
@@ -288,7 +289,7 @@ static inline uint64_t ts_task_cycle(const struct ts_task *self)
 /* --- primitives that let time pass; on self's own fiber only --- */
 
 /* Executes for a number of core cycles; for longer while other threads of the core execute, too
- * (topology.smt_throughput). */
+ * (topology.smt_throughput): those that idle or spin take nothing. */
 void ts_task_work(struct ts_task *self, uint64_t cycles);
 /* The same at once, if nothing else is due before its end: false if something is, and nothing has
  * been done. Interrupts are not looked for. */

@@ -123,7 +123,7 @@ static inline struct ts_task *ts_task_of(struct ts_sched_entity *e)
 
 /* placement.c: select_task_rq of a task that has been woken, by waker or by hardware (NULL). */
 struct ts_cpu *ts_task_select_cpu(struct ts_task *waker, struct ts_task *t);
-/* executor.c: p begins or ends to execute; of pCPUs that share cores. */
+/* executor.c: p begins or ends to execute, other than by waiting in a loop of PAUSE. */
 void ts_cpu_note_busy(struct ts_cpu *p, bool busy);
 /* task_cpu_possible, p->cpus_ptr: an affinity set. Who is pinned is the caller's to ask. */
 static inline bool ts_task_allowed(const struct ts_task *t, const struct ts_cpu *c)

@@ -228,7 +228,10 @@ bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
 
 void ts_cpu_note_busy(struct ts_cpu *p, bool busy)
 {
-    uint32_t *n = &p->domain->busy_threads[p->domain->topology->core[p->id]];
+    uint32_t *n;
+    if (!p->domain->busy_threads)
+        return;
+    n = &p->domain->busy_threads[p->domain->topology->core[p->id]];
     TS_ASSERT(busy || *n > 0);
     *n = busy ? *n + 1 : *n - 1;
     for (struct ts_cpu *o = ts_cpu_next_thread(p); o != p; o = ts_cpu_next_thread(o)) {
@@ -329,9 +332,13 @@ bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *
         ts_time pause = TS_TIME_NEVER;
         if (c->is_virtual && c->pause_window_cycles && !self->user_mode)
             pause = ts_clock_after(clock, ts_engine_now(engine), c->pause_window_cycles);
+        struct ts_cpu *p = ts_cpu_physical(c);
         self->spinning = true;
         self->spin_signalled = false;
-        ts_cpu_park(ts_cpu_physical(c), pause < deadline ? pause : deadline, TS_PARK_INTERRUPTIBLE);
+        /* PAUSE leaves the core to its other threads. */
+        ts_cpu_note_busy(p, false);
+        ts_cpu_park(p, pause < deadline ? pause : deadline, TS_PARK_INTERRUPTIBLE);
+        ts_cpu_note_busy(p, true);
         self->spinning = false;
         if (self->spin_signalled) {
             if (line)
@@ -418,7 +425,7 @@ enum ts_cpu_mode ts_cpu_set_mode(struct ts_cpu *cpu, enum ts_cpu_mode mode)
     enum ts_cpu_mode before = cpu->mode;
     ts_cpu_account(cpu);
     cpu->mode = mode;
-    if (cpu->domain->busy_threads && (before == TS_MODE_IDLE) != (mode == TS_MODE_IDLE))
+    if (!cpu->is_virtual && (before == TS_MODE_IDLE) != (mode == TS_MODE_IDLE))
         ts_cpu_note_busy(cpu, mode != TS_MODE_IDLE);
     return before;
 }

@@ -26,10 +26,10 @@ static const struct ts_param rows[] = {
     {"smt_throughput", TS_PARAM_COUNT, ROW(smt_throughput), 125, 0, 400, NULL,
      "percent: what the threads of a core do together while more than one executes, of what one "
      "does "
-     "alone; 0: each as much as alone",
+     "alone. One that idles or spins (PAUSE, YIELD) does not execute. 0: each as much as alone",
      "D. Marr et al., Hyper-Threading Technology Architecture and Microarchitecture, Intel "
      "Technology "
-     "Journal 6(1), 2002: gains of 16 to 28 %",
+     "Journal 6(1), 2002: gains of 16 to 28 %. Intel SDM, PAUSE, on spinning",
      TS_CONF_GUESS},
     {"core_hz", TS_PARAM_FREQ, ROW(core_hz), UINT64_C(2600000000), UINT64_C(100000000),
      UINT64_C(10000000000), NULL, "clock of the cores; constant",

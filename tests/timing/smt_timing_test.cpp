@@ -9,6 +9,20 @@ using ts_test::CpuRig;
 namespace
 {
 
+bool never(void *)
+{
+    return false;
+}
+
+/* To a cycle after it at most, however slow. */
+void compute_until(ts_task *self, ts_time to)
+{
+    while (ts_task_now(self) < to) {
+        const uint64_t left = ts_clock_cycle_at(self->domain->clock, to - ts_task_now(self));
+        ts_task_work(self, left > 2 ? left / 2 : 1);
+    }
+}
+
 /* Two cores; CPUs c, c + 2, ... are threads of core c. */
 class Smt
 {
@@ -25,10 +39,11 @@ class Smt
         for (uint32_t cpu : others) {
             ts_task *t = rig.spawn(
                 cpu,
-                [to](ts_task *self) {
-                    while (ts_task_now(self) < to)
-                        ts_task_spin_deadline(
-                            self, [](void *) { return false; }, nullptr, nullptr, to);
+                [this, to](ts_task *self) {
+                    if (they_spin)
+                        ts_task_spin_deadline(self, never, nullptr, nullptr, to);
+                    else
+                        compute_until(self, to);
                 },
                 false);
             rig.at(from, [t] { ts_task_wake(nullptr, t); });
@@ -49,6 +64,7 @@ class Smt
     }
     CpuRig rig;
     ts_time began = 0; /* the work of cycles_of */
+    bool they_spin = false;
 };
 
 } // namespace
@@ -77,10 +93,28 @@ TEST(SmtTiming, TheSpeedChangesWhenAnotherBeginsOrEnds)
     /* 6400 cycles at five eighths are 4000 of the work. */
     EXPECT_EQ(beside.cycles_of(10000, {2}), 16000u);
     EXPECT_GT(beside.began, alone.began); /* so were the switch and what it needs */
-    /* Its thread's exit is a switch, as slow as all there. */
+    /* Its last cycle of work ends a cycle later, and its thread's exit is a switch, as slow as all
+     * there. */
     const uint64_t slow = 6400 + ends.rig.domain.sched_params.switch_cycles * 8 / 5;
-    EXPECT_EQ(ends.cycles_of(10000, {2}, 50 * TS_US, beside.began + 6400 * cycle),
+    EXPECT_EQ(ends.cycles_of(10000, {2}, 50 * TS_US, beside.began + 6399 * cycle),
               slow + 10000 - slow * 5 / 8);
+}
+
+/* PAUSE leaves the core to the other threads; what ends the wait, and handlers meanwhile, do not.
+ */
+TEST(SmtTiming, AThreadThatSpinsTakesNothing)
+{
+    Smt s(125);
+    s.they_spin = true;
+    EXPECT_EQ(s.cycles_of(10000, {2}), 10000u);
+    EXPECT_EQ(s.rig.domain.cpus[0].stats.smt_lost_cycles, 0u);
+
+    Smt interrupted(125);
+    interrupted.they_spin = true;
+    interrupted.rig.handler_cycles = 1600;
+    interrupted.rig.at(101 * TS_US,
+                       [&] { ts_cpu_raise(&interrupted.rig.domain.cpus[2], TS_VEC_CALL); });
+    EXPECT_EQ(interrupted.cycles_of(10000, {2}), 10960u);
 }
 
 TEST(SmtTiming, WhatIsLostIsCounted)
@@ -101,10 +135,7 @@ TEST(SmtTiming, WorkAtOnceTakesAsLong)
     for (bool beside : {false, true}) {
         Smt s(125);
         if (beside)
-            s.rig.spawn(2, [](ts_task *self) {
-                ts_task_spin_deadline(
-                    self, [](void *) { return false; }, nullptr, nullptr, TS_MS);
-            });
+            s.rig.spawn(2, [](ts_task *self) { compute_until(self, TS_MS); });
         ts_time took = 0;
         s.rig.spawn(0, [&](ts_task *self) {
             ts_task_work_ps(self, 50 * TS_US);
