@@ -251,6 +251,35 @@ TEST(Replay, StopsBeforeWhatIsDue)
     EXPECT_TRUE(ts_replay_skip(rig.replay, 0));
 }
 
+/* What else happens beside a step is not its own, and does not come again with it. */
+TEST(Replay, WritesNothingDownBesideWhichSomethingHappens)
+{
+    struct Other {
+        ts_event event;
+        Counts *counts;
+    };
+    Rig rig({UINT64_C(1000000000)});
+    Other other{{}, &rig.counts};
+    ts_event_init(&other.event, [](ts_engine *, ts_event *e) {
+        reinterpret_cast<Other *>(e)->counts->steps += 100;
+    });
+    for (int i = 0; i < 4; i++) {
+        const ts_time start = ts_engine_now(rig.engine), half = start + TS_NS / 2;
+        ASSERT_FALSE(ts_replay_skip(rig.replay, 0));
+        ts_engine_schedule(rig.engine, &other.event, half, TS_PHASE_SAMPLE);
+        ts_replay_begin(rig.replay, 0);
+        rig.counts.steps++;
+        ts_engine_run(rig.engine, half);
+        ASSERT_TRUE(ts_engine_try_advance(rig.engine, start + TS_NS));
+        EXPECT_FALSE(ts_replay_end(rig.replay, true));
+    }
+    for (int i = 0; i < 10; i++)
+        rig.step(TS_NS);
+    EXPECT_EQ(rig.made, 2u);
+    ts_replay_settle(rig.replay);
+    EXPECT_EQ(rig.counts.steps, 4u * 101 + 10);
+}
+
 TEST(Replay, WritesNothingDownThatItsOwnerTakesForDifferent)
 {
     Rig rig({UINT64_C(1000000000)});
