@@ -3,7 +3,7 @@
 # Makes this folder anew: some minutes. usage: results/range-tlbi/run.sh [OUT]
 source "$(dirname "$0")/../common.sh"
 
-for e in pages by-page initiators cores bystander bystander-vm; do
+for e in pages by-page initiators cores bystander bystander-vm loopers; do
     run range-tlbi-$e "$out/range-tlbi-$e"
 done
 reproduce E1 e1.csv
@@ -36,4 +36,7 @@ curve bystander.csv range_tlbi_bystander --x workload.loopers --metric lost_perc
 curve bystander_vm.csv range_tlbi_bystander_vm --x vms.neighbour.count --metric lost_percent \
     --linear-x --series platform --x-label "VMs of 4 mprotect loops" \
     --label "lost by the VM that computes" --title "A VM beside others, on other cores"
+curve loopers.csv range_tlbi_loopers --x run.vms --metric record_rate --series platform \
+    --x-label "VMs of one mprotect loop" --label "rounds a second of each" --log-y \
+    --title "Loops of mprotect, each in a VM of its own, on 64 cores"
 scripts/result-tables
