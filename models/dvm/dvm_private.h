@@ -110,6 +110,7 @@ struct dvm_rn {
     uint32_t at_mn;       /* TLBIs in the MN's tracker; a Sync waits there for them */
     bool unsynced;        /* a TLBI has been issued since the last Sync went out */
     bool dsb;
+    bool sync_due; /* of this DSB: with the last Comp */
     bool sync_sent;
     ts_time dsb_start;
     ts_dvm_done_fn *dsb_done;
@@ -117,7 +118,7 @@ struct dvm_rn {
     struct ts_event dsb_event;
     ts_dvm_done_fn *room_done;
     void *room_user;
-    ts_time own_until;          /* its TLB is busy with its own TLBIs until then */
+    ts_time own_until;          /* its TLB is busy with what it has issued until then */
     struct ts_cpumask *reached; /* with the VMID filter: to be covered by the next Sync */
     /* as target */
     struct ts_event event;

@@ -20,6 +20,9 @@ extern "C" {
 void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
 /* arm64: DSB ISH: returns when all that self's pCPU has issued is complete on every pCPU. */
 void ts_host_dsb_ish(struct ts_task *self);
+/* arm64: one TLBI of self's pCPU alone with its DSB NSH: `cycles`, or until the TLB is done with
+ * all that self's pCPU has issued, whichever is longer. */
+void ts_host_tlbi_nsh(struct ts_task *self, const struct ts_tlb_inval *inval, uint64_t cycles);
 /* VMX: INVEPT on self's pCPU alone, of the VM's EPT root, or of all for NULL. */
 void ts_host_invept(struct ts_task *self, const struct ts_vm *vm);
 

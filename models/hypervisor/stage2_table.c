@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of a stage-2 table and their invalidations (arch/arm64/kvm/hyp/pgtable.c, read in 6.1 and
  * 6.12). */
+#include "models/cpu/dvm_port.h"
 #include "models/hypervisor/hyp_private.h"
 #include "models/hypervisor/stage2.h"
 
@@ -147,7 +148,7 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
     } else {
         collapse(self, s, base, &pte);
     }
-    ts_task_work(self, s->hyp->params.dsb_ishst_cycles);
+    ts_dvm_port_dsb_st(self, s->hyp->params.dsb_ishst_cycles);
     return TS_STAGE2_DONE;
 }
 
