@@ -230,3 +230,12 @@ void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, u
     if (w)
         w->close(w->user, vm->number, window);
 }
+
+void ts_host_stage2_make(struct ts_task *self, const struct ts_vm *vm, uint64_t start, uint64_t end,
+                         uint64_t pa)
+{
+    const struct ts_stage2_watch *w = watch_of(self, vm);
+    TS_ASSERT(vm->arch == TS_ARCH_ARM64);
+    if (w)
+        w->make(w->user, vm->number, start, end, pa);
+}

@@ -63,6 +63,10 @@ void ts_kvm_flush_remote_tlbs_range(struct ts_task *self, struct ts_vm *vm, uint
 uint32_t ts_host_stage2_window_open(struct ts_task *self, const struct ts_vm *vm, uint64_t start,
                                     uint64_t end);
 void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, uint32_t window);
+/* arm64: just before an entry that it has broken is made again, of the memory from pa on: by now no
+ * TLB may hold what the entry said (break-before-make). No time passes. */
+void ts_host_stage2_make(struct ts_task *self, const struct ts_vm *vm, uint64_t start, uint64_t end,
+                         uint64_t pa);
 
 #ifdef __cplusplus
 }

@@ -198,6 +198,7 @@ extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor
 struct ts_stage2_watch {
     uint32_t (*open)(void *user, uint32_t vm, uint64_t start, uint64_t end);
     void (*close)(void *user, uint32_t vm, uint32_t window);
+    void (*make)(void *user, uint32_t vm, uint64_t start, uint64_t end, uint64_t pa);
     void *user;
 };
 

@@ -50,7 +50,8 @@ static bool is_locked(const struct ts_stage2 *s, uint64_t ipa)
     return false;
 }
 
-/* stage2_try_break_pte. Nobody else has locked it: no time has passed since that was asked. */
+/* stage2_try_break_pte. Nobody else has locked it: no time has passed since that was asked. The
+ * caller makes it again at once. */
 static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint32_t level,
                         struct ts_stage2_locked *l)
 {
@@ -68,6 +69,7 @@ static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,
     else
         flush_vmid(self, s);
     ts_host_stage2_window_close(self, s->vm, l->window);
+    ts_host_stage2_make(self, s->vm, l->base, l->base + l->size, ts_stage2_frame(s, l->base));
 }
 
 static void unlock_entry(struct ts_stage2 *s, const struct ts_stage2_locked *l)
