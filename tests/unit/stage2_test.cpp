@@ -211,6 +211,8 @@ TEST(Stage2Logging, CollapseIsBreakBeforeMake)
         EXPECT_EQ(stat(got, "split"), 1u);
         EXPECT_EQ(stat(got, "collapsed"), 1u);
         EXPECT_EQ(stat(got, "dirtied"), 8u);
+        EXPECT_EQ(got.stats.at("oracle.entries_made"), 2u);
+        EXPECT_EQ(got.stats.at("oracle.made_too_early"), 0u);
         EXPECT_EQ(stat(got, "flush_range"), range ? 2u : 0u);
         EXPECT_EQ(stat(got, "flush_vmid"), range ? 0u : 2u);
         EXPECT_EQ(stat(got, "flush_ipa"), 1u);
