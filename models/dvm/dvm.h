@@ -59,7 +59,12 @@ struct ts_dvm_params {
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */
 
-struct ts_dvm_stats {   /* names after drivers/perf/arm-cmn.c where one exists */
+/* Names after the DN events of drivers/perf/arm-cmn.c (6.12) where one exists: CMN-600's rxreq_*,
+ * and of CMN-650 and later the others. Not counted, as nothing here does it: dvmop_bpi, _pici and
+ * _vici (branch predictors, instruction caches), rndop_filtered (RN-D), trk_occupancy_pdn and
+ * trk_pdn_alloc (proxy nodes), txsnp_stall (link credits), rxsnp_stall_starv. Times are ps, not
+ * clocks. */
+struct ts_dvm_stats {
     uint64_t issued;    /* TLBIs */
     uint64_t syncs;     /* DSBs that needed a Sync */
     uint64_t completed; /* rule: every TLBI and Sync */
@@ -68,6 +73,13 @@ struct ts_dvm_stats {   /* names after drivers/perf/arm-cmn.c where one exists *
     uint64_t dsb_local_ps;
     uint64_t rxreq_dvmop; /* accepted by the issuer's MN: once each */
     uint64_t rxreq_dvmsync;
+    uint64_t dvmop_tlbi;                /* of the DVMOps, by their payload; rule: all */
+    uint64_t rxreq_dvmop_vmid_filtered; /* TLBIs that did not go to every core */
+    uint64_t trk_alloc;                 /* tracker entries taken; rule: by TLBIs and Syncs */
+    uint64_t trk_cxha_alloc;            /* and for other chips' */
+    uint64_t trk_occupancy_cxha;
+    uint64_t txsnp_stall_limit;   /* ps: nothing is sent since mn_snoops operations are under way */
+    uint64_t txsnp_sync_stall_op; /* ps: a Sync waits at the MN for its core's TLBIs */
     uint64_t rxreq_retried;
     uint64_t forwarded;                /* to MNs of other chips */
     uint64_t dvmop_cxha, dvmsync_cxha; /* taken from MNs of other chips */

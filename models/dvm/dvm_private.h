@@ -33,7 +33,8 @@ struct dvm_branch {
     struct dvm_mn *mn;
     struct dvm_branch *next; /* ready list */
     struct dvm_slot *slot;
-    uint32_t left; /* snoop responses still to come; of an ACE Sync Completes too */
+    ts_time arrived; /* a forwarded one at its MN */
+    uint32_t left;   /* snoop responses still to come; of an ACE Sync Completes too */
 };
 
 /* A tracker entry of an MN. It outlives dvm_op when the completion is early. */
@@ -92,6 +93,8 @@ struct dvm_mn {
     struct dvm_branch *distributing;
     uint32_t flits_sent; /* of distributing */
     ts_time next_flit;
+    ts_time stalled_since; /* as it is now: */
+    bool stalled_limit, stalled_sync;
 };
 
 /* An operation that a core has taken in and not yet applied to the end. */

@@ -174,6 +174,7 @@ TEST(DvmTiming, OneSyncAtATimeAtAMiscNode)
     d.net.run();
     ts_time turn = first.sync_complete(first.accepted(start));
     EXPECT_EQ(dsb[0].when, first.told(turn));
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u); /* it waits for a Sync */
     EXPECT_EQ(dsb[1].when, second.told(second.sync_complete(turn)));
 }
 
@@ -546,6 +547,72 @@ TEST(DvmTiming, TheTrackersOccupancyIsFromRequestToLastResponse)
     EXPECT_EQ(d.stats()->trkfull_ps, 0u);
     EXPECT_EQ(d.stats()->dvmop_cxha, 1u);
     EXPECT_EQ(d.stats()->dvmsync_cxha, 1u);
+}
+
+/* An operation of another chip is at this chip's MN from its arrival to the one answer. */
+TEST(DvmTiming, TheOccupancyByOtherChipsIsTheirs)
+{
+    rig::Dvm d(rig::arm_topology(3, 4), spaced());
+    Formula f{d, 7};
+    rig::Done dsb(d.net.engine);
+    uint32_t home = f.mn(1);
+    d.issue(7, 1);
+    ts_dvm_dsb(d.dvm, 7, rig::Done::call, &dsb);
+    d.net.run();
+    ts_time start = f.accepted(0), sync = f.accepted(f.op_comp(0)), sum = 0;
+    for (uint32_t peer : {0u, 2u}) {
+        ts_time op_there = d.net.arrival(home, f.mn(peer), 2, start);
+        ts_time sync_there = d.net.arrival(home, f.mn(peer), 2, sync);
+        sum += f.collected(peer, op_there, [](uint32_t, ts_time t) { return t; }) - op_there;
+        sum += f.collected(peer, sync_there, [&](uint32_t, ts_time t) {
+            return t + d.params.sync_drain_ps;
+        }) - sync_there;
+    }
+    EXPECT_EQ(d.stats()->trk_occupancy_cxha, sum);
+    EXPECT_EQ(d.stats()->trk_cxha_alloc, 2u * 2);
+    EXPECT_EQ(d.stats()->trk_alloc, 2u);
+    EXPECT_EQ(d.stats()->dvmop_tlbi, 1u);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, 0u);
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u);
+}
+
+TEST(DvmTiming, ASyncIsStalledByTheTlbisOfItsCore)
+{
+    auto p = spaced();
+    p.early_comp = 1;
+    rig::Dvm d(rig::arm_topology(2, 6), p);
+    Formula f{d, 4};
+    rig::Done dsb(d.net.engine);
+    d.issue(4, 1);
+    d.net.run(100 * TS_NS);
+    ASSERT_EQ(d.stats()->completed, 1u);
+    ts_dvm_dsb(d.dvm, 4, rig::Done::call, &dsb);
+    ts_time sync = f.accepted(100 * TS_NS), last = f.op_complete(f.accepted(0));
+    ASSERT_LT(sync, last);
+    d.net.run();
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, last - sync);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, 0u);
+}
+
+/* From the last flit of the second operation until the first one's last response. */
+TEST(DvmTiming, AThirdOperationIsStalledByTheLimit)
+{
+    auto p = spaced();
+    p.mn_snoops = 2;
+    p.mn_service_cycles = 30;
+    p.forward_cycles = 1000;
+    rig::Dvm d(rig::arm_topology(1, 12), p);
+    Formula f{d, 5};
+    d.issue(5, 1);
+    d.issue(5, 2);
+    d.issue(5, 3);
+    d.net.run();
+    ts_time start = f.accepted(0);
+    /* The last flit leaves one service time before the next could. */
+    ts_time sent = f.mesh(start, (2 * 22 - 1) * p.mn_service_cycles);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, f.op_complete(start) - sent);
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u);
+    d.expect_rules();
 }
 
 TEST(DvmTiming, AFullTrackerIsCounted)
