@@ -587,7 +587,7 @@ TEST(DvmTiming, ASyncIsStalledByTheTlbisOfItsCore)
     d.net.run(100 * TS_NS);
     ASSERT_EQ(d.stats()->completed, 1u);
     ts_dvm_dsb(d.dvm, 4, rig::Done::call, &dsb);
-    ts_time sync = f.accepted(100 * TS_NS), last = f.op_complete(f.accepted(0));
+    ts_time sync = f.accepted(d.net.now()), last = f.op_complete(f.accepted(0));
     ASSERT_LT(sync, last);
     d.net.run();
     EXPECT_EQ(d.stats()->txsnp_sync_stall_op, last - sync);
