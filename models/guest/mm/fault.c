@@ -250,6 +250,18 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
     charge_touch(self, r, access.cycles + g->params.touch_cycles);
 }
 
+/* Those before it, up to so many. */
+static void touch_back(struct ts_task *self, struct touch_run *r, uint64_t from, uint64_t count)
+{
+    uint64_t at = r->va;
+
+    while (count-- > 0 && r->va - from >= r->stride) {
+        r->va -= r->stride;
+        touch_one(self, r);
+    }
+    r->va = at;
+}
+
 void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 {
     struct touch_run r = {0};
@@ -266,6 +278,8 @@ void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
                                         : TS_MMU_READ;
     for (r.left = op->count; r.left; r.left--) {
         touch_one(self, &r);
+        if (op->length2)
+            touch_back(self, &r, region->base, op->length2);
         r.va += r.stride;
     }
 }
