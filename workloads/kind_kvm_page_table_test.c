@@ -123,6 +123,7 @@ static int test_next(struct ts_workload *base, uint32_t thread, struct ts_op *op
         return 0;
     op->kind = TS_OP_UCALL;
     op->region = (uint32_t)v->next;
+    op->count = p->threads;
     v->stage = v->next;
     v->next = stage_after(p, v->stage);
     v->at = 0;

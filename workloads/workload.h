@@ -46,7 +46,8 @@ enum ts_op_kind {
     TS_OP_MADVISE_COLD,
     TS_OP_MADVISE_PAGEOUT,
     TS_OP_UCALL, /* the thread's CPU leaves for the program that runs the VM, ready for stage
-                    `region` of what that program does with it, and goes on when it has begun */
+                    `region` of what that program does with it, and goes on when it has begun;
+                    count: threads that do so, one on each CPU */
     TS_OP_FLUSH /* count flushes, one after another, in the kernel, of target (enum
                    ts_flush_target): of the length bytes at address offset it is of 4 KiB pages and
                    of tables, whether there is a mapping or not */

@@ -208,6 +208,23 @@ static void do_exec(struct ts_task *self, struct ts_guest_thread *thread)
     g->os->leave(self);
 }
 
+static void do_ucall(struct ts_task *self, const struct ts_guest_thread *thread)
+{
+    const struct ts_guest *g = thread->guest;
+
+    if (!g->vm->pv->user_exit)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "workload: thread %u leaves for a VMM, and there is none: hypervisor.kind is "
+                      "none",
+                      thread->number);
+    if (thread->op.count != g->ncpus)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "workload.threads is %llu, run.vcpus is %u: the VMM waits for a thread on "
+                      "each vCPU",
+                      (unsigned long long)thread->op.count, g->ncpus);
+    g->vm->pv->user_exit(self, thread->op.region);
+}
+
 static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
 {
     const struct ts_op *op = &thread->op;
@@ -231,12 +248,7 @@ static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
     case TS_OP_EXIT:
         break;
     case TS_OP_UCALL:
-        if (!thread->guest->vm->pv->user_exit)
-            ts_guest_fail(self, TS_ERR_USER,
-                          "workload: thread %u leaves for a VMM, and there is none: "
-                          "hypervisor.kind must be kvm",
-                          thread->number);
-        thread->guest->vm->pv->user_exit(self, op->region);
+        do_ucall(self, thread);
         break;
     default:
         TS_ASSERT((uint32_t)op->kind < TS_OP_KINDS);
