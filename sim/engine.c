@@ -18,6 +18,7 @@ struct ts_engine {
     uint32_t max_events;
     uint64_t sequence;
     uint64_t events_run;
+    uint64_t order; /* of the event under way, or the last */
     struct ts_heap heap;
     struct ts_wheel wheel;
     struct ts_error failure; /* status TS_OK: none */
@@ -208,12 +209,18 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
         engine->events_run++;
         engine->bound_exact = false;
         engine->head.now = event->when;
+        engine->order = event->order;
         event->fn(engine, event);
     }
     engine->head.limit = TS_TIME_NEVER;
     engine->stopped = engine->failure.status != TS_OK;
     engine->running = false;
     return engine->events_run - before;
+}
+
+enum ts_phase ts_engine_phase(const struct ts_engine *engine)
+{
+    return (enum ts_phase)(engine->order >> TS_ORDER_PHASE_SHIFT);
 }
 
 static void engine_halt(struct ts_engine *engine)

@@ -68,7 +68,7 @@ struct ts_stat {
  * its count. Ended by a NULL name unless all terms are used. */
 struct ts_stat_rule {
     const char *help;
-    const char *terms[8]; /* "+name" or "-name" */
+    const char *terms[12]; /* "+name" or "-name" */
 };
 
 struct ts_stat_table {

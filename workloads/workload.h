@@ -25,7 +25,9 @@ enum ts_op_kind {
     TS_OP_MPROTECT,         /* region, offset, length, prot */
     TS_OP_MADVISE_DONTNEED, /* region, offset, length */
     TS_OP_MREMAP,           /* region (old), length, target (new region), length2 (new length) */
-    TS_OP_TOUCH,            /* region, offset, count accesses of stride bytes apart, flags */
+    TS_OP_TOUCH,            /* region, offset, count accesses of stride bytes apart, flags; with
+                               length2 each is followed by that many more, one stride further back
+                               each time, down to the region's beginning */
     TS_OP_COMPUTE,          /* length: nanoseconds of user computation */
     TS_OP_SLEEP,            /* length: nanoseconds of nanosleep, timer slack not included */
     TS_OP_SPAWN,            /* target: thread that starts now, in the same process (or a new one) */
@@ -43,6 +45,9 @@ enum ts_op_kind {
     TS_OP_MADVISE_FREE, /* region, offset, length; so the next two */
     TS_OP_MADVISE_COLD,
     TS_OP_MADVISE_PAGEOUT,
+    TS_OP_UCALL, /* the thread's CPU leaves for the program that runs the VM, ready for stage
+                    `region` of what that program does with it, and goes on when it has begun;
+                    count: threads that do so, one on each CPU */
     TS_OP_FLUSH /* count flushes, one after another, in the kernel, of target (enum
                    ts_flush_target): of the length bytes at address offset it is of 4 KiB pages and
                    of tables, whether there is a mapping or not */
@@ -81,6 +86,10 @@ enum ts_flush_target {
 #define TS_OPF_FETCH 64u /* TOUCH is of instructions */
 #define TS_OPF_RECORD                                                                              \
     512u /* a record of the workload, its unit of work, ends with this operation */
+
+#define TS_OPF_PHYSICAL                                                                            \
+    1024u /* MMAP: offset is the guest-physical address that the region stands for, whole pages. All \
+             of it has been mapped by the kernel before, which never takes it back */
 
 struct ts_op {
     enum ts_op_kind kind;
@@ -146,6 +155,8 @@ struct ts_workload {
     uint32_t initial_threads;
     /* Some of its streams have no end by themselves: it can only run for a time. */
     bool endless;
+    /* Thread i stays on CPU i, modulo their number. */
+    bool pinned;
     void (*destroy)(struct ts_workload *w);
     /* NULL, or: what of its recording the workload has left out or had to assume so far, as a
      * struct whose rows *table names (all counters; 0 is nothing to tell, "first_..." is a line's

@@ -55,6 +55,9 @@ struct ts_pv_ops {
      * writes, one that may only be read. On return it is to be made again. NULL: there is no stage
      * 2. */
     void (*stage2_fault)(struct ts_task *self, const struct ts_stage2_abort *report);
+    /* self leaves for the program that runs the VM, ready for the stage of a test that this leads
+     * it through, and comes back when it has begun. NULL: there is no such program. */
+    void (*user_exit)(struct ts_task *self, uint32_t stage);
 };
 
 /* What a host calls in the guest's operating system, as hardware would. */

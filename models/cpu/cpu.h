@@ -215,9 +215,10 @@ struct ts_cpu {
     uint32_t park; /* 0 executing or about to, 1 interruptible, 2 stalled in hardware, 3 frozen */
     bool frozen;   /* ts_cpu_freeze */
     struct ts_event park_event;
-    bool switching;         /* the fiber that suspends hands over to the CPU's new leaf task */
-    struct ts_cpu *working; /* whose work it is parked in, itself or a vCPU; NULL: in none */
-    uint64_t held;          /* cycles that this work, or what follows, stands still for */
+    bool switching;          /* the fiber that suspends hands over to the CPU's new leaf task */
+    struct ts_cpu *working;  /* whose work it is parked in, itself or a vCPU; NULL: in none */
+    uint64_t held;           /* cycles that this work, or what follows, stands still for */
+    struct ts_work_run *run; /* that it is parked in, and that has not been settled; or NULL */
     struct ts_line_req line_req;
 };
 
@@ -294,6 +295,25 @@ void ts_task_work(struct ts_task *self, uint64_t cycles);
 /* The same at once, if nothing else is due before its end: false if something is, and nothing has
  * been done. Interrupts are not looked for. */
 bool ts_task_try_work(struct ts_task *self, uint64_t cycles);
+/* Work in parts, which between them nobody looks for anything: as a ts_task_work for each part, as
+ * long as nothing comes in between. */
+struct ts_work_run {
+    uint64_t cycles; /* of all parts */
+    /* Hardware context or the task's own: the part that is under way, or has just ended, when so
+     * many cycles have passed (not 0) is the last. Does what its parts up to that one do, and
+     * returns the cycles to its end. Called once. */
+    uint64_t (*settle)(struct ts_work_run *run, uint64_t passed);
+    /* --- private --- */
+    uint64_t start, end;
+    bool settled;
+};
+/* Returns the cycles of the parts done: all, or fewer if an interrupt, an exit or ts_cpu_disturb
+ * came before their end, of which the first two have been seen to. 0, and nothing done: there is
+ * something to be looked at first, or others share the core. */
+uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run);
+/* What the work under way on pcpu meets is about to change: an invalidation, say. Hardware
+ * context. */
+void ts_cpu_disturb(struct ts_cpu *pcpu);
 /* The same given as time, rounded up to cycles. */
 void ts_task_work_ps(struct ts_task *self, ts_time ps);
 /* One access to a contended line: hit cycles, or a stall until the line has come. */

@@ -59,8 +59,31 @@ static void unpark(struct ts_cpu *p)
     ts_engine_schedule(engine, &p->park_event, ts_engine_now(engine), TS_PHASE_SOFTWARE);
 }
 
+/* Before whatever comes next: the part under way is the last. One that ends at this instant has not
+ * been looked at yet, unless software has had its turn. */
+static void settle(struct ts_cpu *p)
+{
+    struct ts_engine *engine = p->domain->engine;
+    struct ts_work_run *run = p->run;
+    uint64_t passed = ts_clock_cycle_at(p->domain->clock, ts_engine_now(engine)) - run->start;
+    bool behind = ts_engine_phase(engine) > TS_PHASE_SOFTWARE && passed < run->cycles;
+    p->run = NULL;
+    run->settled = true;
+    run->end = run->settle(run, passed + (behind || passed == 0));
+}
+
+void ts_cpu_disturb(struct ts_cpu *pcpu)
+{
+    if (!pcpu->run)
+        return;
+    settle(pcpu);
+    ts_cpu_kick(pcpu);
+}
+
 void ts_cpu_kick(struct ts_cpu *pcpu)
 {
+    if (pcpu->run)
+        settle(pcpu);
     if (pcpu->park == TS_PARK_INTERRUPTIBLE)
         unpark(pcpu);
 }
@@ -267,6 +290,36 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
         if (left == 0)
             return;
     }
+}
+
+/* A part that ends at this instant was held up by what has come at it, as in ts_task_work. */
+uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run)
+{
+    struct ts_engine *engine = self->domain->engine;
+    const struct ts_clock *clock = self->domain->clock;
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    TS_ASSERT(self->cpu->current == self && !p->run);
+    if (p->held || p->domain->busy_threads || ts_task_attention(self))
+        return 0;
+    run->start = ts_clock_cycle_at(clock, ts_engine_now(engine));
+    run->settled = false;
+    ts_time end = ts_clock_cycle_time(clock, run->start + run->cycles);
+    if (ts_engine_try_advance(engine, end))
+        return run->settle(run, run->cycles);
+    p->run = run;
+    p->working = self->cpu;
+    ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+    p->working = NULL;
+    if (!run->settled)
+        settle(p);
+    uint64_t now = ts_clock_cycle_at(clock, ts_engine_now(engine)), held = p->held;
+    uint64_t left = run->start + run->end - now;
+    if (left == 0 && held) {
+        p->held = 0;
+        left = held;
+    }
+    ts_task_work(self, left);
+    return run->end;
 }
 
 void ts_task_work_ps(struct ts_task *self, ts_time ps)

@@ -3,6 +3,7 @@
  * host's CPUs. */
 #include "models/hypervisor/host_call.h"
 #include "models/hypervisor/stage2.h"
+#include "models/hypervisor/vcpu_stage.h"
 
 static const char *const reason_names[] = {"",
                                            "exit: interrupt",
@@ -14,7 +15,8 @@ static const char *const reason_names[] = {"",
                                            "exit: EOI",
                                            "exit: APIC access",
                                            "exit: AVIC incomplete IPI",
-                                           "exit: stage-2 fault"};
+                                           "exit: stage-2 fault",
+                                           "exit: to user space"};
 
 static void emit(const struct ts_vcpu *v, enum ts_timeline_kind kind, const char *name)
 {
@@ -37,6 +39,7 @@ static void count_exit(struct ts_hypervisor_stats *s, enum ts_exit_reason reason
     s->exit_apic_access += reason == TS_EXIT_APIC_ACCESS;
     s->exit_avic += reason == TS_EXIT_AVIC;
     s->exit_stage2 += reason == TS_EXIT_STAGE2;
+    s->exit_user += reason == TS_EXIT_USER;
 }
 
 /* Without VPIDs an entry or exit drops linear and combined mappings of VPID 0, which all guests
@@ -241,6 +244,7 @@ const struct ts_pv_ops ts_kvm_pv_ops = {
     .hypercall = ts_vcpu_hypercall,
     .populate = populate,
     .stage2_fault = ts_hypervisor_stage2_fault,
+    .user_exit = ts_vcpu_user_exit,
 };
 
 static bool vcpu_preempted(const struct ts_cpu *cpu)

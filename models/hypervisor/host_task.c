@@ -6,6 +6,7 @@
 
 #include "models/hypervisor/hyp_private.h"
 #include "models/hypervisor/stage2.h"
+#include "models/hypervisor/vcpu_stage.h"
 
 struct ts_host_task {
     struct ts_host_task *next;
@@ -48,6 +49,9 @@ const struct ts_host_op_info ts_host_ops[TS_HOST_OPS] = {
                           .stage2 = true},
     [TS_HOST_NOTIFY] = {"notify", "an MMU notifier unmaps", .arm64_only = true, .of_vm = true,
                         .stage2 = true},
+    [TS_HOST_SLOT_SPLIT] = {"slot_split", "blocks become tables, in no time", .arm64_only = true,
+                            .of_vm = true, .stage2 = true},
+    [TS_HOST_STAGE] = {.name = "stage", .summary = "vCPUs do a stage of a test", .of_vm = true},
 };
 
 /* --- streams --- */
@@ -118,6 +122,9 @@ static enum ts_status check_slot(const struct ts_host_op *op, const struct ts_hy
     if (op->kind == TS_HOST_SLOT_FILL && op->level > s->slots[op->slot].level)
         return ts_error_set(err, TS_ERR_USER, "%s: the backing of memslot %u has smaller pages",
                             name, op->slot);
+    if (op->kind == TS_HOST_SLOT_SPLIT && s->slots[op->slot].level != 1)
+        return ts_error_set(err, TS_ERR_USER, "%s: the backing of memslot %u is no 2 MiB pages",
+                            name, op->slot);
     return TS_OK;
 }
 
@@ -129,6 +136,9 @@ static void on_stage2(struct ts_task *self, struct ts_stage2 *s, const struct ts
         break;
     case TS_HOST_SLOT_FILL:
         ts_stage2_slot_fill(s, op->slot, op->level);
+        break;
+    case TS_HOST_SLOT_SPLIT:
+        ts_stage2_slot_split(s, op->slot);
         break;
     case TS_HOST_SLOT_DELETE:
         ts_stage2_slot_delete(self, s, op->slot);
@@ -192,6 +202,9 @@ static void in_kernel(struct ts_task *self, const struct ts_host_op *op)
         break;
     case TS_HOST_KERNEL:
         ts_task_work_ps(self, op->amount);
+        break;
+    case TS_HOST_STAGE:
+        ts_vm_run_stage(self, h, op->vm, op->stage);
         break;
     default:
         TS_ASSERT(op->kind == TS_HOST_CODE && op->code);
@@ -313,9 +326,11 @@ static const struct ts_stat rows[] = {
     KIND("kick", TS_HOST_KICK, "kvm_vcpu_kick"),
     KIND("kernel", TS_HOST_KERNEL, "stretches of kernel code"),
     KIND("code", TS_HOST_CODE, "other code of the host"),
-    {"stage2", TS_STAT_COUNTER, OFF(stage2), "1", "a VMM's on a VM's memory: six kinds"},
+    KIND("stage", TS_HOST_STAGE, "stages of a test that vCPUs were led through"),
+    {"stage2", TS_STAT_COUNTER, OFF(stage2), "1", "a VMM's on a VM's memory: seven kinds"},
     KIND("slot_add", TS_HOST_SLOT_ADD, "arm64: memslots made"),
     KIND("slot_fill", TS_HOST_SLOT_FILL, "arm64: memslots mapped in no time"),
+    KIND("slot_split", TS_HOST_SLOT_SPLIT, "arm64: memslots whose blocks became tables"),
     KIND("slot_delete", TS_HOST_SLOT_DELETE, "arm64: memslots deleted"),
     KIND("log_start", TS_HOST_LOG_START, "arm64: dirty logging turned on"),
     KIND("log_stop", TS_HOST_LOG_STOP, "arm64: and off"),
@@ -329,9 +344,11 @@ static const struct ts_stat rows[] = {
 };
 static const struct ts_stat_rule rules[] = {
     {"every operation is of one kind",
-     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-kernel", "-code", "-stage2"}},
+     {"+operations", "-compute", "-sleep", "-maintenance", "-kick", "-kernel", "-code", "-stage",
+      "-stage2"}},
     {"a VMM's operation is of one kind",
-     {"+stage2", "-slot_add", "-slot_fill", "-slot_delete", "-log_start", "-log_stop", "-notify"}},
+     {"+stage2", "-slot_add", "-slot_fill", "-slot_split", "-slot_delete", "-log_start",
+      "-log_stop", "-notify"}},
     {"maintenance is of one kind",
      {"+maintenance", "-tlbi", "-dsb", "-invept", "-flush", "-flush_range", "-flush_ipa",
       "-flush_all"}},

@@ -35,6 +35,9 @@ enum ts_host_op_kind {
     TS_HOST_LOG_START,   /* KVM_MEM_LOG_DIRTY_PAGES */
     TS_HOST_LOG_STOP,
     TS_HOST_NOTIFY, /* an MMU notifier: `amount` bytes from `start` move to other frames */
+    /* Blocks of 2M become tables, in no time, as kvm_page_table_test's UPDATE leaves them */
+    TS_HOST_SLOT_SPLIT,
+    TS_HOST_STAGE, /* leads the vCPUs of `vm` through `stage` (vcpu_stage.h) */
     TS_HOST_OPS
 };
 
@@ -48,7 +51,7 @@ typedef void ts_host_code_fn(struct ts_task *self, const struct ts_host_op *op);
 struct ts_host_op {
     enum ts_host_op_kind kind;
     uint32_t vm, vcpu;
-    uint32_t slot, level;
+    uint32_t slot, level, stage;
     uint64_t start;  /* guest-physical; of a range: whole pages of 4K */
     uint64_t amount; /* cycles, ps or bytes, by kind */
     struct ts_tlb_inval inval;

@@ -318,6 +318,10 @@ static const struct ts_param rows[] = {
      "hyp/pgtable.c stage2_put_pte in 6.1, stage2_unmap_put_pte in 6.12; the thread "
      "range-tlbi-kvm-arm64",
      V},
+    CYC("user_exit", user_exit_cycles, 5000, 10000000,
+        "what an exit to the program that runs the VM takes beyond exit and entry, its semaphores "
+        "included",
+        "assumed; virt/kvm/kvm_main.c kvm_vcpu_ioctl, KVM_RUN", G),
     FLAG(
         "replay", replay, 1,
         "arm64: a step of unmapping that is made over and over while nothing else happens is "
@@ -348,6 +352,7 @@ static const struct ts_stat stats[] = {
     CNT(exit_apic_access, "exits for xAPIC accesses before an ICR write, without APICv"),
     CNT(exit_avic, "exits for incomplete IPIs: AVIC, a target was not running"),
     CNT(exit_stage2, "exits for stage-2 aborts or EPT violations"),
+    CNT(exit_user, "exits to the program that runs the VM"),
     CNT(icr_fast, "ICR exits that KVM's fast path takes"),
     CNT(icr_slow, "other ICR exits"),
     CNT(sgi_traps, "traps of ICC_SGI1R"),
@@ -409,7 +414,7 @@ static const struct ts_stat stats[] = {
 static const struct ts_stat_rule stat_rules[] = {
     {"every exit has one reason",
      {"+exits", "-exit_apic", "-exit_hypercall", "-exit_halt", "-exit_interrupt", "-exit_pause",
-      "-exit_timer", "-exit_stage2"}},
+      "-exit_timer", "-exit_stage2", "-exit_user"}},
     {"xen flushes everything or one page", {"+xen_flushes", "-xen_flush_all", "-xen_flush_one"}},
     {"a call's target is interrupted or has been",
      {"+call_targets", "-call_ipis", "-call_piggyback"}},

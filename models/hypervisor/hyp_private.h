@@ -20,7 +20,8 @@ enum ts_exit_reason {
     TS_EXIT_EOI,
     TS_EXIT_APIC_ACCESS,
     TS_EXIT_AVIC,
-    TS_EXIT_STAGE2
+    TS_EXIT_STAGE2,
+    TS_EXIT_USER /* to the program that runs the VM */
 };
 
 /* What others may ask of a vCPU before its next entry. All are KVM_REQUEST_WAIT and

@@ -7,6 +7,7 @@
 #include "models/hypervisor/host_call.h"
 #include "models/hypervisor/host_task.h"
 #include "models/hypervisor/stage2.h"
+#include "models/hypervisor/vcpu_stage.h"
 
 /* AVIC_MAX_PHYSICAL_ID and X2AVIC_MAX_PHYSICAL_ID, asm/svm.h. */
 enum { AVIC_LAST_ID = 0xfe, X2AVIC_LAST_ID = 0x1ff };
@@ -174,7 +175,8 @@ static enum ts_status init_groups(struct ts_hypervisor *h, struct ts_error *err)
 static enum ts_status init_stage2(struct ts_hypervisor *h, struct ts_error *err)
 {
     h->stage2 = calloc(h->w.nvms, sizeof(*h->stage2));
-    if (!h->stage2)
+    h->stages = calloc(h->w.nvms, sizeof(*h->stages));
+    if (!h->stage2 || !h->stages)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for %u VMs", h->w.nvms);
     for (uint32_t i = 0; i < h->w.nvms; i++)
         ts_stage2_init(&h->stage2[i], h, h->w.vms[i],
@@ -246,6 +248,7 @@ void ts_hypervisor_fini(struct ts_hypervisor *h)
     for (uint32_t i = 0; h->stage2 && i < h->w.nvms; i++)
         ts_stage2_fini(&h->stage2[i]);
     free(h->stage2);
+    free(h->stages);
     ts_vmids_fini(&h->vmids);
     free(h->vcpus);
     free(h->pcpus);

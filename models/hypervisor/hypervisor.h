@@ -141,6 +141,7 @@ struct ts_hypervisor_params {
     uint64_t stage2_range_flush;    /* bool: tables and memslots by range, else all of the VMID */
     uint64_t stage2_unmap_flush;    /* enum ts_stage2_unmap_flush */
     uint64_t s2fwb;                 /* bool: FEAT_S2FWB */
+    uint64_t user_exit_cycles;      /* a ucall, its handling and the next KVM_RUN */
     uint64_t replay;                /* bool: repeated steps are computed once */
 };
 extern const struct ts_param_table ts_hypervisor_param_table; /* prefix "hypervisor" */
@@ -150,7 +151,7 @@ struct ts_hypervisor_stats {
     uint64_t exit_icr, exit_hypercall, exit_halt, exit_interrupt, exit_pause, exit_timer, exit_eoi;
     uint64_t exit_apic; /* rule: icr, eoi, apic_access, avic */
     uint64_t exit_apic_access, exit_avic;
-    uint64_t exit_stage2;
+    uint64_t exit_stage2, exit_user;
     uint64_t icr_fast, icr_slow, sgi_traps; /* rule: exit_icr */
     uint64_t entries;
     uint64_t hypercalls;
@@ -248,6 +249,7 @@ struct ts_hypervisor {
     bool makes_requests;               /* of other vCPUs: their mode's line changes hands */
     struct ts_host_task *tasks, *last; /* in the order in which they were added */
     struct ts_stage2 *stage2;          /* [nvms] */
+    struct ts_vm_stages *stages;       /* [nvms] */
     bool uses_slots;                   /* a VMM thread has changed a stage 2 */
     struct ts_vmids vmids;             /* arm64 */
 };

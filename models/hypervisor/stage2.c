@@ -303,14 +303,27 @@ void ts_stage2_slot_log(struct ts_task *self, struct ts_stage2 *s, uint32_t slot
 void ts_stage2_slot_fill(struct ts_stage2 *s, uint32_t slot, uint32_t level)
 {
     const struct ts_memslot *m = &s->slots[slot];
-    struct ts_pte pte = {.target = ts_stage2_frame(s, m->base),
-                         .size_shift = (uint8_t)TS_PT_SHIFT(level),
-                         .level = (uint8_t)level,
-                         .writable = true,
-                         .accessed = true,
-                         .dirty = true};
+    struct ts_pte pte = ts_stage2_leaf(s, m->base, level, true);
     TS_ASSERT(m->live && level <= m->level);
     (void)ts_pgtable_map_run(s->vm->stage2, m->base, m->size >> pte.size_shift, &pte);
+    s->hyp->uses_slots = true;
+}
+
+void ts_stage2_slot_split(struct ts_stage2 *s, uint32_t slot)
+{
+    const struct ts_memslot *m = &s->slots[slot];
+    struct ts_pgtable *pt = s->vm->stage2;
+    uint64_t end = m->base + m->size, half = ts_stage2_bytes(1) / 2, resume;
+    uint32_t freed[TS_PT_LEVELS_MAX];
+    TS_ASSERT(m->live && m->level == 1);
+    (void)ts_pgtable_clear(pt, m->base, end, UINT64_MAX, NULL, NULL, &resume);
+    (void)ts_pgtable_free_tables(pt, m->base, end, 0, 0, freed);
+    for (uint64_t ipa = m->base; ipa < end; ipa += ts_stage2_bytes(1)) {
+        struct ts_pte first = ts_stage2_leaf(s, ipa, 0, true);
+        struct ts_pte upper = ts_stage2_leaf(s, ipa + half, 0, false);
+        (void)ts_pgtable_map(pt, ipa, &first);
+        (void)ts_pgtable_map_run(pt, ipa + half, half >> TS_PT_SHIFT(0), &upper);
+    }
     s->hyp->uses_slots = true;
 }
 

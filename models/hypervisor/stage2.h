@@ -123,9 +123,17 @@ void ts_stage2_slot_log(struct ts_task *self, struct ts_stage2 *s, uint32_t slot
 void ts_stage2_notify(struct ts_task *self, struct ts_stage2 *s, uint64_t start, uint64_t length);
 /* All of the slot as its vCPUs' writes would have left it, with leaves of the level, in no time. */
 void ts_stage2_slot_fill(struct ts_stage2 *s, uint32_t slot, uint32_t level);
+/* Each block of the slot, mapped or not, as KVM_UPDATE_MAPPINGS of kvm_page_table_test leaves it
+ * (hugetlb: guest_code writes page 0 while dirty logging is on, and reads the upper half): a table
+ * with page 0, writable, and pages 256 to 511, which may be read. In no time and without a flush:
+ * no vCPU has used the slot. */
+void ts_stage2_slot_split(struct ts_stage2 *s, uint32_t slot);
 
 /* --- the table (stage2_table.c); mmu_lock is held --- */
 
+/* What is mapped there. */
+struct ts_pte ts_stage2_leaf(const struct ts_stage2 *s, uint64_t ipa, uint32_t level,
+                             bool writable);
 enum ts_stage2_result { TS_STAGE2_DONE, TS_STAGE2_AGAIN };
 /* Shared is enough. kvm_pgtable_stage2_map of the page or block of the level at ipa. */
 enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,

@@ -80,7 +80,7 @@ static void unlock_entry(struct ts_stage2 *s, const struct ts_stage2_locked *l)
     *at = l->next;
 }
 
-static struct ts_pte leaf(const struct ts_stage2 *s, uint64_t ipa, uint32_t level, bool writable)
+struct ts_pte ts_stage2_leaf(const struct ts_stage2 *s, uint64_t ipa, uint32_t level, bool writable)
 {
     return (struct ts_pte){.target = ts_stage2_frame(s, ipa),
                            .size_shift = (uint8_t)TS_PT_SHIFT(level),
@@ -119,7 +119,7 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
 {
     struct ts_pgtable *pt = s->vm->stage2;
     uint64_t base = ipa & ~(ts_stage2_bytes(level) - 1);
-    struct ts_pte pte = leaf(s, base, level, writable), old;
+    struct ts_pte pte = ts_stage2_leaf(s, base, level, writable), old;
     bool was_split = false;
     ts_task_work(self, s->hyp->params.stage2_map_cycles);
     for (;;) {

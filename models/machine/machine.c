@@ -38,6 +38,7 @@ static uint64_t apply_message(void *user, uint32_t cpu, const struct ts_tlb_inva
 {
     struct ts_machine *m = user;
     struct ts_cpu *p = &m->host.cpus[cpu];
+    ts_cpu_disturb(p);
     uint64_t cycles = ts_mmu_invalidate(m->mmus[cpu], inval,
                                         ts_clock_cycle_at(&m->clock, ts_engine_now(m->engine)));
     if (m->config.mmu.sweep_blocking && m->config.mmu.sweep_sets_per_cycle != 0)

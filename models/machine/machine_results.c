@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/hypervisor/stage2.h"
+#include "models/hypervisor/vcpu_stage.h"
 #include "models/machine/machine_private.h"
 
 uint64_t ts_machine_operations(const struct ts_machine *m)
@@ -114,6 +115,10 @@ void ts_machine_visit_stats(const struct ts_machine *m, ts_machine_stat_fn *fn, 
             ts_stage2_stats_of(&m->hypervisor, &stage2);
             fn(user, &ts_stage2_stat_table, &stage2);
         }
+        struct ts_vm_stage_stats stages;
+        ts_vm_stages_stats(&m->hypervisor, &stages);
+        if (stages.ucalls)
+            fn(user, &ts_vm_stage_stat_table, &stages);
     }
     if (m->has_host_tasks) {
         struct ts_host_task_stats sum;

@@ -443,6 +443,7 @@ static enum ts_status step(struct ts_profile_core *c, struct ts_profile_stream *
     case TS_OP_TOUCH:
     case TS_OP_MPROTECT:         /* every page may be written */
     case TS_OP_CALL:             /* other CPUs are not there */
+    case TS_OP_UCALL:            /* there is no host */
     case TS_OP_FLUSH:            /* nothing has changed */
     case TS_OP_MADVISE_HUGEPAGE: /* page sizes are the study's choice */
     case TS_OP_MADVISE_NOHUGEPAGE:

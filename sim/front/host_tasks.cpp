@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "models/hypervisor/vcpu_stage.h"
+
 namespace ts
 {
 namespace
@@ -49,6 +51,10 @@ const char *const page_sizes[] = {"4KiB", "2MiB", "1GiB", nullptr};
 const Field pages{ts_param{"pages", TS_PARAM_ENUM, 0, 0, 0, 2, page_sizes, "", "", TS_CONF_CHOICE},
                   [](ts_host_op *op, uint64_t value) { op->level = static_cast<uint32_t>(value); },
                   [](const ts_host_op &op) -> uint64_t { return op.level; }};
+const Field stage{ts_param{"name", TS_PARAM_ENUM, 0, 0, 0, TS_VM_STAGES - 1, ts_vm_stage_names, "",
+                           "", TS_CONF_CHOICE},
+                  [](ts_host_op *op, uint64_t value) { op->stage = static_cast<uint32_t>(value); },
+                  [](const ts_host_op &op) -> uint64_t { return op.stage; }};
 const Field cycles{row_of("compute", TS_PARAM_CYCLES, 1, UINT64_C(1) << 48), put_amount,
                    get_amount};
 const Field time{row_of("sleep", TS_PARAM_TIME, 1, 1000000 * TS_S), put_amount, get_amount};
@@ -78,10 +84,12 @@ const std::vector<Form> &forms()
         {TS_HOST_KICK, nullptr, {&vm, &vcpu}},
         {TS_HOST_SLOT_ADD, nullptr, {&vm, &slot, &start, &length, &pages}},
         {TS_HOST_SLOT_FILL, nullptr, {&vm, &slot, &pages}},
+        {TS_HOST_SLOT_SPLIT, nullptr, {&vm, &slot}},
         {TS_HOST_SLOT_DELETE, nullptr, {&vm, &slot}},
         {TS_HOST_LOG_START, nullptr, {&vm, &slot}},
         {TS_HOST_LOG_STOP, nullptr, {&vm, &slot}},
         {TS_HOST_NOTIFY, nullptr, {&vm, &start, &length}},
+        {TS_HOST_STAGE, nullptr, {&vm, &stage}},
     };
     return all;
 }

@@ -77,6 +77,7 @@ class HostRun
         std::vector<ts_machine_vm> vms;
         for (uint64_t v = 0; v < config_.run.vms; v++) {
             scripts_.push_back(std::make_unique<ScriptWorkload>(script, initial));
+            scripts_.back()->get()->pinned = pinned;
             vms.push_back({scripts_.back()->get(), ts_flush_find(mechanism), nullptr});
         }
         out.status = ts_machine_create(&machine, &config_, vms.data(), 1, &err);
@@ -102,7 +103,8 @@ class HostRun
         return out;
     }
     ts_machine *machine = nullptr;
-    ts_time end = 0; /* of the run */
+    ts_time end = 0;     /* of the run */
+    bool pinned = false; /* threads: see struct ts_workload */
 
   private:
     struct Task {

@@ -81,6 +81,15 @@ uint64_t ts_guest_frame_alloc(struct ts_guest *g)
     return g->nfree_frames ? g->free_frames[--g->nfree_frames] : fresh_frame(g);
 }
 
+uint64_t ts_guest_frames_fresh(struct ts_guest *g, uint64_t count)
+{
+    uint64_t first = g->next_frame;
+
+    while (count-- > 0)
+        (void)fresh_frame(g);
+    return first;
+}
+
 uint64_t ts_guest_huge_alloc(struct ts_guest *g)
 {
     uint64_t frame;

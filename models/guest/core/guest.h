@@ -447,6 +447,8 @@ void ts_guest_not_waiting(struct ts_guest *g);
 /* A fresh or recycled guest-physical 4K frame. */
 uint64_t ts_guest_frame_alloc(struct ts_guest *g);
 void ts_guest_frame_free(struct ts_guest *g, uint64_t frame);
+/* count neighbouring ones, never used before: the address of the lowest. */
+uint64_t ts_guest_frames_fresh(struct ts_guest *g, uint64_t count);
 /* Free from then on; the times never fall. */
 void ts_guest_frame_free_at(struct ts_guest *g, uint64_t frame, ts_time when);
 /* The same for 2 MiB, aligned. */

@@ -16,6 +16,13 @@ static uint64_t alloc_table(void *user)
                                              : ts_guest_frame_alloc(mm->guest);
 }
 
+static uint64_t alloc_run(void *user, uint64_t count)
+{
+    struct ts_mm *mm = user;
+
+    return ts_guest_frames_fresh(mm->guest, count);
+}
+
 static void no_table(void *user)
 {
     const struct ts_mm *mm = user;
@@ -69,8 +76,11 @@ static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
 {
     struct ts_mm_private *pm = ts_mm_private_of(mm);
     uint32_t levels = mm->guest->pt_levels;
-    struct ts_pt_frames frames = {
-        .alloc_table = alloc_table, .free_table = free_table, .no_memory = no_table, .user = mm};
+    struct ts_pt_frames frames = {.alloc_table = alloc_table,
+                                  .free_table = free_table,
+                                  .alloc_run = alloc_run,
+                                  .no_memory = no_table,
+                                  .user = mm};
     struct ts_pt_frames none = {.alloc_table = alloc_none_table,
                                 .free_table = free_none_table,
                                 .no_memory = no_table,
@@ -352,6 +362,28 @@ static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct 
     ts_mm_merge(self, mm, vma.start, vma.end);
 }
 
+/* Where the kernel has memory mapped for itself, beyond all of the program's. */
+static void insert_physical(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_mm_private *pm = ts_mm_private_of(mm);
+    uint64_t length = ts_page_ceil(op->length), va = TS_USER_END + pm->physical_bytes;
+    struct ts_pte pte = {.target = op->offset,
+                         .size_shift = TS_PAGE_SHIFT,
+                         .writable = true,
+                         .accessed = true,
+                         .dirty = true};
+
+    if (length == 0 || op->offset % TS_PAGE_BYTES || length > TS_USER_END - pm->physical_bytes)
+        ts_guest_fail(self, TS_ERR_USER, "mmap of region %u: its physical addresses are no pages",
+                      op->region);
+    if (ts_region_find(mm, op->region))
+        ts_guest_fail(self, TS_ERR_USER, "mmap of region %u, which is still mapped", op->region);
+    if (!ts_region_add(mm, op->region, va) || !ts_region_map(mm, op->region, va, va + length))
+        ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
+    pm->physical_bytes += (length + TS_TABLE_SPAN - 1) & ~(TS_TABLE_SPAN - 1);
+    (void)ts_pgtable_map_run(mm->pgtable, va, length >> TS_PAGE_SHIFT, &pte);
+}
+
 void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 {
     struct ts_guest *g = mm->guest;
@@ -360,7 +392,10 @@ void ts_mm_mmap(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
     ts_syscall_enter(self, mm, op);
     ts_mm_write_lock(self, mm);
     ts_task_work(self, g->params.mmap_cycles);
-    insert_mapping(self, mm, op);
+    if (op->flags & TS_OPF_PHYSICAL)
+        insert_physical(self, mm, op);
+    else
+        insert_mapping(self, mm, op);
     ts_mm_write_unlock(self, mm);
     ts_mm_wake_regions(self, mm);
     ts_kernel_exit(self);

@@ -93,6 +93,7 @@ struct ts_mm_private {
     uint64_t waits_seen, wait_ps_seen; /* of mmap_lock, already in the guest's statistics */
     ts_time numa_next_scan;            /* mm/numa.c */
     uint64_t numa_scan_offset;
+    uint64_t physical_bytes;   /* of regions that stand for physical addresses */
     uint64_t ops_on_gone;      /* operations on regions that are no more */
     uint64_t touches_unmapped; /* touches without a VMA or against its protection */
 };

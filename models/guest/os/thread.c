@@ -143,6 +143,7 @@ static const char *const op_names[TS_OP_KINDS] = {
     [TS_OP_MADVISE_COLD] = "MADV_COLD",
     [TS_OP_MADVISE_PAGEOUT] = "MADV_PAGEOUT",
     [TS_OP_FLUSH] = "flush",
+    [TS_OP_UCALL] = "ucall",
 };
 
 static void not_there(struct ts_task *self, const struct ts_guest_thread *thread, const char *what)
@@ -207,6 +208,23 @@ static void do_exec(struct ts_task *self, struct ts_guest_thread *thread)
     g->os->leave(self);
 }
 
+static void do_ucall(struct ts_task *self, const struct ts_guest_thread *thread)
+{
+    const struct ts_guest *g = thread->guest;
+
+    if (!g->vm->pv->user_exit)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "workload: thread %u leaves for a VMM, and there is none: hypervisor.kind is "
+                      "none",
+                      thread->number);
+    if (thread->op.count != g->ncpus)
+        ts_guest_fail(self, TS_ERR_USER,
+                      "workload.threads is %llu, run.vcpus is %u: the VMM waits for a thread on "
+                      "each vCPU",
+                      (unsigned long long)thread->op.count, g->ncpus);
+    g->vm->pv->user_exit(self, thread->op.region);
+}
+
 static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
 {
     const struct ts_op *op = &thread->op;
@@ -228,6 +246,9 @@ static void do_op(struct ts_task *self, struct ts_guest_thread *thread)
         do_exec(self, thread);
         break;
     case TS_OP_EXIT:
+        break;
+    case TS_OP_UCALL:
+        do_ucall(self, thread);
         break;
     default:
         TS_ASSERT((uint32_t)op->kind < TS_OP_KINDS);
@@ -337,6 +358,8 @@ static enum ts_status start_thread(struct ts_task *self, struct ts_guest *g, uin
     if (s != TS_OK)
         return s;
     thread->started = true;
+    if (g->workload->pinned)
+        thread->task.pinned = thread->task.cpu = &g->domain->cpus[number % g->ncpus];
     mm->users++;
     ts_numa_thread_init(thread, mm->users == 1);
     g->threads_alive++;

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Touches: accesses of a program, each through the MMU, in runs that are joined where nothing can
+ * tell (guest.page_by_page). */
+#include "models/guest/coherence/pti.h"
+#include "models/guest/mm/numa.h"
+#include "models/mmu/mmu.h"
+
+/* Entry, what the operating system does about it, and return. False: a bad access. */
+static bool take_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
+{
+    struct ts_guest *g = mm->guest;
+    ts_time start = ts_task_now(self);
+    bool ok;
+
+    ts_kernel_enter(self);
+    ts_task_work(self, g->params.fault_entry_cycles + ts_pti_cycles(g));
+    ok = g->paths->fault(self, mm, va, write);
+    ts_kernel_exit(self);
+    g->stats.faults++;
+    ts_hist_add(&g->stats.fault_ps, ts_task_now(self) - start);
+    if (!ok)
+        ts_mm_private_of(mm)->touches_unmapped++;
+    return ok;
+}
+
+struct touch_run {
+    struct ts_mm *mm;
+    uint64_t va, stride, left;
+    enum ts_mmu_kind kind;
+    /* Nothing has happened since the last work of self ended: its MMU and regime are the same, and
+     * no interrupt can be pending. */
+    bool quiet;
+    bool timed; /* the MMU wants to know when */
+    /* The last access: at once what its page is mapped with; by a walk; its cycles in the MMU. */
+    bool plain, walked;
+    uint64_t cycles;
+    struct ts_mmu *mmu;
+    struct ts_mmu_context ctx;
+};
+
+/* Charges one access. While nothing else is due before its end the clock advances in place, and the
+ * next access follows without looking for interrupts, since only an event could have raised one. */
+static void charge_touch(struct ts_task *self, struct touch_run *r, uint64_t cycles)
+{
+    struct ts_engine *engine = self->domain->engine;
+    uint64_t events;
+
+    if (r->quiet && ts_task_try_work(self, cycles))
+        return;
+    events = ts_engine_events_run(engine);
+    ts_task_work(self, cycles);
+    r->quiet = !r->mm->guest->params.page_by_page && ts_engine_events_run(engine) == events;
+}
+
+static void tell_oracle(struct ts_task *self, const struct touch_run *r, uint64_t pa)
+{
+    const struct ts_guest *g = r->mm->guest;
+    const struct ts_guest_thread *thread = self->user;
+    struct ts_oracle_use use = {
+        .now = ts_task_now(self),
+        .vm = g->number,
+        .cpu = self->cpu->id,
+        .thread = thread->number,
+        .space = r->mm->ctx_id,
+        .va = r->va,
+        .write = r->kind == TS_MMU_WRITE,
+        .pa = pa,
+        .stage1 = r->mm->pgtable,
+        .stage2 = g->vm->stage2,
+    };
+    ts_oracle_hit(g->oracle, &use);
+}
+
+static void touch_one(struct ts_task *self, struct touch_run *r)
+{
+    struct ts_guest *g = r->mm->guest;
+    struct ts_mmu_access access;
+
+    for (r->plain = true;; r->plain = false) {
+        if (!r->quiet) {
+            if (ts_numa_has_work(self)) { /* the tick has come from user mode */
+                ts_kernel_enter(self);
+                ts_kernel_exit(self);
+            }
+            ts_pti_return(self);
+            r->mmu = ts_guest_mmu(self, &r->ctx);
+            r->timed = ts_mmu_needs_time(r->mmu);
+            TS_ASSERT(r->ctx.stage1 == r->mm->pgtable);
+        }
+        ts_mmu_access(r->mmu, &r->ctx, r->va, r->kind, r->timed ? ts_task_cycle(self) : 0, &access);
+        if (access.result == TS_MMU_OK)
+            break;
+        r->quiet = false;
+        ts_task_work(self, access.cycles);
+        if (access.result == TS_MMU_FAULT_STAGE2) {
+            g->vm->pv->stage2_fault(self, &access.abort);
+            continue;
+        }
+        TS_ASSERT(access.result == TS_MMU_FAULT_STAGE1);
+        if (!take_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
+            return;
+    }
+    if (access.from_tlb && g->oracle)
+        tell_oracle(self, r, access.pa);
+    g->stats.touches++;
+    r->walked = !access.from_tlb;
+    r->cycles = access.cycles;
+    charge_touch(self, r, access.cycles + g->params.touch_cycles);
+}
+
+/* --- windows: each page and those before it again --- */
+
+/* A pass is the read of a page and of `back` before it. Where passes take one course, one after the
+ * other, and nothing comes in between, they are one piece of work: pass and read follow from how
+ * many cycles have passed when something does. */
+struct window {
+    struct ts_work_run work; /* first */
+    struct touch_run *r;
+    uint64_t base; /* of the region */
+    uint64_t back;
+    /* Passes that took one course, in succession, up to now; their cycles: of the page's read and
+     * of each other; the MMU, and its invalidations before them. */
+    uint64_t alike, first, other;
+    const struct ts_mmu *mmu;
+    uint64_t invalidations;
+    uint64_t begun;        /* cycle */
+    uint64_t passes, made; /* of the work, when it ends: whole ones; reads of the next */
+};
+
+/* Where neither oracle nor kernel looks at single accesses. */
+static bool may_join(const struct touch_run *r, const struct window *w)
+{
+    const struct ts_guest *g = r->mm->guest;
+
+    return !g->params.page_by_page && !g->oracle && g->arch == TS_ARCH_ARM64 &&
+           r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && r->va >= TS_USER_END &&
+           (r->va - w->base) / TS_PAGE_BYTES >= w->back;
+}
+
+/* One pass, from its read `from` on. */
+static void make_pass(struct ts_task *self, struct window *w, uint64_t from)
+{
+    struct touch_run *r = w->r;
+    uint64_t at = r->va, before = (at - w->base) / r->stride, first = 0, other = 0;
+    uint64_t touch = r->mm->guest->params.touch_cycles;
+    bool alike = from == 0;
+
+    if (before > w->back)
+        before = w->back;
+    if (w->alike == 0) {
+        w->mmu = ts_guest_mmu(self, &r->ctx);
+        w->invalidations = ts_mmu_stats(w->mmu)->invalidations;
+    }
+    for (uint64_t i = from; i <= before; i++) {
+        r->va = at - i * r->stride;
+        touch_one(self, r);
+        alike = alike && r->plain && r->walked == (i == 0) &&
+                (i == 0 || r->cycles == ts_mmu_window_hit_cycles(r->mmu));
+        *(i ? &other : &first) = r->cycles + touch;
+    }
+    r->va = at;
+    alike = alike && r->mmu == w->mmu && ts_mmu_stats(r->mmu)->invalidations == w->invalidations;
+    if (!alike || (w->alike && first != w->first))
+        w->alike = 0;
+    w->alike += alike;
+    w->first = first;
+    w->other = other;
+}
+
+/* Read i of the pass at va, of whose course nothing is left open. */
+static void read_again(struct window *w, uint64_t va, uint64_t i, uint64_t now)
+{
+    struct touch_run *r = w->r;
+    struct ts_mmu_access access;
+
+    ts_mmu_access(r->mmu, &r->ctx, va - i * r->stride, r->kind, r->timed ? now : 0, &access);
+    TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb == (i != 0));
+    TS_ASSERT(access.cycles + r->mm->guest->params.touch_cycles == (i ? w->other : w->first));
+    r->mm->guest->stats.touches++;
+}
+
+static uint64_t reads(struct window *w, uint64_t pass, uint64_t n)
+{
+    uint64_t va = w->r->va + pass * w->r->stride;
+    uint64_t cycles = pass * (w->first + w->back * w->other);
+
+    for (uint64_t i = 0; i < n; i++) {
+        read_again(w, va, i, w->begun + cycles);
+        cycles += i ? w->other : w->first;
+    }
+    return cycles;
+}
+
+static uint64_t settle_window(struct ts_work_run *work, uint64_t passed)
+{
+    struct window *w = (struct window *)work;
+    struct touch_run *r = w->r;
+    struct ts_guest *g = r->mm->guest;
+    uint64_t pass = w->first + w->back * w->other, rest = passed % pass;
+
+    w->passes = passed / pass;
+    w->made = rest == 0          ? 0
+              : rest <= w->first ? 1
+                                 : 1 + (rest - w->first + w->other - 1) / w->other;
+    if (w->made == w->back + 1) {
+        w->passes++;
+        w->made = 0;
+    }
+    for (uint64_t i = 0; i + 1 < w->passes; i++) {
+        uint64_t cycles = ts_mmu_window_pass(r->mmu, &r->ctx, r->va + i * r->stride, w->back);
+        TS_ASSERT(cycles + g->params.touch_cycles == w->first);
+        g->stats.touches += 1 + w->back;
+    }
+    if (w->passes)
+        (void)reads(w, w->passes - 1, 1 + w->back);
+    return reads(w, w->passes, w->made);
+}
+
+/* Passes that are left in the block of stage 2 that the page is in; 0: it is mapped otherwise. */
+static uint64_t passes_in_block(const struct touch_run *r)
+{
+    const struct ts_guest *g = r->mm->guest;
+    struct ts_pte page, block;
+    uint64_t ipa, size;
+
+    if (!ts_pgtable_lookup(r->mm->pgtable, r->va, &page) || page.level != 0)
+        return 0;
+    ipa = page.target;
+    if (!g->vm->stage2 || !ts_pgtable_lookup(g->vm->stage2, ipa, &block) || block.level == 0)
+        return 0;
+    size = UINT64_C(1) << block.size_shift;
+    return (size - (ipa & (size - 1))) / TS_PAGE_BYTES;
+}
+
+/* Passes in one piece. Returns whether it has made any; r->left counts them. */
+static bool join_passes(struct ts_task *self, struct window *w)
+{
+    struct touch_run *r = w->r;
+    uint64_t n;
+
+    if (w->alike < 2)
+        return false;
+    r->quiet = false;
+    r->mmu = ts_guest_mmu(self, &r->ctx);
+    r->timed = ts_mmu_needs_time(r->mmu);
+    if (r->mmu != w->mmu || ts_mmu_stats(r->mmu)->invalidations != w->invalidations ||
+        ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
+        return false;
+    n = passes_in_block(r);
+    n = n < r->left ? n : r->left;
+    w->work.cycles = n * (w->first + w->back * w->other);
+    w->work.settle = settle_window;
+    w->begun = ts_task_cycle(self);
+    if (n == 0 || ts_task_work_run(self, &w->work) == 0)
+        return false;
+    r->va += w->passes * r->stride;
+    r->left -= w->passes;
+    if (w->made) {
+        make_pass(self, w, w->made);
+        r->va += r->stride;
+        r->left--;
+    }
+    return true;
+}
+
+static void touch_windows(struct ts_task *self, struct touch_run *r, uint64_t base, uint64_t back)
+{
+    struct window w = {.r = r, .base = base, .back = back};
+
+    while (r->left) {
+        /* Another table of stage 1, another course. */
+        if (ts_huge_base(r->va) == r->va || !may_join(r, &w))
+            w.alike = 0;
+        else if (join_passes(self, &w))
+            continue;
+        make_pass(self, &w, 0);
+        r->va += r->stride;
+        r->left--;
+    }
+}
+
+void ts_mm_touch(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct touch_run r = {0};
+    const struct ts_region *region;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    region = ts_region_find(mm, op->region);
+    r.mm = mm;
+    r.va = region->base + op->offset;
+    r.stride = op->stride;
+    r.kind = op->flags & TS_OPF_FETCH   ? TS_MMU_FETCH
+             : op->flags & TS_OPF_WRITE ? TS_MMU_WRITE
+                                        : TS_MMU_READ;
+    r.left = op->count;
+    if (op->length2) {
+        touch_windows(self, &r, region->base, op->length2);
+        return;
+    }
+    for (; r.left; r.left--) {
+        touch_one(self, &r);
+        r.va += r.stride;
+    }
+}
