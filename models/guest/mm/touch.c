@@ -3,7 +3,7 @@
  * tell (guest.page_by_page). */
 #include "models/guest/coherence/pti.h"
 #include "models/guest/mm/numa.h"
-#include "models/mmu/mmu.h"
+#include "models/mmu/mmu_window.h"
 
 /* Entry, what the operating system does about it, and return. False: a bad access. */
 static bool take_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
@@ -125,7 +125,37 @@ struct window {
     uint64_t invalidations;
     uint64_t begun;        /* cycle */
     uint64_t passes, made; /* of the work, when it ends: whole ones; reads of the next */
+    /* The last walks, of so many reads made one by one: of this 2 MiB, with these cycles each. */
+    uint64_t walks, walk_base, walk_cycles, walk_invalidations;
 };
+
+/* Fewer are not worth it. */
+enum { LIKE_READS_MIN = 8 };
+
+/* Reads that follow one another and take the same course: hits of the second level, or walks. */
+struct like_reads {
+    struct ts_work_run work; /* first */
+    struct window *w;
+    uint64_t va; /* of the first; each is a page further down */
+    uint64_t n, each, begun;
+    bool walk;
+};
+
+/* Pages from va on in the block of stage 2 that it is in; 0: it is mapped otherwise. */
+static uint64_t pages_in_block(const struct ts_mm *mm, uint64_t va)
+{
+    const struct ts_guest *g = mm->guest;
+    struct ts_pte page, block;
+    uint64_t ipa, size;
+
+    if (!ts_pgtable_lookup(mm->pgtable, va, &page) || page.level != 0)
+        return 0;
+    ipa = page.target;
+    if (!g->vm->stage2 || !ts_pgtable_lookup(g->vm->stage2, ipa, &block) || block.level == 0)
+        return 0;
+    size = UINT64_C(1) << block.size_shift;
+    return (size - (ipa & (size - 1))) / TS_PAGE_BYTES;
+}
 
 /* Where neither oracle nor kernel looks at single accesses. */
 static bool may_join(const struct touch_run *r, const struct window *w)
@@ -133,8 +163,91 @@ static bool may_join(const struct touch_run *r, const struct window *w)
     const struct ts_guest *g = r->mm->guest;
 
     return !g->params.page_by_page && !g->oracle && g->arch == TS_ARCH_ARM64 &&
-           r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && r->va >= TS_USER_END &&
-           (r->va - w->base) / TS_PAGE_BYTES >= w->back;
+           r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && w->base >= TS_USER_END;
+}
+
+static uint64_t settle_like(struct ts_work_run *work, uint64_t passed)
+{
+    struct like_reads *l = (struct like_reads *)work;
+    struct touch_run *r = l->w->r;
+    struct ts_mmu_access access;
+    uint64_t n = (passed + l->each - 1) / l->each;
+
+    for (uint64_t i = 0; i < n; i++) {
+        ts_mmu_access(r->mmu, &r->ctx, l->va - i * r->stride, r->kind,
+                      r->timed ? l->begun + i * l->each : 0, &access);
+        TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb != l->walk);
+        TS_ASSERT(access.cycles + r->mm->guest->params.touch_cycles == l->each);
+    }
+    r->mm->guest->stats.touches += n;
+    return n * l->each;
+}
+
+/* Is what a walk takes known for the table that va is in? */
+static bool knows_walks(const struct window *w, uint64_t va)
+{
+    return w->walks >= 2 && w->walk_base == ts_huge_base(va) &&
+           w->walk_invalidations == ts_mmu_stats(w->r->mmu)->invalidations &&
+           pages_in_block(w->r->mm, va) != 0;
+}
+
+/* How many of the next `most` reads take the course of the first. */
+static uint64_t count_like(struct like_reads *l, uint64_t most)
+{
+    const struct window *w = l->w;
+    const struct touch_run *r = w->r;
+    enum ts_mmu_found first = ts_mmu_where(r->mmu, &r->ctx, l->va);
+    uint64_t n = 1;
+
+    l->walk = first == TS_MMU_NOWHERE;
+    if (first == TS_MMU_IN_L1 || (l->walk && !knows_walks(w, l->va)))
+        return 0;
+    while (n < most && ts_mmu_where(r->mmu, &r->ctx, l->va - n * r->stride) == first &&
+           (!l->walk || ts_huge_base(l->va - n * r->stride) == w->walk_base))
+        n++;
+    return n;
+}
+
+/* Reads in one piece, the first of which is r's; returns how many have been made. */
+static uint64_t join_reads(struct ts_task *self, struct window *w, uint64_t most)
+{
+    struct touch_run *r = w->r;
+    struct like_reads l = {.work = {.settle = settle_like}, .w = w, .va = r->va};
+
+    if (most < LIKE_READS_MIN || !may_join(r, w))
+        return 0;
+    r->mmu = ts_guest_mmu(self, &r->ctx);
+    r->timed = ts_mmu_needs_time(r->mmu);
+    if (ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
+        return 0;
+    l.n = count_like(&l, most);
+    if (l.n < LIKE_READS_MIN)
+        return 0;
+    l.each = (l.walk ? w->walk_cycles : ts_mmu_window_hit_cycles(r->mmu)) +
+             r->mm->guest->params.touch_cycles;
+    l.work.cycles = l.n * l.each;
+    l.begun = ts_task_cycle(self);
+    r->quiet = false;
+    r->plain = true;
+    r->walked = l.walk;
+    r->cycles = l.each - r->mm->guest->params.touch_cycles;
+    return ts_task_work_run(self, &l.work) / l.each;
+}
+
+static void note_walk(struct window *w)
+{
+    const struct touch_run *r = w->r;
+    uint64_t base = ts_huge_base(r->va), invalidations = ts_mmu_stats(r->mmu)->invalidations;
+
+    if (!r->walked)
+        return;
+    if (!r->plain || base != w->walk_base || r->cycles != w->walk_cycles ||
+        invalidations != w->walk_invalidations)
+        w->walks = 0;
+    w->walks += r->plain;
+    w->walk_base = base;
+    w->walk_cycles = r->cycles;
+    w->walk_invalidations = invalidations;
 }
 
 /* One pass, from its read `from` on. */
@@ -151,9 +264,14 @@ static void make_pass(struct ts_task *self, struct window *w, uint64_t from)
         w->mmu = ts_guest_mmu(self, &r->ctx);
         w->invalidations = ts_mmu_stats(w->mmu)->invalidations;
     }
-    for (uint64_t i = from; i <= before; i++) {
+    for (uint64_t i = from, n; i <= before; i += n) {
         r->va = at - i * r->stride;
-        touch_one(self, r);
+        n = i ? join_reads(self, w, before + 1 - i) : 0;
+        if (n == 0) {
+            touch_one(self, r);
+            note_walk(w);
+            n = 1;
+        }
         alike = alike && r->plain && r->walked == (i == 0) &&
                 (i == 0 || r->cycles == ts_mmu_window_hit_cycles(r->mmu));
         *(i ? &other : &first) = r->cycles + touch;
@@ -216,22 +334,6 @@ static uint64_t settle_window(struct ts_work_run *work, uint64_t passed)
     return reads(w, w->passes, w->made);
 }
 
-/* Passes that are left in the block of stage 2 that the page is in; 0: it is mapped otherwise. */
-static uint64_t passes_in_block(const struct touch_run *r)
-{
-    const struct ts_guest *g = r->mm->guest;
-    struct ts_pte page, block;
-    uint64_t ipa, size;
-
-    if (!ts_pgtable_lookup(r->mm->pgtable, r->va, &page) || page.level != 0)
-        return 0;
-    ipa = page.target;
-    if (!g->vm->stage2 || !ts_pgtable_lookup(g->vm->stage2, ipa, &block) || block.level == 0)
-        return 0;
-    size = UINT64_C(1) << block.size_shift;
-    return (size - (ipa & (size - 1))) / TS_PAGE_BYTES;
-}
-
 /* Passes in one piece. Returns whether it has made any; r->left counts them. */
 static bool join_passes(struct ts_task *self, struct window *w)
 {
@@ -246,7 +348,7 @@ static bool join_passes(struct ts_task *self, struct window *w)
     if (r->mmu != w->mmu || ts_mmu_stats(r->mmu)->invalidations != w->invalidations ||
         ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
         return false;
-    n = passes_in_block(r);
+    n = pages_in_block(r->mm, r->va);
     n = n < r->left ? n : r->left;
     w->work.cycles = n * (w->first + w->back * w->other);
     w->work.settle = settle_window;
@@ -269,7 +371,7 @@ static void touch_windows(struct ts_task *self, struct touch_run *r, uint64_t ba
 
     while (r->left) {
         /* Another table of stage 1, another course. */
-        if (ts_huge_base(r->va) == r->va || !may_join(r, &w))
+        if (ts_huge_base(r->va) == r->va || !may_join(r, &w) || r->va - base < back * r->stride)
             w.alike = 0;
         else if (join_passes(self, &w))
             continue;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What reads will find, for who joins many of them. */
+#ifndef TS_MODELS_MMU_WINDOW_H
+#define TS_MODELS_MMU_WINDOW_H
+
+#include "models/mmu/mmu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ts_mmu_found { TS_MMU_IN_L1, TS_MMU_IN_L2, TS_MMU_NOWHERE };
+/* Where a read of a page of 4K would find it now. Nothing changes. */
+enum ts_mmu_found ts_mmu_where(const struct ts_mmu *m, const struct ts_mmu_context *ctx,
+                               uint64_t va);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
