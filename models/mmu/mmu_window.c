@@ -58,3 +58,22 @@ enum ts_mmu_found ts_mmu_where(const struct ts_mmu *m, const struct ts_mmu_conte
             return TS_MMU_IN_L2;
     return TS_MMU_NOWHERE;
 }
+
+void ts_mmu_window_hit(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va)
+{
+    uint64_t key = ts_tlb_key(TS_TLB_COMBINED, mmu_space(m, ctx));
+    bool found = ts_tlb_lookup(m->unit[MMU_L2]->tlb, key, va) != NULL;
+    TS_ASSERT(found);
+    m->stats.accesses++;
+    m->stats.l2_hits++;
+}
+
+uint64_t ts_mmu_window_walk(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va)
+{
+    return ts_mmu_window_pass(m, ctx, va, 0);
+}
+
+uint64_t ts_mmu_window_l1(const struct ts_mmu *m)
+{
+    return m->params.l1d_4k_entries;
+}

@@ -14,6 +14,13 @@ enum ts_mmu_found { TS_MMU_IN_L1, TS_MMU_IN_L2, TS_MMU_NOWHERE };
 enum ts_mmu_found ts_mmu_where(const struct ts_mmu *m, const struct ts_mmu_context *ctx,
                                uint64_t va);
 
+/* Where ts_mmu_window_fits: a read that ts_mmu_where has said to find it in the second level, or
+ * nowhere, but nothing is put into the L1. At least ts_mmu_window_l1 reads of other pages follow,
+ * through ts_mmu_access, which replace whatever there is. */
+void ts_mmu_window_hit(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va);
+uint64_t ts_mmu_window_walk(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va);
+uint64_t ts_mmu_window_l1(const struct ts_mmu *m);
+
 #ifdef __cplusplus
 }
 #endif

@@ -166,20 +166,38 @@ static bool may_join(const struct touch_run *r, const struct window *w)
            r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && w->base >= TS_USER_END;
 }
 
-static uint64_t settle_like(struct ts_work_run *work, uint64_t passed)
+/* n reads from va downwards whose course is known, each a page further down: by walks that take
+ * `walk` cycles with the program's own, but of these only the first `walks`. */
+static void reads_of_known_course(const struct touch_run *r, uint64_t va, uint64_t n,
+                                  uint64_t walks, uint64_t walk, uint64_t now)
 {
-    struct like_reads *l = (struct like_reads *)work;
-    struct touch_run *r = l->w->r;
+    const uint64_t touch = r->mm->guest->params.touch_cycles;
+    const uint64_t hit = ts_mmu_window_hit_cycles(r->mmu) + touch, l1 = ts_mmu_window_l1(r->mmu);
     struct ts_mmu_access access;
-    uint64_t n = (passed + l->each - 1) / l->each;
 
-    for (uint64_t i = 0; i < n; i++) {
-        ts_mmu_access(r->mmu, &r->ctx, l->va - i * r->stride, r->kind,
-                      r->timed ? l->begun + i * l->each : 0, &access);
-        TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb != l->walk);
-        TS_ASSERT(access.cycles + r->mm->guest->params.touch_cycles == l->each);
+    for (uint64_t i = 0; i < n; i++, va -= r->stride) {
+        uint64_t expected = i < walks ? walk : hit, cycles = expected - touch;
+        if (i + l1 >= n) {
+            ts_mmu_access(r->mmu, &r->ctx, va, r->kind, r->timed ? now : 0, &access);
+            TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb == (i >= walks));
+            cycles = access.cycles;
+        } else if (i < walks) {
+            cycles = ts_mmu_window_walk(r->mmu, &r->ctx, va);
+        } else {
+            ts_mmu_window_hit(r->mmu, &r->ctx, va);
+        }
+        TS_ASSERT(cycles + touch == expected);
+        now += expected;
     }
     r->mm->guest->stats.touches += n;
+}
+
+static uint64_t settle_like(struct ts_work_run *work, uint64_t passed)
+{
+    const struct like_reads *l = (const struct like_reads *)work;
+    uint64_t n = (passed + l->each - 1) / l->each;
+
+    reads_of_known_course(l->w->r, l->va, n, l->walk ? n : 0, l->each, l->begun);
     return n * l->each;
 }
 
@@ -285,28 +303,13 @@ static void make_pass(struct ts_task *self, struct window *w, uint64_t from)
     w->other = other;
 }
 
-/* Read i of the pass at va, of whose course nothing is left open. */
-static void read_again(struct window *w, uint64_t va, uint64_t i, uint64_t now)
+/* The first n reads of the pass. */
+static uint64_t reads(const struct window *w, uint64_t pass, uint64_t n)
 {
-    struct touch_run *r = w->r;
-    struct ts_mmu_access access;
-
-    ts_mmu_access(r->mmu, &r->ctx, va - i * r->stride, r->kind, r->timed ? now : 0, &access);
-    TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb == (i != 0));
-    TS_ASSERT(access.cycles + r->mm->guest->params.touch_cycles == (i ? w->other : w->first));
-    r->mm->guest->stats.touches++;
-}
-
-static uint64_t reads(struct window *w, uint64_t pass, uint64_t n)
-{
-    uint64_t va = w->r->va + pass * w->r->stride;
     uint64_t cycles = pass * (w->first + w->back * w->other);
 
-    for (uint64_t i = 0; i < n; i++) {
-        read_again(w, va, i, w->begun + cycles);
-        cycles += i ? w->other : w->first;
-    }
-    return cycles;
+    reads_of_known_course(w->r, w->r->va + pass * w->r->stride, n, 1, w->first, w->begun + cycles);
+    return n ? cycles + w->first + (n - 1) * w->other : cycles;
 }
 
 static uint64_t settle_window(struct ts_work_run *work, uint64_t passed)
