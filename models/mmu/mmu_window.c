@@ -77,3 +77,8 @@ uint64_t ts_mmu_window_l1(const struct ts_mmu *m)
 {
     return m->params.l1d_4k_entries;
 }
+
+bool ts_mmu_is_busy(const struct ts_mmu *m, uint64_t now)
+{
+    return m->needs_time && m->core->busy_until > now;
+}

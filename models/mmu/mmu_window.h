@@ -20,6 +20,8 @@ enum ts_mmu_found ts_mmu_where(const struct ts_mmu *m, const struct ts_mmu_conte
 void ts_mmu_window_hit(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va);
 uint64_t ts_mmu_window_walk(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va);
 uint64_t ts_mmu_window_l1(const struct ts_mmu *m);
+/* A sweep is under way that reads wait for. */
+bool ts_mmu_is_busy(const struct ts_mmu *m, uint64_t now);
 
 #ifdef __cplusplus
 }

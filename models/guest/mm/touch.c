@@ -31,9 +31,10 @@ struct touch_run {
      * no interrupt can be pending. */
     bool quiet;
     bool timed; /* the MMU wants to know when */
-    /* The last access: at once what its page is mapped with; by a walk; its cycles in the MMU. */
+    /* The last access: without a fault; by a walk; its cycles in the MMU, and how many
+     * invalidations that had seen when it was made. */
     bool plain, walked;
-    uint64_t cycles;
+    uint64_t cycles, invalidations;
     struct ts_mmu *mmu;
     struct ts_mmu_context ctx;
 };
@@ -105,6 +106,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
     g->stats.touches++;
     r->walked = !access.from_tlb;
     r->cycles = access.cycles;
+    r->invalidations = ts_mmu_stats(r->mmu)->invalidations;
     charge_touch(self, r, access.cycles + g->params.touch_cycles);
 }
 
@@ -163,7 +165,8 @@ static bool may_join(const struct touch_run *r, const struct window *w)
     const struct ts_guest *g = r->mm->guest;
 
     return !g->params.page_by_page && !g->oracle && g->arch == TS_ARCH_ARM64 &&
-           r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && w->base >= TS_USER_END;
+           g->params.touch_cycles != 0 && r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES &&
+           w->base >= TS_USER_END;
 }
 
 /* n reads from va downwards whose course is known, each a page further down: by walks that take
@@ -236,7 +239,9 @@ static uint64_t join_reads(struct ts_task *self, struct window *w, uint64_t most
         return 0;
     r->mmu = ts_guest_mmu(self, &r->ctx);
     r->timed = ts_mmu_needs_time(r->mmu);
-    if (ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
+    l.begun = ts_task_cycle(self);
+    if (ts_numa_has_work(self) || ts_mmu_is_busy(r->mmu, l.begun) ||
+        !ts_mmu_window_fits(r->mmu, w->back))
         return 0;
     l.n = count_like(&l, most);
     if (l.n < LIKE_READS_MIN)
@@ -244,7 +249,6 @@ static uint64_t join_reads(struct ts_task *self, struct window *w, uint64_t most
     l.each = (l.walk ? w->walk_cycles : ts_mmu_window_hit_cycles(r->mmu)) +
              r->mm->guest->params.touch_cycles;
     l.work.cycles = l.n * l.each;
-    l.begun = ts_task_cycle(self);
     r->quiet = false;
     r->plain = true;
     r->walked = l.walk;
@@ -255,17 +259,17 @@ static uint64_t join_reads(struct ts_task *self, struct window *w, uint64_t most
 static void note_walk(struct window *w)
 {
     const struct touch_run *r = w->r;
-    uint64_t base = ts_huge_base(r->va), invalidations = ts_mmu_stats(r->mmu)->invalidations;
+    uint64_t base = ts_huge_base(r->va);
 
     if (!r->walked)
         return;
     if (!r->plain || base != w->walk_base || r->cycles != w->walk_cycles ||
-        invalidations != w->walk_invalidations)
+        r->invalidations != w->walk_invalidations)
         w->walks = 0;
     w->walks += r->plain;
     w->walk_base = base;
     w->walk_cycles = r->cycles;
-    w->walk_invalidations = invalidations;
+    w->walk_invalidations = r->invalidations;
 }
 
 /* One pass, from its read `from` on. */
@@ -348,14 +352,15 @@ static bool join_passes(struct ts_task *self, struct window *w)
     r->quiet = false;
     r->mmu = ts_guest_mmu(self, &r->ctx);
     r->timed = ts_mmu_needs_time(r->mmu);
+    w->begun = ts_task_cycle(self);
     if (r->mmu != w->mmu || ts_mmu_stats(r->mmu)->invalidations != w->invalidations ||
-        ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
+        ts_numa_has_work(self) || ts_mmu_is_busy(r->mmu, w->begun) ||
+        !ts_mmu_window_fits(r->mmu, w->back))
         return false;
     n = pages_in_block(r->mm, r->va);
     n = n < r->left ? n : r->left;
     w->work.cycles = n * (w->first + w->back * w->other);
     w->work.settle = settle_window;
-    w->begun = ts_task_cycle(self);
     if (n == 0 || ts_task_work_run(self, &w->work) == 0)
         return false;
     r->va += w->passes * r->stride;
