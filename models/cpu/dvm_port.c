@@ -17,6 +17,14 @@ void ts_dvm_port_tlbi(struct ts_task *self, struct ts_dvm *dvm, const struct ts_
     ts_dvm_issue(dvm, p->id, inval);
 }
 
+void ts_dvm_port_tlbi_local(struct ts_task *self, struct ts_dvm *dvm,
+                            const struct ts_tlb_inval *inval)
+{
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    TS_ASSERT(p && self->cpu->current == self && inval->kinds);
+    ts_dvm_issue_local(dvm, p->id, inval);
+}
+
 void ts_dvm_port_dsb(struct ts_task *self, struct ts_dvm *dvm)
 {
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
@@ -24,4 +32,18 @@ void ts_dvm_port_dsb(struct ts_task *self, struct ts_dvm *dvm)
     if (!ts_dvm_dsb(dvm, p->id, stall_done, self))
         ts_task_stall(self);
     TS_ASSERT(ts_cpu_physical(self->cpu) == p);
+}
+
+void ts_dvm_port_dsb_nsh(struct ts_task *self, struct ts_dvm *dvm)
+{
+    struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    TS_ASSERT(p && self->cpu->current == self);
+    if (!ts_dvm_dsb_nsh(dvm, p->id, stall_done, self))
+        ts_task_stall(self);
+    TS_ASSERT(ts_cpu_physical(self->cpu) == p);
+}
+
+void ts_dvm_port_dsb_st(struct ts_task *self, uint64_t cycles)
+{
+    ts_task_work(self, cycles);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Broadcast TLBI and DSB ISH as instructions of the pCPU that executes them (arm.md 3.9): what a
- * guest's kernel and the host's code have in common. */
+/* TLBI and DSB as instructions of the pCPU that executes them (arm.md 3.5, 3.9): what a guest's
+ * kernel and the host's code have in common. */
 #ifndef TS_MODELS_CPU_DVM_PORT_H
 #define TS_MODELS_CPU_DVM_PORT_H
 
@@ -13,6 +13,14 @@ extern "C" {
 
 /* One broadcast TLBI from self's pCPU: stalls while the core's tracker is full. Posted. */
 void ts_dvm_port_tlbi(struct ts_task *self, struct ts_dvm *dvm, const struct ts_tlb_inval *inval);
+/* One TLBI of self's pCPU alone. */
+void ts_dvm_port_tlbi_local(struct ts_task *self, struct ts_dvm *dvm,
+                            const struct ts_tlb_inval *inval);
+/* DSB ISHST or NSHST: what draining the stores takes, as the caller says. Orders them before the
+ * TLBI behind it; completes none that went before. */
+void ts_dvm_port_dsb_st(struct ts_task *self, uint64_t cycles);
+/* DSB NSH: stalls until the TLB of self's pCPU is done with all that self's pCPU has issued. */
+void ts_dvm_port_dsb_nsh(struct ts_task *self, struct ts_dvm *dvm);
 /* DSB ISH: stalls until all that self's pCPU has issued is complete everywhere. What self issued on
  * another pCPU is its scheduler's business (__switch_to). */
 void ts_dvm_port_dsb(struct ts_task *self, struct ts_dvm *dvm);

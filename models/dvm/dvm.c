@@ -65,10 +65,27 @@ static const struct ts_stat stat_rows[] = {
     {"issued", TS_STAT_COUNTER, STAT(issued), "1", "broadcast TLBIs issued"},
     {"syncs", TS_STAT_COUNTER, STAT(syncs), "1", "DSBs that needed a Sync"},
     {"completed", TS_STAT_COUNTER, STAT(completed), "1", "TLBIs and Syncs that got their Comp"},
+    {"local", TS_STAT_COUNTER, STAT(local), "1",
+     "local TLBIs: of the issuer's own TLB, no message"},
+    {"dsb_local", TS_STAT_COUNTER, STAT(dsb_local), "1",
+     "DSBs that waited for the issuer's own TLB and for no Sync"},
+    {"dsb_local_ps", TS_STAT_TIME_PS, STAT(dsb_local_ps), "ps", "what these waited"},
     {"rxreq_dvmop", TS_STAT_COUNTER, STAT(rxreq_dvmop), "1",
      "TLBIs accepted by the MN of the issuer"},
     {"rxreq_dvmsync", TS_STAT_COUNTER, STAT(rxreq_dvmsync), "1",
      "Syncs accepted by the MN of the issuer"},
+    {"dvmop_tlbi", TS_STAT_COUNTER, STAT(dvmop_tlbi), "1", "of the accepted DVMOps, TLBIs: all"},
+    {"rxreq_dvmop_vmid_filtered", TS_STAT_COUNTER, STAT(rxreq_dvmop_vmid_filtered), "1",
+     "TLBIs that did not go to every core because of their VMID"},
+    {"trk_alloc", TS_STAT_COUNTER, STAT(trk_alloc), "1", "tracker entries taken by requests"},
+    {"trk_cxha_alloc", TS_STAT_COUNTER, STAT(trk_cxha_alloc), "1",
+     "entries taken for operations from other chips"},
+    {"trk_occupancy_cxha", TS_STAT_TIME_PS, STAT(trk_occupancy_cxha), "ps",
+     "entries for operations from other chips in use, over time"},
+    {"txsnp_stall_limit", TS_STAT_TIME_PS, STAT(txsnp_stall_limit), "ps",
+     "an MN had something to distribute, and as many operations under way as it may have"},
+    {"txsnp_sync_stall_op", TS_STAT_TIME_PS, STAT(txsnp_sync_stall_op), "ps",
+     "a Sync waited at an MN for TLBIs of its core"},
     {"rxreq_retried", TS_STAT_COUNTER, STAT(rxreq_retried), "1",
      "requests refused because the tracker was full"},
     {"forwarded", TS_STAT_COUNTER, STAT(forwarded), "1",
@@ -91,7 +108,7 @@ static const struct ts_stat stat_rows[] = {
     {"snooped", TS_STAT_COUNTER, STAT(snooped), "1", "cores snooped, once per TLBI or Sync"},
     {"snooped_sync", TS_STAT_COUNTER, STAT(snooped_sync), "1", "of these, by a Sync"},
     {"applied", TS_STAT_COUNTER, STAT(applied), "1",
-     "operations applied to a TLB, the issuer's own included"},
+     "operations applied to a TLB, the issuer's own and local ones included"},
     {"sweep_ps", TS_STAT_TIME_PS, STAT(sweep_ps), "ps", "time TLBs were busy with them"},
     {"op_ps", TS_STAT_HIST, STAT(op_ps), "ps", "TLBI issue to Comp"},
     {"sync_ps", TS_STAT_HIST, STAT(sync_ps), "ps", "DSB start to end, where it had to wait"},
@@ -102,12 +119,16 @@ static const struct ts_stat_rule stat_rules[] = {
     {"every Sync is accepted once", {"+syncs", "-rxreq_dvmsync", NULL}},
     {"every operation completes", {"+issued", "+syncs", "-completed", NULL}},
     {"every snooped core answers once", {"+snooped", "-snoop_responses", NULL}},
+    {"a DVMOp is a TLBI", {"+rxreq_dvmop", "-dvmop_tlbi", NULL}},
+    {"a request takes one entry", {"+trk_alloc", "-rxreq_dvmop", "-rxreq_dvmsync", NULL}},
+    {"an operation of another chip takes one entry",
+     {"+trk_cxha_alloc", "-dvmop_cxha", "-dvmsync_cxha", NULL}},
     {"what is forwarded is taken", {"+forwarded", "-dvmop_cxha", "-dvmsync_cxha", NULL}},
     {"an entry is of a TLBI or of a Sync",
      {"+trk_occupancy_all", "-trk_occupancy_dvmop", "-trk_occupancy_dvmsync", NULL}},
     {"a snoop has two parts", {"+txsnp_flitv", "-snooped", "-snooped", NULL}},
     {"every TLBI is applied by its issuer and by each core that it snooped",
-     {"+applied", "+snooped_sync", "-issued", "-snooped", NULL}},
+     {"+applied", "+snooped_sync", "-issued", "-local", "-snooped", NULL}},
 };
 const struct ts_stat_table ts_dvm_stat_table = {"dvm", stat_rows, TS_ARRAY_LEN(stat_rows),
                                                 stat_rules, TS_ARRAY_LEN(stat_rules)};
@@ -176,6 +197,7 @@ static void send_sync(struct dvm_rn *rn)
     struct ts_dvm *d = rn->d;
     struct dvm_op *op = op_take(d, rn->cpu, true);
 
+    rn->sync_due = false;
     rn->sync_sent = true;
     rn->unsynced = false;
     d->stats.syncs++;
@@ -185,9 +207,13 @@ static void send_sync(struct dvm_rn *rn)
 static void dsb_end(struct dvm_rn *rn)
 {
     struct ts_dvm *d = rn->d;
+    ts_time took = ts_engine_now(d->engine) - rn->dsb_start;
 
     rn->dsb = false;
-    ts_hist_add(&d->stats.sync_ps, ts_engine_now(d->engine) - rn->dsb_start);
+    if (rn->sync_sent)
+        ts_hist_add(&d->stats.sync_ps, took);
+    else
+        d->stats.dsb_local_ps += took;
     rn->dsb_done(rn->dsb_user, rn->cpu);
 }
 
@@ -205,7 +231,7 @@ static void tlbi_completed(struct dvm_rn *rn, ts_time issued)
     d->stats.completed++;
     ts_hist_add(&d->stats.op_ps, ts_engine_now(d->engine) - issued);
     TS_ASSERT(rn->outstanding > 0);
-    if (--rn->outstanding == 0 && rn->dsb && !rn->sync_sent)
+    if (--rn->outstanding == 0 && rn->sync_due)
         send_sync(rn);
     if (room_done) {
         rn->room_done = NULL;
@@ -274,18 +300,51 @@ void ts_dvm_issue(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inv
     send_to_mn(op, TS_MSG_REQUEST, dvm_mn_on_request);
 }
 
+void ts_dvm_issue_local(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inval)
+{
+    TS_ASSERT(cpu < d->topology->ncpus);
+    d->stats.local++;
+    dvm_rn_apply_own(&d->rns[cpu], inval);
+}
+
+static void dsb_begin(struct dvm_rn *rn, ts_dvm_done_fn *done, void *user)
+{
+    TS_ASSERT(!rn->dsb);
+    rn->dsb = true;
+    rn->sync_sent = false;
+    rn->dsb_start = ts_engine_now(rn->d->engine);
+    rn->dsb_done = done;
+    rn->dsb_user = user;
+}
+
+/* As ts_dvm_dsb_nsh. */
+static bool own_tlb_done(struct dvm_rn *rn, ts_dvm_done_fn *done, void *user)
+{
+    struct ts_dvm *d = rn->d;
+
+    if (rn->own_until <= ts_engine_now(d->engine))
+        return true;
+    dsb_begin(rn, done, user);
+    d->stats.dsb_local++;
+    ts_engine_schedule(d->engine, &rn->dsb_event, rn->own_until, TS_PHASE_HARDWARE);
+    return false;
+}
+
+bool ts_dvm_dsb_nsh(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user)
+{
+    TS_ASSERT(cpu < d->topology->ncpus && !d->rns[cpu].dsb);
+    return own_tlb_done(&d->rns[cpu], done, user);
+}
+
 bool ts_dvm_dsb(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user)
 {
     struct dvm_rn *rn = &d->rns[cpu];
 
     TS_ASSERT(cpu < d->topology->ncpus && !rn->dsb);
     if (!rn->unsynced)
-        return true;
-    rn->dsb = true;
-    rn->sync_sent = false;
-    rn->dsb_start = ts_engine_now(d->engine);
-    rn->dsb_done = done;
-    rn->dsb_user = user;
+        return own_tlb_done(rn, done, user);
+    dsb_begin(rn, done, user);
+    rn->sync_due = true;
     if (rn->outstanding == 0)
         send_sync(rn);
     return false;

@@ -5,12 +5,13 @@
  * SnpDVMOp parts to every other core of the domain and collects one response each; a receiving core
  * queues the operation and applies it to its TLB in order, at the cost of a probe or a sweep. DSB
  * waits for the Comp of every earlier TLBI of the same core, then sends DVMOp(Sync), which a core
- * answers only when all earlier operations have been applied there. Several sockets: one MN a chip,
- * the initiator's MN forwards one message to each peer MN, which fans out and answers once.
- * Snoops leave the MN one after the other, or go down a tree in which each target passes on both
- * parts once it has them. ACE differs in the Sync: its snoop is answered at once, and each core
- * sends DVM Complete when all is done; the two-part request of ACE is taken to cost what CHI's
- * request and data do.
+ * answers only when all earlier operations have been applied there. A local TLBI is of the core's
+ * own TLB and no message; a DSB NSH waits for that TLB alone. Several sockets: one MN a chip, the
+ * initiator's MN forwards one message to each peer MN, which fans out and answers once. Snoops
+ * leave the MN one after the other, or go down a tree in which each target passes on both parts
+ * once it has them. ACE differs in the Sync: its snoop is answered at once, and each core sends DVM
+ * Complete when all is done; the two-part request of ACE is taken to cost what CHI's request and
+ * data do.
  *
  * Choices beyond the sources: every pCPU is a request node of its own (Arm server cores have one
  * thread). Of the operations that an MN works on at a time one is kept for forwarded ones, and an
@@ -58,12 +59,27 @@ struct ts_dvm_params {
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */
 
-struct ts_dvm_stats {     /* names after drivers/perf/arm-cmn.c where one exists */
-    uint64_t issued;      /* TLBIs */
-    uint64_t syncs;       /* DSBs that needed a Sync */
-    uint64_t completed;   /* rule: every TLBI and Sync */
+/* Names after the DN events of drivers/perf/arm-cmn.c (6.12) where one exists: CMN-600's rxreq_*,
+ * and of CMN-650 and later the others. Not counted, as nothing here does it: dvmop_bpi, _pici and
+ * _vici (branch predictors, instruction caches), rndop_filtered (RN-D), trk_occupancy_pdn and
+ * trk_pdn_alloc (proxy nodes), txsnp_stall (link credits), rxsnp_stall_starv. Times are ps, not
+ * clocks. */
+struct ts_dvm_stats {
+    uint64_t issued;    /* TLBIs */
+    uint64_t syncs;     /* DSBs that needed a Sync */
+    uint64_t completed; /* rule: every TLBI and Sync */
+    uint64_t local;     /* TLBIs of the issuer's own TLB only */
+    uint64_t dsb_local; /* DSBs that waited for the own TLB without a Sync */
+    uint64_t dsb_local_ps;
     uint64_t rxreq_dvmop; /* accepted by the issuer's MN: once each */
     uint64_t rxreq_dvmsync;
+    uint64_t dvmop_tlbi;                /* of the DVMOps, by their payload; rule: all */
+    uint64_t rxreq_dvmop_vmid_filtered; /* TLBIs that did not go to every core */
+    uint64_t trk_alloc;                 /* tracker entries taken; rule: by TLBIs and Syncs */
+    uint64_t trk_cxha_alloc;            /* and for other chips' */
+    uint64_t trk_occupancy_cxha;
+    uint64_t txsnp_stall_limit;   /* ps: nothing is sent since mn_snoops operations are under way */
+    uint64_t txsnp_sync_stall_op; /* ps: a Sync waits at the MN for its core's TLBIs */
     uint64_t rxreq_retried;
     uint64_t forwarded;                /* to MNs of other chips */
     uint64_t dvmop_cxha, dvmsync_cxha; /* taken from MNs of other chips */
@@ -75,7 +91,7 @@ struct ts_dvm_stats {     /* names after drivers/perf/arm-cmn.c where one exists
     uint64_t snoop_responses; /* rule: one a snooped core */
     uint64_t snooped;         /* cores, once per operation or Sync */
     uint64_t snooped_sync;    /* of these, by a Sync */
-    uint64_t applied;         /* operations applied to a TLB, the issuer's own included */
+    uint64_t applied;         /* operations applied to a TLB, the issuer's own and local ones too */
     uint64_t sweep_ps;        /* time TLBs were busy with them */
     struct ts_hist op_ps;     /* TLBI issue to Comp */
     struct ts_hist sync_ps;   /* DSB start to end */
@@ -83,8 +99,8 @@ struct ts_dvm_stats {     /* names after drivers/perf/arm-cmn.c where one exists
 extern const struct ts_stat_table ts_dvm_stat_table;
 
 struct ts_dvm;
-/* Applies inval to the TLBs of core/pCPU `cpu` at this very moment and returns the core cycles its
- * TLB is busy with it. */
+/* Applies inval to the TLBs of core/pCPU `cpu` at this very moment and returns the core cycles from
+ * now on until its TLB is done with it, what it was busy with before included. */
 typedef uint64_t ts_dvm_apply_fn(void *user, uint32_t cpu, const struct ts_tlb_inval *inval);
 typedef void ts_dvm_done_fn(void *user, uint32_t cpu);
 
@@ -102,10 +118,20 @@ bool ts_dvm_can_issue(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void
 /* Issues one broadcast operation from pCPU cpu; needs ts_dvm_can_issue. Posted. The issuer's own
  * TLB is hit at once. */
 void ts_dvm_issue(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inval);
-/* DSB ISH: done is called when everything cpu issued before is complete everywhere (with a Sync if
- * any was issued since the last one). Returns true, without calling done, when there is nothing to
- * wait for. At most one at a time a CPU. */
+/* A TLBI without IS: hits the issuer's own TLB at once, and takes its time there. */
+void ts_dvm_issue_local(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inval);
+/* DSB ISH: done is called when everything cpu issued before, local or not, is complete everywhere
+ * (with a Sync if any was broadcast since the last one). Returns true, without calling done, when
+ * there is nothing to wait for. At most one DSB at a time a CPU. */
 bool ts_dvm_dsb(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user);
+/* DSB NSH: the same when cpu's own TLB is done with what cpu has issued, with its part of broadcast
+ * operations too: those are complete in the non-shareable domain, of which cpu is all. Neither
+ * their Comp nor another core is waited for, no Sync is sent, and the next DSB ISH still owes one.
+ * Local operations need no more (Arm ARM, "TLB maintenance instructions", completion; arm.md 3.5).
+ *
+ * DSB ISHST and NSHST are of stores only and complete no TLBI; they are no business of the fabric:
+ * a caller charges what draining the stores takes (models/cpu/dvm_port.h). */
+bool ts_dvm_dsb_nsh(struct ts_dvm *d, uint32_t cpu, ts_dvm_done_fn *done, void *user);
 /* With vmid_filter: operations of this VMID go to pCPUs in `cores` only (software's duty to keep it
  * right: openEuler hisi_virt.c). NULL: all. The set is copied; the first one of a VMID allocates,
  * and without memory for it the operations go to all, which is always correct. */

@@ -54,12 +54,14 @@ static void admit(struct dvm_mn *mn, struct dvm_op *op)
     txn->cpu = op->cpu;
     txn->sync = op->sync;
     op->txn = txn;
+    mn->d->stats.trk_alloc++;
     if (op->sync) {
         mn->syncs_in_use++;
         mn->d->stats.rxreq_dvmsync++;
     } else {
         mn->d->rns[op->cpu].at_mn++;
         mn->d->stats.rxreq_dvmop++;
+        mn->d->stats.dvmop_tlbi++;
     }
 }
 
@@ -208,6 +210,7 @@ static void local_done(struct dvm_branch *branch)
         return;
     }
     release_slot(branch);
+    mn->d->stats.trk_occupancy_cxha += ts_engine_now(mn->d->engine) - branch->arrived;
     dvm_send(mn->d, &branch->msg, mn->node, branch->txn->mn->node, TS_MSG_RESPONSE, 1,
              on_peer_answer);
     schedule(mn);
@@ -275,11 +278,26 @@ static void on_forwarded(struct ts_interconnect *ic, struct ts_msg *msg)
     struct dvm_branch *branch = TS_CONTAINER_OF(msg, struct dvm_branch, msg);
 
     (void)ic;
+    branch->arrived = ts_engine_now(branch->mn->d->engine);
+    branch->mn->d->stats.trk_cxha_alloc++;
     if (branch->txn->sync)
         branch->mn->d->stats.dvmsync_cxha++;
     else
         branch->mn->d->stats.dvmop_cxha++;
     make_ready(branch);
+}
+
+static void count_filtered(const struct dvm_txn *txn)
+{
+    const struct ts_dvm *d = txn->d;
+    const struct ts_cpumask *domain = domain_of(txn);
+    uint32_t cpu = 0;
+
+    if (txn->sync || !domain)
+        return;
+    while (cpu < d->topology->ncpus && (cpu == txn->cpu || in_domain(domain, cpu)))
+        cpu++;
+    txn->d->stats.rxreq_dvmop_vmid_filtered += cpu < d->topology->ncpus;
 }
 
 /* One message, with both halves of the payload, to each chip that has a core to reach. */
@@ -348,19 +366,47 @@ static void choose_targets(struct dvm_branch *branch)
 }
 
 /* A Sync goes when its core's earlier operations are complete, also where their Comp was early. */
-static bool may_start(const struct dvm_branch *branch)
+static bool waits_for_tlbis(const struct dvm_branch *branch)
+{
+    const struct dvm_txn *txn = branch->txn;
+
+    return txn->sync && !is_forwarded(branch) && txn->d->rns[txn->cpu].at_mn != 0;
+}
+
+static bool has_room(const struct dvm_branch *branch)
 {
     const struct dvm_mn *mn = branch->mn;
-    const struct dvm_txn *txn = branch->txn;
-    bool forwarded = is_forwarded(branch);
     uint32_t own_limit =
         (uint32_t)mn->d->params.mn_snoops - (mn->d->nsockets > 1 ? UINT32_C(1) : UINT32_C(0));
 
-    if (!forwarded && mn->own_slots_used >= own_limit)
-        return false;
-    if (!txn->sync)
-        return true;
-    return !mn->sync_active[forwarded] && (forwarded || mn->d->rns[txn->cpu].at_mn == 0);
+    return mn->free_slots && (is_forwarded(branch) || mn->own_slots_used < own_limit);
+}
+
+static bool may_start(const struct dvm_branch *branch)
+{
+    bool other_sync = branch->txn->sync && branch->mn->sync_active[is_forwarded(branch)];
+
+    return has_room(branch) && !other_sync && !waits_for_tlbis(branch);
+}
+
+/* Of what is ready and has not been started. */
+static void note_stalls(struct dvm_mn *mn)
+{
+    for (const struct dvm_branch *b = mn->ready_head; b; b = b->next) {
+        mn->stalled_limit = mn->stalled_limit || (!mn->distributing && !has_room(b));
+        mn->stalled_sync = mn->stalled_sync || waits_for_tlbis(b);
+    }
+}
+
+/* Before anything about the MN changes. */
+static void account_stalls(struct dvm_mn *mn)
+{
+    ts_time now = ts_engine_now(mn->d->engine);
+
+    mn->d->stats.txsnp_stall_limit += mn->stalled_limit ? now - mn->stalled_since : 0;
+    mn->d->stats.txsnp_sync_stall_op += mn->stalled_sync ? now - mn->stalled_since : 0;
+    mn->stalled_since = now;
+    mn->stalled_limit = mn->stalled_sync = false;
 }
 
 static struct dvm_branch *take_ready(struct dvm_mn *mn)
@@ -392,6 +438,7 @@ static void start(struct dvm_branch *branch)
         mn->sync_active[is_forwarded(branch)] = true;
     if (!is_forwarded(branch)) {
         mn->own_slots_used++;
+        count_filtered(branch->txn);
         forward(branch->txn);
     }
     choose_targets(branch);
@@ -409,13 +456,14 @@ static void start(struct dvm_branch *branch)
  * for the next one. */
 static void schedule(struct dvm_mn *mn)
 {
-    struct dvm_branch *branch;
+    struct dvm_branch *branch = NULL;
 
-    if (mn->distributing || !mn->free_slots)
-        return;
-    branch = take_ready(mn);
+    account_stalls(mn);
+    if (!mn->distributing && mn->free_slots)
+        branch = take_ready(mn);
     if (branch)
         start(branch);
+    note_stalls(mn);
 }
 
 static void on_flit(struct ts_engine *engine, struct ts_event *event)

@@ -33,7 +33,8 @@ struct dvm_branch {
     struct dvm_mn *mn;
     struct dvm_branch *next; /* ready list */
     struct dvm_slot *slot;
-    uint32_t left; /* snoop responses still to come; of an ACE Sync Completes too */
+    ts_time arrived; /* a forwarded one at its MN */
+    uint32_t left;   /* snoop responses still to come; of an ACE Sync Completes too */
 };
 
 /* A tracker entry of an MN. It outlives dvm_op when the completion is early. */
@@ -92,6 +93,8 @@ struct dvm_mn {
     struct dvm_branch *distributing;
     uint32_t flits_sent; /* of distributing */
     ts_time next_flit;
+    ts_time stalled_since; /* as it is now: */
+    bool stalled_limit, stalled_sync;
 };
 
 /* An operation that a core has taken in and not yet applied to the end. */
@@ -110,6 +113,7 @@ struct dvm_rn {
     uint32_t at_mn;       /* TLBIs in the MN's tracker; a Sync waits there for them */
     bool unsynced;        /* a TLBI has been issued since the last Sync went out */
     bool dsb;
+    bool sync_due; /* of this DSB: with the last Comp */
     bool sync_sent;
     ts_time dsb_start;
     ts_dvm_done_fn *dsb_done;
@@ -117,7 +121,7 @@ struct dvm_rn {
     struct ts_event dsb_event;
     ts_dvm_done_fn *room_done;
     void *room_user;
-    ts_time own_until;          /* its TLB is busy with its own TLBIs until then */
+    ts_time own_until;          /* its TLB is busy with what it has issued until then */
     struct ts_cpumask *reached; /* with the VMID filter: to be covered by the next Sync */
     /* as target */
     struct ts_event event;

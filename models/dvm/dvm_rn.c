@@ -63,15 +63,17 @@ static void answer_accepted(struct dvm_rn *rn)
     }
 }
 
-static ts_time apply(struct dvm_rn *rn, const struct ts_tlb_inval *inval, ts_time from)
+/* The entries go now; the TLB takes its time after what it is busy with. */
+static void apply(struct dvm_rn *rn, const struct ts_tlb_inval *inval)
 {
     struct ts_dvm *d = rn->d;
+    ts_time now = ts_engine_now(d->engine), from = rn->busy_until > now ? rn->busy_until : now;
     uint64_t cycles = d->apply(d->user, rn->cpu, inval);
-    ts_time until = cycles > 0 ? ts_clock_after(&d->core_clock, from, cycles) : from;
+    ts_time until = cycles > 0 ? ts_clock_after(&d->core_clock, now, cycles) : now;
 
+    rn->busy_until = until > from ? until : from;
     d->stats.applied++;
-    d->stats.sweep_ps += until - from;
-    return until;
+    d->stats.sweep_ps += rn->busy_until - from;
 }
 
 /* Works on the queue until the TLB is busy or nothing is left. */
@@ -101,7 +103,7 @@ static void work(struct dvm_rn *rn)
             answer_accepted(rn);
         } else {
             rn->applying = true;
-            rn->busy_until = apply(rn, &held->inval, now);
+            apply(rn, &held->inval);
         }
     }
 }
@@ -151,10 +153,7 @@ void dvm_rn_on_part1(struct ts_interconnect *ic, struct ts_msg *msg)
 
 void dvm_rn_apply_own(struct dvm_rn *rn, const struct ts_tlb_inval *inval)
 {
-    ts_time now = ts_engine_now(rn->d->engine);
-
-    /* The entries go now; the TLB's time is taken after what it is busy with. */
-    rn->busy_until = apply(rn, inval, rn->busy_until > now ? rn->busy_until : now);
+    apply(rn, inval);
     rn->own_until = rn->busy_until;
 }
 

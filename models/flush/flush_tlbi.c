@@ -29,7 +29,7 @@ void ts_tlbi_flush(struct ts_task *self, const struct ts_flush_info *info,
     struct ts_arm64_range r = {0};
     bool all = !info->mm || info->end == UINT64_MAX;
 
-    ts_task_work(self, g->params.dsb_ishst_cycles);
+    ts_arm64_dsb_ishst(self);
     if (!all)
         r = ts_arm64_range_of(g, info);
     TS_ASSERT(all || (r.start <= info->start && info->end <= r.end && r.pages > 0));

@@ -36,6 +36,16 @@ void ts_host_dsb_ish(struct ts_task *self)
     ts_dvm_port_dsb(self, h->w.dvm);
 }
 
+void ts_host_tlbi_nsh(struct ts_task *self, const struct ts_tlb_inval *inval, uint64_t cycles)
+{
+    struct ts_hypervisor *h = host_of(self);
+    TS_ASSERT(h->w.dvm);
+    ts_dvm_port_tlbi_local(self, h->w.dvm, inval);
+    ts_task_work(self, cycles);
+    h->stats.dsb_nsh++;
+    ts_dvm_port_dsb_nsh(self, h->w.dvm);
+}
+
 void ts_host_invept(struct ts_task *self, const struct ts_vm *vm)
 {
     struct ts_hypervisor *h = host_of(self);
@@ -60,7 +70,7 @@ static uint16_t vmid_of(const struct ts_task *self, const struct ts_vm *vm)
 
 static void dsb_ishst(struct ts_task *self)
 {
-    ts_task_work(self, host_of(self)->params.dsb_ishst_cycles);
+    ts_dvm_port_dsb_st(self, host_of(self)->params.dsb_ishst_cycles);
 }
 
 static void enter_vmid_context(struct ts_task *self)
@@ -105,11 +115,9 @@ void ts_kvm_tlb_flush_vmid_ipa(struct ts_task *self, const struct ts_vm *vm, uin
     exit_vmid_context(self);
 }
 
-/* TLBI and DSB NSH. */
-static void tlbi_local(struct ts_task *self, struct ts_tlb_inval inval)
+static void tlbi_nsh(struct ts_task *self, struct ts_tlb_inval inval)
 {
-    ts_task_work(self, host_of(self)->params.tlbi_local_cycles);
-    invalidate_here(self, &inval);
+    ts_host_tlbi_nsh(self, &inval, host_of(self)->params.tlbi_local_cycles);
 }
 
 void ts_kvm_tlb_flush_vmid_ipa_nsh(struct ts_task *self, const struct ts_vm *vm, uint64_t ipa,
@@ -118,8 +126,8 @@ void ts_kvm_tlb_flush_vmid_ipa_nsh(struct ts_task *self, const struct ts_vm *vm,
     uint16_t vmid = vmid_of(self, vm);
     dsb_ishst(self);
     enter_vmid_context(self);
-    tlbi_local(self, ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level));
-    tlbi_local(self, ts_inval_tlbi_vmalle1(vmid));
+    tlbi_nsh(self, ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level));
+    tlbi_nsh(self, ts_inval_tlbi_vmalle1(vmid));
     exit_vmid_context(self);
 }
 
@@ -221,4 +229,13 @@ void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, u
     const struct ts_stage2_watch *w = watch_of(self, vm);
     if (w)
         w->close(w->user, vm->number, window);
+}
+
+void ts_host_stage2_make(struct ts_task *self, const struct ts_vm *vm, uint64_t start, uint64_t end,
+                         uint64_t pa)
+{
+    const struct ts_stage2_watch *w = watch_of(self, vm);
+    TS_ASSERT(vm->arch == TS_ARCH_ARM64);
+    if (w)
+        w->make(w->user, vm->number, start, end, pa);
 }

@@ -20,6 +20,9 @@ extern "C" {
 void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
 /* arm64: DSB ISH: returns when all that self's pCPU has issued is complete on every pCPU. */
 void ts_host_dsb_ish(struct ts_task *self);
+/* arm64: one TLBI of self's pCPU alone with its DSB NSH: `cycles`, or until the TLB is done with
+ * all that self's pCPU has issued, whichever is longer. */
+void ts_host_tlbi_nsh(struct ts_task *self, const struct ts_tlb_inval *inval, uint64_t cycles);
 /* VMX: INVEPT on self's pCPU alone, of the VM's EPT root, or of all for NULL. */
 void ts_host_invept(struct ts_task *self, const struct ts_vm *vm);
 
@@ -60,6 +63,10 @@ void ts_kvm_flush_remote_tlbs_range(struct ts_task *self, struct ts_vm *vm, uint
 uint32_t ts_host_stage2_window_open(struct ts_task *self, const struct ts_vm *vm, uint64_t start,
                                     uint64_t end);
 void ts_host_stage2_window_close(struct ts_task *self, const struct ts_vm *vm, uint32_t window);
+/* arm64: just before an entry that it has broken is made again, of the memory from pa on: by now no
+ * TLB may hold what the entry said (break-before-make). No time passes. */
+void ts_host_stage2_make(struct ts_task *self, const struct ts_vm *vm, uint64_t start, uint64_t end,
+                         uint64_t pa);
 
 #ifdef __cplusplus
 }

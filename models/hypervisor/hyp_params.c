@@ -241,7 +241,8 @@ static const struct ts_param rows[] = {
          "arm64/kvm/arm.c kvm_arch_vcpu_load (arm.md 4.8)", V),
     CYC("flush_cpu_context", flush_cpu_context_cycles, 300, 1000000,
         "arm64: __kvm_flush_cpu_context: into the VM's context and back, TLBI VMALLE1, IC IALLU, "
-        "DSB NSH, ISB; the refill of the instruction cache is not modelled",
+        "DSB NSH, ISB; more where the TLB takes longer; the refill of the instruction cache is not "
+        "modelled",
         "assumed: two writes of VTTBR with an ISB each, 100; invalidation and local DSB, 200", G),
     FLAG("hcr_fb", hcr_fb, 1, "arm64: HCR_EL2.FB, the guest's local TLBIs act inner-shareable",
          "asm/kvm_arm.h HCR_GUEST_FLAGS (arm.md 1.3)", V),
@@ -265,7 +266,7 @@ static const struct ts_param rows[] = {
     CYC("hyp_call", hyp_call_cycles, 600, 1000000, "arm64, nvhe: HVC to EL2 and ERET, both ways",
         "assumed: 400 to 800 cycles", G),
     CYC("tlbi_local", tlbi_local_cycles, 100, 1000000,
-        "arm64: one TLBI of the CPU itself with its DSB NSH",
+        "arm64: one TLBI of the CPU itself with its DSB NSH; more where its TLB takes longer",
         "assumed; half of what hypervisor.flush_cpu_context has for invalidation and DSB", G),
     {"vmid_bits", TS_PARAM_COUNT, OFF(vmid_bits), 16, 2, 16, NULL,
      "arm64: VTCR_EL2.VS, 8 or 16; fewer are for tests. When the numbers run out, one broadcast "
@@ -404,6 +405,7 @@ static const struct ts_stat stats[] = {
     CNT(domain_joins, "arm64: cores flushed because a vCPU came to them from outside the domain"),
     CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),
     CNT(dsb, "arm64: DSB ISH of the host's code for them"),
+    CNT(dsb_nsh, "arm64: DSB NSH of the host's code, each for one local TLBI"),
     CNT(invept, "INVEPT: after moves, at entry for KVM_REQ_TLB_FLUSH, by the host's threads"),
     CNT(remote_tlb_flush_requests, "remote_tlb_flush_requests: kvm_flush_remote_tlbs"),
     CNT(remote_tlb_flush, "remote_tlb_flush: of these, on x86 with a vCPU in guest mode"),

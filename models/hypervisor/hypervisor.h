@@ -126,7 +126,7 @@ struct ts_hypervisor_params {
     uint64_t range_split;         /* enum ts_range_split, legacy or modern */
     uint64_t nvhe;                /* bool: the host runs at EL1 and calls its flushes at EL2 */
     uint64_t hyp_call_cycles;     /* such a call and its return */
-    uint64_t tlbi_local_cycles;   /* one TLBI of this CPU with its DSB NSH */
+    uint64_t tlbi_local_cycles;   /* one TLBI of this CPU with its DSB NSH, at least */
     uint64_t vmid_bits;
     /* stage 2 (stage2.h) */
     uint64_t prefault;            /* bool: guest memory is mapped when the guest first takes it */
@@ -188,7 +188,7 @@ struct ts_hypervisor_stats {
     uint64_t stage1_flush_switch; /* arm64 last_vcpu_ran */
     uint64_t domain_joins;        /* arm64: cores that joined a VM's domain again, and flushed */
     /* Maintenance by the host's own code. */
-    uint64_t tlbi_issued, dsb, invept;
+    uint64_t tlbi_issued, dsb, dsb_nsh, invept;
     uint64_t remote_tlb_flush_requests, remote_tlb_flush; /* KVM's names */
     uint64_t tlb_flush_all;                               /* KVM_REQ_TLB_FLUSH met at entry */
 };
@@ -199,6 +199,7 @@ extern const struct ts_stat_table ts_hypervisor_stat_table; /* group "hypervisor
 struct ts_stage2_watch {
     uint32_t (*open)(void *user, uint32_t vm, uint64_t start, uint64_t end);
     void (*close)(void *user, uint32_t vm, uint32_t window);
+    void (*make)(void *user, uint32_t vm, uint64_t start, uint64_t end, uint64_t pa);
     void *user;
 };
 

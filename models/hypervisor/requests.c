@@ -152,8 +152,7 @@ static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
     if (member)
         return;
     struct ts_tlb_inval inval = ts_inval_tlbi_vmalls12e1(ts_vcpu_vmid(v));
-    ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
-    ts_vcpu_invalidate(v, &inval);
+    ts_host_tlbi_nsh(&v->task, &inval, h->params.flush_cpu_context_cycles);
     h->stats.domain_joins++;
 }
 
@@ -188,8 +187,7 @@ static void flush_for_move(struct ts_vcpu *v)
         /* kvm_arch_vcpu_load and __kvm_flush_cpu_context (hyp/vhe/tlb.c, hyp/nvhe/tlb.c; 6.12):
          * not the vCPU of the VM that ran here last. Nobody has, before the first: it flushes. */
         struct ts_tlb_inval inval = ts_inval_tlbi_vmalle1(ts_vcpu_vmid(v));
-        ts_task_work(&v->task, h->params.flush_cpu_context_cycles);
-        ts_vcpu_invalidate(v, &inval);
+        ts_host_tlbi_nsh(&v->task, &inval, h->params.flush_cpu_context_cycles);
         h->stats.stage1_flush_switch++;
     }
     bool fresh = *ran == UINT32_MAX;

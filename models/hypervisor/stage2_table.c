@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of a stage-2 table and their invalidations (arch/arm64/kvm/hyp/pgtable.c, read in 6.1 and
  * 6.12). */
+#include "models/cpu/dvm_port.h"
 #include "models/hypervisor/hyp_private.h"
 #include "models/hypervisor/stage2.h"
 
@@ -49,7 +50,8 @@ static bool is_locked(const struct ts_stage2 *s, uint64_t ipa)
     return false;
 }
 
-/* stage2_try_break_pte. Nobody else has locked it: no time has passed since that was asked. */
+/* stage2_try_break_pte. Nobody else has locked it: no time has passed since that was asked. The
+ * caller makes it again at once. */
 static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa, uint32_t level,
                         struct ts_stage2_locked *l)
 {
@@ -67,6 +69,7 @@ static void break_entry(struct ts_task *self, struct ts_stage2 *s, uint64_t ipa,
     else
         flush_vmid(self, s);
     ts_host_stage2_window_close(self, s->vm, l->window);
+    ts_host_stage2_make(self, s->vm, l->base, l->base + l->size, ts_stage2_frame(s, l->base));
 }
 
 static void unlock_entry(struct ts_stage2 *s, const struct ts_stage2_locked *l)
@@ -147,7 +150,7 @@ enum ts_stage2_result ts_stage2_map(struct ts_task *self, struct ts_stage2 *s, u
     } else {
         collapse(self, s, base, &pte);
     }
-    ts_task_work(self, s->hyp->params.dsb_ishst_cycles);
+    ts_dvm_port_dsb_st(self, s->hyp->params.dsb_ishst_cycles);
     return TS_STAGE2_DONE;
 }
 

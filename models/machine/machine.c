@@ -235,6 +235,22 @@ static void close_stage2_window(void *user, uint32_t vm, uint32_t window)
     ts_oracle_window_close(m->guests[vm].oracle, window);
 }
 
+static void make_stage2_entry(void *user, uint32_t vm, uint64_t start, uint64_t end, uint64_t pa)
+{
+    struct ts_machine *m = user;
+    struct ts_oracle_make make = {
+        .now = ts_engine_now(m->engine),
+        .vm = vm,
+        .vmid = ts_vm_vmid(&m->vms[vm], 0),
+        .start = start,
+        .end = end,
+        .pa = pa,
+        .mmus = m->mmus,
+        .nmmus = m->topology.ncpus,
+    };
+    ts_oracle_stage2_make(m->guests[vm].oracle, &make);
+}
+
 static enum ts_status create_software(struct ts_machine *m, const struct ts_machine_vm *specs,
                                       struct ts_error *err)
 {
@@ -254,7 +270,8 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
         s = ts_machine_place_vms(m, err);
     if (s != TS_OK || bare)
         return s;
-    m->watch = (struct ts_stage2_watch){open_stage2_window, close_stage2_window, m};
+    m->watch =
+        (struct ts_stage2_watch){open_stage2_window, close_stage2_window, make_stage2_entry, m};
     s = ts_machine_create_replay(m, err);
     if (s != TS_OK)
         return s;

@@ -32,6 +32,8 @@ static const struct ts_stat stat_rows[] = {
     STAT(hits_current, "hits that the page tables agree with"),
     STAT(hits_in_window, "stale hits before the end of the flush: legal"),
     STAT(hits_stale, "stale hits after the end of the flush: a lost flush"),
+    STAT(entries_made, "arm64: entries of stage 2 made in the place of others"),
+    STAT(made_too_early, "of these, while a TLB held what they replace: break-before-make missed"),
 };
 static const struct ts_stat_rule stat_rules[] = {
     {"every hit is current, legal or stale",
@@ -184,6 +186,51 @@ void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
         o->stats.hits_stale++;
         keep_finding(o, use, v.mapped, v.pa);
     }
+}
+
+struct search {
+    const struct ts_oracle_make *make;
+    bool found;
+};
+
+static void look_at(void *user, const struct ts_tlb_entry *entry)
+{
+    struct search *s = user;
+    uint64_t first = s->make->pa, size = s->make->end - s->make->start;
+
+    s->found = s->found || (entry->tags.vmid == s->make->vmid && entry->target < first + size &&
+                            entry->target + (UINT64_C(1) << entry->tags.size_shift) > first);
+}
+
+static bool holds(const struct ts_mmu *mmu, const struct ts_oracle_make *make)
+{
+    struct ts_tlb_inval stage2 =
+        ts_inval_tlbi_ripas2e1(make->vmid, make->start, make->end - make->start, false);
+    struct search search = {make, false};
+
+    stage2.any_thread = true;
+    ts_mmu_for_each(mmu, look_at, &search);
+    return search.found || ts_mmu_holds(mmu, &stage2);
+}
+
+void ts_oracle_stage2_make(struct ts_oracle *o, const struct ts_oracle_make *make)
+{
+    uint32_t i = 0;
+
+    TS_ASSERT(make->start < make->end);
+    o->stats.entries_made++;
+    while (i < make->nmmus && !holds(make->mmus[i], make))
+        i++;
+    if (i == make->nmmus)
+        return;
+    o->stats.made_too_early++;
+    if (o->finding.status != TS_OK)
+        return;
+    (void)ts_error_set(&o->finding, TS_ERR_FINDING,
+                       "break-before-make missed: VM %u at %" PRIu64
+                       " ps: the stage-2 entry of guest-physical 0x%" PRIx64 " to 0x%" PRIx64
+                       " is made again while the TLB of pCPU %u holds what it replaces",
+                       make->vm, make->now, make->start, make->end, i);
 }
 
 enum ts_status ts_oracle_verdict(const struct ts_oracle *o, struct ts_error *err)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables.
  * A hit on a translation that the page table no longer holds is legal only while the unmap that
- * removed it has not finished its flush; afterwards it is a stale use: the flush was lost.
+ * removed it has not finished its flush; afterwards it is a stale use: the flush was lost. And it
+ * checks that an entry of stage 2 that is replaced by one of another size is nowhere cached when
+ * the new one is made (break-before-make).
  *
  * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
  * mechanisms it knows nothing. One oracle a VM. */
@@ -23,6 +25,8 @@ struct ts_oracle_stats {
     uint64_t hits_current;   /* the page table agrees */
     uint64_t hits_in_window; /* stale, unmap not finished: legal. Rule: the three add up */
     uint64_t hits_stale;     /* findings */
+    uint64_t entries_made;   /* in the place of others of stage 2 */
+    uint64_t made_too_early; /* of these, while a TLB held what they replace: findings */
 };
 extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
 
@@ -38,6 +42,22 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
 /* The same for the VM's stage 2: the host is about to change what stands for the guest-physical
  * addresses [start, end). Closed likewise, when its flush has returned. */
 uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint64_t end);
+
+/* An entry of stage 2 that was broken is about to be made again, as a block where a table was, the
+ * other way round, or with another target. By then no TLB may hold what is known of its
+ * guest-physical addresses [start, end): two sizes of one address are a TLB conflict, or the walk
+ * goes on in a table that has been freed (Arm ARM, "Using break-before-make"; kvm/hyp/pgtable.c
+ * stage2_try_break_pte). Of stage 2 they are found by address, of both stages together by the
+ * memory behind it, which lies from pa on and is the VM's alone. */
+struct ts_oracle_make {
+    ts_time now;
+    uint32_t vm;
+    uint16_t vmid;
+    uint64_t start, end, pa;
+    struct ts_mmu *const *mmus; /* of the CPUs */
+    uint32_t nmmus;
+};
+void ts_oracle_stage2_make(struct ts_oracle *o, const struct ts_oracle_make *make);
 
 /* A hit in a TLB: who used what, and the tables that should have said so. */
 struct ts_oracle_use {

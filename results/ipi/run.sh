@@ -1,23 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes what this folder shows into out/ipi: E3, E4, broadcasts at 16 to 1024 vCPUs and hypercall
-# against hardware at 4 to 64, and the figures. Minutes on two CPUs. An earlier out/ipi is replaced.
-# usage: results/ipi/run.sh [OUT]
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-tlbstorm=${TLBSTORM:-build/release/tlbstorm}
-out=${1:-out/ipi}
-jobs=$(nproc)
+# Makes this folder anew: E3, E4, broadcasts at 16 to 1024 vCPUs and hypercall against hardware at 4
+# to 64; ten minutes. usage: results/ipi/run.sh [OUT]
+source "$(dirname "$0")/../common.sh"
 
-run() {
-    "$tlbstorm" run "$@" -q --force --jobs "$jobs" >/dev/null
-}
+reproduce E3 e3.csv
+reproduce E4 e4.csv
 
-"$tlbstorm" reproduce all -o "$out/reproduce" --force --jobs "$jobs"
-
-run configs/experiments/ipi-scaling.yaml -o "$out/scaling/idle"
+run ipi-scaling "$out/scaling/idle"
 for n in 16 32 64 128 256 512 1024; do
-    run configs/experiments/ipi-scaling.yaml -o "$out/scaling/running/$n" --set run.vcpus=$n \
+    run ipi-scaling "$out/scaling/running/$n" --set run.vcpus=$n \
         --set workload.kind=ipi_spin --set workload.spinners=$((n - 1))
 done
 
@@ -31,13 +23,12 @@ for inject in fitted default; do
         common=(--set platforms=$platforms --set run.vcpus=$n)
         [ $inject = fitted ] || common+=(--set hypervisor.inject=250cycles)
         folder=$out/accel/$inject
-        run configs/experiments/ipi-accel.yaml -o "$folder/running/$n" "${common[@]}" \
-            --set workload.spinners=$((n - 1))
-        run configs/experiments/ipi-accel.yaml -o "$folder/polled/$n" "${common[@]}" \
-            --set workload.spinners=0
-        run configs/experiments/ipi-accel.yaml -o "$folder/blocked/$n" "${common[@]}" \
-            --set workload.spinners=0 --set hypervisor.halt_poll=0
+        run ipi-accel "$folder/running/$n" "${common[@]}" --set workload.spinners=$((n - 1))
+        run ipi-accel "$folder/polled/$n" "${common[@]}" --set workload.spinners=0
+        run ipi-accel "$folder/blocked/$n" "${common[@]}" --set workload.spinners=0 \
+            --set hypervisor.halt_poll=0
     done
 done
-
-/usr/bin/python3 scripts/plot_ipi.py "$out"
+draw plot_ipi.py "$out"
+cp "$out/ipi_scaling.csv" "$out/ipi_accel.csv" "$here/"
+scripts/result-tables

@@ -5,7 +5,7 @@
 by_page.csv and pages.csv: the flush itself (guest.range_flush_ps), what the flushing thread's reading takes longer for
 it (user time, less that of the platform `nothing`), and the sum. initiators.csv and cores.csv: the
 mean flush. bystander.csv and bystander_vm.csv: what the bystanders lose of their records a second,
-against those without company."""
+against those without company. loopers.csv: rounds of each VM."""
 
 import csv
 import os
@@ -79,6 +79,12 @@ def bystander(folder, experiment, name, key):
           [(p, n, "lost_percent", "%", 100 * (1 - rate / alone[p])) for p, n, rate in runs])
 
 
+def loopers(folder):
+    write("loopers.csv", ("platform", "run.vms"),
+          [(p, v["run.vms"], "record_rate", "1/s", m["record_rate"])
+           for p, _, v, m, _ in points(folder, "range-tlbi-loopers")])
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("derive.py OUT: the folder with the results of range-tlbi-*")
@@ -88,6 +94,7 @@ def main():
     latency(out, "range-tlbi-cores", "cores.csv", "topology.cores_per_socket")
     bystander(out, "range-tlbi-bystander", "bystander.csv", "workload.loopers")
     bystander(out, "range-tlbi-bystander-vm", "bystander_vm.csv", "vms.neighbour.count")
+    loopers(out)
 
 
 if __name__ == "__main__":

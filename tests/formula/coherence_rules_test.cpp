@@ -267,6 +267,31 @@ TEST(CoherenceRules, Arm64CoversEveryPageWhateverTheSplit)
     }
 }
 
+/* Without HCR_EL2.FB a guest's local TLBIs stay local, and the DSB NSH behind them waits for the
+ * CPU's own TLB where that takes longer than guest.tlbi_local. */
+TEST(CoherenceRules, Arm64LocalFlushesWaitForTheOwnTlb)
+{
+    for (bool slow : {true, false}) {
+        ts_machine_config c = one_vm(true);
+        set(c, "hypervisor.hcr_fb", "false");
+        set(c, "hypervisor.flush_cpu_context", "1000000cycles");
+        set(c, "guest.max_dvm_ops", "1"); /* of the whole ASID: a sweep */
+        set(c, "guest.tlbi_local", slow ? "1cycles" : "100000cycles");
+        set(c, "mmu.sweep_sets_per_cycle", "1");
+        std::vector<ts_op> ops = {op_mmap(0, 8 * page), op_touch(0, 0, 8),
+                                  op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 8 * page),
+                                  op_touch(0, 0, 8)};
+        Outcome out = run_script(c, {ops}, 1, "native_concurrent");
+        ASSERT_EQ(out.status, TS_OK) << out.message;
+        EXPECT_GT(out.stats.at("guest.dsb_nsh"), 0u);
+        EXPECT_EQ(out.stats.at("guest.dsb"), 0u);
+        EXPECT_EQ(out.stats.at("dvm.dsb_local"), slow ? out.stats.at("guest.dsb_nsh") : 0u);
+        EXPECT_EQ(out.stats.at("dvm.local"),
+                  out.stats.at("guest.dsb_nsh") + out.stats.at("hypervisor.stage1_flush_switch"));
+        EXPECT_EQ(out.stats.at("dvm.issued"), 0u);
+    }
+}
+
 /* --- a switch and a flush at the same time --- */
 
 namespace

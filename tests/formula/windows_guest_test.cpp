@@ -324,6 +324,47 @@ TEST(WindowsLocks, AWaiterForTheWorkingSetSpinsOrSleepsByItsKind)
     EXPECT_GT(sleeps.stats["vcpu.wakeups"], spins.stats["vcpu.wakeups"]);
 }
 
+/* A fault that meets a long free, or a long change of protection. */
+TEST(WindowsLocks, FreesLetFaultsInIfSoSet)
+{
+    for (ts_op_kind how : {TS_OP_MADVISE_DONTNEED, TS_OP_MPROTECT}) {
+        Script s = {{op_mmap(0, 4096 * page), op_touch(0, 0, 4096), op_barrier(0, 2),
+                     op_range(how, 0, 0, 4096 * page, 0)},
+                    {op_mmap(1, 4096 * page), op_barrier(0, 2), op_ns(TS_OP_COMPUTE, 20 * us),
+                     op_touch(1, 0, 64)}};
+        ts_machine_config c = machine(2);
+        set(c, "nt.free_unlocks", "false");
+        EXPECT_GT(run(c, s).stats["nt.working_set_waits"], 0u);
+        set(c, "nt.free_shared", "true");
+        Outcome shared = run(c, s);
+        EXPECT_EQ(shared.stats["nt.working_set_waits"], 0u);
+        EXPECT_EQ(shared.stats["guest.faults"], 4096u + 64u);
+    }
+}
+
+/* What the library has made inaccessible is in no TLB when it is freed: one flush is of its pages,
+ * the other of the table. */
+TEST(WindowsProtect, TheLibraryTakesAccessAwayBeforeItFrees)
+{
+    for (const char *protects : {"false", "true"}) {
+        const bool is = std::string(protects) == "true";
+        ts_machine_config c = machine(1);
+        set(c, "nt.library_protects", protects);
+        Script s = {{op_mmap(0, 8 * page), op_touch(0, 0, 5), op_mmap(1, 8 * page),
+                     op_touch(1, 0, 1), op_range(TS_OP_MUNMAP, 0, 0, 8 * page)}};
+        Outcome out = run(c, s);
+        EXPECT_EQ(out.stats["nt.flush_lists"], 1u) << protects;
+        EXPECT_EQ(out.stats["nt.flush_list_pages"], 5u);
+        EXPECT_EQ(out.stats["guest.pages_freed"], 5u + 1u);
+        c.guest.syscall_cycles += 1000;
+        ts_time dear = run(c, s).result.completion_ps;
+        c.guest.syscall_cycles -= 1000;
+        /* mmap, mmap, munmap, which is two calls then, and the thread's end. */
+        EXPECT_NEAR(double(dear - run(c, s).result.completion_ps),
+                    (is ? 5e15 : 4e15) / double(c.topology.core_hz), 1000.0);
+    }
+}
+
 TEST(WindowsLocks, TheLibraryMapsOneAtATime)
 {
     Script s(4);

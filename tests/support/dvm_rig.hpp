@@ -8,7 +8,9 @@
 #include "sim/stats.h"
 #include "tests/support/network_rig.hpp"
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <vector>
 
 namespace rig
@@ -32,7 +34,7 @@ class Dvm
     ts_dvm *dvm = nullptr;
     ts_clock core_clock{};
     std::vector<Applied> applied;
-    /* Core cycles that the TLB of a CPU is busy with an operation. */
+    /* Core cycles that the TLB of a CPU is busy with an operation, after what it is busy with. */
     std::function<uint64_t(uint32_t cpu, uint64_t id)> busy = [](uint32_t, uint64_t) {
         return UINT64_C(4);
     };
@@ -65,6 +67,14 @@ class Dvm
         inval.start = id;
         ts_dvm_issue(dvm, cpu, &inval);
     }
+    void issue_local(uint32_t cpu, uint64_t id)
+    {
+        ts_tlb_inval inval{};
+
+        inval.vmid = 1;
+        inval.start = id;
+        ts_dvm_issue_local(dvm, cpu, &inval);
+    }
     /* Number of CPUs that have applied id by now. */
     uint32_t reached(uint64_t id) const
     {
@@ -91,8 +101,12 @@ class Dvm
         auto *self = static_cast<Dvm *>(user);
 
         self->applied.push_back({cpu, inval->start, self->net.now()});
-        return self->busy(cpu, inval->start);
+        uint64_t now = ts_clock_cycle_at(&self->core_clock, self->net.now());
+        uint64_t &until = self->busy_until_.emplace(cpu, 0).first->second;
+        until = std::max(until, now) + self->busy(cpu, inval->start);
+        return until - now;
     }
+    std::map<uint32_t, uint64_t> busy_until_; /* core cycles */
 };
 
 /* Remembers when a done callback came. */

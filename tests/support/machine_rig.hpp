@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/guest/os/thread.h"
+#include "models/hypervisor/host_task.h"
 #include "models/machine/machine.h"
 
 namespace ts_test
@@ -177,12 +178,16 @@ inline void collect(void *user, const ts_stat_table *t, const void *base)
 /* By VM, where they differ; else empty. */
 using Mechanisms = std::vector<const ts_flush_ops *>;
 
+/* Threads of the host, whose streams outlive the run. */
+using HostTasks = std::vector<ts_host_task_config>;
+
 /* One workload a VM, not owned. kernel: what drives the engine, or the engine itself; params: the
  * mechanism's, or NULL. */
 inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mechanism,
                              const std::vector<ts_workload *> &workloads, uint64_t seed,
                              ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
-                             const void *params = nullptr, const Mechanisms &by_vm = {})
+                             const void *params = nullptr, const Mechanisms &by_vm = {},
+                             const HostTasks &tasks = {})
 {
     Outcome out;
     ts_error err{};
@@ -198,7 +203,12 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
                 static_cast<Outcome *>(user)->shootdowns.push_back(*r);
             },
             &out);
-        out.status = ts_machine_start(m, &err);
+        for (const ts_host_task_config &t : tasks) {
+            if (out.status == TS_OK)
+                out.status = ts_machine_add_host_task(m, &t, &err);
+        }
+        if (out.status == TS_OK)
+            out.status = ts_machine_start(m, &err);
         if (out.status == TS_OK) {
             if (kernel)
                 kernel(ts_machine_engine(m), TS_TIME_NEVER - 1);
@@ -221,7 +231,7 @@ inline Outcome run_workloads(const ts_machine_config &c, const ts_flush_ops *mec
 inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanism,
                         const char *kind_name, const StormParams &storm, uint64_t seed,
                         ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
-                        const Mechanisms &by_vm = {})
+                        const Mechanisms &by_vm = {}, const HostTasks &tasks = {})
 {
     ts_error err{};
     const ts_workload_kind *kind = ts_workload_kind_find(kind_name);
@@ -246,7 +256,7 @@ inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanis
         }
         workloads.push_back(w);
     }
-    Outcome out = run_workloads(c, mechanism, workloads, seed, kernel, nullptr, by_vm);
+    Outcome out = run_workloads(c, mechanism, workloads, seed, kernel, nullptr, by_vm, tasks);
     for (ts_workload *w : workloads)
         w->destroy(w);
     return out;
@@ -255,9 +265,9 @@ inline Outcome run_kind(const ts_machine_config &c, const ts_flush_ops *mechanis
 inline Outcome run_storm(const ts_machine_config &c, const ts_flush_ops *mechanism,
                          const StormParams &storm, uint64_t seed,
                          ts_time (*kernel)(ts_engine *, ts_time) = nullptr,
-                         const Mechanisms &by_vm = {})
+                         const Mechanisms &by_vm = {}, const HostTasks &tasks = {})
 {
-    return run_kind(c, mechanism, "mmap_storm", storm, seed, kernel, by_vm);
+    return run_kind(c, mechanism, "mmap_storm", storm, seed, kernel, by_vm, tasks);
 }
 
 } // namespace ts_test

@@ -134,7 +134,7 @@ inline ts_machine_config bare_machine(uint32_t cores)
 /* Runs the same script in every VM. */
 inline Outcome run_script(const ts_machine_config &c, const Script &script, uint32_t initial,
                           const ts_flush_ops *mechanism, const void *params = nullptr,
-                          const Mechanisms &by_vm = {})
+                          const Mechanisms &by_vm = {}, const HostTasks &tasks = {})
 {
     std::vector<ScriptWorkload *> scripts;
     std::vector<ts_workload *> workloads;
@@ -142,7 +142,7 @@ inline Outcome run_script(const ts_machine_config &c, const Script &script, uint
         scripts.push_back(new ScriptWorkload(script, initial));
         workloads.push_back(scripts.back()->get());
     }
-    Outcome out = run_workloads(c, mechanism, workloads, 1, nullptr, params, by_vm);
+    Outcome out = run_workloads(c, mechanism, workloads, 1, nullptr, params, by_vm, tasks);
     for (ScriptWorkload *s : scripts)
         delete s;
     return out;

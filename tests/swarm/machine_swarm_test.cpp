@@ -10,6 +10,7 @@
 #include "tests/support/environment.hpp"
 #include "tests/support/machine_rig.hpp"
 #include "tests/support/random_script.hpp"
+#include "tests/support/random_vmm.hpp"
 
 using namespace ts_test;
 
@@ -20,6 +21,7 @@ struct Scenario {
     ts_machine_config config{};
     const ts_flush_ops *mechanism = nullptr;
     bool storm_runs = false; /* else a random script */
+    bool vmm = false;        /* threads of the host change the VMs' stage 2 */
     StormParams storm;
     std::string text;
     std::vector<const ts_flush_ops *> able; /* mechanisms that could run there */
@@ -73,6 +75,42 @@ void put_windows(Scenario &s, uint64_t seed)
     put(s, "nt.library_lock", dice.flag());
     put(s, "nt.accounting", dice.one_of({"ticks", "cycles"}));
     put(s, "hypervisor.hv_spinlocks", dice.one_of({"0", "10", "8191", "4294967295"}));
+}
+
+/* The fabric of broadcast invalidations and the time that TLBs take for them. */
+void put_dvm(Scenario &s, Dice &dice)
+{
+    put(s, "dvm.mn_tracker", dice.one_of({"2", "3", "16", "64"}));
+    put(s, "dvm.mn_service_cycles", dice.number(1, 9) + "cycles");
+    put(s, "dvm.mn_snoops", dice.number(2, 8));
+    put(s, "dvm.rn_tracker", dice.number(1, 16));
+    put(s, "dvm.rn_queue", dice.number(1, 6));
+    put(s, "dvm.forward_cycles", dice.one_of({"0cycles", "6cycles", "100cycles"}));
+    put(s, "dvm.early_comp", dice.flag());
+    put(s, "dvm.fanout", dice.one_of({"serial", "tree"}));
+    put(s, "dvm.fanout_degree", dice.number(2, 5));
+    put(s, "dvm.protocol", dice.one_of({"chi", "ace"}));
+    put(s, "dvm.sync_drain_ps", dice.one_of({"0ns", "100ns", "1us"}));
+    put(s, "dvm.vmid_filter", dice.flag());
+    put(s, "mmu.sweep_sets_per_cycle", dice.one_of({"0", "1", "4"}));
+    put(s, "mmu.sweep_blocking", dice.flag());
+}
+
+/* Stage 2 by faults, and its changes by version. */
+void put_stage2(Scenario &s, Dice &dice)
+{
+    put(s, "hypervisor.prefault", dice.flag());
+    put(s, "hypervisor.memory", dice.one_of({"1GiB", "8GiB", "20GiB"}));
+    put(s, "hypervisor.range_split",
+        s.config.hypervisor.memory == UINT64_C(1) << 30 ? "legacy" : "modern");
+    put(s, "hypervisor.nvhe", dice.flag());
+    put(s, "hypervisor.s2fwb", dice.flag());
+    put(s, "hypervisor.vmid_bits", dice.one_of({"5", "8", "16"}));
+    put(s, "hypervisor.stage2_shared_faults", dice.flag());
+    put(s, "hypervisor.stage2_relax_local", dice.flag());
+    put(s, "hypervisor.stage2_range_flush", dice.flag());
+    put(s, "hypervisor.stage2_unmap_flush", dice.one_of({"each", "deferred", "deferred_leaves"}));
+    put(s, "guest.tlbirange", dice.flag());
 }
 
 Scenario scenario(uint64_t seed)
@@ -133,6 +171,10 @@ Scenario scenario(uint64_t seed)
         stays = broadcast || pin || bare;
         put(s, "guest.repeat_tlbi", dice.flag());
         put(s, "guest.ttl", dice.flag());
+        Dice fabric(seed + 3000017); /* of their own: the other draws stay */
+        put_dvm(s, fabric);
+        put_stage2(s, fabric);
+        s.vmm = !bare && fabric.between(0, 1);
     }
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         ts_error err{};
@@ -155,6 +197,8 @@ Scenario scenario(uint64_t seed)
                {"sleep_max", dice.one_of({"0", "999ns", "200us"})}};
     if (!s.storm_runs)
         s.text += " random script";
+    if (s.vmm)
+        s.text += " with a VMM";
     for (const auto &[key, value] : s.storm)
         s.text += s.storm_runs ? " workload." + key + "=" + value : "";
     return s;
@@ -221,10 +265,13 @@ Outcome run(const Scenario &s, const ts_flush_ops *mechanism, uint64_t seed)
 {
     ts_machine_config c = s.config;
     c.shapes = s.by_vm.empty() ? nullptr : s.by_vm.data();
+    RandomVmm vmm(c, seed);
+    const HostTasks tasks = s.vmm ? vmm.tasks() : HostTasks{};
     if (s.storm_runs)
-        return run_storm(c, mechanism, s.storm, seed, nullptr, s.mechanisms);
+        return run_storm(c, mechanism, s.storm, seed, nullptr, s.mechanisms, tasks);
     RandomScript random(seed, s.config.guest.os == TS_OS_LINUX);
-    return run_script(c, random.script(), random.initial(), mechanism, nullptr, s.mechanisms);
+    return run_script(c, random.script(), random.initial(), mechanism, nullptr, s.mechanisms,
+                      tasks);
 }
 
 } // namespace
@@ -234,6 +281,7 @@ TEST(MachineSwarm, FinishesCleanWhateverTheMachine)
     uint64_t only = from_environment("TS_SWARM_SEED", 0);
     uint64_t runs = from_environment("TS_SWARM_RUNS", 200);
     uint64_t in_window = 0, windows = 0;
+    std::map<std::string, uint64_t> sums;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : runs); seed++) {
         Scenario s = scenario(seed);
         Outcome got = run(s, s.mechanism, seed);
@@ -242,10 +290,19 @@ TEST(MachineSwarm, FinishesCleanWhateverTheMachine)
             << s.mechanism->name << s.text;
         in_window += got.stats.at("oracle.hits_in_window");
         windows += s.config.guest.os == TS_OS_WINDOWS;
+        for (const auto &[name, value] : got.stats)
+            sums[name] += value;
     }
     if (!only) {
         EXPECT_GT(windows, runs / 20);
         EXPECT_GT(in_window, runs); /* the CPUs do use what others take away */
+        for (const char *name :
+             {"dvm.rxreq_retried", "dvm.trkfull_ps", "dvm.vmid_filtered", "dvm.forwarded",
+              "dvm.dvm_completes", "dvm.local", "stage2.unmapped_pages", "stage2.unmapped_blocks",
+              "stage2.unmapped_tables", "stage2.protected_leaves", "stage2.relaxed", "stage2.split",
+              "stage2.collapsed", "stage2.lock_waits", "host_task.slot_delete",
+              "host_task.log_start", "host_task.notify", "oracle.entries_made"})
+            EXPECT_GT(sums[name], 0u) << name;
     }
 }
 

@@ -174,6 +174,7 @@ TEST(DvmTiming, OneSyncAtATimeAtAMiscNode)
     d.net.run();
     ts_time turn = first.sync_complete(first.accepted(start));
     EXPECT_EQ(dsb[0].when, first.told(turn));
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u); /* it waits for a Sync */
     EXPECT_EQ(dsb[1].when, second.told(second.sync_complete(turn)));
 }
 
@@ -248,6 +249,129 @@ TEST(DvmTiming, TheIssuersOwnSweepHoldsItsDsbToo)
     EXPECT_EQ(dsb.calls, 0u);
     d.net.run(end);
     EXPECT_EQ(dsb.calls, 1u);
+}
+
+/* Arm ARM, completion of TLB maintenance instructions: what is local to a PE needs a DSB NSH. */
+TEST(DvmTiming, ADsbNshEndsWhenTheOwnTlbIsDone)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    rig::Done dsb(d.net.engine);
+    const uint64_t sweep = 700;
+
+    d.busy = [](uint32_t, uint64_t) { return sweep; };
+    EXPECT_TRUE(ts_dvm_dsb_nsh(d.dvm, 3, rig::Done::call, &dsb));
+    d.issue_local(3, 1);
+    d.issue_local(3, 2);
+    EXPECT_EQ(d.reached(1), 1u);
+    ASSERT_FALSE(ts_dvm_dsb_nsh(d.dvm, 3, rig::Done::call, &dsb));
+    ts_time end = ts_clock_after(&d.core_clock, 0, 2 * sweep);
+    d.net.run(end - 1);
+    EXPECT_EQ(dsb.calls, 0u);
+    d.net.run(end);
+    EXPECT_EQ(dsb.calls, 1u);
+    /* Nobody else hears of it. */
+    EXPECT_TRUE(ts_dvm_dsb(d.dvm, 3, rig::Done::call, &dsb));
+    d.net.run();
+    EXPECT_EQ(d.applied.size(), 2u);
+    EXPECT_EQ(ts_interconnect_stats(d.net.ic)->messages, 0u);
+    EXPECT_EQ(d.stats()->local, 2u);
+    EXPECT_EQ(d.stats()->dsb_local, 1u);
+    EXPECT_EQ(d.stats()->dsb_local_ps, end);
+    d.expect_rules();
+}
+
+/* Neither its own broadcasts' Comp nor another core's TLB; but its own TLB's part of them. */
+TEST(DvmTiming, ADsbNshWaitsForNobodyElse)
+{
+    auto p = spaced();
+    p.rn_tracker = 1;
+    rig::Dvm d(rig::arm_topology(2, 6), p);
+    Formula f{d, 3};
+    rig::Done nsh(d.net.engine), ish(d.net.engine), room(d.net.engine);
+    const uint64_t sweep = 100;
+
+    d.busy = [](uint32_t cpu, uint64_t) { return cpu == 3 ? sweep : 1000000; };
+    d.issue(3, 1);
+    d.issue_local(5, 2); /* another core's */
+    ASSERT_FALSE(ts_dvm_dsb_nsh(d.dvm, 3, rig::Done::call, &nsh));
+    ASSERT_FALSE(ts_dvm_can_issue(d.dvm, 3, rig::Done::call, &room));
+    ts_time end = ts_clock_after(&d.core_clock, 0, sweep);
+    ASSERT_LT(end, f.op_comp(0));
+    d.net.run(end - 1);
+    EXPECT_EQ(nsh.calls, 0u);
+    d.net.run(end);
+    EXPECT_EQ(nsh.calls, 1u);
+    EXPECT_EQ(room.calls, 0u);
+    /* With all done here there is nothing to wait for, and a Sync is still owed. */
+    EXPECT_TRUE(ts_dvm_dsb_nsh(d.dvm, 3, rig::Done::call, &nsh));
+    d.net.run(f.op_comp(0));
+    EXPECT_EQ(room.calls, 1u);
+    EXPECT_EQ(d.stats()->syncs, 0u);
+    ASSERT_FALSE(ts_dvm_dsb(d.dvm, 3, rig::Done::call, &ish));
+    d.net.run();
+    EXPECT_EQ(ish.calls, 1u);
+    EXPECT_EQ(d.stats()->syncs, 1u);
+    d.expect_rules();
+}
+
+/* A Comp that comes within a DSB NSH sends no Sync. */
+TEST(DvmTiming, ADsbNshIsNoSyncWheneverTheCompComes)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    Formula f{d, 3};
+    rig::Done nsh(d.net.engine);
+    const uint64_t sweep = 300000;
+
+    d.busy = [](uint32_t cpu, uint64_t) { return cpu == 3 ? sweep : 1; };
+    d.issue(3, 1);
+    ASSERT_FALSE(ts_dvm_dsb_nsh(d.dvm, 3, rig::Done::call, &nsh));
+    ts_time end = ts_clock_after(&d.core_clock, 0, sweep);
+    ASSERT_LT(f.op_comp(0), end);
+    d.net.run(end - 1);
+    EXPECT_EQ(d.stats()->completed, 1u);
+    EXPECT_EQ(nsh.calls, 0u);
+    d.net.run();
+    EXPECT_EQ(nsh.when, end);
+    EXPECT_EQ(d.stats()->syncs, 0u);
+}
+
+/* DSB ISH is of the core's local operations, too: alone without a Sync. */
+TEST(DvmTiming, ADsbIshCoversLocalOperations)
+{
+    const uint64_t sweep = 300000;
+    for (bool broadcasts : {false, true}) {
+        rig::Dvm d(rig::arm_topology(1, 12), spaced());
+        Formula f{d, 3};
+        rig::Done dsb(d.net.engine);
+
+        d.busy = [](uint32_t, uint64_t id) { return id == 2 ? sweep : 0; };
+        if (broadcasts)
+            d.issue(3, 1);
+        d.issue_local(3, 2);
+        ASSERT_FALSE(ts_dvm_dsb(d.dvm, 3, rig::Done::call, &dsb));
+        ts_time end = ts_clock_after(&d.core_clock, 0, sweep);
+        ASSERT_LT(f.sync_comp(f.op_comp(0)), end);
+        d.net.run(end - 1);
+        EXPECT_EQ(dsb.calls, 0u);
+        d.net.run(end);
+        EXPECT_EQ(dsb.calls, 1u);
+        EXPECT_EQ(d.stats()->syncs, broadcasts ? 1u : 0u);
+        EXPECT_EQ(d.stats()->dsb_local, broadcasts ? 0u : 1u);
+        d.expect_rules();
+    }
+}
+
+TEST(DvmTiming, ASnoopedOperationWaitsForLocalOnes)
+{
+    rig::Dvm d(rig::arm_topology(1, 12), spaced());
+    const uint64_t sweep = 300000;
+
+    d.busy = [](uint32_t cpu, uint64_t id) { return cpu == 3 && id == 1 ? sweep : 1; };
+    d.issue_local(3, 1);
+    d.issue(6, 2);
+    d.net.run();
+    EXPECT_EQ(d.applied.back().cpu, 3u);
+    EXPECT_EQ(d.applied.back().when, ts_clock_after(&d.core_clock, 0, sweep));
 }
 
 TEST(DvmTiming, ACoreStopsAnsweringWhenItsQueueIsFull)
@@ -423,6 +547,72 @@ TEST(DvmTiming, TheTrackersOccupancyIsFromRequestToLastResponse)
     EXPECT_EQ(d.stats()->trkfull_ps, 0u);
     EXPECT_EQ(d.stats()->dvmop_cxha, 1u);
     EXPECT_EQ(d.stats()->dvmsync_cxha, 1u);
+}
+
+/* An operation of another chip is at this chip's MN from its arrival to the one answer. */
+TEST(DvmTiming, TheOccupancyByOtherChipsIsTheirs)
+{
+    rig::Dvm d(rig::arm_topology(3, 4), spaced());
+    Formula f{d, 7};
+    rig::Done dsb(d.net.engine);
+    uint32_t home = f.mn(1);
+    d.issue(7, 1);
+    ts_dvm_dsb(d.dvm, 7, rig::Done::call, &dsb);
+    d.net.run();
+    ts_time start = f.accepted(0), sync = f.accepted(f.op_comp(0)), sum = 0;
+    for (uint32_t peer : {0u, 2u}) {
+        ts_time op_there = d.net.arrival(home, f.mn(peer), 2, start);
+        ts_time sync_there = d.net.arrival(home, f.mn(peer), 2, sync);
+        sum += f.collected(peer, op_there, [](uint32_t, ts_time t) { return t; }) - op_there;
+        sum += f.collected(peer, sync_there, [&](uint32_t, ts_time t) {
+            return t + d.params.sync_drain_ps;
+        }) - sync_there;
+    }
+    EXPECT_EQ(d.stats()->trk_occupancy_cxha, sum);
+    EXPECT_EQ(d.stats()->trk_cxha_alloc, 2u * 2);
+    EXPECT_EQ(d.stats()->trk_alloc, 2u);
+    EXPECT_EQ(d.stats()->dvmop_tlbi, 1u);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, 0u);
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u);
+}
+
+TEST(DvmTiming, ASyncIsStalledByTheTlbisOfItsCore)
+{
+    auto p = spaced();
+    p.early_comp = 1;
+    rig::Dvm d(rig::arm_topology(2, 6), p);
+    Formula f{d, 4};
+    rig::Done dsb(d.net.engine);
+    d.issue(4, 1);
+    d.net.run(100 * TS_NS);
+    ASSERT_EQ(d.stats()->completed, 1u);
+    ts_dvm_dsb(d.dvm, 4, rig::Done::call, &dsb);
+    ts_time sync = f.accepted(d.net.now()), last = f.op_complete(f.accepted(0));
+    ASSERT_LT(sync, last);
+    d.net.run();
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, last - sync);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, 0u);
+}
+
+/* From the last flit of the second operation until the first one's last response. */
+TEST(DvmTiming, AThirdOperationIsStalledByTheLimit)
+{
+    auto p = spaced();
+    p.mn_snoops = 2;
+    p.mn_service_cycles = 30;
+    p.forward_cycles = 1000;
+    rig::Dvm d(rig::arm_topology(1, 12), p);
+    Formula f{d, 5};
+    d.issue(5, 1);
+    d.issue(5, 2);
+    d.issue(5, 3);
+    d.net.run();
+    ts_time start = f.accepted(0);
+    /* The last flit leaves one service time before the next could. */
+    ts_time sent = f.mesh(start, (2 * 22 - 1) * p.mn_service_cycles);
+    EXPECT_EQ(d.stats()->txsnp_stall_limit, f.op_complete(start) - sent);
+    EXPECT_EQ(d.stats()->txsnp_sync_stall_op, 0u);
+    d.expect_rules();
 }
 
 TEST(DvmTiming, AFullTrackerIsCounted)

@@ -2,6 +2,7 @@
 /* Exact times of what threads of the host do, and of the end of a run. */
 #include <gtest/gtest.h>
 
+#include "models/cpu/dvm_port.h"
 #include "tests/support/dvm_rig.hpp"
 #include "tests/support/host_rig.hpp"
 
@@ -238,6 +239,102 @@ TEST(HostTaskTiming, KvmsFlushesAreTheirParts)
             t = dsb_end(c, 3, cycles.after(t, p.tlbi_issue_cycles));
         EXPECT_EQ(ended, cycles.after(t, p.vmid_context_cycles / 2)) << by_ipa;
     }
+}
+
+namespace
+{
+
+ts_machine_config sweeping()
+{
+    ts_machine_config c = quiet(true, "1");
+    set(c, "mmu.sweep_sets_per_cycle", "1");
+    set(c, "mmu.sweep_blocking", "true");
+    return c;
+}
+
+/* Core cycles from now on that pCPU 3's TLB takes for the VM's stage 1. */
+uint64_t sweep_cycles(ts_task *self, ts_hypervisor *h)
+{
+    ts_tlb_inval all = ts_inval_tlbi_vmalle1(h->w.vms[0]->vmid_base);
+    return ts_mmu_invalidate(h->w.mmus[3], &all, ts_task_cycle(self));
+}
+
+} // namespace
+
+/* A local TLBI and its DSB NSH: what the pair is said to take, or what the TLB takes; and each
+ * sweep once. */
+TEST(HostTaskTiming, ALocalFlushEndsWithItsSweepAndNotAPicosecondBefore)
+{
+    const ts_machine_config c = sweeping();
+    Cycles cycles(c);
+    uint64_t sweep = 0;
+    ts_time probe = 0;
+    for (int round = 0; round < 3; round++) {
+        HostRun run(c);
+        ts_time began = 0, both = 0, padded = 0;
+        bool over = false;
+        std::vector<bool> seen;
+        run.task({run.code([&](ts_task *self, ts_hypervisor *h) { sweep = sweep_cycles(self, h); }),
+                  host_op(TS_HOST_SLEEP, 100 * TS_US),
+                  run.code([&](ts_task *self, ts_hypervisor *h) {
+                      ts_tlb_inval all = ts_inval_tlbi_vmalle1(h->w.vms[0]->vmid_base);
+                      ts_irq_disable(self);
+                      began = ts_task_now(self);
+                      ts_dvm_port_tlbi_local(self, h->w.dvm, &all);
+                      ts_host_tlbi_nsh(self, &all, 10);
+                      over = true;
+                      both = ts_task_now(self);
+                      ts_host_tlbi_nsh(self, &all, 10 * sweep);
+                      padded = ts_task_now(self);
+                      ts_irq_enable(self);
+                  })},
+                 3);
+        for (ts_time t : {probe - 1, probe}) {
+            if (probe)
+                run.at(t, [&] { seen.push_back(over); });
+        }
+        Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        ASSERT_GT(sweep, 10u);
+        EXPECT_EQ(both, cycles.after(began, 2 * sweep));
+        EXPECT_EQ(padded, cycles.after(both, 10 * sweep));
+        EXPECT_EQ(got.stats.at("dvm.local"), 3u + got.stats.at("hypervisor.stage1_flush_switch"));
+        EXPECT_EQ(got.stats.at("hypervisor.dsb_nsh"),
+                  2u + got.stats.at("hypervisor.stage1_flush_switch"));
+        EXPECT_EQ(got.stats.at("dvm.syncs"), 0u);
+        if (probe) {
+            EXPECT_EQ(seen, (std::vector<bool>{false, true}));
+        }
+        probe = both;
+    }
+}
+
+/* Three forms behind one broadcast TLBI: stores only, this core only, everybody. */
+TEST(HostTaskTiming, OnlyADsbIshWaitsForABroadcast)
+{
+    const ts_machine_config c = flash_clear();
+    Cycles cycles(c);
+    HostRun run(c);
+    ts_time issued = 0, st = 0, nsh = 0, ish = 0;
+    run.task({host_op(TS_HOST_SLEEP, 100 * TS_US), run.code([&](ts_task *self, ts_hypervisor *h) {
+                  ts_tlb_inval inval = ts_inval_tlbi_vmalls12e1(h->w.vms[0]->vmid_base);
+                  ts_host_tlbi(self, &inval);
+                  issued = ts_task_now(self);
+                  ts_dvm_port_dsb_st(self, c.hypervisor.dsb_ishst_cycles);
+                  st = ts_task_now(self);
+                  ts_dvm_port_dsb_nsh(self, h->w.dvm);
+                  nsh = ts_task_now(self);
+                  EXPECT_EQ(ts_dvm_stats(h->w.dvm)->completed, 0u);
+                  ts_host_dsb_ish(self);
+                  ish = ts_task_now(self);
+              })},
+             3);
+    Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_EQ(st, cycles.after(issued, c.hypervisor.dsb_ishst_cycles));
+    EXPECT_EQ(nsh, st);
+    EXPECT_EQ(ish, dsb_end(c, 3, issued));
+    EXPECT_EQ(got.stats.at("dvm.syncs"), 1u);
 }
 
 /* --- x86 --- */

@@ -297,6 +297,9 @@ TEST(Dvm, TheVmidFilterLimitsWhoIsSnooped)
     d.issue(4, 104, 7);
     d.net.run();
     EXPECT_EQ(d.reached(104), 16u);
+    /* Operations 100 and 103, whatever the number of cores left out. */
+    EXPECT_EQ(d.stats()->rxreq_dvmop, 5u);
+    EXPECT_EQ(d.stats()->rxreq_dvmop_vmid_filtered, 2u);
     d.expect_rules();
 }
 

@@ -211,6 +211,8 @@ TEST(Stage2Logging, CollapseIsBreakBeforeMake)
         EXPECT_EQ(stat(got, "split"), 1u);
         EXPECT_EQ(stat(got, "collapsed"), 1u);
         EXPECT_EQ(stat(got, "dirtied"), 8u);
+        EXPECT_EQ(got.stats.at("oracle.entries_made"), 2u);
+        EXPECT_EQ(got.stats.at("oracle.made_too_early"), 0u);
         EXPECT_EQ(stat(got, "flush_range"), range ? 2u : 0u);
         EXPECT_EQ(stat(got, "flush_vmid"), range ? 0u : 2u);
         EXPECT_EQ(stat(got, "flush_ipa"), 1u);
@@ -411,6 +413,87 @@ TEST(Stage2Oracle, FindsTheLegacySplittersFaultAtEightGib)
         Outcome got = beside(c, {on_slot(TS_HOST_LOG_START, 0), host_op(TS_HOST_SLEEP, 60 * TS_US),
                                  on_slot(TS_HOST_LOG_STOP, 0)});
         EXPECT_EQ(got.status, g == 8 ? TS_ERR_FINDING : TS_OK) << g << got.message;
+    }
+}
+
+namespace
+{
+
+enum Flush { none, stage2_only, stage1_only, own_core_only, too_early, complete };
+
+void flush_broken(ts_task *self, ts_hypervisor *h, Flush how, uint64_t ipa)
+{
+    const ts_vm *vm = h->w.vms[0];
+    uint16_t vmid = ts_vm_vmid(vm, 0);
+    ts_tlb_inval stage2 = ts_inval_tlbi_ripas2e1(vmid, ipa, block, false);
+    ts_tlb_inval stage1 = ts_inval_tlbi_vmalle1(vmid);
+    if (how == stage2_only || how == stage1_only) {
+        ts_host_tlbi(self, how == stage2_only ? &stage2 : &stage1);
+        ts_host_dsb_ish(self);
+    } else if (how == own_core_only) {
+        ts_kvm_tlb_flush_vmid_ipa_nsh(self, vm, ipa, 0);
+    } else if (how != none) {
+        ts_kvm_tlb_flush_vmid_range(self, vm, ipa, block);
+    }
+}
+
+/* Every block of the VM becomes a table with the same contents, and a block again, while its vCPUs
+ * read: whatever a TLB keeps, it goes to the right memory. */
+Outcome remade(Flush how)
+{
+    ts_machine_config c = small_machine(true);
+    set(c, "run.vms", "1");
+    set(c, "run.vcpus", "3");
+    set(c, "hypervisor.pin", "true");
+    set(c, "hypervisor.backing", "2MiB");
+    set(c, "mmu.nested_entries", "64");
+    set(c, "mmu.nested_ways", "64");
+    HostRun run(c);
+    auto change = run.code([how](ts_task *self, ts_hypervisor *h) {
+        ts_vm *vm = h->w.vms[0];
+        for (uint64_t ipa = 0; ipa < 64 * block; ipa += block) {
+            ts_pte pte{};
+            ts_pt_broken b{};
+            if (!ts_pgtable_lookup(vm->stage2, ipa, &pte))
+                continue;
+            for (bool to_table : {true, false}) {
+                if (how == too_early)
+                    flush_broken(self, h, how, ipa);
+                if (how == too_early)
+                    ts_task_work_ps(self, 20 * TS_US);
+                ASSERT_TRUE(ts_pgtable_break(vm->stage2, ipa, 1, &b));
+                uint32_t w = ts_host_stage2_window_open(self, vm, ipa, ipa + block);
+                if (how != too_early)
+                    flush_broken(self, h, how, ipa);
+                ts_host_stage2_window_close(self, vm, w);
+                ts_host_stage2_make(self, vm, ipa, ipa + block, pte.target);
+                if (to_table)
+                    ts_pgtable_make_table(vm->stage2, &b);
+                else
+                    ts_pgtable_make_leaf(vm->stage2, &b, &pte);
+            }
+        }
+    });
+    run.task({host_op(TS_HOST_SLEEP, 400 * TS_US), change, host_op(TS_HOST_SLEEP, 50 * TS_US)}, 3,
+             4);
+    return run.run(busy(3000), 3, mechanism(true));
+}
+
+} // namespace
+
+/* Arm ARM, break-before-make. What is read stays right, so that no use of it would ever tell. */
+TEST(Stage2Oracle, FindsAMissingBreakBeforeMake)
+{
+    for (Flush how : {none, stage2_only, stage1_only, own_core_only, too_early, complete}) {
+        Outcome got = remade(how);
+        EXPECT_EQ(got.status, how == complete ? TS_OK : TS_ERR_FINDING) << how << got.message;
+        EXPECT_GT(got.stats["oracle.entries_made"], 0u);
+        EXPECT_EQ(got.stats["oracle.made_too_early"] > 0, how != complete) << how;
+        EXPECT_EQ(got.stats["oracle.hits_stale"], 0u) << how;
+        if (how != complete) {
+            EXPECT_NE(got.message.find("break-before-make missed: VM 0"), std::string::npos)
+                << got.message;
+        }
     }
 }
 

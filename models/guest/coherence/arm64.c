@@ -39,6 +39,26 @@ void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
     g->stats.tlbi_issued++;
 }
 
+void ts_arm64_dsb_ishst(struct ts_task *self)
+{
+    ts_dvm_port_dsb_st(self, ts_guest_cpu_of(self)->guest->params.dsb_ishst_cycles);
+}
+
+void ts_arm64_tlbi_local(struct ts_task *self, const struct ts_tlb_inval *inval)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_task_work(self, g->params.tlbi_issue_cycles);
+    ts_dvm_port_tlbi_local(self, g->dvm, inval);
+}
+
+void ts_arm64_dsb_nsh(struct ts_task *self)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_task_work(self, g->params.tlbi_local_cycles);
+    g->stats.dsb_nsh++;
+    ts_dvm_port_dsb_nsh(self, g->dvm);
+}
+
 void ts_arm64_dsb_ish(struct ts_task *self)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;

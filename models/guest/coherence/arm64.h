@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Broadcast TLBI and DSB ISH as instructions of the executing pCPU (arm.md 3.9), for the arm64
+/* TLBI and DSB as instructions of the executing pCPU (arm.md 3.9), for the arm64
  * mechanisms. */
 #ifndef TS_MODELS_GUEST_ARM64_H
 #define TS_MODELS_GUEST_ARM64_H
@@ -12,6 +12,12 @@ extern "C" {
 
 /* One broadcast TLBI, with its tracker stalls. */
 void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
+/* One TLBI of the executing pCPU alone. */
+void ts_arm64_tlbi_local(struct ts_task *self, const struct ts_tlb_inval *inval);
+/* DSB ISHST before the first TLBI: its stores, and no TLBI. */
+void ts_arm64_dsb_ishst(struct ts_task *self);
+/* DSB NSH and ISB behind local TLBIs: guest.tlbi_local, and longer where the TLB is not done. */
+void ts_arm64_dsb_nsh(struct ts_task *self);
 /* DSB ISH with its wait; once more under the repeat-TLBI workaround. */
 void ts_arm64_dsb_ish(struct ts_task *self);
 /* What __flush_tlb_range makes of info: whole strides around it (up to 6.17; asm/tlbflush.h). */

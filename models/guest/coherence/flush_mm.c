@@ -140,17 +140,15 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
         struct ts_tlb_inval inval =
             all ? ts_arm64_inval_all(g, info->mm)
                 : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, r.last_level, 0);
-        if (g->vm->local_tlbi_broadcasts) {
+        if (g->vm->local_tlbi_broadcasts)
             ts_arm64_tlbi(self, &inval);
-        } else {
-            ts_task_work(self, p->tlbi_issue_cycles);
-            ts_guest_invalidate(self, &inval);
-        }
+        else
+            ts_arm64_tlbi_local(self, &inval);
     }
     if (g->vm->local_tlbi_broadcasts)
         ts_arm64_dsb_ish(self);
     else
-        ts_task_work(self, p->tlbi_local_cycles);
+        ts_arm64_dsb_nsh(self);
     if (all)
         gc->guest->stats.flush_full++;
     else

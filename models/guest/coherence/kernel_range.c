@@ -109,7 +109,7 @@ static void flush_arm64(struct ts_task *self, uint64_t start, uint64_t end)
     uint64_t n = (end - start) / PAGE_BYTES;
     bool all = n > g->params.max_dvm_ops;
 
-    ts_task_work(self, g->params.dsb_ishst_cycles);
+    ts_arm64_dsb_ishst(self);
     for (uint64_t i = 0; i < (all ? 1 : n); i++) {
         struct ts_tlb_inval inval =
             all ? ts_arm64_inval_all(g, NULL)

@@ -103,7 +103,7 @@ struct ts_guest_params {
     uint64_t invpcid_cycles; /* type 0, one address of another PCID */
     uint64_t mov_cr3_flush_cycles;
     uint64_t mov_cr3_noflush_cycles;
-    uint64_t tlbi_local_cycles; /* local TLBI + DSB NSH + ISB */
+    uint64_t tlbi_local_cycles; /* local TLBI + DSB NSH + ISB, at least */
     uint64_t tlbi_issue_cycles; /* issue of one broadcast TLBI */
     uint64_t dsb_ishst_cycles;
     /* kernel paths, without what is charged by itself (lines, faults' walks, flushes, locks) */
@@ -260,7 +260,7 @@ struct ts_guest_stats {
     uint64_t range_flushes;  /* of TS_OP_FLUSH; each has one range_flush_ps */
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
     uint64_t call_functions; /* that they ran; each has one call_delay_ps */
-    uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb;
+    uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb, dsb_nsh;
     struct ts_hist shootdown_ps;       /* latency at the initiator, shootdowns only */
     struct ts_hist mmap_ps, munmap_ps; /* of the system calls */
     struct ts_hist fault_ps;

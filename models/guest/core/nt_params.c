@@ -6,6 +6,7 @@
 #define R TS_CONF_REMEMBERED
 #define G TS_CONF_GUESS
 #define C TS_CONF_CHOICE
+#define V TS_CONF_VERBATIM
 #define FLAG(f, d, h, s, c)                                                                        \
     {                                                                                              \
 #f, TS_PARAM_BOOL, OFF(f), d, 0, 1, NULL, h, s, c                                          \
@@ -52,6 +53,11 @@ static const struct ts_param rows[] = {
          "the working-set lock is let go after each such batch; off: when the whole range has been "
          "freed. Unknown",
          "assumed: a spin lock is not held at raised IRQL for long", G),
+    FLAG(free_shared, 0,
+         "frees and changes of protection take the working-set lock shared, too, and keep faults "
+         "out of nothing but the entry that they write. Known: that page tables of user space have "
+         "locks of their own",
+         "assumed; MiLockPageTableInternal of the public symbols, remembered", G),
     COUNT(push_spin, 1024, 0, 1000000,
           "loops with PAUSE of a waiter for a push lock before it sleeps. Known: that it spins "
           "first on multiprocessors",
@@ -77,6 +83,12 @@ static const struct ts_param rows[] = {
          "the program's C library holds a lock of its own around all of mmap and munmap, as "
          "Cygwin's does; who finds it taken sleeps",
          "Cygwin winsup/cygwin/mmap.cc: LIST_LOCK in mmap64 and munmap (1.7; read)", C),
+    FLAG(library_protects, 0,
+         "the program's C library takes away all access in munmap before it frees, as Cygwin's "
+         "does: a system call of its own, with its flushes, after which the pages are in no TLB",
+         "Cygwin winsup/cygwin/mmap.cc: mmap_record::unmap_pages, VirtualProtect with "
+         "PAGE_NOACCESS, then fhandler munmap (1.7 and that of newlib 4.3.0; read)",
+         C),
     {"accounting", TS_PARAM_ENUM, OFF(accounting), TS_NT_BY_TICKS, 0, TS_NT_BY_CYCLES,
      accounting_names,
      "what a thread's user and kernel times are made of. ticks: each clock interrupt charges the "
@@ -84,13 +96,13 @@ static const struct ts_param rows[] = {
      "Windows Internals, CPU time of threads: KeUpdateRunTime at each clock interrupt; cycle "
      "counts serve the quantum since Vista; remembered",
      R},
-    FLAG(charge_steal, 1,
+    FLAG(charge_steal, 0,
          "time in which the host did not run the processor is charged to the thread that was at "
          "it. ticks: all that would have come meanwhile; off: one. cycles: the time stamp counter "
          "goes on; off: not charged",
-         "assumed: Windows reads no steal clock; whether a host makes up for lost ticks is its "
-         "setting",
-         G),
+         "KVM keeps one tick pending: arch/x86/kvm/lapic.c apic_timer_expired, hyperv.c "
+         "stimer_start (6.1, 6.12); QEMU can make up for ticks of the RTC alone",
+         V),
     {"timer_resolution", TS_PARAM_TIME, OFF(timer_resolution_ps), UINT64_C(15625000000), 1000,
      UINT64_C(1000000000000), NULL,
      "a sleep ends with the first clock interrupt at or after its time",

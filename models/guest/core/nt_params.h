@@ -31,7 +31,9 @@ struct ts_nt_params {
     uint64_t spin_backoff_max;  /* loops between two attempts, at most */
     uint64_t wait_notifies;     /* bool: who waits for flushes of others notifies, too */
     uint64_t fast_calls;        /* bool: input in registers where it fits */
+    uint64_t free_shared;       /* bool: frees and changes of protection share it, too */
     uint64_t library_lock;      /* bool: the program's C library maps one at a time */
+    uint64_t library_protects;  /* bool: it takes away access before it frees */
     uint64_t accounting;        /* enum ts_nt_accounting */
     uint64_t charge_steal;      /* bool: time that the host took is the running thread's */
     uint64_t timer_resolution_ps;

@@ -75,7 +75,7 @@ static void add_pending_arch(struct ts_task *self, struct ts_unmap_batch *b, str
 
     if (by_tlbi(g)) { /* __flush_tlb_page_nosync */
         struct ts_tlb_inval inval = ts_inval_tlbi_vae1(ts_arm64_vmid(g), mm->asid, va, true, 0);
-        ts_task_work(self, g->params.dsb_ishst_cycles);
+        ts_arm64_dsb_ishst(self);
         ts_arm64_tlbi(self, &inval);
         return;
     }

@@ -134,25 +134,6 @@ static void release_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
         ts_nt_delete(self, mm, pm->detached[i].start, pm->detached[i].end, true);
 }
 
-void ts_nt_release(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
-{
-    struct ts_guest *g = mm->guest;
-    uint64_t start, end;
-    ts_time entered;
-
-    if (!ts_mm_wait_region(self, mm, op->region))
-        return;
-    entered = ts_task_now(self);
-    enter_space(self, mm, op);
-    ts_task_work(self, g->params.munmap_cycles);
-    if (ts_mm_op_range(mm, op, &start, &end))
-        release_range(self, mm, start, end);
-    leave_space(self, mm);
-    ts_kernel_exit(self);
-    g->stats.munmaps++;
-    ts_hist_add(&g->stats.munmap_ps, ts_task_now(self) - entered);
-}
-
 void ts_nt_exit(struct ts_task *self, struct ts_mm *mm)
 {
     struct ts_nt_process *p = ts_nt_process_of(mm);
@@ -221,4 +202,42 @@ void ts_nt_protect(struct ts_task *self, struct ts_mm *mm, const struct ts_op *o
     leave_space(self, mm);
     ts_kernel_exit(self);
     mm->guest->stats.mprotects++;
+}
+
+/* What a C library such as Cygwin's does of its munmap before it frees, in a system call of its
+ * own: nobody may access the pages any more. */
+static void library_protects(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_nt_process *p = ts_nt_process_of(mm);
+    struct ts_op no_access = *op;
+
+    no_access.prot = 0;
+    ts_task_work(self, mm->guest->params.mprotect_cycles);
+    protect_vads(self, mm, &no_access);
+    for_vads(self, mm, &no_access, ts_nt_reprotect);
+    ts_ex_release(self, &p->address_space, false);
+    ts_kernel_exit(self);
+    ts_syscall_enter(self, mm, op);
+    ts_ex_acquire(self, &p->address_space, false);
+}
+
+void ts_nt_release(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
+{
+    struct ts_guest *g = mm->guest;
+    uint64_t start, end;
+    ts_time entered;
+
+    if (!ts_mm_wait_region(self, mm, op->region))
+        return;
+    entered = ts_task_now(self);
+    enter_space(self, mm, op);
+    if (g->nt.library_protects)
+        library_protects(self, mm, op);
+    ts_task_work(self, g->params.munmap_cycles);
+    if (ts_mm_op_range(mm, op, &start, &end))
+        release_range(self, mm, start, end);
+    leave_space(self, mm);
+    ts_kernel_exit(self);
+    g->stats.munmaps++;
+    ts_hist_add(&g->stats.munmap_ps, ts_task_now(self) - entered);
 }

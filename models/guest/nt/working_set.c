@@ -164,10 +164,11 @@ void ts_nt_delete(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64
 {
     const struct ts_guest *g = mm->guest;
     struct batch b = {.mm = mm, .gather = ts_gather_begin(self, mm, false)};
+    bool shared = g->nt.free_shared != 0;
     uint64_t va = start;
 
     ts_nt_flush_begin(&b.flush);
-    lock_working_set(self, mm, false);
+    lock_working_set(self, mm, shared);
     while (va < end) {
         uint64_t next = skip_empty(mm, va);
         if (next != va) {
@@ -181,11 +182,11 @@ void ts_nt_delete(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64
             free_tables(self, &b, start, end);
         flush_and_free(self, &b);
         if (g->nt.free_unlocks && va < end) {
-            unlock_working_set(self, mm, false);
-            lock_working_set(self, mm, false);
+            unlock_working_set(self, mm, shared);
+            lock_working_set(self, mm, shared);
         }
     }
-    unlock_working_set(self, mm, false);
+    unlock_working_set(self, mm, shared);
     ts_gather_put(b.gather);
 }
 
@@ -220,8 +221,9 @@ void ts_nt_reprotect(struct ts_task *self, struct ts_mm *mm, uint64_t start, uin
     const struct ts_guest_params *p = &mm->guest->params;
     struct ts_gather *g = ts_gather_begin(self, mm, false); /* for its window */
     uint32_t prot = ts_vma_at(mm, start)->prot;
+    bool shared = mm->guest->nt.free_shared != 0;
 
-    lock_working_set(self, mm, false);
+    lock_working_set(self, mm, shared);
     for (uint64_t va = start; va < end; va = ts_table_span_end(va, end)) {
         uint64_t next = ts_table_span_end(va, end);
         struct ts_nt_flush f;
@@ -238,6 +240,6 @@ void ts_nt_reprotect(struct ts_task *self, struct ts_mm *mm, uint64_t start, uin
         ts_nt_flush(self, mm, &f);
         ts_gather_window_close(g);
     }
-    unlock_working_set(self, mm, false);
+    unlock_working_set(self, mm, shared);
     ts_gather_put(g);
 }

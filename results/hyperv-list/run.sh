@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes this folder anew: three minutes. usage: results/hyperv-list/run.sh [OUT]
+source "$(dirname "$0")/../common.sh"
+
+run hyperv-list "$out"
+cp "$out/summary.csv" "$here/"
+draw plot_sweep.py "$out" --name hyperv_list --keep workload.unmap=madvise_dontneed \
+    --keep mechanism=hyperv --x workload.pages --metric shootdown_mean --unit us \
+    --series flush.hyperv.max_gvas --panel platform --log-y --title "MADV_DONTNEED by list length"
+scripts/result-tables
