@@ -153,7 +153,7 @@ void BM_DvmTlbiDsb(benchmark::State &state)
         uint64_t left;
         void next()
         {
-            ts_tlb_inval inval{};
+            ts_tlb_inval inval = ts_inval_tlbi_vmalle1(1);
 
             while (left > 0) {
                 left--;

@@ -192,14 +192,35 @@ void dvm_rn_on_dbid(struct ts_interconnect *ic, struct ts_msg *msg)
     send_to_mn(TS_CONTAINER_OF(msg, struct dvm_op, msg), TS_MSG_DATA, dvm_mn_on_data);
 }
 
+/* What no instruction says ends the run. */
+static struct dvm_what say(struct ts_dvm *d, const struct ts_tlb_inval *inval)
+{
+    struct dvm_what what = {.inval = *inval};
+    struct ts_dvm_fields fields;
+    struct ts_error err = {0};
+
+    if (!d->packs)
+        return what;
+    if (ts_dvm_encode(inval, TS_DVM_V8_4, &fields, &err) != TS_OK) {
+        struct ts_tlb_inval all = ts_inval_tlbi_alle1();
+
+        ts_engine_fail(d->engine, err.status, "dvm: %s", err.message);
+        (void)ts_dvm_encode(&all, TS_DVM_V8_4, &fields, &err);
+    }
+    what.payload = ts_dvm_pack(&fields);
+    return what;
+}
+
 static void send_sync(struct dvm_rn *rn)
 {
     struct ts_dvm *d = rn->d;
     struct dvm_op *op = op_take(d, rn->cpu, true);
+    struct ts_dvm_fields fields = ts_dvm_sync_fields();
 
     rn->sync_due = false;
     rn->sync_sent = true;
     rn->unsynced = false;
+    op->what.payload = ts_dvm_pack(&fields);
     d->stats.syncs++;
     send_to_mn(op, TS_MSG_REQUEST, dvm_mn_on_request);
 }
@@ -292,7 +313,7 @@ void ts_dvm_issue(struct ts_dvm *d, uint32_t cpu, const struct ts_tlb_inval *inv
 
     TS_ASSERT(cpu < d->topology->ncpus && rn->outstanding < d->params.rn_tracker);
     op = op_take(d, cpu, false);
-    op->inval = *inval;
+    op->what = say(d, inval);
     rn->outstanding++;
     rn->unsynced = true;
     d->stats.issued++;
@@ -447,6 +468,7 @@ enum ts_status ts_dvm_create(struct ts_dvm **out, struct ts_engine *engine,
     d->params = *params;
     d->apply = apply;
     d->user = user;
+    d->packs = topology->params.arch == TS_ARCH_ARM64;
     d->nsockets = (uint32_t)topology->params.sockets;
     /* Answered operations are among the first rn_queue; unanswered ones each hold a slot of the
      * core's MN. */

@@ -50,7 +50,8 @@ static void admit(struct dvm_mn *mn, struct dvm_op *op)
     mn->txns_in_use++;
     txn->mn = mn;
     txn->op = op;
-    txn->inval = op->inval;
+    txn->what = op->what;
+    txn->snoop = ts_dvm_snoop_of(&txn->what.payload);
     txn->cpu = op->cpu;
     txn->sync = op->sync;
     op->txn = txn;
@@ -61,7 +62,8 @@ static void admit(struct dvm_mn *mn, struct dvm_op *op)
     } else {
         mn->d->rns[op->cpu].at_mn++;
         mn->d->stats.rxreq_dvmop++;
-        mn->d->stats.dvmop_tlbi++;
+        mn->d->stats.dvmop_tlbi +=
+            !mn->d->packs || ts_dvm_unpack(&txn->what.payload).type == TS_DVM_TYPE_TLBI;
     }
 }
 
@@ -259,12 +261,18 @@ static const struct ts_cpumask *domain_of(const struct dvm_txn *txn)
 {
     const struct ts_dvm *d = txn->d;
     const struct ts_cpumask *domain;
+    struct ts_dvm_fields fields;
 
     if (!d->params.vmid_filter)
         return NULL;
     if (txn->sync)
         return d->rns[txn->cpu].reached;
-    domain = txn->inval.any_vmid ? NULL : d->domains[txn->inval.vmid];
+    fields = ts_dvm_unpack(&txn->what.payload);
+    if (!d->packs) {
+        fields.vmid_v = !txn->what.inval.any_vmid;
+        fields.vmid = txn->what.inval.vmid;
+    }
+    domain = fields.vmid_v ? d->domains[fields.vmid] : NULL;
     return domain && domain->nbits > 0 ? domain : NULL;
 }
 

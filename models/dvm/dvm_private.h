@@ -5,12 +5,19 @@
 #define TS_MODELS_DVM_PRIVATE_H
 
 #include "models/dvm/dvm.h"
+#include "models/dvm/dvm_payload.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct dvm_mn;
+
+/* What a message says. That of x86 is not published: it is the invalidation itself. */
+struct dvm_what {
+    struct ts_dvm_payload payload;
+    struct ts_tlb_inval inval; /* x86 */
+};
 
 /* One TLBI or Sync as its requester sees it; msg is its current leg to or from the MN. */
 struct dvm_op {
@@ -19,7 +26,7 @@ struct dvm_op {
     struct ts_dvm *d;
     struct dvm_op *next; /* free list, or the MN's list of retried requests */
     struct dvm_txn *txn; /* the tracker entry, once it has one */
-    struct ts_tlb_inval inval;
+    struct dvm_what what;
     ts_time issued;
     uint64_t order; /* of retried requests */
     uint32_t cpu;
@@ -43,7 +50,8 @@ struct dvm_txn {
     struct dvm_mn *mn; /* the requester's */
     struct dvm_txn *next;
     struct dvm_op *op; /* NULL once the requester has been told */
-    struct ts_tlb_inval inval;
+    struct dvm_what what;
+    struct ts_dvm_snoop snoop; /* both parts of it, for each core */
     uint32_t cpu;
     bool sync;
     uint32_t branches_left;
@@ -141,6 +149,7 @@ struct ts_dvm {
     const struct ts_clock *mesh_clock;
     ts_dvm_apply_fn *apply;
     void *user;
+    bool packs; /* arm64: messages have DVMOp's fields */
     uint32_t nsockets;
     uint32_t ring_size;
     struct dvm_mn *mns;

@@ -2,6 +2,9 @@
 /* The snooped core: takes operations in, applies them in order, answers. */
 #include "models/dvm/dvm_private.h"
 
+/* Of the ASIDs and VMIDs of all cores here. */
+#define ID_BITS 16u
+
 static struct dvm_held *held_at(struct dvm_rn *rn, uint32_t i)
 {
     return &rn->ring[(rn->head + i) % rn->d->ring_size];
@@ -114,6 +117,24 @@ static void on_idle(struct ts_engine *engine, struct ts_event *event)
     work(TS_CONTAINER_OF(event, struct dvm_rn, event));
 }
 
+/* Out of the two parts. */
+static void take_in(struct dvm_held *held, const struct dvm_txn *txn)
+{
+    struct ts_dvm_payload payload;
+    struct ts_dvm_fields fields;
+
+    if (!txn->d->packs) {
+        held->sync = txn->sync;
+        held->inval = txn->what.inval;
+        return;
+    }
+    payload = ts_dvm_payload_of(&txn->snoop);
+    fields = ts_dvm_unpack(&payload);
+    held->sync = fields.type == TS_DVM_TYPE_SYNC;
+    if (!held->sync)
+        held->inval = ts_dvm_decode(&fields, ID_BITS, ID_BITS);
+}
+
 static void take_part(struct dvm_snoop *snoop)
 {
     struct ts_dvm *d = snoop->branch->mn->d;
@@ -124,9 +145,8 @@ static void take_part(struct dvm_snoop *snoop)
         return;
     TS_ASSERT(rn->count < d->ring_size);
     held = held_at(rn, rn->count++);
-    held->inval = snoop->branch->txn->inval;
+    take_in(held, snoop->branch->txn);
     held->snoop = snoop;
-    held->sync = snoop->branch->txn->sync;
     held->arrived = ts_engine_now(d->engine);
     dvm_fanout_pass_on(snoop);
     if (held->sync && d->params.protocol == TS_DVM_ACE) {

@@ -61,18 +61,14 @@ class Dvm
     }
     void issue(uint32_t cpu, uint64_t id, uint16_t vmid = 1)
     {
-        ts_tlb_inval inval{};
+        ts_tlb_inval inval = ts_inval_tlbi_vaae1(vmid, id << 12, false, 0);
 
-        inval.vmid = vmid;
-        inval.start = id;
         ts_dvm_issue(dvm, cpu, &inval);
     }
     void issue_local(uint32_t cpu, uint64_t id)
     {
-        ts_tlb_inval inval{};
+        ts_tlb_inval inval = ts_inval_tlbi_vaae1(1, id << 12, false, 0);
 
-        inval.vmid = 1;
-        inval.start = id;
         ts_dvm_issue_local(dvm, cpu, &inval);
     }
     /* Number of CPUs that have applied id by now. */
@@ -100,10 +96,11 @@ class Dvm
     {
         auto *self = static_cast<Dvm *>(user);
 
-        self->applied.push_back({cpu, inval->start, self->net.now()});
+        uint64_t id = inval->start >> 12;
+        self->applied.push_back({cpu, id, self->net.now()});
         uint64_t now = ts_clock_cycle_at(&self->core_clock, self->net.now());
         uint64_t &until = self->busy_until_.emplace(cpu, 0).first->second;
-        until = std::max(until, now) + self->busy(cpu, inval->start);
+        until = std::max(until, now) + self->busy(cpu, id);
         return until - now;
     }
     std::map<uint32_t, uint64_t> busy_until_; /* core cycles */

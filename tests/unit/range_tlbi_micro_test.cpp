@@ -85,6 +85,24 @@ TEST(RangeTlbiMicro, ByRangeInAtMostFiveOperations)
     }
 }
 
+/* __flush_tlb_range: up to 6.8 everything from MAX_TLBI_RANGE_PAGES on, since 6.9 beyond them. */
+TEST(RangeTlbiMicro, TwoToThe21PagesAreTheLastRange)
+{
+    const uint64_t most = UINT64_C(1) << 21;
+    for (const char *split : {"legacy", "modern"}) {
+        for (uint64_t pages : {most - 2, most, most + 1}) {
+            ts_machine_config c = arm_machine();
+            set(c, "guest.range_split", split);
+            Outcome out = flushes(c, "tlbi_range", pages);
+            const bool all = pages > most || (pages == most && std::string(split) == "legacy");
+            const uint64_t n = pages == most || all ? 1 : 4;
+            EXPECT_EQ(out.stats.at("guest.tlbi_issued"), ITERATIONS * n) << split << pages;
+            EXPECT_EQ(out.stats.at("guest.tlbi_range_ops"), all ? 0 : ITERATIONS * n);
+            EXPECT_EQ(out.stats.at("guest.tlbi_range_pages"), all ? 0 : ITERATIONS * pages);
+        }
+    }
+}
+
 /* With one TLBI outstanding each takes its round trip; with room for all only the issue of each and
  * what the misc node needs to send it out come on top. */
 TEST(RangeTlbiMicro, TheTrackersDepthMakesTheSlope)
