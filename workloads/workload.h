@@ -48,9 +48,9 @@ enum ts_op_kind {
     TS_OP_UCALL, /* the thread's CPU leaves for the program that runs the VM, ready for stage
                     `region` of what that program does with it, and goes on when it has begun;
                     count: threads that do so, one on each CPU */
-    TS_OP_FLUSH /* count flushes, one after another, in the kernel, of target (enum
-                   ts_flush_target): of the length bytes at address offset it is of 4 KiB pages and
-                   of tables, whether there is a mapping or not */
+    TS_OP_FLUSH  /* count flushes, one after another, in the kernel, of target (enum
+                    ts_flush_target): of the length bytes at address offset it is of 4 KiB pages and
+                    of tables, whether there is a mapping or not */
 };
 enum { TS_OP_KINDS = TS_OP_FLUSH + 1 };
 
@@ -88,8 +88,8 @@ enum ts_flush_target {
     512u /* a record of the workload, its unit of work, ends with this operation */
 
 #define TS_OPF_PHYSICAL                                                                            \
-    1024u /* MMAP: offset is the guest-physical address that the region stands for, whole pages. All \
-             of it has been mapped by the kernel before, which never takes it back */
+    1024u /* MMAP: offset is the guest-physical address that the region stands for, whole pages.   \
+             All of it has been mapped by the kernel before, which never takes it back */
 
 struct ts_op {
     enum ts_op_kind kind;

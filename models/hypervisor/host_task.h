@@ -10,6 +10,7 @@
 #define TS_MODELS_HYP_HOST_TASK_H
 
 #include "models/hypervisor/host_tlb.h"
+#include "models/hypervisor/vcpu_stage.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -218,17 +218,6 @@ void ts_mmu_destroy(struct ts_mmu *m);
 bool ts_mmu_needs_time(const struct ts_mmu *m);
 void ts_mmu_access(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
                    enum ts_mmu_kind kind, uint64_t now, struct ts_mmu_access *out);
-/* Passes of a loop, each of which reads a page and then the `pages` pages before it, all of 4K. Do
- * they find these always in the second level, and never in the L1, once a pass has done so and as
- * long as nothing is invalidated? False: perhaps not. */
-bool ts_mmu_window_fits(const struct ts_mmu *m, uint64_t pages);
-/* What such a read takes. */
-uint64_t ts_mmu_window_hit_cycles(const struct ts_mmu *m);
-/* A whole pass whose new page is at va: its walk is made, and the other reads are counted. Their
- * order of use is made up for by the next pass that is made read by read, which has to follow
- * before anything else happens. Returns the cycles of the walk's read; UINT64_MAX: it faults. */
-uint64_t ts_mmu_window_pass(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
-                            uint64_t hits);
 /* Applies inval, as this thread's, to every structure, all at the same time; returns the cycles
  * that the slowest is busy from now on, at least 1. With any_thread the siblings' entries go too.
  */

@@ -4,6 +4,8 @@
  * level and none in the L1, whose entries have all been replaced before their pages come again; and
  * what a new page takes the place of is older than the window. One read after the other never waits
  * for a port or a walker. */
+#include "models/mmu/mmu_window.h"
+
 #include "models/mmu/mmu_private.h"
 #include "models/tlb/replacement_table.h"
 
@@ -41,4 +43,42 @@ uint64_t ts_mmu_window_pass(struct ts_mmu *m, const struct ts_mmu_context *ctx, 
     m->stats.accesses += 1 + hits;
     m->stats.l2_hits += hits;
     return ts_mmu_window_hit_cycles(m) + cycles;
+}
+
+enum ts_mmu_found ts_mmu_where(const struct ts_mmu *m, const struct ts_mmu_context *ctx,
+                               uint64_t va)
+{
+    uint64_t key = ts_tlb_key(TS_TLB_COMBINED, mmu_space(m, ctx));
+    struct ts_tlb_entry e;
+    for (struct ts_tlb *const *t = m->l1[MMU_DATA]; *t != NULL; t++)
+        if (ts_tlb_probe(*t, key, va, &e))
+            return TS_MMU_IN_L1;
+    for (struct mmu_unit *const *u = m->l2[MMU_DATA]; *u != NULL; u++)
+        if (ts_tlb_probe((*u)->tlb, key, va, &e))
+            return TS_MMU_IN_L2;
+    return TS_MMU_NOWHERE;
+}
+
+void ts_mmu_window_hit(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va)
+{
+    uint64_t key = ts_tlb_key(TS_TLB_COMBINED, mmu_space(m, ctx));
+    bool found = ts_tlb_lookup(m->unit[MMU_L2]->tlb, key, va) != NULL;
+    TS_ASSERT(found);
+    m->stats.accesses++;
+    m->stats.l2_hits++;
+}
+
+uint64_t ts_mmu_window_walk(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va)
+{
+    return ts_mmu_window_pass(m, ctx, va, 0);
+}
+
+uint64_t ts_mmu_window_l1(const struct ts_mmu *m)
+{
+    return m->params.l1d_4k_entries;
+}
+
+bool ts_mmu_is_busy(const struct ts_mmu *m, uint64_t now)
+{
+    return m->needs_time && m->core->busy_until > now;
 }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "models/hypervisor/vcpu_stage.h"
-
 namespace ts
 {
 namespace

@@ -73,6 +73,8 @@ void put_windows(Scenario &s, uint64_t seed)
     put(s, "nt.wait_notifies", dice.flag());
     put(s, "nt.fast_calls", dice.flag());
     put(s, "nt.library_lock", dice.flag());
+    put(s, "nt.library_protects", dice.flag());
+    put(s, "nt.free_shared", dice.flag());
     put(s, "nt.accounting", dice.one_of({"ticks", "cycles"}));
     put(s, "hypervisor.hv_spinlocks", dice.one_of({"0", "10", "8191", "4294967295"}));
 }

@@ -57,9 +57,16 @@ TEST_F(FrontHost, OperationsOnAVmsMemoryAreReadAndWrittenBack)
         parse("host: {tasks: [{operations: [slot_delete: {slot: 1},\n"
               "  slot_add: {vm: 1, slot: 2, start: 4TiB, length: 3GiB, pages: 2MiB},\n"
               "  slot_fill: {slot: 2, pages: 1GiB}, log_start: {slot: 3}, log_stop: {slot: 3},\n"
-              "  notify: {vm: 1, start: 8KiB, length: 4KiB}]}]}\n");
+              "  notify: {vm: 1, start: 8KiB, length: 4KiB}, slot_split: {slot: 2},\n"
+              "  stage: {vm: 1, name: adjust}]}]}\n");
     const auto &tasks = experiment.platforms.at(0).host_tasks;
-    ASSERT_EQ(tasks.at(0).operations.size(), 6u);
+    ASSERT_EQ(tasks.at(0).operations.size(), 8u);
+    EXPECT_EQ(tasks[0].operations[6].op.slot, 2u);
+    EXPECT_EQ(tasks[0].operations[7].op.stage, 3u);
+    EXPECT_EQ(tasks[0].operations[7].op.vm, 1u);
+    EXPECT_NE(ts::host_tasks_text(tasks).find("name: adjust"), std::string::npos);
+    EXPECT_NE(refusal("host: {tasks: [{operations: [stage: {name: adjst}]}]}\n").find("adjust"),
+              std::string::npos);
     const ts_host_op &add = tasks[0].operations[1].op;
     EXPECT_EQ(add.kind, TS_HOST_SLOT_ADD);
     EXPECT_EQ(add.vm, 1u);

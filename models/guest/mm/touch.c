@@ -3,7 +3,7 @@
  * tell (guest.page_by_page). */
 #include "models/guest/coherence/pti.h"
 #include "models/guest/mm/numa.h"
-#include "models/mmu/mmu.h"
+#include "models/mmu/mmu_window.h"
 
 /* Entry, what the operating system does about it, and return. False: a bad access. */
 static bool take_fault(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
@@ -31,9 +31,10 @@ struct touch_run {
      * no interrupt can be pending. */
     bool quiet;
     bool timed; /* the MMU wants to know when */
-    /* The last access: at once what its page is mapped with; by a walk; its cycles in the MMU. */
+    /* The last access: without a fault; by a walk; its cycles in the MMU, and how many
+     * invalidations that had seen when it was made. */
     bool plain, walked;
-    uint64_t cycles;
+    uint64_t cycles, invalidations;
     struct ts_mmu *mmu;
     struct ts_mmu_context ctx;
 };
@@ -105,6 +106,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
     g->stats.touches++;
     r->walked = !access.from_tlb;
     r->cycles = access.cycles;
+    r->invalidations = ts_mmu_stats(r->mmu)->invalidations;
     charge_touch(self, r, access.cycles + g->params.touch_cycles);
 }
 
@@ -125,7 +127,37 @@ struct window {
     uint64_t invalidations;
     uint64_t begun;        /* cycle */
     uint64_t passes, made; /* of the work, when it ends: whole ones; reads of the next */
+    /* The last walks, of so many reads made one by one: of this 2 MiB, with these cycles each. */
+    uint64_t walks, walk_base, walk_cycles, walk_invalidations;
 };
+
+/* Fewer are not worth it. */
+enum { LIKE_READS_MIN = 8 };
+
+/* Reads that follow one another and take the same course: hits of the second level, or walks. */
+struct like_reads {
+    struct ts_work_run work; /* first */
+    struct window *w;
+    uint64_t va; /* of the first; each is a page further down */
+    uint64_t n, each, begun;
+    bool walk;
+};
+
+/* Pages from va on in the block of stage 2 that it is in; 0: it is mapped otherwise. */
+static uint64_t pages_in_block(const struct ts_mm *mm, uint64_t va)
+{
+    const struct ts_guest *g = mm->guest;
+    struct ts_pte page, block;
+    uint64_t ipa, size;
+
+    if (!ts_pgtable_lookup(mm->pgtable, va, &page) || page.level != 0)
+        return 0;
+    ipa = page.target;
+    if (!g->vm->stage2 || !ts_pgtable_lookup(g->vm->stage2, ipa, &block) || block.level == 0)
+        return 0;
+    size = UINT64_C(1) << block.size_shift;
+    return (size - (ipa & (size - 1))) / TS_PAGE_BYTES;
+}
 
 /* Where neither oracle nor kernel looks at single accesses. */
 static bool may_join(const struct touch_run *r, const struct window *w)
@@ -133,8 +165,111 @@ static bool may_join(const struct touch_run *r, const struct window *w)
     const struct ts_guest *g = r->mm->guest;
 
     return !g->params.page_by_page && !g->oracle && g->arch == TS_ARCH_ARM64 &&
-           r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES && r->va >= TS_USER_END &&
-           (r->va - w->base) / TS_PAGE_BYTES >= w->back;
+           g->params.touch_cycles != 0 && r->kind == TS_MMU_READ && r->stride == TS_PAGE_BYTES &&
+           w->base >= TS_USER_END;
+}
+
+/* n reads from va downwards whose course is known, each a page further down: by walks that take
+ * `walk` cycles with the program's own, but of these only the first `walks`. */
+static void reads_of_known_course(const struct touch_run *r, uint64_t va, uint64_t n,
+                                  uint64_t walks, uint64_t walk, uint64_t now)
+{
+    const uint64_t touch = r->mm->guest->params.touch_cycles;
+    const uint64_t hit = ts_mmu_window_hit_cycles(r->mmu) + touch, l1 = ts_mmu_window_l1(r->mmu);
+    struct ts_mmu_access access;
+
+    for (uint64_t i = 0; i < n; i++, va -= r->stride) {
+        uint64_t expected = i < walks ? walk : hit, cycles = expected - touch;
+        if (i + l1 >= n) {
+            ts_mmu_access(r->mmu, &r->ctx, va, r->kind, r->timed ? now : 0, &access);
+            TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb == (i >= walks));
+            cycles = access.cycles;
+        } else if (i < walks) {
+            cycles = ts_mmu_window_walk(r->mmu, &r->ctx, va);
+        } else {
+            ts_mmu_window_hit(r->mmu, &r->ctx, va);
+        }
+        TS_ASSERT(cycles + touch == expected);
+        now += expected;
+    }
+    r->mm->guest->stats.touches += n;
+}
+
+static uint64_t settle_like(struct ts_work_run *work, uint64_t passed)
+{
+    const struct like_reads *l = (const struct like_reads *)work;
+    uint64_t n = (passed + l->each - 1) / l->each;
+
+    reads_of_known_course(l->w->r, l->va, n, l->walk ? n : 0, l->each, l->begun);
+    return n * l->each;
+}
+
+/* Is what a walk takes known for the table that va is in? */
+static bool knows_walks(const struct window *w, uint64_t va)
+{
+    return w->walks >= 2 && w->walk_base == ts_huge_base(va) &&
+           w->walk_invalidations == ts_mmu_stats(w->r->mmu)->invalidations &&
+           pages_in_block(w->r->mm, va) != 0;
+}
+
+/* How many of the next `most` reads take the course of the first. */
+static uint64_t count_like(struct like_reads *l, uint64_t most)
+{
+    const struct window *w = l->w;
+    const struct touch_run *r = w->r;
+    enum ts_mmu_found first = ts_mmu_where(r->mmu, &r->ctx, l->va);
+    uint64_t n = 1;
+
+    l->walk = first == TS_MMU_NOWHERE;
+    if (first == TS_MMU_IN_L1 || (l->walk && !knows_walks(w, l->va)))
+        return 0;
+    while (n < most && ts_mmu_where(r->mmu, &r->ctx, l->va - n * r->stride) == first &&
+           (!l->walk || ts_huge_base(l->va - n * r->stride) == w->walk_base))
+        n++;
+    return n;
+}
+
+/* Reads in one piece, the first of which is r's; returns how many have been made. */
+static uint64_t join_reads(struct ts_task *self, struct window *w, uint64_t most)
+{
+    struct touch_run *r = w->r;
+    struct like_reads l = {.work = {.settle = settle_like}, .w = w, .va = r->va};
+
+    if (most < LIKE_READS_MIN || !may_join(r, w))
+        return 0;
+    r->mmu = ts_guest_mmu(self, &r->ctx);
+    r->timed = ts_mmu_needs_time(r->mmu);
+    l.begun = ts_task_cycle(self);
+    if (ts_numa_has_work(self) || ts_mmu_is_busy(r->mmu, l.begun) ||
+        !ts_mmu_window_fits(r->mmu, w->back))
+        return 0;
+    l.n = count_like(&l, most);
+    if (l.n < LIKE_READS_MIN)
+        return 0;
+    l.each = (l.walk ? w->walk_cycles : ts_mmu_window_hit_cycles(r->mmu)) +
+             r->mm->guest->params.touch_cycles;
+    l.work.cycles = l.n * l.each;
+    r->quiet = false;
+    r->plain = true;
+    r->walked = l.walk;
+    r->cycles = l.each - r->mm->guest->params.touch_cycles;
+    return ts_task_work_run(self, &l.work) / l.each;
+}
+
+static void note_walk(struct window *w)
+{
+    const struct touch_run *r = w->r;
+    uint64_t base = ts_huge_base(r->va);
+
+    if (!r->walked)
+        return;
+    if (!r->plain || base != w->walk_base || r->cycles != w->walk_cycles ||
+        r->invalidations != w->walk_invalidations)
+        w->walks = 0;
+    w->walks += r->plain;
+    w->walk_base = base;
+    w->walk_cycles = r->cycles;
+    w->walk_invalidations = r->invalidations;
 }
 
 /* One pass, from its read `from` on. */
@@ -151,9 +286,14 @@ static void make_pass(struct ts_task *self, struct window *w, uint64_t from)
         w->mmu = ts_guest_mmu(self, &r->ctx);
         w->invalidations = ts_mmu_stats(w->mmu)->invalidations;
     }
-    for (uint64_t i = from; i <= before; i++) {
+    for (uint64_t i = from, n; i <= before; i += n) {
         r->va = at - i * r->stride;
-        touch_one(self, r);
+        n = i ? join_reads(self, w, before + 1 - i) : 0;
+        if (n == 0) {
+            touch_one(self, r);
+            note_walk(w);
+            n = 1;
+        }
         alike = alike && r->plain && r->walked == (i == 0) &&
                 (i == 0 || r->cycles == ts_mmu_window_hit_cycles(r->mmu));
         *(i ? &other : &first) = r->cycles + touch;
@@ -167,28 +307,13 @@ static void make_pass(struct ts_task *self, struct window *w, uint64_t from)
     w->other = other;
 }
 
-/* Read i of the pass at va, of whose course nothing is left open. */
-static void read_again(struct window *w, uint64_t va, uint64_t i, uint64_t now)
+/* The first n reads of the pass. */
+static uint64_t reads(const struct window *w, uint64_t pass, uint64_t n)
 {
-    struct touch_run *r = w->r;
-    struct ts_mmu_access access;
-
-    ts_mmu_access(r->mmu, &r->ctx, va - i * r->stride, r->kind, r->timed ? now : 0, &access);
-    TS_ASSERT(access.result == TS_MMU_OK && access.from_tlb == (i != 0));
-    TS_ASSERT(access.cycles + r->mm->guest->params.touch_cycles == (i ? w->other : w->first));
-    r->mm->guest->stats.touches++;
-}
-
-static uint64_t reads(struct window *w, uint64_t pass, uint64_t n)
-{
-    uint64_t va = w->r->va + pass * w->r->stride;
     uint64_t cycles = pass * (w->first + w->back * w->other);
 
-    for (uint64_t i = 0; i < n; i++) {
-        read_again(w, va, i, w->begun + cycles);
-        cycles += i ? w->other : w->first;
-    }
-    return cycles;
+    reads_of_known_course(w->r, w->r->va + pass * w->r->stride, n, 1, w->first, w->begun + cycles);
+    return n ? cycles + w->first + (n - 1) * w->other : cycles;
 }
 
 static uint64_t settle_window(struct ts_work_run *work, uint64_t passed)
@@ -216,22 +341,6 @@ static uint64_t settle_window(struct ts_work_run *work, uint64_t passed)
     return reads(w, w->passes, w->made);
 }
 
-/* Passes that are left in the block of stage 2 that the page is in; 0: it is mapped otherwise. */
-static uint64_t passes_in_block(const struct touch_run *r)
-{
-    const struct ts_guest *g = r->mm->guest;
-    struct ts_pte page, block;
-    uint64_t ipa, size;
-
-    if (!ts_pgtable_lookup(r->mm->pgtable, r->va, &page) || page.level != 0)
-        return 0;
-    ipa = page.target;
-    if (!g->vm->stage2 || !ts_pgtable_lookup(g->vm->stage2, ipa, &block) || block.level == 0)
-        return 0;
-    size = UINT64_C(1) << block.size_shift;
-    return (size - (ipa & (size - 1))) / TS_PAGE_BYTES;
-}
-
 /* Passes in one piece. Returns whether it has made any; r->left counts them. */
 static bool join_passes(struct ts_task *self, struct window *w)
 {
@@ -243,14 +352,15 @@ static bool join_passes(struct ts_task *self, struct window *w)
     r->quiet = false;
     r->mmu = ts_guest_mmu(self, &r->ctx);
     r->timed = ts_mmu_needs_time(r->mmu);
+    w->begun = ts_task_cycle(self);
     if (r->mmu != w->mmu || ts_mmu_stats(r->mmu)->invalidations != w->invalidations ||
-        ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
+        ts_numa_has_work(self) || ts_mmu_is_busy(r->mmu, w->begun) ||
+        !ts_mmu_window_fits(r->mmu, w->back))
         return false;
-    n = passes_in_block(r);
+    n = pages_in_block(r->mm, r->va);
     n = n < r->left ? n : r->left;
     w->work.cycles = n * (w->first + w->back * w->other);
     w->work.settle = settle_window;
-    w->begun = ts_task_cycle(self);
     if (n == 0 || ts_task_work_run(self, &w->work) == 0)
         return false;
     r->va += w->passes * r->stride;
@@ -269,7 +379,7 @@ static void touch_windows(struct ts_task *self, struct touch_run *r, uint64_t ba
 
     while (r->left) {
         /* Another table of stage 1, another course. */
-        if (ts_huge_base(r->va) == r->va || !may_join(r, &w))
+        if (ts_huge_base(r->va) == r->va || !may_join(r, &w) || r->va - base < back * r->stride)
             w.alike = 0;
         else if (join_passes(self, &w))
             continue;
