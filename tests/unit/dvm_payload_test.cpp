@@ -282,7 +282,7 @@ TEST(DvmPayload, AReceiverOf8BitsOverInvalidates)
     tags.size_shift = 12;
     tags.vmid = 2;
     tags.asid = 0x34;
-    ts_dvm_fields f = encoded(ts_inval_tlbi_aside1(0x102, 0x1234));
+    ts_dvm_fields f = encoded(ts_inval_tlbi_aside1(0x102, 0x1334));
     for (bool narrow : {false, true}) {
         ts_tlb_inval i = ts_dvm_decode(&f, narrow ? 8 : 16, narrow ? 8 : 16);
         EXPECT_EQ(ts_tlb_inval_matches(&i, &tags), narrow);
