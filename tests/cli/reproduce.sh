@@ -84,7 +84,7 @@ grep -qE '^T1 +a tiny reproduction$' out.txt || fail "list reproduce: $(cat out.
 
 # Wrong input: nothing runs, nothing is written.
 run 2 reproduce T11
-one_line "^nothing published under 'T11' \(did you mean 'T1'\?\); there are (E[0-9]+[a-z]?, )*T1, T2 and all$"
+one_line "^nothing published under 'T11' \(did you mean 'T1'\?\); there are (E[0-9]+[a-z]?(-[a-z]+)?, )*T1, T2 and all$"
 run 2 reproduce nothing.yaml
 one_line 'no such file: nothing.yaml'
 run 2 reproduce
@@ -122,7 +122,8 @@ one_line "T3.yaml:16:16: the run has no statistic 'guest.call_total_ps.mux' \(di
 export TLBSTORM_CONFIGS=$configs
 for file in "$configs"/reproduce/*.yaml; do
     id=$(basename "$file" .yaml)
-    head -1 "${file%.yaml}.csv" | grep -q '^# ' || fail "$id.csv does not say where it comes from"
+    table=$(sed -n 's/^published: *//p' "$file")
+    head -1 "$configs/reproduce/$table" | grep -q '^# ' || fail "$table does not say where it comes from"
     run 2 reproduce "$id" --set platforms=no-such-platform
     one_line "no platform 'no-such-platform'"
 done
