@@ -439,7 +439,7 @@ void flush_broken(ts_task *self, ts_hypervisor *h, Flush how, uint64_t ipa)
 
 /* Every block of the VM becomes a table with the same contents, and a block again, while its vCPUs
  * read: whatever a TLB keeps, it goes to the right memory. */
-Outcome remade(Flush how)
+Outcome remade(Flush how, const Script &guest = busy(3000))
 {
     ts_machine_config c = small_machine(true);
     set(c, "run.vms", "1");
@@ -476,7 +476,7 @@ Outcome remade(Flush how)
     });
     run.task({host_op(TS_HOST_SLEEP, 400 * TS_US), change, host_op(TS_HOST_SLEEP, 50 * TS_US)}, 3,
              4);
-    return run.run(busy(3000), 3, mechanism(true));
+    return run.run(guest, 3, mechanism(true));
 }
 
 } // namespace
@@ -495,6 +495,17 @@ TEST(Stage2Oracle, FindsAMissingBreakBeforeMake)
                 << got.message;
         }
     }
+}
+
+/* vCPUs that sleep walk nothing: what a flush of stage 1 alone leaves are entries of stage 2. */
+TEST(Stage2Oracle, FindsWhatOnlyStage2Keeps)
+{
+    Script asleep(3, {op_ns(TS_OP_SLEEP, 3000 * us)});
+    asleep[0] = {op_mmap(0, 64 * page), op_touch(0, 0, 64), op_ns(TS_OP_SLEEP, 3000 * us)};
+    EXPECT_EQ(remade(complete, asleep).status, TS_OK);
+    Outcome got = remade(stage1_only, asleep);
+    EXPECT_EQ(got.status, TS_ERR_FINDING);
+    EXPECT_GT(got.stats["oracle.made_too_early"], 0u);
 }
 
 /* --- VMIDs --- */
