@@ -5,7 +5,7 @@ source "$(dirname "$0")/../common.sh"
 
 run hyperv-masks "$out"
 cp "$out/summary.csv" "$here/"
-draw plot_sweep.py "$out" --name hyperv_masks --x platform --metric shootdown_mean --unit us \
+draw plot_sweep.py "$out" --name hyperv_masks --x platform --metric shootdown_mean \
     --panel hypervisor.hv_ex_masks --log-y --x-label "vCPUs, half of them flushed" --label flush \
     --title "munmap of a page on half of a VM's CPUs"
 scripts/result-tables

@@ -11,7 +11,7 @@ draw plot_sweep.py "$out/cores" --name latr_cores --keep workload.unmap=munmap -
     --x workload.touchers --metric munmap_mean --unit us --label "munmap of one page" \
     --x-label "other cores that have touched the page" --title "munmap of one page, 2 sockets of 8 cores"
 draw plot_sweep.py "$out/cores" --name latr_madvise --keep workload.unmap=madvise_dontneed --linear-x \
-    --x workload.touchers --metric shootdown_mean --unit us --label "flush of MADV_DONTNEED" \
+    --x workload.touchers --metric shootdown_mean --label "flush of MADV_DONTNEED" \
     --x-label "other cores that have touched the page" --title "MADV_DONTNEED of one page, 2 sockets of 8 cores"
 draw plot_sweep.py "$out/sockets" --name latr_sockets --linear-x --x workload.touchers \
     --metric munmap_mean --unit us --label "munmap of one page" \
