@@ -59,10 +59,10 @@ struct ts_dvm_params {
 };
 extern const struct ts_param_table ts_dvm_param_table; /* prefix "dvm" */
 
-/* Names after the DN events of drivers/perf/arm-cmn.c (6.12) where one exists: CMN-600's rxreq_*,
- * and of CMN-650 and later the others. Not counted, as nothing here does it: dvmop_bpi, _pici and
- * _vici (branch predictors, instruction caches), rndop_filtered (RN-D), trk_occupancy_pdn and
- * trk_pdn_alloc (proxy nodes), txsnp_stall (link credits), rxsnp_stall_starv. Times are ps, not
+/* Names after the DN events of drivers/perf/arm-cmn.c (6.12; read) where one exists: CMN-600's
+ * rxreq_*, and of CMN-650 and later the others. Not counted, as nothing here does it: dvmop_bpi,
+ * _pici and _vici (branch predictors, instruction caches), rndop_filtered (RN-D), trk_occupancy_pdn
+ * and trk_pdn_alloc (proxy nodes), txsnp_stall (link credits), rxsnp_stall_starv. Times are ps, not
  * clocks. */
 struct ts_dvm_stats {
     uint64_t issued;    /* TLBIs */

@@ -3,11 +3,11 @@
  * else as tlbi_broadcast.
  *
  * What is known of such patches (arm.md 3.7): A. Arcangeli, "arm64: tlb: skip tlbi broadcast",
- * 2020, which RHEL 8 has; C. Lameter's tlb_mode LOCAL, 2023. Both count the CPUs that have the
- * address space loaded, and so must make a CPU that comes back to it catch up. Here a bit of
- * mm_cpumask, once set, stays (context.c switch_arm64): a thread that has moved once broadcasts
- * from then on, and nobody has to catch up. Under HCR_EL2.FB, which KVM sets, the local operations
- * are broadcast by the hardware, and nothing is gained. */
+ * 2020, which RHEL 8 has; C. Lameter's tlb_mode LOCAL, 2023. How they keep
+ * who has run an address space was not read, and is assumed: a bit of mm_cpumask, once set, stays
+ * (context.c switch_arm64), so a thread that has moved once broadcasts from then on. Under
+ * HCR_EL2.FB, which KVM sets, the local operations are broadcast by the hardware, and nothing is
+ * gained. */
 #include "models/flush/flush_tlbi.h"
 
 const struct ts_flush_ops ts_flush_tlbi_local_if_single = {

@@ -101,7 +101,8 @@ static const struct ts_param rows[] = {
          "it. ticks: all that would have come meanwhile; off: one. cycles: the time stamp counter "
          "goes on; off: not charged",
          "KVM keeps one tick pending: arch/x86/kvm/lapic.c apic_timer_expired, hyperv.c "
-         "stimer_start (6.1, 6.12); QEMU can make up for ticks of the RTC alone",
+         "stimer_start (6.1, 6.12; read); that QEMU makes up for ticks of the RTC alone is "
+         "remembered",
          V),
     {"timer_resolution", TS_PARAM_TIME, OFF(timer_resolution_ps), UINT64_C(15625000000), 1000,
      UINT64_C(1000000000000), NULL,
