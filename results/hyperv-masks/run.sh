@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes this folder anew: some minutes. usage: results/hyperv-masks/run.sh [OUT]
+# Makes this folder anew: half a minute. usage: results/hyperv-masks/run.sh [OUT]
 source "$(dirname "$0")/../common.sh"
 
 run hyperv-masks "$out"
