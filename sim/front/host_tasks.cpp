@@ -31,28 +31,32 @@ uint64_t get_amount(const ts_host_op &op)
     return op.amount;
 }
 
-const Field vm{row_of("vm", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
-               [](ts_host_op *op, uint64_t value) { op->vm = static_cast<uint32_t>(value); },
-               [](const ts_host_op &op) -> uint64_t { return op.vm; }};
-const Field vcpu{row_of("vcpu", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
-                 [](ts_host_op *op, uint64_t value) { op->vcpu = static_cast<uint32_t>(value); },
-                 [](const ts_host_op &op) -> uint64_t { return op.vcpu; }};
-const Field start{row_of("start", TS_PARAM_BYTES, 0, UINT64_C(1) << 48),
-                  [](ts_host_op *op, uint64_t value) { op->start = value; },
-                  [](const ts_host_op &op) { return op.start; }};
-const Field length{row_of("length", TS_PARAM_BYTES, 4096, UINT64_C(1) << 48), put_amount,
-                   get_amount};
-const Field slot{row_of("slot", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
-                 [](ts_host_op *op, uint64_t value) { op->slot = static_cast<uint32_t>(value); },
-                 [](const ts_host_op &op) -> uint64_t { return op.slot; }};
+const Field vm_field{row_of("vm", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
+                     [](ts_host_op *op, uint64_t value) { op->vm = static_cast<uint32_t>(value); },
+                     [](const ts_host_op &op) -> uint64_t { return op.vm; }};
+const Field vcpu_field{
+    row_of("vcpu", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
+    [](ts_host_op *op, uint64_t value) { op->vcpu = static_cast<uint32_t>(value); },
+    [](const ts_host_op &op) -> uint64_t { return op.vcpu; }};
+const Field start_field{row_of("start", TS_PARAM_BYTES, 0, UINT64_C(1) << 48),
+                        [](ts_host_op *op, uint64_t value) { op->start = value; },
+                        [](const ts_host_op &op) { return op.start; }};
+const Field length_field{row_of("length", TS_PARAM_BYTES, 4096, UINT64_C(1) << 48), put_amount,
+                         get_amount};
+const Field slot_field{
+    row_of("slot", TS_PARAM_COUNT, 0, UINT32_MAX - 1),
+    [](ts_host_op *op, uint64_t value) { op->slot = static_cast<uint32_t>(value); },
+    [](const ts_host_op &op) -> uint64_t { return op.slot; }};
 const char *const page_sizes[] = {"4KiB", "2MiB", "1GiB", nullptr};
-const Field pages{ts_param{"pages", TS_PARAM_ENUM, 0, 0, 0, 2, page_sizes, "", "", TS_CONF_CHOICE},
-                  [](ts_host_op *op, uint64_t value) { op->level = static_cast<uint32_t>(value); },
-                  [](const ts_host_op &op) -> uint64_t { return op.level; }};
-const Field stage{ts_param{"name", TS_PARAM_ENUM, 0, 0, 0, TS_VM_STAGES - 1, ts_vm_stage_names, "",
-                           "", TS_CONF_CHOICE},
-                  [](ts_host_op *op, uint64_t value) { op->stage = static_cast<uint32_t>(value); },
-                  [](const ts_host_op &op) -> uint64_t { return op.stage; }};
+const Field pages_field{
+    ts_param{"pages", TS_PARAM_ENUM, 0, 0, 0, 2, page_sizes, "", "", TS_CONF_CHOICE},
+    [](ts_host_op *op, uint64_t value) { op->level = static_cast<uint32_t>(value); },
+    [](const ts_host_op &op) -> uint64_t { return op.level; }};
+const Field stage_field{
+    ts_param{"name", TS_PARAM_ENUM, 0, 0, 0, TS_VM_STAGES - 1, ts_vm_stage_names, "", "",
+             TS_CONF_CHOICE},
+    [](ts_host_op *op, uint64_t value) { op->stage = static_cast<uint32_t>(value); },
+    [](const ts_host_op &op) -> uint64_t { return op.stage; }};
 const Field cycles{row_of("compute", TS_PARAM_CYCLES, 1, UINT64_C(1) << 48), put_amount,
                    get_amount};
 const Field time{row_of("sleep", TS_PARAM_TIME, 1, 1000000 * TS_S), put_amount, get_amount};
@@ -74,20 +78,22 @@ const std::vector<Form> &forms()
         {TS_HOST_COMPUTE, &cycles, {}},
         {TS_HOST_SLEEP, &time, {}},
         {TS_HOST_KERNEL, &kernel, {}},
-        {TS_HOST_INVEPT, nullptr, {&vm}},
-        {TS_HOST_FLUSH, nullptr, {&vm}},
-        {TS_HOST_FLUSH_RANGE, nullptr, {&vm, &start, &length}},
-        {TS_HOST_FLUSH_IPA, nullptr, {&vm, &start}},
+        {TS_HOST_INVEPT, nullptr, {&vm_field}},
+        {TS_HOST_FLUSH, nullptr, {&vm_field}},
+        {TS_HOST_FLUSH_RANGE, nullptr, {&vm_field, &start_field, &length_field}},
+        {TS_HOST_FLUSH_IPA, nullptr, {&vm_field, &start_field}},
         {TS_HOST_FLUSH_ALL, nullptr, {}},
-        {TS_HOST_KICK, nullptr, {&vm, &vcpu}},
-        {TS_HOST_SLOT_ADD, nullptr, {&vm, &slot, &start, &length, &pages}},
-        {TS_HOST_SLOT_FILL, nullptr, {&vm, &slot, &pages}},
-        {TS_HOST_SLOT_SPLIT, nullptr, {&vm, &slot}},
-        {TS_HOST_SLOT_DELETE, nullptr, {&vm, &slot}},
-        {TS_HOST_LOG_START, nullptr, {&vm, &slot}},
-        {TS_HOST_LOG_STOP, nullptr, {&vm, &slot}},
-        {TS_HOST_NOTIFY, nullptr, {&vm, &start, &length}},
-        {TS_HOST_STAGE, nullptr, {&vm, &stage}},
+        {TS_HOST_KICK, nullptr, {&vm_field, &vcpu_field}},
+        {TS_HOST_SLOT_ADD,
+         nullptr,
+         {&vm_field, &slot_field, &start_field, &length_field, &pages_field}},
+        {TS_HOST_SLOT_FILL, nullptr, {&vm_field, &slot_field, &pages_field}},
+        {TS_HOST_SLOT_SPLIT, nullptr, {&vm_field, &slot_field}},
+        {TS_HOST_SLOT_DELETE, nullptr, {&vm_field, &slot_field}},
+        {TS_HOST_LOG_START, nullptr, {&vm_field, &slot_field}},
+        {TS_HOST_LOG_STOP, nullptr, {&vm_field, &slot_field}},
+        {TS_HOST_NOTIFY, nullptr, {&vm_field, &start_field, &length_field}},
+        {TS_HOST_STAGE, nullptr, {&vm_field, &stage_field}},
     };
     return all;
 }
@@ -135,7 +141,7 @@ void read_fields(ts_host_op *op, const Form &form, const YamlNode &map)
         const Field &field = *form.fields[static_cast<size_t>(at - known.begin())];
         field.put(op, parse(field.row, entry.value));
     }
-    if (std::find(form.fields.begin(), form.fields.end(), &length) != form.fields.end() &&
+    if (std::find(form.fields.begin(), form.fields.end(), &length_field) != form.fields.end() &&
         !map.find("length"))
         user_error(map.place, name + " has no 'length'");
 }
@@ -236,7 +242,7 @@ void read_invalidate(HostNoise *noise, const YamlNode &node)
     if (node.kind != YamlNode::Map || node.entries.size() != 1 || node.entries[0].key != "vm")
         user_error(node.place, "invalidate is any, or names a VM: {vm: 0}");
     noise->vm_place = node.entries[0].value.place;
-    noise->params.vm = static_cast<uint32_t>(parse(vm.row, node.entries[0].value));
+    noise->params.vm = static_cast<uint32_t>(parse(vm_field.row, node.entries[0].value));
 }
 
 HostNoise read_noise(const YamlNode &node, size_t index)
