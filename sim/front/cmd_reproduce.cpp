@@ -193,16 +193,17 @@ Estimate value_of(const ReproduceRow &row, RunsByName *runs)
     Runs &own = runs->at(row.simulated.experiment);
     if (!row.has_base)
         return estimate(own.samples(row.simulated, row.unit));
-    std::vector<double> values = own.samples(row.simulated, "");
+    const std::vector<double> values = own.samples(row.simulated, "");
     const std::vector<double> base = runs->at(row.base.experiment).samples(row.base, "");
     if (base.size() != values.size())
         user_error(row.place, "the two sides of 'over' have different numbers of seeds");
-    for (size_t i = 0; i < values.size(); i++) {
-        if (base[i] == 0)
-            user_error(row.base.place, row.base.stat + " is 0, so there is nothing to divide by");
-        values[i] = convert_unit(values[i] / base[i], "ratio", row.unit, 0, row.place);
-    }
-    return estimate(values);
+    if (estimate(base).mean == 0)
+        user_error(row.base.place, row.base.stat + " is 0, so there is nothing to divide by");
+    const double unit = convert_unit(1, "ratio", row.unit, 0, row.place);
+    Estimate ratio = ratio_estimate(values, base);
+    ratio.mean *= unit;
+    ratio.half_width *= unit;
+    return ratio;
 }
 
 // A reproduction whose experiments are loaded. Whatever can be wrong with it is found here, before

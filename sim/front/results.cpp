@@ -381,6 +381,18 @@ Estimate estimate(const std::vector<double> &samples)
     return result;
 }
 
+Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below)
+{
+    const double base = estimate(below).mean;
+    const double ratio = estimate(above).mean / base;
+    std::vector<double> residuals;
+    for (size_t i = 0; i < above.size(); i++)
+        residuals.push_back((above[i] - ratio * below[i]) / base);
+    Estimate result = estimate(residuals);
+    result.mean = ratio;
+    return result;
+}
+
 std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,
                         const std::vector<RunSummary> &runs)
 {

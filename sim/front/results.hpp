@@ -20,6 +20,11 @@ struct Estimate {
     size_t n = 0;
 };
 Estimate estimate(const std::vector<double> &samples);
+// The ratio of the two means, paired by place: seed i of both saw the same. Its interval is that of
+// the residuals above[i] - ratio * below[i] over the mean of below (the ratio estimator of survey
+// sampling, W. Cochran, Sampling Techniques, 1977, ch. 6). Unlike the mean of the ratios it does
+// not grow when below varies. As many of each, and the mean of below is not 0.
+Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below);
 
 // runs[i] is that of points[i], as experiment_points gives them.
 std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,

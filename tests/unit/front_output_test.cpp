@@ -60,6 +60,24 @@ TEST(FrontEstimate, ThreeSamplesByTheFormula)
     EXPECT_NEAR(e.half_width, t * deviation / std::sqrt(3.0), 1e-9);
 }
 
+// Pairs in one proportion have that ratio and no doubt about it, whatever their sizes; the mean of
+// the ratios of {3, 1} over {1, 3} would be 1.67.
+TEST(FrontEstimate, ARatioIsThatOfTheMeans)
+{
+    const ts::Estimate same = ts::ratio_estimate({2.0, 8.0, 20.0}, {1.0, 4.0, 10.0});
+    EXPECT_DOUBLE_EQ(same.mean, 2.0);
+    EXPECT_DOUBLE_EQ(same.half_width, 0.0);
+    const double t = std::tan(std::acos(-1.0) * (0.975 - 0.5));
+    const ts::Estimate crossed = ts::ratio_estimate({3.0, 1.0}, {1.0, 3.0});
+    EXPECT_DOUBLE_EQ(crossed.mean, 1.0);
+    // Residuals +2 and -2 over a mean of 2: deviation sqrt(2), over sqrt(2) seeds.
+    ASSERT_TRUE(crossed.has_half_width);
+    EXPECT_NEAR(crossed.half_width, t * 1.0, 1e-9);
+    EXPECT_EQ(crossed.n, 2u);
+    EXPECT_FALSE(ts::ratio_estimate({7.0}, {2.0}).has_half_width);
+    EXPECT_DOUBLE_EQ(ts::ratio_estimate({7.0}, {2.0}).mean, 3.5);
+}
+
 TEST(FrontEstimate, FewSamples)
 {
     EXPECT_EQ(ts::estimate({}).n, 0u);
