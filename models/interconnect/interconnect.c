@@ -42,6 +42,11 @@ static const struct ts_param rows[] = {
     {"background_permille", TS_PARAM_COUNT, ROW(background_permille), 0, 0, 950, NULL,
      "thousandths of every link's slots that other traffic takes (message)",
      "setting of the experiment", TS_CONF_CHOICE},
+    {"jitter", TS_PARAM_CYCLES, ROW(jitter_cycles), 0, 0, 1000000, NULL,
+     "each message is delivered up to so many cycles later, at random; those of one source and "
+     "destination stay in order (message). For the search of races: a protocol may not depend on "
+     "how long messages take",
+     "setting of the experiment", TS_CONF_CHOICE},
     {"vcs", TS_PARAM_COUNT, ROW(vcs), 2, 1, 12, NULL,
      "virtual channels of a message class (flit); even on rings and tori",
      "nothing published found", TS_CONF_GUESS},
@@ -136,6 +141,20 @@ void ic_on_delivered(struct ts_engine *engine, struct ts_event *event)
     msg->deliver(ic, msg);
 }
 
+/* The last flit is there at this cycle, or later by chance. */
+static void deliver_at(struct ts_interconnect *ic, struct ts_msg *msg, uint64_t cycle)
+{
+    if (ic->last) {
+        uint64_t *last = &ic->last[(size_t)msg->src * ic->nodes + msg->dst];
+
+        cycle += ts_rng_between(&ic->rng, 0, ic->params.jitter_cycles);
+        if (cycle < *last)
+            cycle = *last;
+        *last = cycle;
+    }
+    ic_schedule_at(ic, msg, ic_on_delivered, cycle);
+}
+
 static void on_router(struct ts_engine *engine, struct ts_event *event);
 
 /* The head is at the gateway of its socket and the destination is in another one. */
@@ -170,7 +189,7 @@ static void on_router(struct ts_engine *engine, struct ts_event *event)
     (void)engine;
     if (msg->at == msg->dst) {
         start = ic_link_take(ic, &ic->eject[msg->dst], msg->cycle, msg->flits, &slots);
-        ic_schedule_at(ic, msg, ic_on_delivered, start + ic->params.inject_cycles + slots - 1);
+        deliver_at(ic, msg, start + ic->params.inject_cycles + slots - 1);
         return;
     }
     msg->hops++;
@@ -217,7 +236,7 @@ void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
     start = ic_link_take(ic, &ic->inject[msg->src], ts_clock_cycle_at(&ic->clock, now), msg->flits,
                          &slots);
     if (msg->src == msg->dst)
-        ic_schedule_at(ic, msg, ic_on_delivered, start + 2 * ic->params.inject_cycles + slots - 1);
+        deliver_at(ic, msg, start + 2 * ic->params.inject_cycles + slots - 1);
     else
         ic_schedule_at(ic, msg, on_router, start + ic->params.inject_cycles);
 }
@@ -324,6 +343,11 @@ enum ts_status ts_interconnect_check_params(const struct ts_interconnect_params 
 {
     if (ts_param_check(&ts_interconnect_param_table, params, err) != TS_OK)
         return err->status;
+    if (params->jitter_cycles &&
+        (params->detail == TS_IC_FLIT || ts_fabric_table[params->fabric]->instant))
+        return ts_error_set(err, TS_ERR_USER,
+                            "interconnect.jitter is for detail message and a fabric that takes "
+                            "time");
     if (params->detail == TS_IC_FLIT && !ts_fabric_table[params->fabric]->instant)
         return ic_flit_check_params(params, topology, err);
     return TS_OK;
@@ -339,6 +363,11 @@ static bool allocate(struct ts_interconnect *ic)
     ic->eject = calloc(ic->nodes, sizeof(*ic->eject));
     ic->out = calloc((size_t)ic->nodes * ic->ports, sizeof(*ic->out));
     ic->serial_free = calloc((size_t)ic->sockets * ic->sockets, sizeof(*ic->serial_free));
+    if (ic->params.jitter_cycles) {
+        ic->last = calloc((size_t)ic->nodes * ic->nodes, sizeof(*ic->last));
+        if (!ic->last)
+            return false;
+    }
     return ic->route && ic->socket && ic->inject && ic->eject && ic->out && ic->serial_free;
 }
 
@@ -383,8 +412,14 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
             return status;
         }
     }
+    ts_interconnect_set_seed(ic, 0);
     *out = ic;
     return TS_OK;
+}
+
+void ts_interconnect_set_seed(struct ts_interconnect *ic, uint64_t seed)
+{
+    ts_rng_init(&ic->rng, seed, "interconnect.jitter", 0);
 }
 
 void ts_interconnect_destroy(struct ts_interconnect *ic)
@@ -398,5 +433,6 @@ void ts_interconnect_destroy(struct ts_interconnect *ic)
     free(ic->eject);
     free(ic->out);
     free(ic->serial_free);
+    free(ic->last);
     free(ic);
 }

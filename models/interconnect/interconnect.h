@@ -76,6 +76,7 @@ struct ts_interconnect_params {
     uint64_t socket_link_ps;      /* one-way latency of the link between sockets */
     uint64_t socket_link_rate;    /* bytes per second, each direction, each pair of sockets */
     uint64_t background_permille; /* share of each link's slots taken by other traffic; message */
+    uint64_t jitter_cycles;       /* 0 to so many cycles more for each message; message */
     uint64_t vcs;                 /* flit: virtual channels of a message class */
     uint64_t vc_depth;            /* flit: flits that a virtual channel buffers */
     uint64_t credit_cycles;       /* flit: from a credit's arrival to its use */
@@ -106,12 +107,15 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
                                       const struct ts_topology *topology,
                                       const struct ts_interconnect_params *params,
                                       struct ts_error *err);
+/* Of the delays that params.jitter_cycles asks for; without a call the seed is 0. Before the first
+ * message. */
+void ts_interconnect_set_seed(struct ts_interconnect *ic, uint64_t seed);
 void ts_interconnect_destroy(struct ts_interconnect *ic);
 /* src == dst is allowed and costs two injections. Each message needs room for one pending event:
  * its owner reserves it (ts_engine_reserve). */
 void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg);
-/* Latency of an uncontended message, in ps from an edge of the mesh clock (edge 0): the closed
- * formula that the tests hold the model to. */
+/* Latency of an uncontended message without jitter, in ps from an edge of the mesh clock (edge 0):
+ * the closed formula that the tests hold the model to. */
 ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
                                   uint32_t flits);
 /* Time of delivery of an uncontended message sent at `sent`, exact for any phase of the clock. */

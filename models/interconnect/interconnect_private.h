@@ -5,6 +5,7 @@
 
 #include "models/interconnect/fabric.h"
 #include "models/interconnect/interconnect.h"
+#include "sim/rng.h"
 
 /* One output of a node, or one node's port to or from its router; times in mesh cycles. carry
  * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
@@ -39,6 +40,8 @@ struct ts_interconnect {
     struct ic_link *out;  /* [node * ports + port] */
     ts_time *serial_free; /* [from socket * sockets + to socket] */
     struct ic_flit *flit; /* NULL: message by message */
+    struct ts_rng rng;    /* of the jitter */
+    uint64_t *last;       /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
     struct ts_interconnect_stats stats;
 };
 

@@ -92,6 +92,8 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
     ts_clock_init(&m->clock, c->topology.core_hz);
     s = ts_interconnect_create(&m->interconnect, m->engine, &m->topology, &c->interconnect, err);
     if (s == TS_OK)
+        ts_interconnect_set_seed(m->interconnect, m->seed);
+    if (s == TS_OK)
         s = ts_line_system_create(&m->lines, m->engine, &m->topology, m->interconnect, &c->line,
                                   err);
     if (s == TS_OK)
@@ -189,6 +191,8 @@ static enum ts_status create_guest(struct ts_machine *m, uint32_t v,
     w.flush_params = m->mechanism_params[v];
     if (s == TS_OK && c->run.oracle)
         s = ts_oracle_create(&w.oracle, err);
+    if (s == TS_OK && w.oracle)
+        ts_oracle_set_engine(w.oracle, m->engine);
     /* From here on the guest has it. */
     m->guests[v].oracle = w.oracle;
     return s == TS_OK ? ts_guest_init(&m->guests[v], &w, err) : s;

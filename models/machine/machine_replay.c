@@ -10,7 +10,8 @@
 static bool is_replayable(const struct ts_machine_config *c)
 {
     return c->hypervisor.replay && c->topology.arch == TS_ARCH_ARM64 && ts_machine_has_dvm(c) &&
-           c->interconnect.detail == TS_IC_MESSAGE && c->interconnect.background_permille == 0;
+           c->interconnect.detail == TS_IC_MESSAGE && c->interconnect.background_permille == 0 &&
+           c->interconnect.jitter_cycles == 0;
 }
 
 enum ts_status ts_machine_create_replay(struct ts_machine *m, struct ts_error *err)

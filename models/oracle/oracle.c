@@ -9,10 +9,12 @@
 #include <string.h>
 
 #define STAGE2 UINT64_MAX
+#define PAST 64u
 
 struct window {
     uint64_t space; /* 0: this slot is free; STAGE2: of guest-physical addresses */
     uint64_t start, end;
+    ts_time opened, closed;
 };
 
 struct ts_oracle {
@@ -20,7 +22,10 @@ struct ts_oracle {
     struct window *windows;
     uint32_t used; /* slots up to the last open one */
     uint32_t room;
-    struct ts_error finding; /* status TS_OK: none */
+    const struct ts_engine *engine; /* NULL: no times */
+    struct window past[PAST];       /* the last that were closed, a ring */
+    uint64_t npast;                 /* ever closed */
+    struct ts_error finding;        /* status TS_OK: none */
 };
 
 #define STAT(field, text)                                                                          \
@@ -66,6 +71,16 @@ void ts_oracle_destroy(struct ts_oracle *o)
     free(o);
 }
 
+void ts_oracle_set_engine(struct ts_oracle *o, const struct ts_engine *engine)
+{
+    o->engine = engine;
+}
+
+static ts_time now_of(const struct ts_oracle *o)
+{
+    return o->engine ? ts_engine_now(o->engine) : 0;
+}
+
 static bool grow(struct ts_oracle *o)
 {
     struct window *w = realloc(o->windows, 2 * (size_t)o->room * sizeof(*w));
@@ -92,6 +107,7 @@ static uint32_t open_window(struct ts_oracle *o, uint64_t space, uint64_t start,
     o->windows[i].space = space;
     o->windows[i].start = start;
     o->windows[i].end = end;
+    o->windows[i].opened = now_of(o);
     return i;
 }
 
@@ -111,6 +127,8 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
     if (handle == TS_ORACLE_NO_WINDOW)
         return;
     TS_ASSERT(handle < o->used && o->windows[handle].space);
+    o->windows[handle].closed = now_of(o);
+    o->past[o->npast++ % PAST] = o->windows[handle];
     o->windows[handle].space = 0;
     while (o->used && !o->windows[o->used - 1].space)
         o->used--;
@@ -124,6 +142,17 @@ static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
             return true;
     }
     return false;
+}
+
+/* The last window of this address that was closed; NULL: none is remembered. */
+static const struct window *past_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
+{
+    for (uint64_t i = o->npast; i > 0 && i + PAST > o->npast; i--) {
+        const struct window *w = &o->past[(i - 1) % PAST];
+        if (w->space == space && va >= w->start && va < w->end)
+            return w;
+    }
+    return NULL;
 }
 
 static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
@@ -155,21 +184,40 @@ static struct verdict translate(const struct ts_oracle_use *use)
     return v;
 }
 
-static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use, bool mapped,
-                         uint64_t pa)
+/* Which change it missed. */
+static void describe_window(const struct ts_oracle *o, const struct ts_oracle_use *use,
+                            const struct verdict *v, char *text, size_t size)
 {
-    char expected[64] = "nothing";
+    const struct window *w = past_window(o, use->space, use->va);
+
+    text[0] = '\0';
+    if (!w && use->stage2 && v->stage1)
+        w = past_window(o, STAGE2, v->ipa);
+    if (!o->engine || !w)
+        return;
+    (void)snprintf(text, size,
+                   "; the change of %s0x%" PRIx64 " to 0x%" PRIx64 " began at %" PRIu64
+                   " ps and its flush had returned at %" PRIu64 " ps",
+                   w->space == STAGE2 ? "guest-physical " : "", w->start, w->end, w->opened,
+                   w->closed);
+}
+
+static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use,
+                         const struct verdict *v)
+{
+    char expected[64] = "nothing", change[160];
 
     if (o->finding.status != TS_OK)
         return;
-    if (mapped)
-        (void)snprintf(expected, sizeof(expected), "physical address 0x%" PRIx64, pa);
+    if (v->mapped)
+        (void)snprintf(expected, sizeof(expected), "physical address 0x%" PRIx64, v->pa);
+    describe_window(o, use, v, change, sizeof(change));
     (void)ts_error_set(&o->finding, TS_ERR_FINDING,
                        "stale translation used: VM %u CPU %u thread %u at %" PRIu64
                        " ps: %s of 0x%" PRIx64 " in address space %" PRIu64
-                       " went to physical address 0x%" PRIx64 ", the page tables say %s",
+                       " went to physical address 0x%" PRIx64 ", the page tables say %s%s",
                        use->vm, use->cpu, use->thread, use->now, use->write ? "write" : "read",
-                       use->va, use->space, use->pa, expected);
+                       use->va, use->space, use->pa, expected, change);
 }
 
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
@@ -184,7 +232,7 @@ void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
         o->stats.hits_in_window++;
     } else {
         o->stats.hits_stale++;
-        keep_finding(o, use, v.mapped, v.pa);
+        keep_finding(o, use, &v);
     }
 }
 

@@ -11,6 +11,7 @@
 #define TS_MODELS_ORACLE_H
 
 #include "models/mmu/mmu.h"
+#include "sim/engine.h"
 #include "sim/error.h"
 #include "sim/stats.h"
 
@@ -32,6 +33,9 @@ extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
 
 enum ts_status ts_oracle_create(struct ts_oracle **out, struct ts_error *err);
 void ts_oracle_destroy(struct ts_oracle *o);
+/* Whose clock windows are told by; without one a finding does not say when what it used was taken
+ * away. It outlives the oracle's last call. */
+void ts_oracle_set_engine(struct ts_oracle *o, const struct ts_engine *engine);
 /* An unmap or permission demotion of [start, end) in an address space begins (before the first PTE
  * changes); the handle goes to ts_oracle_window_close when its flush has returned. space: from 1.
  * TS_ORACLE_NO_WINDOW: out of memory; the caller ends the run, for what is found now may be legal.

@@ -20,14 +20,17 @@ GUEST = tuple("models/guest/" + name for name in ("lock", "core", "coherence", "
 KERNEL = SEAM + ("models/oracle", "workloads")
 MODELS = HARDWARE + ("models/abi", "models/oracle") + GUEST + (
     "models/hypervisor", "models/flush", "models/machine", "models/study")
-ALL = ("sim", "sim/front", "workloads") + MODELS
+ALL = ("sim", "sim/front", "sim/front/check", "workloads") + MODELS
 TEST_TOOLS = ("tests", "tests/support", "tests/conformance")
 
 # Folder: folders whose headers it may include.
 ROWS = {
     "sim": (),
-    "sim/front": ("sim", "workloads", "models/machine", "models/study", "models/flush",
+    "sim/front": ("sim", "sim/front/check", "workloads", "models/machine", "models/study", "models/flush",
                   "models/guest/coherence", "models/tlb", "models/interconnect", "models/cpu"),
+    # The search for races, which the command line calls.
+    "sim/front/check": ("sim", "sim/front", "workloads", "models/machine", "models/flush",
+                        "models/interconnect"),
     "sim/systemc": ("sim", "sim/front", "workloads"),
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/cli.hpp"
 
+#include "sim/front/check/cmd_check.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/error.hpp"
 #include "sim/front/jobs.hpp"
@@ -54,6 +55,7 @@ class CommandLine
                     "(oracle, sum rule, watchdog; a reproduced row out of tolerance).");
         add_run();
         add_reproduce();
+        add_check();
         add_list();
         add_explain();
         add_trace();
@@ -71,6 +73,8 @@ class CommandLine
             execute_run(argv);
         else if (*reproduce_sub_)
             execute_reproduce(argv);
+        else if (*check_sub_)
+            execute_check();
         else if (*list_sub_)
             command_list(topic_);
         else if (*explain_sub_)
@@ -135,6 +139,39 @@ class CommandLine
                                  "Exit with 4 if a row is outside of its tolerance");
     }
 
+    void add_check()
+    {
+        check_sub_ = app_.add_subcommand(
+            "check", "Look for a case in which a mechanism is wrong: small random machines whose "
+                     "threads use what others take away");
+        check_sub_->add_option("MECHANISM", check_.mechanisms,
+                               "Mechanisms (all but those with known faults)");
+        check_sub_
+            ->add_option("--time", check_.time,
+                         "Time for all of them together (60s; without end with --seeds)")
+            ->type_name("TIME");
+        check_sub_->add_option("--seeds", check_.seeds, "Seeds of the cases: 7, 1..1000, 1..")
+            ->type_name("A..B");
+        check_sub_->add_option("--config", check_.config,
+                               "Experiment whose machines and mechanisms are checked; without it "
+                               "machines are random, too");
+        check_sub_->add_option("--set", check_.sets, "As of run, for the experiment")
+            ->type_name("KEY=VALUE")
+            ->take_all()
+            ->allow_extra_args(false);
+        check_sub_->add_option("-o,--output", check_.output,
+                               "Folder for a table, and a story and a timeline of each finding");
+        check_sub_->add_flag("--force", check_.force, "Replace results that tlbstorm has written");
+        check_sub_
+            ->add_option("--jobs,-j", check_.jobs,
+                         "Cases at a time (as many as there are CPUs); what a seed finds does not "
+                         "depend on it")
+            ->check(CLI::Range(1, 1024));
+        check_sub_->add_option("--steps", check_.steps, "Steps of a story (40)")
+            ->check(CLI::Range(1, 1000000));
+        check_sub_->add_flag("!--no-shrink", check_.shrinks, "Tell the case as it was drawn");
+    }
+
     void add_list()
     {
         list_sub_ = app_.add_subcommand("list", "List what there is");
@@ -186,6 +223,12 @@ class CommandLine
         command_reproduce(reproduce_);
     }
 
+    void execute_check()
+    {
+        check_.quiet = run_.quiet;
+        command_check(check_);
+    }
+
     void execute_explain()
     {
         if (all_ == !key_.empty())
@@ -203,12 +246,14 @@ class CommandLine
                   "tlbstorm"};
     CLI::App *run_sub_ = nullptr;
     CLI::App *reproduce_sub_ = nullptr;
+    CLI::App *check_sub_ = nullptr;
     CLI::App *list_sub_ = nullptr;
     CLI::App *explain_sub_ = nullptr;
     CLI::App *info_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
     RunCommand run_;
     ReproduceCommand reproduce_;
+    CheckCommand check_;
     std::string topic_, key_, trace_;
     bool all_ = false, markdown_ = false, json_ = false, strict_ = false;
 };

@@ -271,7 +271,9 @@ Outcome run(const Scenario &s, const ts_flush_ops *mechanism, uint64_t seed)
     const HostTasks tasks = s.vmm ? vmm.tasks() : HostTasks{};
     if (s.storm_runs)
         return run_storm(c, mechanism, s.storm, seed, nullptr, s.mechanisms, tasks);
-    RandomScript random(seed, s.config.guest.os == TS_OS_LINUX);
+    ts::ScriptShape shape;
+    shape.mremap = s.config.guest.os == TS_OS_LINUX;
+    RandomScript random(seed, shape);
     return run_script(c, random.script(), random.initial(), mechanism, nullptr, s.mechanisms,
                       tasks);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace
@@ -222,4 +223,75 @@ TEST(Background, ABusyLinkLosesExactlyTheShareTaken)
         EXPECT_EQ(last - first, count * 1000 / (1000 - taken) - 1000 / (1000 - taken)) << taken;
         EXPECT_EQ(messages.front().delivered, net.arrival(0, 0, 1, 0));
     }
+}
+
+/* Each message is late by 0 to 20 cycles, every lateness occurs, and none overtakes another of the
+ * same way. The draws are those of the seed. */
+TEST(Jitter, DelaysByUpToItsCyclesAndKeepsTheOrder)
+{
+    auto n = rig::network();
+    const uint64_t jitter = 20;
+    std::vector<ts_time> first;
+
+    for (uint64_t seed : {1u, 1u, 2u}) {
+        n.jitter_cycles = seed ? jitter : 0;
+        rig::Network net(rig::topology(1, 4), n);
+        ts_interconnect_set_seed(net.ic, seed);
+        std::deque<Message> messages;
+        std::vector<ts_time> came;
+        std::set<uint64_t> late;
+        const uint64_t count = 2000;
+
+        for (uint64_t i = 0; i < count; i++) {
+            const uint32_t dst = i % 2 ? 3 : 0;
+            messages.push_back(message(0, dst, 1));
+            ts_interconnect_send(net.ic, &messages.back().msg);
+            const ts_time early = net.arrival(0, dst, 1, messages.back().msg.sent);
+            net.run();
+            const ts_time t = messages.back().delivered;
+            ASSERT_GE(t, early);
+            const uint64_t cycles =
+                ts_clock_cycle_at(net.clock(), t) - ts_clock_cycle_at(net.clock(), early);
+            ASSERT_LE(cycles, jitter);
+            late.insert(cycles);
+            came.push_back(t);
+        }
+        EXPECT_EQ(late.size(), jitter + 1);
+        if (first.empty())
+            first = came;
+        EXPECT_EQ(came == first, seed == 1) << seed;
+    }
+}
+
+TEST(Jitter, NoMessageOvertakesAnotherOfItsWay)
+{
+    auto n = rig::network();
+    n.jitter_cycles = 1000;
+    rig::Network net(rig::topology(1, 4), n);
+    std::deque<Message> messages;
+
+    for (uint64_t i = 0; i < 300; i++) {
+        messages.push_back(message(1, i % 3 ? 2 : 1, 1));
+        ts_interconnect_send(net.ic, &messages.back().msg);
+    }
+    net.run();
+    ts_time last[4] = {};
+    for (const Message &m : messages) {
+        EXPECT_GE(m.delivered, last[m.msg.dst]);
+        last[m.msg.dst] = m.delivered;
+    }
+}
+
+TEST(Jitter, IsRefusedWhereMessagesAreNotDelivered)
+{
+    ts_error err{};
+    auto n = rig::network();
+    n.jitter_cycles = 1;
+    const auto t = rig::topology(1, 4);
+    EXPECT_EQ(ts_interconnect_check_params(&n, &t, &err), TS_OK);
+    n.detail = TS_IC_FLIT;
+    EXPECT_EQ(ts_interconnect_check_params(&n, &t, &err), TS_ERR_USER);
+    n = rig::network("ideal");
+    n.jitter_cycles = 1;
+    EXPECT_EQ(ts_interconnect_check_params(&n, &t, &err), TS_ERR_USER);
 }

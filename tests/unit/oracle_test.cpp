@@ -204,3 +204,27 @@ TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
         ts_machine_destroy(m);
     }
 }
+
+/* A finding says which change it missed: the last one of that address whose flush had returned. */
+TEST_F(Oracle, TellsWhichFlushWasLost)
+{
+    ts_error err{};
+    ts_engine *engine = nullptr;
+    ASSERT_EQ(ts_engine_create(&engine, nullptr, &err), TS_OK);
+    ts_oracle_set_engine(o, engine);
+    ASSERT_TRUE(ts_engine_try_advance(engine, 100));
+    const uint32_t first = ts_oracle_window_open(o, space, 10 * page, 12 * page);
+    const uint32_t elsewhere = ts_oracle_window_open(o, other, 10 * page, 12 * page);
+    ASSERT_TRUE(ts_engine_try_advance(engine, 200));
+    ts_oracle_window_close(o, first);
+    ASSERT_TRUE(ts_engine_try_advance(engine, 300));
+    ts_oracle_window_close(o, elsewhere);
+    hit(11 * page, page);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message)
+                  .find("the change of 0xa000 to 0xc000 began at 100 ps and "
+                        "its flush had returned at 200 ps"),
+              std::string::npos)
+        << err.message;
+    ts_engine_destroy(engine);
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/check/case.hpp"
+
+#include "models/flush/flush.h"
+#include "models/interconnect/fabric.h"
+#include "sim/front/check/random_script.hpp"
+#include "sim/front/error.hpp"
+
+namespace ts
+{
+namespace
+{
+
+// Streams of a case's seed: a draw more in one leaves the others as they are.
+enum : uint64_t { draws_of_machine = 1000003, draws_of_script = 2000003, draws_of_host = 3000017 };
+
+struct Draw {
+    CheckCase &c;
+    Dice dice;
+
+    void put(const std::string &key, const std::string &value)
+    {
+        c.settings.push_back({key, value});
+    }
+    template <size_t N> void one_of(const std::string &key, const char *const (&values)[N])
+    {
+        put(key, dice.one_of(values));
+    }
+    void number(const std::string &key, uint64_t lo, uint64_t hi)
+    {
+        put(key, dice.number(lo, hi));
+    }
+    void flag(const std::string &key)
+    {
+        put(key, dice.flag());
+    }
+};
+
+bool needs(const ts_flush_ops *m, uint32_t what)
+{
+    return (m->needs & what) != 0;
+}
+
+// --- the machine ---
+
+bool draw_arm(Dice &dice, const ts_flush_ops *m)
+{
+    const bool either = dice.between(0, 1);
+    const uint32_t x86 = TS_NEEDS_X86 | TS_NEEDS_PV_TLB_FLUSH | TS_NEEDS_HV_FLUSH |
+                         TS_NEEDS_INVLPGB | TS_NEEDS_RAR | TS_NEEDS_XEN;
+    const uint32_t arm = TS_NEEDS_ARM64 | TS_NEEDS_TLBIRANGE | TS_NEEDS_VMID_FILTER;
+    return needs(m, arm) || (either && !needs(m, x86));
+}
+
+void put_base(Draw &d, bool arm, bool bare, bool windows)
+{
+    d.put("run.oracle", "true");
+    d.put("run.limit", "10s");
+    d.put("run.progress", "50ms");
+    d.number("topology.sockets", 1, 2);
+    d.number("topology.cores_per_socket", 1, 3);
+    d.number("topology.threads_per_core", 1, 2);
+    d.put("run.vms", bare ? "1" : d.dice.number(1, 2));
+    d.number("run.vcpus", 2, 4);
+    d.flag("guest.page_by_page");
+    if (windows) {
+        d.put("guest.os", "windows");
+        d.put("nt.timer_resolution", "1us");
+    }
+    if (bare)
+        d.put("hypervisor.kind", "none");
+    if (!arm) {
+        d.one_of("interrupt.mode", {"x2apic_phys", "x2apic_cluster"});
+        d.one_of("interrupt.guest_mode", {"x2apic_phys", "x2apic_cluster"});
+        return;
+    }
+    d.put("topology.arch", "arm64");
+    d.put("interrupt.mode", "gic_sgi");
+    d.put("interrupt.guest_mode", "gic_sgi");
+    d.put("hypervisor.apicv", "false");
+}
+
+// Preemption at any point: quanta of the length of an operation.
+void put_scheduling(Draw &d)
+{
+    for (const std::string prefix : {"host_sched", "guest_sched"}) {
+        d.one_of(prefix + ".policy", {"cfs", "eevdf", "rr"});
+        d.one_of(prefix + ".latency", {"20us", "200us", "24ms"});
+        d.one_of(prefix + ".min_granularity", {"2us", "20us", "3ms"});
+        d.one_of(prefix + ".wakeup_granularity", {"0us", "10us", "4ms"});
+        d.one_of(prefix + ".slice", {"5us", "50us", "2.8ms"});
+        d.one_of(prefix + ".tick", {"100us", "1ms"});
+    }
+}
+
+void put_linux(Draw &d)
+{
+    d.one_of("guest.lazy_rule", {"init_mm", "ipi_all", "skip"});
+    d.flag("guest.lazy_mm_cpumask");
+    d.flag("guest.flush_gen_early_exit");
+    d.flag("guest.pti");
+    d.flag("guest.invpcid");
+    d.number("guest.nr_dyn_asids", 1, 6);
+    d.flag("guest.munmap_downgrade");
+    d.flag("guest.per_vma_lock");
+    // Small ones: a case has few pages.
+    d.one_of("guest.flush_ceiling", {"1", "2", "33"});
+    d.one_of("guest.gather_batch", {"2", "510"});
+}
+
+void put_windows(Draw &d)
+{
+    d.one_of("nt.flush_list_max", {"0", "1", "5", "32", "400"});
+    d.one_of("nt.active_processors", {"stays", "leaves", "grows"});
+    d.one_of("nt.working_set_lock", {"spin", "push"});
+    d.flag("nt.fault_shared");
+    d.flag("nt.free_shared");
+    d.one_of("nt.free_batch", {"1", "7", "512"});
+    d.flag("nt.free_unlocks");
+    d.flag("nt.fast_calls");
+}
+
+void put_x86_host(Draw &d, const ts_flush_ops *m)
+{
+    if (needs(m, TS_NEEDS_XEN)) {
+        d.put("hypervisor.kind", "xen");
+        d.put("hypervisor.halt_poll", "0ns");
+        d.put("hypervisor.flush_on_migration", "false");
+    } else {
+        d.one_of("hypervisor.halt_poll", {"0", "5us", "200us"});
+        d.flag("hypervisor.apicv");
+    }
+    const bool pv = needs(m, TS_NEEDS_PV_TLB_FLUSH), hv = needs(m, TS_NEEDS_HV_FLUSH);
+    d.put("hypervisor.pv_tlb_flush", pv ? "true" : "false");
+    d.put("hypervisor.hv_flush", hv ? d.dice.one_of({"4.18", "fifo16", "hyperv"}) : "off");
+    d.one_of("hypervisor.pv_preempted_rule", {"any_put", "preempted_at_irq_exit"});
+}
+
+void put_arm(Draw &d, const ts_flush_ops *m, bool bare)
+{
+    d.put("hypervisor.pv_tlb_flush", "false");
+    d.put("hypervisor.hv_flush", "off");
+    d.put("guest.tlbirange", needs(m, TS_NEEDS_TLBIRANGE) ? "true" : d.dice.flag());
+    d.flag("guest.ttl");
+    d.one_of("dvm.mn_tracker", {"2", "16", "64"});
+    d.one_of("dvm.fanout", {"serial", "tree"});
+    d.one_of("dvm.protocol", {"chi", "ace"});
+    d.flag("dvm.early_comp");
+    d.one_of("dvm.sync_drain_ps", {"0ns", "1us"});
+    d.put("dvm.vmid_filter", needs(m, TS_NEEDS_VMID_FILTER) ? "true" : d.dice.flag());
+    if (bare)
+        return;
+    // Without it a local flush reaches only where the vCPU is now (arm.md, last_vcpu_ran).
+    d.put("hypervisor.hcr_fb", m->remote_by_mask ? "true" : d.dice.flag());
+    d.flag("hypervisor.prefault");
+    d.one_of("hypervisor.vmid_bits", {"5", "8", "16"});
+    d.flag("hypervisor.nvhe");
+}
+
+void put_machine(Draw &d, const ts_flush_ops *m)
+{
+    const bool arm = draw_arm(d.dice, m);
+    const bool other = d.dice.between(0, 3) == 0;
+    const bool windows = !arm && !ts_flush_is_for(m, TS_OS_LINUX)
+                             ? true
+                             : !arm && other && ts_flush_is_for(m, TS_OS_WINDOWS);
+    const uint32_t vm = TS_NEEDS_VM | TS_NEEDS_PV_TLB_FLUSH | TS_NEEDS_HV_FLUSH | TS_NEEDS_XEN;
+    const bool never = d.dice.between(0, 4) == 0;
+    const bool bare = needs(m, TS_NEEDS_BARE_METAL) || (never && !needs(m, vm));
+    put_base(d, arm, bare, windows);
+    if (windows)
+        put_windows(d);
+    else
+        put_linux(d);
+    if (arm)
+        put_arm(d, m, bare);
+    else if (!bare)
+        put_x86_host(d, m);
+    else {
+        d.put("hypervisor.pv_tlb_flush", "false");
+        d.put("hypervisor.hv_flush", "off");
+    }
+    if (needs(m, TS_NEEDS_INVLPGB))
+        d.put("dvm.invlpgb", "true");
+    if (needs(m, TS_NEEDS_RAR))
+        d.put("rar.present", "true");
+    put_scheduling(d);
+}
+
+// --- what happens in it ---
+
+void put_delays(Draw &d)
+{
+    d.one_of("interconnect.jitter", {"0cycles", "20cycles", "300cycles", "5000cycles"});
+}
+
+void put_noise(CheckCase &c, Dice &dice)
+{
+    static constexpr uint64_t every[] = {0, 3 * TS_US, 20 * TS_US, 200 * TS_US};
+    static constexpr uint64_t work[] = {200 * TS_NS, 2 * TS_US, 30 * TS_US};
+    const uint64_t e = every[dice.between(0, 3)], w = work[dice.between(0, 2)];
+    // A host must get on, too.
+    c.noise_every_ps = e;
+    c.noise_work_ps = e && w > e / 2 ? e / 2 : w;
+}
+
+void put_script(CheckCase &c, bool linux_guest)
+{
+    Dice dice(c.seed + draws_of_script);
+    ScriptShape shape;
+    shape.threads = dice.between(2, 4);
+    shape.steps = dice.between(2, 3);
+    shape.pages = dice.between(1, 6);
+    shape.large = false;
+    shape.mremap = linux_guest;
+    const RandomScript random(c.seed + draws_of_script, shape);
+    c.script = random.script();
+    c.initial = random.initial();
+}
+
+std::optional<CheckCase> finished(CheckCase c)
+{
+    Dice host(c.seed + draws_of_host);
+    Draw d{c, host};
+    put_delays(d);
+    ts_machine_config config = case_config(c);
+    if (config.hypervisor.kind != TS_HYP_NONE)
+        put_noise(c, d.dice);
+    ts_error err{};
+    if (ts_machine_check(&config, c.mechanism, &err) != TS_OK)
+        return std::nullopt;
+    put_script(c, config.guest.os == TS_OS_LINUX);
+    return c;
+}
+
+} // namespace
+
+ts_machine_config case_config(const CheckCase &c)
+{
+    ts_machine_config config = c.base;
+    for (const CaseSetting &s : c.settings) {
+        bool known = false;
+        for (size_t i = 0; i < ts_machine_params_count && !known; i++) {
+            const ts_machine_param_slot &slot = ts_machine_params[i];
+            const std::string prefix = std::string(slot.table->prefix) + ".";
+            if (s.key.compare(0, prefix.size(), prefix) != 0)
+                continue;
+            const ts_param *row = ts_param_find(slot.table, s.key.c_str() + prefix.size());
+            ts_error err{};
+            if (!row)
+                continue;
+            known = true;
+            if (ts_param_set(row, reinterpret_cast<char *>(&config) + slot.offset, s.value.c_str(),
+                             &err) != TS_OK)
+                user_error(Place(), s.key + "=" + s.value + ": " + err.message);
+        }
+        if (!known)
+            user_error(Place(), "no parameter is called '" + s.key + "'");
+    }
+    return config;
+}
+
+std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
+{
+    CheckCase c;
+    c.seed = seed;
+    c.mechanism = mechanism;
+    ts_machine_config_defaults(&c.base);
+    Draw d{c, Dice(seed + draws_of_machine)};
+    put_machine(d, mechanism);
+    return finished(std::move(c));
+}
+
+std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechanism,
+                                      const ts_machine_config &machine,
+                                      const std::vector<uint64_t> &params)
+{
+    CheckCase c;
+    c.seed = seed;
+    c.mechanism = mechanism;
+    c.base = machine;
+    c.params = params;
+    c.settings = {
+        {"run.oracle", "true"}, {"run.progress", "50ms"}, {"run.warmup", "0"}, {"run.window", "0"}};
+    return finished(std::move(c));
+}
+
+} // namespace ts

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A case of `tlbstorm check`: a small machine, a mechanism, and what its threads do. A seed makes
+// one; a shrunk one is the same with less in it. All of it is in this struct, so that a case can be
+// changed a little and run again.
+#ifndef TS_SIM_FRONT_CHECK_CASE_HPP
+#define TS_SIM_FRONT_CHECK_CASE_HPP
+
+#include "models/machine/machine.h"
+#include "sim/front/check/script.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ts
+{
+
+struct CaseSetting {
+    std::string key, value;
+};
+
+struct CheckCase {
+    uint64_t seed = 1;
+    // What the settings are laid over.
+    ts_machine_config base{};
+    std::vector<CaseSetting> settings;
+    const ts_flush_ops *mechanism = nullptr;
+    std::vector<uint64_t> params; // the mechanism's; empty: its defaults
+    // Mean time between two interruptions of a pCPU by a thread of the host, and its mean length;
+    // 0: none.
+    uint64_t noise_every_ps = 0, noise_work_ps = 0;
+    Script script;
+    uint32_t initial = 0; // threads that begin by themselves
+};
+
+// The configuration, which is not checked. Throws where a setting names no parameter.
+ts_machine_config case_config(const CheckCase &c);
+
+// Random in all that the mechanism leaves open: architecture, operating system, rules by version,
+// schedulers that switch often, interruptions, messages that are late, and threads that use what
+// others take away. Nothing: what was drawn cannot be combined with it.
+std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism);
+// The same in a machine that is given: only threads, interruptions, and how late messages are.
+std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechanism,
+                                      const ts_machine_config &machine,
+                                      const std::vector<uint64_t> &params);
+
+} // namespace ts
+
+#endif

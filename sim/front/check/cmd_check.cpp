@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/check/cmd_check.hpp"
+
+#include "models/flush/flush.h"
+#include "sim/front/check/search.hpp"
+#include "sim/front/check/shrink.hpp"
+#include "sim/front/check/story.hpp"
+#include "sim/front/error.hpp"
+#include "sim/front/experiment.hpp"
+#include "sim/front/folder.hpp"
+#include "sim/front/output.hpp"
+#include "sim/front/timeline.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <list>
+#include <memory>
+
+namespace ts
+{
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t shrink_runs = 3000;
+
+// A mechanism in a machine of an experiment, or in any.
+struct Candidate {
+    std::string name; // of the table
+    const ts_flush_ops *mechanism;
+    DrawCase draw;
+};
+
+uint64_t seed_of(const std::string &text, const std::string &all)
+{
+    uint64_t value = 0;
+    const auto end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, value);
+    if (text.empty() || parsed.ec != std::errc() || parsed.ptr != end || value == 0)
+        user_error(Place(), "--seeds " + all + ": must be like 7, 1..1000 or 1.., from 1 on");
+    return value;
+}
+
+void read_seeds(const std::string &text, SearchSettings *settings)
+{
+    const size_t dots = text.find("..");
+    settings->first = seed_of(text.substr(0, dots), text);
+    if (dots == std::string::npos)
+        settings->last = settings->first;
+    else if (dots + 2 < text.size())
+        settings->last = seed_of(text.substr(dots + 2), text);
+    if (settings->last < settings->first)
+        user_error(Place(), "--seeds " + text + ": the last is before the first");
+}
+
+double seconds_of(const std::string &text)
+{
+    static const ts_param row{"time",         TS_PARAM_TIME, 0,  0,  TS_MS,
+                              1000000 * TS_S, nullptr,       "", "", TS_CONF_CHOICE};
+    uint64_t ps = 0;
+    ts_error err{};
+    if (ts_param_set(&row, &ps, text.c_str(), &err) != TS_OK)
+        user_error(Place(), "--time " + text + ": " + err.message);
+    return static_cast<double>(ps) * 1e-12;
+}
+
+std::vector<std::string> mechanism_names()
+{
+    std::vector<std::string> names;
+    for (size_t i = 0; i < ts_flush_table_count; i++)
+        names.emplace_back(ts_flush_table[i]->name);
+    return names;
+}
+
+const ts_flush_ops *mechanism_of(const std::string &name)
+{
+    const ts_flush_ops *found = ts_flush_find(name.c_str());
+    if (!found)
+        user_error(Place(),
+                   "there is no mechanism '" + name + "'" + did_you_mean(name, mechanism_names()));
+    return found;
+}
+
+std::vector<Candidate> any_machine(const CheckCommand &command)
+{
+    std::vector<Candidate> all;
+    // One with known faults is looked at when it is named.
+    for (size_t i = 0; command.mechanisms.empty() && i < ts_flush_table_count; i++)
+        if (!ts_flush_table[i]->faults)
+            all.push_back({ts_flush_table[i]->name, ts_flush_table[i], {}});
+    for (const std::string &name : command.mechanisms)
+        all.push_back({name, mechanism_of(name), {}});
+    for (Candidate &candidate : all)
+        candidate.draw = [m = candidate.mechanism](uint64_t seed) { return draw_case(seed, m); };
+    return all;
+}
+
+// Every platform, swept value and mechanism of an experiment.
+std::vector<Candidate> of_experiment(const CheckCommand &command, const Experiment &experiment)
+{
+    std::vector<Candidate> all;
+    if (experiment.study)
+        user_error(Place{experiment.path, 0, 0}, "a study has no mechanism that could be checked");
+    for (const std::string &name : command.mechanisms)
+        (void)mechanism_of(name);
+    const std::vector<Point> points = experiment_points(experiment);
+    for (size_t i = 0; i < points.size(); i += points_per_group(experiment)) {
+        const Point &point = points[i];
+        const std::string mechanism = point.subject.name;
+        if (!command.mechanisms.empty() &&
+            std::find(command.mechanisms.begin(), command.mechanisms.end(), mechanism) ==
+                command.mechanisms.end())
+            continue;
+        const Resolved resolved = resolve(experiment, point);
+        if (!resolved.vms.empty())
+            user_error(Place{experiment.path, 0, 0},
+                       "check takes machines whose VMs are alike; platform " +
+                           point.platform->name + " has 'vms'");
+        std::string name = mechanism;
+        if (!point.platform->name.empty())
+            name += " on " + point.platform->name;
+        const std::string swept = swept_text(point.swept);
+        if (!swept.empty())
+            name += ", " + swept;
+        all.push_back(
+            {name, point.mechanism,
+             [m = point.mechanism, config = resolved.config, params = resolved.subject_params](
+                 uint64_t seed) { return draw_case_in(seed, m, config, params); }});
+    }
+    if (all.empty())
+        user_error(Place{experiment.path, 0, 0}, "none of its mechanisms is named");
+    return all;
+}
+
+std::string finding_text(const Candidate &candidate, uint64_t seed, const CheckCommand &command,
+                         CheckCase *shrunk)
+{
+    *shrunk = *candidate.draw(seed);
+    const CaseResult result = run_case_apart(*shrunk);
+    const bool apart = result.kind == FindingKind::Crash;
+    const size_t before = operations_of(*shrunk);
+    std::string text = candidate.name + ": " + finding_name(result.kind) + " (seed " +
+                       std::to_string(seed) + ")\n";
+    if (command.shrinks) {
+        const Shrunk small = shrink(
+            *shrunk,
+            [kind = result.kind, apart](const CheckCase &c) {
+                try {
+                    return (apart ? run_case_apart(c) : run_case(c)).kind == kind;
+                } catch (const Error &) {
+                    return false; // it cannot run
+                }
+            },
+            shrink_runs);
+        *shrunk = small.c;
+        text += "made smaller in " + std::to_string(small.runs) + " runs, from " +
+                std::to_string(before) + " operations to " +
+                std::to_string(operations_of(*shrunk)) + ":\n";
+    }
+    text += case_text(*shrunk) + "\nwhat happens:\n" + story_text(*shrunk, command.steps);
+    text += "\nrepeat: tlbstorm check " + std::string(candidate.mechanism->name) + " --seeds " +
+            std::to_string(seed);
+    if (!command.config.empty()) {
+        text += " --config " + command.config;
+        for (const std::string &set : command.sets)
+            text += " --set " + set;
+    }
+    return text + "\n";
+}
+
+class TimelineWatcher : public CaseWatcher
+{
+  public:
+    explicit TimelineWatcher(TimelineFile *file) : file_(file)
+    {
+    }
+    void operation(ts_time, uint32_t, uint32_t, size_t) override
+    {
+    }
+    void timeline(const ts_timeline_record &record) override
+    {
+        TimelineFile::record(file_, &record);
+        last_ = record.when;
+    }
+    void shootdown(const ts_shootdown_record &) override
+    {
+    }
+    ts_time last() const
+    {
+        return last_;
+    }
+
+  private:
+    TimelineFile *file_;
+    ts_time last_ = 0;
+};
+
+void write_timeline(const CheckCase &c, const std::string &path)
+{
+    TimelineFile file(path);
+    TimelineWatcher watcher(&file);
+    (void)run_case(c, &watcher);
+    file.close(watcher.last());
+    compress_file(path, Compression::Gzip);
+}
+
+struct Row {
+    std::string name;
+    SearchResult result;
+    FindingKind kind = FindingKind::None;
+    size_t operations = 0; // of the case that is told
+};
+
+std::string table_of(const std::vector<Row> &rows)
+{
+    size_t width = 9;
+    for (const Row &row : rows)
+        width = std::max(width, row.name.size());
+    char line[400];
+    std::snprintf(line, sizeof line, "%-*s %10s %12s %12s %12s  %s\n", static_cast<int>(width),
+                  "mechanism", "cases", "shootdowns", "TLB hits", "in flight", "finding");
+    std::string text = line;
+    for (const Row &row : rows) {
+        const SearchResult &r = row.result;
+        std::snprintf(line, sizeof line, "%-*s %10llu %12s %12s %12s  ", static_cast<int>(width),
+                      row.name.c_str(), static_cast<unsigned long long>(r.runs),
+                      short_count(static_cast<double>(r.shootdowns)).c_str(),
+                      short_count(static_cast<double>(r.hits)).c_str(),
+                      short_count(static_cast<double>(r.in_window)).c_str());
+        text += line;
+        text += r.found ? std::string(finding_name(row.kind)) + ", seed " + std::to_string(*r.found)
+                        : "none";
+        text += "\n";
+    }
+    return text;
+}
+
+std::string csv_of(const std::vector<Row> &rows)
+{
+    std::string text =
+        "mechanism,cases,refused,shootdowns,hits,hits_in_flight,finding,seed,operations\n";
+    for (const Row &row : rows) {
+        const SearchResult &r = row.result;
+        text += csv_field(row.name) + "," + std::to_string(r.runs) + "," +
+                std::to_string(r.refused) + "," + std::to_string(r.shootdowns) + "," +
+                std::to_string(r.hits) + "," + std::to_string(r.in_window) + "," +
+                finding_name(row.kind) + "," +
+                (r.found ? std::to_string(*r.found) + "," + std::to_string(row.operations) : ",") +
+                "\n";
+    }
+    return text;
+}
+
+void say_progress(const CheckCommand &command, const Row &row)
+{
+    if (command.quiet)
+        return;
+    const SearchResult &r = row.result;
+    std::fprintf(stderr, "%s: %llu cases in %.1f s%s\n", row.name.c_str(),
+                 static_cast<unsigned long long>(r.runs), r.seconds, r.found ? ", found" : "");
+}
+
+} // namespace
+
+void command_check(const CheckCommand &command)
+{
+    SearchSettings settings;
+    settings.jobs = command.jobs;
+    if (!command.seeds.empty())
+        read_seeds(command.seeds, &settings);
+    double seconds = command.time.empty() && settings.last == UINT64_MAX ? 60 : 0;
+    if (!command.time.empty())
+        seconds = seconds_of(command.time);
+    if (command.config.empty() && !command.sets.empty())
+        user_error(Place(), "--set is for a --config");
+    std::unique_ptr<Experiment> experiment;
+    if (!command.config.empty()) {
+        std::vector<Override> overrides;
+        for (const std::string &set : command.sets)
+            overrides.push_back(override_parse(set));
+        experiment = std::make_unique<Experiment>(experiment_load(command.config, overrides));
+    }
+    const std::vector<Candidate> all =
+        experiment ? of_experiment(command, *experiment) : any_machine(command);
+    std::unique_ptr<OutputFolder> folder;
+    if (!command.output.empty()) {
+        folder = std::make_unique<OutputFolder>(command.output, command.force);
+        folder->open();
+    }
+    std::vector<Row> rows;
+    std::string stories;
+    for (const Candidate &candidate : all) {
+        if (seconds > 0)
+            settings.until =
+                Clock::now() +
+                std::chrono::duration_cast<Clock::duration>(
+                    std::chrono::duration<double>(seconds / static_cast<double>(all.size())));
+        Row row{candidate.name, search(candidate.draw, settings), FindingKind::None, 0};
+        say_progress(command, row);
+        if (row.result.runs == 0 && row.result.refused > 0)
+            user_error(Place(), candidate.name + ": no case could be made of the " +
+                                    std::to_string(row.result.refused) + " seeds tried");
+        if (row.result.found) {
+            CheckCase shrunk;
+            row.kind = run_case_apart(*candidate.draw(*row.result.found)).kind;
+            const std::string text = finding_text(candidate, *row.result.found, command, &shrunk);
+            row.operations = operations_of(shrunk);
+            stories += "\n" + text;
+            if (folder) {
+                const std::string base =
+                    folder->partial() + "/finding-" + std::to_string(rows.size() + 1);
+                write_file(base + ".txt", text);
+                if (row.kind != FindingKind::Crash)
+                    write_timeline(shrunk, base + ".timeline.json");
+            }
+        }
+        rows.push_back(row);
+    }
+    std::fputs((table_of(rows) + stories).c_str(), stdout);
+    if (folder) {
+        write_file(folder->partial() + "/check.csv", csv_of(rows));
+        folder->commit();
+        if (!command.quiet)
+            std::printf("Results: %s\n", folder->path().c_str());
+    }
+    const auto found = std::count_if(rows.begin(), rows.end(),
+                                     [](const Row &row) { return row.result.found.has_value(); });
+    if (found > 0)
+        throw Error(TS_ERR_FINDING, Place(),
+                    std::to_string(found) + " of " + std::to_string(rows.size()) +
+                        (rows.size() == 1 ? " mechanism is wrong" : " mechanisms are wrong"));
+}
+
+} // namespace ts

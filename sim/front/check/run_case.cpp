@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/check/run_case.hpp"
+
+#include "sim/front/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <list>
+#include <memory>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace ts
+{
+namespace
+{
+
+struct MachineDelete {
+    void operator()(ts_machine *machine) const
+    {
+        ts_machine_destroy(machine);
+    }
+};
+
+FindingKind kind_of(const std::string &message)
+{
+    const auto begins = [&](const char *text) { return message.rfind(text, 0) == 0; };
+    if (begins("stale translation used"))
+        return FindingKind::Stale;
+    if (begins("break-before-make missed"))
+        return FindingKind::BreakBeforeMake;
+    if (begins("no progress") || begins("not finished after"))
+        return FindingKind::NoProgress;
+    return FindingKind::Other;
+}
+
+void watch(ts_machine *machine, CaseWatcher *watcher)
+{
+    ts_machine_set_timeline(
+        machine,
+        [](void *user, const ts_timeline_record *record) {
+            static_cast<CaseWatcher *>(user)->timeline(*record);
+        },
+        watcher);
+    ts_machine_set_shootdowns(
+        machine,
+        [](void *user, const ts_shootdown_record *record) {
+            static_cast<CaseWatcher *>(user)->shootdown(*record);
+        },
+        watcher);
+}
+
+// A thread on each pCPU, in no time with that of another.
+void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config &config,
+               std::list<ts_host_noise> *streams)
+{
+    const ts_topology_params &t = config.topology;
+    const uint64_t pcpus = t.sockets * t.cores_per_socket * t.threads_per_core;
+    const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
+    for (uint64_t p = 0; p < pcpus; p++) {
+        streams->emplace_back();
+        ts_host_noise_init(&streams->back(), &params, static_cast<uint32_t>(config.run.vms), c.seed,
+                           p);
+        const ts_host_task_config task{"interruption", static_cast<uint32_t>(p), true,
+                                       &streams->back().stream};
+        ts_error err{};
+        if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
+            throw Error(err);
+    }
+}
+
+struct Counts {
+    CaseResult *result;
+    static void add(void *user, const ts_stat_table *table, const void *base)
+    {
+        CaseResult *r = static_cast<Counts *>(user)->result;
+        if (std::string(table->group) != "oracle")
+            return;
+        const auto *stats = static_cast<const struct ts_oracle_stats *>(base);
+        r->hits += stats->hits_checked;
+        r->in_window += stats->hits_in_window;
+    }
+};
+
+} // namespace
+
+const char *finding_name(FindingKind kind)
+{
+    switch (kind) {
+    case FindingKind::None:
+        return "none";
+    case FindingKind::Stale:
+        return "stale translation";
+    case FindingKind::BreakBeforeMake:
+        return "break-before-make";
+    case FindingKind::NoProgress:
+        return "no progress";
+    case FindingKind::Crash:
+        return "broken invariant";
+    case FindingKind::Other:
+        break;
+    }
+    return "other";
+}
+
+CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
+{
+    const ts_machine_config config = case_config(c);
+    std::list<ScriptWorkload> scripts;
+    std::list<ts_host_noise> noise; // outlives the machine, as do the scripts
+    std::vector<ts_machine_vm> vms;
+    std::unique_ptr<ts_machine, MachineDelete> machine;
+    for (uint32_t v = 0; v < config.run.vms; v++) {
+        ScriptWorkload::Watcher watches;
+        if (watcher)
+            watches = [&machine, watcher, v](uint32_t thread, size_t index) {
+                watcher->operation(ts_engine_now(ts_machine_engine(machine.get())), v, thread,
+                                   index);
+            };
+        scripts.emplace_back(c.script, c.initial, watches);
+        vms.push_back(
+            {scripts.back().get(), c.mechanism, c.params.empty() ? nullptr : c.params.data()});
+    }
+    ts_error err{};
+    ts_machine *made = nullptr;
+    if (ts_machine_create(&made, &config, vms.data(), c.seed, &err) != TS_OK)
+        throw Error(err);
+    machine.reset(made);
+    if (watcher)
+        watch(made, watcher);
+    if (c.noise_every_ps)
+        interrupt(made, c, config, &noise);
+    if (ts_machine_start(made, &err) != TS_OK)
+        throw Error(err);
+    ts_machine_run(made);
+    CaseResult result;
+    const ts_status status = ts_machine_finish(made, &err);
+    if (status != TS_OK && status != TS_ERR_FINDING)
+        throw Error(err);
+    if (status == TS_ERR_FINDING) {
+        result.message = err.message;
+        result.kind = kind_of(result.message);
+    }
+    struct ts_machine_result numbers;
+    ts_machine_result(made, &numbers);
+    result.shootdowns = numbers.shootdowns;
+    Counts counts{&result};
+    ts_machine_visit_stats(made, Counts::add, &counts);
+    return result;
+}
+
+namespace
+{
+
+// What the process says at its end; after it comes the message.
+struct Answer {
+    uint32_t size; // of the message
+    FindingKind kind;
+    bool failed; // by an error that is no finding: the message is its text
+    uint64_t in_window, hits, shootdowns;
+};
+
+void put_all(int to, const void *data, size_t size)
+{
+    const char *at = static_cast<const char *>(data);
+    while (size > 0) {
+        const ssize_t n = write(to, at, size);
+        if (n <= 0)
+            _exit(1);
+        at += n;
+        size -= static_cast<size_t>(n);
+    }
+}
+
+[[noreturn]] void answer(const CheckCase &c, int to, int errors)
+{
+    Answer head{};
+    std::string message;
+    dup2(errors, STDERR_FILENO);
+    try {
+        const CaseResult result = run_case(c);
+        message = result.message;
+        head = {0, result.kind, false, result.in_window, result.hits, result.shootdowns};
+    } catch (const std::exception &error) {
+        message = error.what();
+        head.failed = true;
+    }
+    head.size = static_cast<uint32_t>(message.size());
+    put_all(to, &head, sizeof head);
+    put_all(to, message.data(), message.size());
+    _exit(0);
+}
+
+std::string read_all(int from)
+{
+    std::string text;
+    char buffer[4096];
+    ssize_t n;
+    while ((n = read(from, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR))
+        text.append(buffer, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    close(from);
+    return text;
+}
+
+} // namespace
+
+CaseResult run_case_apart(const CheckCase &c)
+{
+    int answers[2], errors[2];
+    if (pipe(answers) != 0 || pipe(errors) != 0)
+        environment_error(std::string("cannot make a pipe: ") + std::strerror(errno));
+    const pid_t pid = fork();
+    if (pid < 0)
+        environment_error(std::string("cannot start a process: ") + std::strerror(errno));
+    if (pid == 0)
+        answer(c, answers[1], errors[1]);
+    close(answers[1]);
+    close(errors[1]);
+    // Both are far smaller than a pipe holds.
+    const std::string said = read_all(answers[0]);
+    std::string complaint = read_all(errors[0]);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    Answer head{};
+    if (said.size() < sizeof head) {
+        complaint = complaint.substr(0, complaint.find('\n'));
+        const std::string how = WIFSIGNALED(status)
+                                    ? "signal " + std::to_string(WTERMSIG(status))
+                                    : "exit code " + std::to_string(WEXITSTATUS(status));
+        CaseResult result;
+        result.kind = FindingKind::Crash;
+        result.message =
+            "the simulator ended with " + how + (complaint.empty() ? "" : ": " + complaint);
+        return result;
+    }
+    std::memcpy(&head, said.data(), sizeof head);
+    if (head.failed)
+        environment_error(said.substr(sizeof head));
+    return {head.kind, said.substr(sizeof head), head.in_window, head.hits, head.shootdowns};
+}
+
+} // namespace ts

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a case and says what was found.
+#ifndef TS_SIM_FRONT_CHECK_RUN_CASE_HPP
+#define TS_SIM_FRONT_CHECK_RUN_CASE_HPP
+
+#include "sim/front/check/case.hpp"
+
+#include <string>
+
+namespace ts
+{
+
+// By how a run ended. Two findings are of a kind if one may stand for the other when a case is made
+// smaller.
+enum class FindingKind { None, Stale, BreakBeforeMake, NoProgress, Crash, Other };
+const char *finding_name(FindingKind kind);
+
+struct CaseResult {
+    FindingKind kind = FindingKind::None;
+    std::string message;                              // of the finding
+    uint64_t in_window = 0, hits = 0, shootdowns = 0; // what the case was good for
+};
+
+// Who wants to see what happens. Calls come in time order, from within the run.
+class CaseWatcher
+{
+  public:
+    virtual ~CaseWatcher() = default;
+    // A thread of VM vm asks for its index'th operation.
+    virtual void operation(ts_time now, uint32_t vm, uint32_t thread, size_t index) = 0;
+    virtual void timeline(const ts_timeline_record &record) = 0;
+    virtual void shootdown(const ts_shootdown_record &record) = 0;
+};
+
+// An error that is no finding (memory, a bug of the program) is thrown.
+CaseResult run_case(const CheckCase &c, CaseWatcher *watcher = nullptr);
+// The same in a process of its own, so that a broken invariant of the model is a finding, too.
+CaseResult run_case_apart(const CheckCase &c);
+
+} // namespace ts
+
+#endif

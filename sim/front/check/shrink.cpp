@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/front/check/shrink.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace ts
+{
+namespace
+{
+
+constexpr uint64_t page = 4096;
+
+class Shrinker
+{
+  public:
+    Shrinker(const CheckCase &c, const std::function<bool(const CheckCase &)> &finds,
+             size_t max_runs)
+        : best_(c), finds_(finds), left_(max_runs), max_(max_runs)
+    {
+    }
+
+    Shrunk run()
+    {
+        bool smaller = true;
+        while (smaller && left_ > 0) {
+            smaller = barriers();
+            smaller |= threads();
+            smaller |= operations();
+            smaller |= host();
+            smaller |= settings();
+            smaller |= numbers();
+        }
+        return {best_, max_ - left_};
+    }
+
+  private:
+    bool keep(const CheckCase &candidate)
+    {
+        if (left_ == 0)
+            return false;
+        left_--;
+        if (!finds_(candidate))
+            return false;
+        best_ = candidate;
+        return true;
+    }
+
+    // One barrier at a time, with all that meet there: a thread alone would wait for ever.
+    bool barriers()
+    {
+        std::vector<uint32_t> numbers;
+        for (const auto &ops : best_.script)
+            for (const ts_op &op : ops)
+                if (op.kind == TS_OP_BARRIER)
+                    numbers.push_back(op.region);
+        std::sort(numbers.begin(), numbers.end());
+        numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+        bool smaller = false;
+        for (const uint32_t number : numbers) {
+            CheckCase next = best_;
+            for (auto &ops : next.script)
+                ops.erase(std::remove_if(ops.begin(), ops.end(),
+                                         [&](const ts_op &op) {
+                                             return op.kind == TS_OP_BARRIER && op.region == number;
+                                         }),
+                          ops.end());
+            smaller |= keep(next);
+        }
+        return smaller;
+    }
+
+    // Of one thread, or of two: one may wait for what the other makes.
+    bool threads()
+    {
+        bool smaller = false;
+        for (size_t t = 0; t < best_.script.size(); t++)
+            for (size_t u = t; u < best_.script.size(); u++) {
+                if (best_.script[t].empty() || best_.script[u].empty())
+                    continue;
+                CheckCase next = best_;
+                next.script[t].clear();
+                next.script[u].clear();
+                smaller |= keep(next);
+            }
+        return smaller;
+    }
+
+    // Runs of operations of a thread: all, halves, down to one by one.
+    bool operations()
+    {
+        bool smaller = false;
+        for (size_t t = 0; t < best_.script.size(); t++)
+            for (size_t length = best_.script[t].size(); length > 0; length /= 2)
+                for (size_t at = 0; at < best_.script[t].size();) {
+                    CheckCase next = best_;
+                    auto &ops = next.script[t];
+                    const size_t end = std::min(at + length, ops.size());
+                    ops.erase(ops.begin() + static_cast<std::ptrdiff_t>(at),
+                              ops.begin() + static_cast<std::ptrdiff_t>(end));
+                    if (keep(next))
+                        smaller = true;
+                    else
+                        at += length;
+                }
+        return smaller;
+    }
+
+    bool host()
+    {
+        if (best_.noise_every_ps == 0)
+            return false;
+        CheckCase next = best_;
+        next.noise_every_ps = next.noise_work_ps = 0;
+        return keep(next);
+    }
+
+    // A setting away: its parameter has the value of the machine that it is laid over.
+    bool settings()
+    {
+        bool smaller = false;
+        for (size_t i = 0; i < best_.settings.size();) {
+            CheckCase next = best_;
+            next.settings.erase(next.settings.begin() + static_cast<std::ptrdiff_t>(i));
+            if (is_kept(best_.settings[i].key) || !keep(next))
+                i++;
+            else
+                smaller = true;
+        }
+        for (CaseSetting &setting : counts())
+            smaller |= lower(setting);
+        return smaller;
+    }
+
+    // Without the watchdogs or the oracle nothing is found.
+    static bool is_kept(const std::string &key)
+    {
+        return key == "run.oracle" || key == "run.limit" || key == "run.progress" || is_count(key);
+    }
+    // Their defaults are no small machine's.
+    static bool is_count(const std::string &key)
+    {
+        return key == "topology.sockets" || key == "topology.cores_per_socket" ||
+               key == "topology.threads_per_core" || key == "run.vms" || key == "run.vcpus";
+    }
+    std::vector<CaseSetting> counts() const
+    {
+        std::vector<CaseSetting> found;
+        for (const CaseSetting &setting : best_.settings)
+            if (is_count(setting.key))
+                found.push_back(setting);
+        return found;
+    }
+    bool lower(const CaseSetting &setting)
+    {
+        const unsigned long now = std::stoul(setting.value);
+        for (unsigned long n = 1; n < now; n++) {
+            CheckCase next = best_;
+            for (CaseSetting &s : next.settings)
+                if (s.key == setting.key)
+                    s.value = std::to_string(n);
+            if (keep(next))
+                return true;
+        }
+        return false;
+    }
+
+    bool numbers()
+    {
+        bool smaller = false;
+        for (size_t t = 0; t < best_.script.size(); t++)
+            for (size_t i = 0; i < best_.script[t].size(); i++)
+                smaller |= number(t, i);
+        return smaller;
+    }
+    // To the least, or by half.
+    bool number(size_t t, size_t i)
+    {
+        const ts_op op = best_.script[t][i];
+        if (op.kind == TS_OP_TOUCH)
+            return reduce(t, i, &ts_op::count, 1);
+        if (op.kind == TS_OP_COMPUTE || op.kind == TS_OP_SLEEP)
+            return reduce(t, i, &ts_op::length, 0);
+        if (op.kind == TS_OP_BARRIER || op.kind == TS_OP_SPAWN)
+            return false;
+        return reduce(t, i, &ts_op::length, page);
+    }
+    bool reduce(size_t t, size_t i, uint64_t ts_op::*field, uint64_t least)
+    {
+        const uint64_t now = best_.script[t][i].*field;
+        const uint64_t unit = least == page ? page : 1;
+        for (const uint64_t to : {least, now / 2 / unit * unit}) {
+            if (to < least || to >= now)
+                continue;
+            CheckCase next = best_;
+            next.script[t][i].*field = to;
+            if (keep(next))
+                return true;
+        }
+        return false;
+    }
+
+    CheckCase best_;
+    const std::function<bool(const CheckCase &)> &finds_;
+    size_t left_, max_;
+};
+
+} // namespace
+
+Shrunk shrink(const CheckCase &c, const std::function<bool(const CheckCase &)> &finds,
+              size_t max_runs)
+{
+    return Shrinker(c, finds, max_runs).run();
+}
+
+size_t operations_of(const CheckCase &c)
+{
+    size_t n = 0;
+    for (const auto &ops : c.script)
+        n += ops.size();
+    return n;
+}
+
+} // namespace ts

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# `tlbstorm check`: what it prints, writes and refuses.
+. "$(dirname "$0")/lib.bash"
+export TLBSTORM_CONFIGS=$configs
+
+# Right mechanisms: a table, exit code 0.
+run 0 check kvm_pv tlbi_range --seeds 1..20 -q
+grep -q '^kvm_pv .* none$' out.txt || fail "no row for kvm_pv: $(cat out.txt)"
+grep -q '^tlbi_range .* none$' out.txt || fail "no row for tlbi_range: $(cat out.txt)"
+
+# A wrong one: exit code 4, a small case, its story, and the command that repeats it.
+run 4 check hyperv_2017 --seeds 1..400 -j 2 -q -o found
+one_line 'mechanism is wrong'
+grep -v '^Results:' out.txt >two.txt
+run 4 check hyperv_2017 --seeds 1..400 -j 1 -q
+mv out.txt one.txt
+cmp -s two.txt one.txt || fail "the number of jobs changes what is printed"
+grep -q 'stale translation used.*its flush had returned' one.txt || fail "no story: $(cat one.txt)"
+seed=$(sed -n 's/^repeat: tlbstorm check hyperv_2017 --seeds //p' one.txt)
+[ -n "$seed" ] || fail "no command that repeats it"
+run 4 check hyperv_2017 --seeds "$seed" -q
+cmp -s <(sed -n '/what happens/,$p' one.txt) <(sed -n '/what happens/,$p' out.txt) ||
+    fail "another story when it is repeated"
+operations=$(tail -1 found/check.csv | sed 's/.*,//')
+[ "$operations" -le 20 ] || fail "the case has $operations operations still"
+grep -q "^repeat: tlbstorm check hyperv_2017 --seeds $seed$" found/finding-1.txt ||
+    fail "no story in the folder"
+gzip -dc found/finding-1.timeline.json.gz | "$TS_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
+    fail "the timeline is no JSON"
+run 2 check hyperv_2017 --seeds 1 -o found
+one_line '--force'
+
+# As it was drawn it is longer.
+run 4 check hyperv_2017 --seeds "$seed" -q --no-shrink
+[ "$(grep -c '^    ' out.txt)" -gt "$(grep -c '^    ' one.txt)" ] || fail "--no-shrink shrinks"
+
+# In the machines of an experiment.
+run 0 check --config "$smoke" --seeds 1..3 -q
+[ "$(grep -c ' none$' out.txt)" -ge 2 ] || fail "no rows of the experiment: $(cat out.txt)"
+run 0 check native_concurrent --config "$smoke" --set run.vcpus=2 --seeds 1..3 -q
+[ "$(grep -c ' none$' out.txt)" -eq 1 ] || fail "not one mechanism alone: $(cat out.txt)"
+
+# Wrong input: one clear line, and nothing is written.
+refused() {
+    local want=$1
+    shift
+    run 2 check "$@" -o nothing
+    one_line "$want"
+    [ ! -e nothing ] || fail "$*: leaves a folder"
+}
+refused "no mechanism 'kvm_pw' .did you mean 'kvm_pv'" kvm_pw
+refused 'seeds 0: must be like' kvm_pv --seeds 0
+refused 'seeds 5..x: must be like' kvm_pv --seeds 5..x
+refused 'the last is before the first' kvm_pv --seeds 9..5
+refused 'time 3 parsecs' kvm_pv --time '3 parsecs'
+refused 'set is for a --config' kvm_pv --set run.vms=2
+refused 'nowhere.yaml' --config nowhere.yaml
+refused 'none of its mechanisms is named' xen --config "$smoke"
+finish

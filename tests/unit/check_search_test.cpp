@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cases that are drawn, run and searched.
+#include "models/flush/flush.h"
+#include "sim/front/check/search.hpp"
+#include "sim/front/check/story.hpp"
+#include "sim/front/error.hpp"
+#include "tests/support/broken_mechanisms.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace ts;
+
+namespace
+{
+
+DrawCase draw_of(const ts_flush_ops *m)
+{
+    return [m](uint64_t seed) { return draw_case(seed, m); };
+}
+
+SearchSettings seeds(uint64_t first, uint64_t last, unsigned jobs)
+{
+    SearchSettings s;
+    s.first = first;
+    s.last = last;
+    s.jobs = jobs;
+    return s;
+}
+
+} // namespace
+
+// A mechanism that cannot be drawn a machine for would pass unseen.
+TEST(CheckCase, EveryMechanismGetsMostOfItsCases)
+{
+    for (size_t i = 0; i < ts_flush_table_count; i++) {
+        const ts_flush_ops *m = ts_flush_table[i];
+        size_t made = 0;
+        std::set<uint64_t> systems;
+        for (uint64_t seed = 1; seed <= 40; seed++)
+            if (const auto c = draw_case(seed, m)) {
+                made++;
+                systems.insert(case_config(*c).guest.os);
+            }
+        EXPECT_GE(made, 30u) << m->name;
+        const bool arm = m->needs & (TS_NEEDS_ARM64 | TS_NEEDS_TLBIRANGE);
+        for (uint64_t os = 0; os < TS_OS_KINDS; os++)
+            EXPECT_EQ(systems.count(os) > 0, ts_flush_is_for(m, os) && (os == TS_OS_LINUX || !arm))
+                << m->name << os;
+    }
+}
+
+TEST(CheckCase, ASeedIsACase)
+{
+    const ts_flush_ops *m = ts_flush_find("kvm_pv");
+    const CheckCase a = *draw_case(3, m), b = *draw_case(3, m), other = *draw_case(4, m);
+    EXPECT_EQ(case_text(a), case_text(b));
+    EXPECT_NE(case_text(a), case_text(other));
+    EXPECT_EQ(story_text(a, 1000000), story_text(b, 1000000));
+}
+
+TEST(CheckCase, InAGivenMachineOnlyWhatHappensIsDrawn)
+{
+    ts_machine_config config;
+    ts_machine_config_defaults(&config);
+    config.run.vcpus = 3;
+    config.run.vms = 1;
+    const CheckCase c = *draw_case_in(5, ts_flush_find("native_concurrent"), config, {});
+    const ts_machine_config got = case_config(c);
+    EXPECT_EQ(got.run.vcpus, 3u);
+    EXPECT_EQ(got.topology.sockets, config.topology.sockets);
+    EXPECT_EQ(got.guest.pti, config.guest.pti);
+    EXPECT_TRUE(got.run.oracle);
+}
+
+TEST(CheckSearch, FindsTheSameSeedWithAnyNumberOfJobs)
+{
+    const DrawCase draw = draw_of(ts_test::broken::mechanism<ts_test::broken::local_only>("local"));
+    const SearchResult one = search(draw, seeds(1, 400, 1));
+    ASSERT_TRUE(one.found);
+    EXPECT_EQ(one.runs + one.refused, *one.found);
+    for (unsigned jobs : {2u, 5u}) {
+        const SearchResult many = search(draw, seeds(1, 400, jobs));
+        ASSERT_TRUE(many.found);
+        EXPECT_EQ(*many.found, *one.found);
+        EXPECT_EQ(many.runs, one.runs);
+        EXPECT_EQ(many.hits, one.hits);
+        EXPECT_EQ(many.in_window, one.in_window);
+    }
+    // From behind it there is another one.
+    const SearchResult next = search(draw, seeds(*one.found + 1, *one.found + 400, 2));
+    EXPECT_TRUE(next.found);
+    EXPECT_GT(*next.found, *one.found);
+}
+
+TEST(CheckSearch, RunsAllSeedsOfARightMechanism)
+{
+    const SearchResult all = search(draw_of(ts_flush_find("native_concurrent")), seeds(11, 60, 2));
+    EXPECT_FALSE(all.found);
+    EXPECT_FALSE(all.out_of_time);
+    EXPECT_EQ(all.runs + all.refused, 50u);
+    EXPECT_GT(all.in_window, 50u); // CPUs do use what others take away
+}
+
+TEST(CheckSearch, EndsWithItsTime)
+{
+    SearchSettings s = seeds(1, UINT64_MAX, 2);
+    s.until = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    const SearchResult some = search(draw_of(ts_flush_find("free_flush")), s);
+    EXPECT_TRUE(some.out_of_time);
+    EXPECT_FALSE(some.found);
+}
+
+TEST(CheckSearch, AnErrorNamesItsSeed)
+{
+    const DrawCase draw = [](uint64_t seed) {
+        auto c = draw_case(seed, ts_flush_find("free_flush"));
+        if (c && seed >= 9)
+            c->settings.push_back({"run.vcpu", "2"});
+        return c;
+    };
+    try {
+        search(draw, seeds(1, 40, 2));
+        FAIL();
+    } catch (const Error &error) {
+        EXPECT_NE(std::string(error.what()).find("run.vcpu"), std::string::npos);
+        EXPECT_NE(std::string(error.what()).find("at seed 9"), std::string::npos) << error.what();
+    }
+}
+
+namespace
+{
+
+void flush_breaks(ts_task *, const ts_cpumask *, ts_flush_info *, ts_shootdown_record *)
+{
+    TS_ASSERT(!"a flush");
+}
+
+} // namespace
+
+// It is the model's invariant that fails then, of whatever cause.
+TEST(CheckSearch, ABrokenInvariantIsAFinding)
+{
+    const DrawCase draw = draw_of(ts_test::broken::mechanism<flush_breaks>("breaks"));
+    const SearchResult one = search(draw, seeds(1, 100, 1));
+    ASSERT_TRUE(one.found);
+    EXPECT_LT(*one.found, 20u);
+    EXPECT_EQ(*search(draw, seeds(1, 100, 3)).found, *one.found);
+    const CaseResult result = run_case_apart(*draw(*one.found));
+    EXPECT_EQ(result.kind, FindingKind::Crash);
+    EXPECT_NE(result.message.find("broken invariant: !\"a flush\""), std::string::npos)
+        << result.message;
+}
+
+TEST(CheckCase, ApartItEndsAsItDoesHere)
+{
+    const DrawCase draw = draw_of(ts_test::broken::mechanism<ts_test::broken::local_only>("local"));
+    for (uint64_t seed : {*search(draw, seeds(1, 400, 2)).found, uint64_t(1)}) {
+        const CaseResult here = run_case(*draw(seed)), apart = run_case_apart(*draw(seed));
+        EXPECT_EQ(here.kind, apart.kind);
+        EXPECT_EQ(here.message, apart.message);
+        EXPECT_EQ(here.hits, apart.hits);
+        EXPECT_EQ(here.in_window, apart.in_window);
+        EXPECT_EQ(here.shootdowns, apart.shootdowns);
+    }
+}
