@@ -76,6 +76,11 @@ foreach(script IN LISTS scripts)
     ts_test_properties(cli/${stem} cli)
 endforeach()
 
+# What takes too long for every day: ctest -C nightly -L nightly.
+add_test(NAME nightly/resume CONFIGURATIONS nightly
+    COMMAND "${CMAKE_COMMAND}" -E env TS_KILLS=200 bash "${PROJECT_SOURCE_DIR}/tests/cli/resume.sh")
+ts_test_properties(nightly/resume nightly)
+
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)
     add_test(NAME checks/${name} COMMAND "${TS_PYTHON}"

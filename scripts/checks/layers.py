@@ -83,6 +83,8 @@ LIBRARIES = (
     ("yaml-cpp", r"^yaml-cpp/", EDGES),
     ("CLI11", r"^CLI/", EDGES),
     ("nlohmann-json", r"^nlohmann/", EDGES),
+    ("OpenSSL", r"^openssl/", EDGES),
+    ("SQLite", r"^sqlite3\.h$", EDGES),
     ("Boost", r"^boost/", EDGES[:-2] + r"/|sim/fiber\.cpp$)"),
 )
 

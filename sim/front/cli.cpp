@@ -104,6 +104,7 @@ class CommandLine
                          "Runs at a time (as many as there are CPUs); results do not depend "
                          "on it")
             ->check(CLI::Range(1, 1024));
+        add_timeout(run_sub_, &run_.timeout_s);
         run_sub_->add_flag("--timeline", run_.timeline,
                            "Write timeline.json.gz for the Perfetto viewer");
         run_sub_->add_flag("--dry-run", run_.dry_run,
@@ -112,6 +113,13 @@ class CommandLine
         run_sub_->add_flag("--check", run_.check, "Let the oracle judge every TLB hit");
         run_sub_->add_option("--kernel", run_.kernel, "Simulation kernel")
             ->check(CLI::IsMember({"native", "systemc"}));
+    }
+
+    static void add_timeout(CLI::App *sub, double *seconds)
+    {
+        sub->add_option("--timeout", *seconds, "A run that takes longer fails; the others go on")
+            ->type_name("SECONDS")
+            ->check(CLI::PositiveNumber);
     }
 
     void add_reproduce()
@@ -339,7 +347,12 @@ int command_line(int argc, char **argv, KernelRun systemc)
         return guarded(argc, argv, systemc);
     } catch (const Interrupted &interrupted) {
         // Everything is cleaned up; now die of the signal, as the shell expects.
-        std::fputs("interrupted; nothing was kept\n", stderr);
+        if (interrupted.done == 0)
+            std::fputs("interrupted; nothing was kept\n", stderr);
+        else
+            std::fprintf(stderr,
+                         "interrupted; %zu of %zu runs are kept, and the same command goes on\n",
+                         interrupted.done, interrupted.total);
         std::signal(interrupted.signal, SIG_DFL);
         std::raise(interrupted.signal);
         return 128 + interrupted.signal;

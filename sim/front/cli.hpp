@@ -23,6 +23,7 @@ struct RunCommand {
     std::vector<std::string> sets;
     std::string seed; // empty: the experiment's
     unsigned jobs = available_cpus();
+    double timeout_s = 0; // 0: none
     bool timeline = false;
     bool dry_run = false;
     bool force = false;
@@ -39,6 +40,8 @@ struct Experiment;
 struct Point;
 std::string point_command(const RunCommand &command, const Experiment &experiment,
                           const Point &point);
+// Both must outlive what is returned.
+JobsOptions jobs_options(const RunCommand &command, const Experiment &experiment);
 
 extern const std::vector<std::string> list_topics;
 void command_list(const std::string &topic);

@@ -2,6 +2,7 @@
 #include "sim/front/cmd_reproduce.hpp"
 
 #include "sim/front/cli.hpp"
+#include "sim/front/failures.hpp"
 #include "sim/front/folder.hpp"
 #include "sim/front/jobs.hpp"
 #include "sim/front/output.hpp"
@@ -102,24 +103,42 @@ class Runs
             wanted_[first + i] = true;
     }
 
-    void run(const std::string &folder, const ReproduceCommand &command)
+    // Folders below `folder` of points that an earlier start has finished; they are not run again.
+    std::set<std::string> resume(const std::string &folder, const ReproduceCommand &command)
     {
-        std::vector<Point> points;
         for (size_t i = 0; i < all_.size(); i++)
             if (wanted_[i])
-                points.push_back(all_[i]);
-        if (points.empty())
-            return;
-        folder_ = folder + "/" + name_;
-        JobsOptions options;
-        options.jobs = command.jobs;
-        options.quiet = command.quiet;
-        options.run.command_line = command.command_line;
-        options.reproduce = [&](const Point &point) {
+                points_.push_back(all_[i]);
+        options_.jobs = command.jobs;
+        options_.quiet = command.quiet;
+        options_.run.command_line = command.command_line;
+        options_.reproduce = [&](const Point &point) {
             return point_command(command_, experiment_, point);
         };
-        write_summaries(experiment_, points, run_all(experiment_, points, options, folder_),
-                        folder_);
+        const std::string root = folder + "/" + name_;
+        options_.stored =
+            stored_all(root, experiment_, points_, point_ids(experiment_, points_, command.jobs),
+                       options_.run, command.jobs);
+        refuse_corrupt(root, points_, options_.stored);
+        return done_folders(name_ + "/", points_, options_.stored);
+    }
+
+    // After resume. on_done: as in JobsOptions.
+    void run(const std::string &folder, const std::function<void()> &on_done)
+    {
+        if (points_.empty())
+            return;
+        folder_ = folder + "/" + name_;
+        std::vector<Failure> failures;
+        options_.failures = &failures;
+        options_.on_done = on_done;
+        const std::vector<RunSummary> runs = run_all(experiment_, points_, options_, folder_);
+        if (!failures.empty())
+            throw failures_error(failures,
+                                 {std::to_string(failures.size()) + " of " +
+                                  std::to_string(points_.size()) + " runs failed"},
+                                 options_);
+        write_summaries(experiment_, points_, runs, folder_);
     }
 
     // In `unit`, a value a seed.
@@ -183,6 +202,8 @@ class Runs
     Experiment experiment_;
     std::vector<Point> all_;
     std::vector<bool> wanted_;
+    std::vector<Point> points_; // of all_, those that are wanted
+    JobsOptions options_;
     std::map<size_t, Stats> stats_;
 };
 
@@ -232,9 +253,16 @@ size_t reproduce_one(Prepared *prepared, const ReproduceCommand &command)
 {
     const Reproduction &reproduction = prepared->reproduction;
     OutputFolder &folder = *prepared->folder;
-    folder.open();
+    folder.open([&](const std::string &partial) {
+        std::set<std::string> done;
+        for (auto &item : prepared->runs)
+            done.merge(item.second.resume(partial, command));
+        if (!done.empty())
+            folder.keep();
+        return done;
+    });
     for (auto &item : prepared->runs)
-        item.second.run(folder.partial(), command);
+        item.second.run(folder.partial(), [&] { folder.keep(); });
     std::vector<ReproduceResult> results;
     for (const ReproduceRow &row : reproduction.rows)
         results.push_back(ReproduceResult{&row, value_of(row, &prepared->runs)});

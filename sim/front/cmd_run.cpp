@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/cli.hpp"
+#include "sim/front/failures.hpp"
 #include "sim/front/folder.hpp"
 #include "sim/front/jobs.hpp"
 #include "sim/front/output.hpp"
@@ -77,41 +78,16 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     std::printf("Results: %s\n", folder.c_str());
 }
 
-// Those that did not finish, with the command that repeats each.
-std::string failures_csv(const std::vector<Failure> &failures, const JobsOptions &options)
+// What became of the others. results: where they are; empty: there is none.
+std::vector<std::string> what_of_others(size_t failed, size_t runs, const std::string &results)
 {
-    std::string text = "run,exit_code,message,reproduce\n";
-    for (const Failure &failure : failures)
-        text += csv_field(failure.point->folder) + "," + std::to_string(failure.error.exit_code()) +
-                "," + csv_field(failure.error.message()) + "," +
-                csv_field(options.reproduce(*failure.point)) + "\n";
-    return text;
-}
-
-// A line a failed run, as far as they can be read, what became of the others, and how to repeat the
-// worst. results: where the others are; empty: there is none.
-Error failures_error(const std::vector<Failure> &failures, size_t runs, const std::string &results,
-                     const JobsOptions &options)
-{
-    constexpr size_t shown_max = 10;
-    const Failure *worst = &failures[0];
-    for (const Failure &failure : failures)
-        if (failure.error.exit_code() > worst->error.exit_code())
-            worst = &failure;
-    Error error = failures[0].error;
-    error.set_exit_code(worst->error.exit_code());
-    for (size_t i = 1; i < std::min(shown_max, failures.size()); i++)
-        error.add_line(failures[i].error.what());
-    if (failures.size() > shown_max)
-        error.add_line("... and " + std::to_string(failures.size() - shown_max) + " more");
-    const std::string count = std::to_string(failures.size()) + " of " + std::to_string(runs);
+    const std::string count = std::to_string(failed) + " of " + std::to_string(runs);
     if (!results.empty())
-        error.add_line(count + " runs failed (" + results + "/failures.csv); the results of the " +
-                       "others are in " + results);
-    else if (runs > 1)
-        error.add_line("all " + std::to_string(runs) + " runs failed; nothing was kept");
-    error.add_line("reproduce: " + options.reproduce(*worst->point));
-    return error;
+        return {count + " runs failed (" + results + "/failures.csv); the results of the others " +
+                "are in " + results};
+    if (runs > 1)
+        return {"all " + std::to_string(runs) + " runs failed; nothing was kept"};
+    return {};
 }
 
 // What there is of whole machines only.
@@ -126,6 +102,22 @@ void refuse_options(const RunCommand &command, const Experiment &experiment)
         if (experiment.study && option.first)
             user_error(Place(), std::string(option.second) + " is of whole machines; the study " +
                                     experiment.study->name + " has no such thing");
+}
+
+// Opens the folder; what an earlier start of the same has finished is taken over.
+void resume(OutputFolder *folder, const Experiment &experiment, const std::vector<Point> &points,
+            JobsOptions *options)
+{
+    const std::vector<std::string> ids = point_ids(experiment, points, options->jobs);
+    folder->open([&](const std::string &partial) {
+        options->stored = stored_all(partial, experiment, points, ids, options->run, options->jobs);
+        refuse_corrupt(partial, points, options->stored);
+        const std::set<std::string> done = done_folders("", points, options->stored);
+        if (!done.empty())
+            folder->keep();
+        return done;
+    });
+    options->on_done = [folder] { folder->keep(); };
 }
 
 } // namespace
@@ -161,6 +153,22 @@ std::string point_command(const RunCommand &command, const Experiment &experimen
     return text;
 }
 
+JobsOptions jobs_options(const RunCommand &command, const Experiment &experiment)
+{
+    JobsOptions options;
+    options.jobs = command.jobs;
+    options.quiet = command.quiet;
+    options.timeout_s = command.timeout_s;
+    options.run.timeline = command.timeline;
+    options.run.kernel_name = command.kernel;
+    options.run.kernel = command.kernel == "systemc" ? command.systemc : nullptr;
+    options.run.command_line = command.command_line;
+    options.reproduce = [&command, &experiment](const Point &point) {
+        return point_command(command, experiment, point);
+    };
+    return options;
+}
+
 void command_run(const RunCommand &command)
 {
     const Experiment experiment = experiment_load(command.experiment, overrides_of(command));
@@ -175,22 +183,13 @@ void command_run(const RunCommand &command)
     }
     OutputFolder folder(command.output.empty() ? "out/" + experiment.name : command.output,
                         command.force);
-    JobsOptions options;
-    options.jobs = command.jobs;
-    options.quiet = command.quiet;
-    options.run.timeline = command.timeline;
-    options.run.kernel_name = command.kernel;
-    options.run.kernel = command.kernel == "systemc" ? command.systemc : nullptr;
-    options.run.command_line = command.command_line;
-    options.reproduce = [&](const Point &point) {
-        return point_command(command, experiment, point);
-    };
+    JobsOptions options = jobs_options(command, experiment);
     std::vector<Failure> failures;
     options.failures = &failures;
-    folder.open();
+    resume(&folder, experiment, points, &options);
     const std::vector<RunSummary> runs = run_all(experiment, points, options, folder.partial());
     if (failures.size() == points.size())
-        throw failures_error(failures, points.size(), "", options);
+        throw failures_error(failures, what_of_others(failures.size(), points.size(), ""), options);
     write_summaries(experiment, points, runs, folder.partial());
     std::string results = folder.path();
     if (failures.empty()) {
@@ -206,7 +205,8 @@ void command_run(const RunCommand &command)
     for (const std::string &warning : warnings_of(experiment, points, runs))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (!failures.empty())
-        throw failures_error(failures, points.size(), results, options);
+        throw failures_error(failures, what_of_others(failures.size(), points.size(), results),
+                             options);
 }
 
 } // namespace ts

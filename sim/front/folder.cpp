@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace ts
 {
@@ -112,6 +113,27 @@ void keep_others(const fs::path &from, const fs::path &to)
     }
 }
 
+// All of a folder but the folders `kept`, those above them, and the marker.
+void remove_others(const fs::path &folder, const std::set<std::string> &kept)
+{
+    std::set<std::string> above;
+    for (const std::string &name : kept)
+        for (fs::path path = fs::path(name).parent_path(); !path.empty(); path = path.parent_path())
+            above.insert(path.string());
+    std::vector<fs::path> others;
+    for (auto at = fs::recursive_directory_iterator(folder);
+         at != fs::recursive_directory_iterator(); ++at) {
+        const std::string name = at->path().lexically_relative(folder).string();
+        if (above.count(name) > 0 && is_folder(*at))
+            continue;
+        at.disable_recursion_pending();
+        if (name != marker && kept.count(name) == 0)
+            others.push_back(at->path());
+    }
+    for (const fs::path &other : others)
+        fs::remove_all(other);
+}
+
 } // namespace
 
 OutputFolder::OutputFolder(const std::string &path, bool force) : force_(force)
@@ -178,7 +200,7 @@ void OutputFolder::unlock()
     lock_ = -1;
 }
 
-void OutputFolder::open()
+void OutputFolder::open(const Keeper &keeper)
 {
     std::error_code code;
     const fs::path parent = fs::path(path_).parent_path();
@@ -194,9 +216,15 @@ void OutputFolder::open()
         unlock();
         user_error(Place(), partial_ + " exists and was not written by tlbstorm");
     }
-    for (const fs::directory_entry &old : fs::directory_iterator(partial_))
-        if (old.path().filename() != marker)
-            fs::remove_all(old.path());
+    std::set<std::string> kept;
+    try {
+        if (keeper)
+            kept = keeper(partial_);
+    } catch (...) {
+        keep();
+        throw;
+    }
+    remove_others(partial_, kept);
     write_file(partial_ + "/" + marker, marker_head);
 }
 
@@ -248,7 +276,7 @@ std::string OutputFolder::commit_incomplete()
 OutputFolder::~OutputFolder()
 {
     try {
-        if (lock_ >= 0 && same_folder(partial_, lock_))
+        if (lock_ >= 0 && !keep_ && same_folder(partial_, lock_))
             fs::remove_all(partial_);
     } catch (const std::exception &) {
         // It stays as the rest of a dead run, which the next one removes.

@@ -6,6 +6,8 @@
 #ifndef TS_SIM_FRONT_FOLDER_HPP
 #define TS_SIM_FRONT_FOLDER_HPP
 
+#include <functional>
+#include <set>
 #include <string>
 
 namespace ts
@@ -17,14 +19,22 @@ class OutputFolder
     // Checks only: an existing folder that is not empty is a user error, unless force is given and
     // tlbstorm wrote it.
     OutputFolder(const std::string &path, bool force);
-    // Removes what is not committed.
+    // Removes what is not committed, unless it is to be kept.
     ~OutputFolder();
     OutputFolder(const OutputFolder &) = delete;
     OutputFolder &operator=(const OutputFolder &) = delete;
 
-    // Makes the partial folder and locks it; what a killed run has left there is removed. A user
-    // error, and nothing is touched, if another process writes it.
-    void open();
+    // Which folders of a partial folder, by their names in it, stay when a run goes on there.
+    using Keeper = std::function<std::set<std::string>(const std::string &partial)>;
+    // Makes the partial folder and locks it; what a killed run has left there is removed, but for
+    // the folders of `keeper`. A user error, and nothing is touched, if another process writes it;
+    // likewise if keeper throws.
+    void open(const Keeper &keeper = nullptr);
+    // From here on the partial folder stays when it is not committed.
+    void keep()
+    {
+        keep_ = true;
+    }
     // Where to write until commit.
     const std::string &partial() const
     {
@@ -51,6 +61,7 @@ class OutputFolder
     std::string partial_;
     std::string incomplete_;
     bool force_;
+    bool keep_ = false;
     int lock_ = -1; // of the partial folder; processes that are forked hold it too
 };
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/jobs.hpp"
 
+#include "sim/front/output.hpp"
 #include "sim/front/progress.hpp"
 #include "sim/front/study.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -83,10 +85,14 @@ class SignalGuard
     struct sigaction before_[TS_ARRAY_LEN(signals)];
 };
 
+using Clock = std::chrono::steady_clock;
+
 struct Child {
     pid_t pid;
     int pipe; // its message
     size_t point;
+    Clock::time_point begin;
+    bool late;           // it was ended for that
     std::string message; // as far as it has come
 };
 
@@ -132,6 +138,14 @@ class Pool
         : experiment_(experiment), points_(points), options_(options), folder_(folder),
           results_(points.size()), progress_(points.size(), options.quiet)
     {
+        TS_ASSERT(options.stored.empty() || options.stored.size() == points.size());
+        for (size_t i = 0; i < options.stored.size(); i++) {
+            if (options.stored[i].state != StoredState::Done)
+                continue;
+            results_[i] = options.stored[i].summary;
+            done_++;
+        }
+        progress_.begin(done_);
     }
 
     ~Pool()
@@ -148,17 +162,24 @@ class Pool
     std::vector<RunSummary> run()
     {
         while (done_ < points_.size()) {
-            while (next_ < points_.size() && children_.size() < options_.jobs)
-                start();
+            start_some();
             wait();
+            end_late();
             if (caught_signal != 0)
-                throw Interrupted{caught_signal};
+                throw Interrupted{caught_signal, done_ - failed_, points_.size()};
         }
         sort_failures();
         return std::move(results_);
     }
 
   private:
+    void start_some()
+    {
+        for (; next_ < points_.size() && children_.size() < options_.jobs; next_++)
+            if (options_.stored.empty() || options_.stored[next_].state != StoredState::Done)
+                start();
+    }
+
     void start()
     {
         int ends[2];
@@ -180,9 +201,22 @@ class Pool
             _exit(0);
         }
         close(ends[1]);
-        children_.push_back(Child{pid, ends[0], next_, ""});
+        children_.push_back(Child{pid, ends[0], next_, Clock::now(), false, ""});
         progress_.update(done_, points_[next_].folder);
-        next_++;
+    }
+
+    // Their pipes end, and they are told as failed then.
+    void end_late()
+    {
+        if (options_.timeout_s <= 0)
+            return;
+        for (Child &child : children_) {
+            const std::chrono::duration<double> age = Clock::now() - child.begin;
+            if (child.late || age.count() < options_.timeout_s)
+                continue;
+            child.late = true;
+            kill(child.pid, SIGKILL);
+        }
     }
 
     // Until a child has said something or a while has passed.
@@ -223,24 +257,37 @@ class Pool
         const std::string &message = child.message;
         if (!message.empty() && message[0] == TS_OK && WIFEXITED(wait_status) &&
             unpack(&results_[child.point], experiment_, message.data() + 1, message.size() - 1)) {
+            failure_remove(folder_, point);
             done_++;
             progress_.update(done_, point.folder);
+            if (options_.on_done)
+                options_.on_done();
             return;
         }
         if (caught_signal != 0)
-            throw Interrupted{caught_signal};
-        const Error error = failure(point, message, wait_status);
+            throw Interrupted{caught_signal, done_ - failed_, points_.size()};
+        fail(child, child.late ? late(point) : failure(point, message, wait_status));
+        done_++;
+        progress_.update(done_, point.folder);
+    }
+
+    void fail(const Child &child, const Error &error)
+    {
+        const Point &point = points_[child.point];
+        const std::string again = options_.reproduce(point);
         if (!options_.failures) {
             Error told = error;
-            told.add_line("reproduce: " + options_.reproduce(point));
+            told.add_line("reproduce: " + again);
             throw told;
         }
+        failed_++;
+        results_[child.point] = RunSummary();
         results_[child.point].failed = true;
         options_.failures->push_back(Failure{&point, error});
         std::error_code code;
-        std::filesystem::remove_all(partial_of(folder_, point), code);
-        done_++;
-        progress_.update(done_, point.folder);
+        std::filesystem::remove_all(partial_of(folder_, point, options_.run, child.pid), code);
+        failure_write(folder_, experiment_, point,
+                      FailureRecord{point.folder, error.exit_code(), error.message(), again});
     }
 
     // In the order of points, whatever the order in which they ended; and no folder is left that
@@ -251,13 +298,15 @@ class Pool
             return;
         std::sort(options_.failures->begin(), options_.failures->end(),
                   [](const Failure &a, const Failure &b) { return a.point < b.point; });
-        for (const Failure &failure : *options_.failures) {
-            std::filesystem::path empty = std::filesystem::path(failure.point->folder);
-            std::error_code code;
-            while ((empty = empty.parent_path()).has_filename() &&
-                   std::filesystem::remove(folder_ / empty, code))
-                continue;
-        }
+        for (const Failure &failure : *options_.failures)
+            remove_empty_folders(folder_, failure.point->folder);
+    }
+
+    Error late(const Point &point) const
+    {
+        return Error(TS_ERR_ENVIRONMENT, Place(),
+                     point.folder + ": not finished after " + number(options_.timeout_s) +
+                         " s (--timeout)");
     }
 
     static Error failure(const Point &point, const std::string &message, int wait_status)
@@ -289,7 +338,8 @@ class Pool
     std::vector<Child> children_;
     Progress progress_;
     size_t next_ = 0; // to be started
-    size_t done_ = 0;
+    size_t done_ = 0; // failed ones too
+    size_t failed_ = 0;
 };
 
 } // namespace

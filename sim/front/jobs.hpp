@@ -5,7 +5,7 @@
 #define TS_SIM_FRONT_JOBS_HPP
 
 #include "sim/front/error.hpp"
-#include "sim/front/run.hpp"
+#include "sim/front/store.hpp"
 
 #include <functional>
 
@@ -15,6 +15,7 @@ namespace ts
 // SIGINT, SIGTERM or SIGHUP has come; all children are gone.
 struct Interrupted {
     int signal;
+    size_t done, total; // points that are complete
 };
 
 // A point that did not finish.
@@ -30,15 +31,22 @@ struct JobsOptions {
     RunOptions run;
     unsigned jobs = 1;
     bool quiet = false;
+    // A run that takes longer fails; 0: none does.
+    double timeout_s = 0;
+    // Of earlier starts, with their summaries; empty: none is there. Those that are Done are not
+    // run again.
+    std::vector<Stored> stored;
+    // Called when a point has finished.
+    std::function<void()> on_done;
     // Not null: a failure does not keep the other points from running; failures are put here in
-    // the order of points, and their summaries are marked.
+    // the order of points, and their summaries are marked. Each is kept in failed/ (store.hpp).
     std::vector<Failure> *failures = nullptr;
     // The command that repeats one point, for messages.
     std::function<std::string(const Point &)> reproduce;
 };
 
 // In the order of points. Without options.failures the first failure ends the others and is thrown,
-// with its reproduction. Of a failed point nothing is left in folder.
+// with its reproduction. Of a failed point nothing is left under its own name.
 std::vector<RunSummary> run_all(const Experiment &experiment, const std::vector<Point> &points,
                                 const JobsOptions &options, const std::string &folder);
 

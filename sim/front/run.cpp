@@ -3,6 +3,7 @@
 
 #include "sim/front/output.hpp"
 #include "sim/front/stats_files.hpp"
+#include "sim/front/store.hpp"
 #include "sim/front/study.hpp"
 #include "sim/front/timeline.hpp"
 #include "sim/front/vms_file.hpp"
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <thread>
+#include <unistd.h>
 
 namespace ts
 {
@@ -223,11 +225,36 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
     return summary;
 }
 
+// A folder of that name is not empty, as it is complete.
+void place(const std::string &work, const std::string &target, const std::string &id,
+           const Experiment &experiment, const RunOptions &options)
+{
+    std::error_code code;
+    fs::rename(work, target, code);
+    if (!code)
+        return;
+    const bool taken = code == std::errc::directory_not_empty || code == std::errc::file_exists;
+    if (!taken)
+        environment_error("cannot make " + target + ": " + code.message());
+    const Stored other = stored_for(target, id, experiment, options);
+    if (other.state != StoredState::Done)
+        environment_error(target + " has appeared in between: " + other.why);
+    fs::remove_all(work);
+}
+
 } // namespace
 
-std::string partial_of(const std::string &folder, const Point &point)
+std::string partial_of(const std::string &folder, const Point &point, const RunOptions &options,
+                       int pid)
 {
-    return folder + "/" + point.folder + ".partial";
+    std::string name = folder + "/" + point.folder;
+    if (options.shared) {
+        utsname host;
+        std::memset(&host, 0, sizeof host);
+        uname(&host);
+        name += std::string(".") + host.nodename + "-" + std::to_string(pid);
+    }
+    return name + ".partial";
 }
 
 RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
@@ -235,8 +262,8 @@ RunSummary run_point(const Experiment &experiment, const Point &point, const Run
 {
     const auto begin = std::chrono::steady_clock::now();
     const std::string started = now_text();
-    const std::string target = folder + "/" + point.folder;
-    const std::string work = partial_of(folder, point);
+    const std::string work = partial_of(folder, point, options, getpid());
+    fs::remove_all(work); // of a dead process of the same number
     fs::create_directories(work);
 
     RunSummary summary;
@@ -247,11 +274,14 @@ RunSummary run_point(const Experiment &experiment, const Point &point, const Run
     else
         summary.machine = run_machine(experiment, point, resolved, options, work, &stats);
     stats.write(work);
-    write_file(work + "/config.resolved.yaml", resolved_yaml(experiment, point, resolved));
+    const std::string config = resolved_yaml(experiment, point, resolved);
+    write_file(work + "/config.resolved.yaml", config);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
     write_file(work + "/run.json", run_json(options, experiment.study ? nullptr : &summary.machine,
                                             started, wall.count()));
-    fs::rename(work, target);
+    const std::string id = point_id(config);
+    result_write(work, point, id, summary);
+    place(work, folder + "/" + point.folder, id, experiment, options);
     return summary;
 }
 

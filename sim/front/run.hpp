@@ -16,10 +16,13 @@ struct RunOptions {
     KernelRun kernel = nullptr; // null: the native one
     std::string kernel_name = "native";
     bool timeline = false;
+    // Other processes may run the same points in the same folder, on this machine or another: names
+    // of what is not complete say whose they are.
+    bool shared = false;
     std::vector<std::string> command_line;
 };
 
-// What the summary needs of a machine's run. Plain data: it is sent through a pipe.
+// What the summary needs of a machine's run.
 struct MachineSummary {
     struct ts_machine_result result;
     uint64_t records; // shootdowns with a critical path
@@ -33,10 +36,12 @@ struct RunSummary {
     std::vector<uint64_t> counters; // a study's struct; empty for machines
 };
 
-// Where a run writes until it is complete.
-std::string partial_of(const std::string &folder, const Point &point);
+// Where the process `pid` of this machine writes until the run is complete.
+std::string partial_of(const std::string &folder, const Point &point, const RunOptions &options,
+                       int pid);
 // Writes the point's folder below `folder`, under a temporary name until it is complete. Throws:
-// TS_ERR_FINDING for what the run itself found.
+// TS_ERR_FINDING for what the run itself found. Where another process has finished the same point
+// in between, its folder stays.
 RunSummary run_point(const Experiment &experiment, const Point &point, const RunOptions &options,
                      const std::string &folder);
 

@@ -32,8 +32,16 @@ tail -1 err.txt | grep -q '^reproduce: tlbstorm run .* --set run.limit=1us .*--s
 grep -q '^default, run.limit = 1000s' out.txt || fail "the table: $(cat out.txt)"
 grep -q '1us' out.txt && fail "the table shows failed runs"
 [ "$(find part -name stats.csv | wc -l)" -eq 4 ] || fail "finished: $(find part)"
-[ -z "$(find part -name '*1us*' -o -name '*.partial' -o -empty)" ] ||
-    fail "left of failed runs: $(find part -name '*1us*' -o -name '*.partial' -o -empty)"
+# Each is kept apart, with its error and its configuration, and nowhere else.
+left() {
+    find part -path part/failed -prune -o '(' -name '*1us*' -o -name '*.partial' -o -empty ')' -print
+}
+[ -z "$(left)" ] || fail "left of failed runs: $(left)"
+apart=part/failed/default/native_concurrent/run.limit=1us/seed=2
+[ "$(find part/failed -type f | wc -l)" -eq 8 ] || fail "failed/: $(find part/failed)"
+grep -q '"exit_code": 4' $apart/failure.json && grep -q 'not finished after run.limit' $apart/failure.json ||
+    fail "failure.json: $(cat $apart/failure.json)"
+run 4 run $apart/config.resolved.yaml -q -o again
 grep -q '^native_concurrent,default,1000s,speedup,ratio,.*,2$' part/summary.csv ||
     fail "summary.csv of the finished: $(cat part/summary.csv)"
 grep -q ',1us,' part/summary.csv && fail "summary.csv has rows of failed runs"
