@@ -11,6 +11,15 @@
 extern "C" {
 #endif
 
+/* What Linux does about CPUs whose DSB may complete before their TLBI
+ * (ARM64_WORKAROUND_REPEAT_TLBI; arch/arm64/include/asm/tlbflush.h). */
+enum ts_repeat_tlbi_form {
+    TS_REPEAT_TLBI_EACH = 0, /* TLBI, DSB ISH and the same TLBI for each, local ones too: __TLBI_0
+                                and __TLBI_1 up to 6.19 (remembered) */
+    TS_REPEAT_TLBI_SYNC = 1  /* behind a flush one more VALE1IS or VALE2IS and its DSB ISH: 7.0
+                                (a8f78680ee6b), and the stable 6.1.192 and 6.12.117, as read */
+};
+
 /* One broadcast TLBI from self's pCPU: stalls while the core's tracker is full. Posted. */
 void ts_dvm_port_tlbi(struct ts_task *self, struct ts_dvm *dvm, const struct ts_tlb_inval *inval);
 /* One TLBI of self's pCPU alone. */

@@ -10,7 +10,7 @@ static void issue_pages(struct ts_task *self, struct ts_guest *g, const struct t
             ts_inval_tlbi_vae1(ts_arm64_vmid(g), info->mm->asid, va, r->last_level, 0);
         if (r->ttl != 0)
             one = ts_inval_with_hint(one, 1 + TS_GRANULE_4K, r->ttl);
-        ts_arm64_tlbi(self, &one);
+        (void)ts_arm64_tlbi(self, &one);
     }
 }
 
@@ -35,12 +35,12 @@ void ts_tlbi_flush(struct ts_task *self, const struct ts_flush_info *info,
     TS_ASSERT(all || (r.start <= info->start && info->end <= r.end && r.pages > 0));
     if (all || form->too_many(g, info, &r)) {
         struct ts_tlb_inval inval = ts_arm64_inval_all(g, info->mm);
-        ts_arm64_tlbi(self, &inval);
+        (void)ts_arm64_tlbi(self, &inval);
     } else {
         form->issue(self, g, info, &r);
     }
     ts_path_add(self, record, TS_PATH_SEND, &mark);
-    ts_arm64_dsb_ish(self);
+    ts_arm64_sync(self);
     ts_path_add(self, record, TS_PATH_ACK, &mark);
 }
 

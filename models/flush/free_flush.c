@@ -31,14 +31,15 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     TS_ASSERT(all || info->start < info->end);
     (void)mask;
     (void)record;
-    /* Every tag the address space may have: on x86 a slot of any vCPU, on arm64 its ASID. */
+    /* Every tag that user code's translations may have: on x86 a slot of any vCPU, on arm64 its
+     * ASID. */
     struct ts_tlb_inval inval = {
         .kinds = TS_TLB_KIND_BIT(TS_TLB_COMBINED) | TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK),
         .all_addresses = all,
         .walk_any_address = true,
         .asid_rule =
             g->arch == TS_ARCH_X86 || !info->mm ? TS_INVAL_ASID_ANY_NONGLOBAL : TS_INVAL_ASID_MATCH,
-        .asid = info->mm ? info->mm->asid : 0,
+        .asid = info->mm ? ts_guest_user_asid(ts_guest_cpu_of(self), info->mm) : 0,
         .start = info->start,
         .length = all ? 0 : info->end - info->start,
     };

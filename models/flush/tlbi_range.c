@@ -15,9 +15,9 @@ static void issue(struct ts_task *self, struct ts_guest *g, const struct ts_flus
     struct ts_tlb_inval inval =
         op->range ? ts_inval_tlbi_rvae1(vmid, asid, op->start, op->pages << 12, r->last_level)
                   : ts_inval_tlbi_vae1(vmid, asid, op->start, r->last_level, 0);
-    ts_arm64_tlbi(self, &inval);
+    uint32_t n = ts_arm64_tlbi(self, &inval);
     if (op->range) {
-        g->stats.tlbi_range_ops++;
+        g->stats.tlbi_range_ops += n;
         g->stats.tlbi_range_pages += op->pages;
     }
 }

@@ -19,13 +19,30 @@ static void invalidate_here(struct ts_task *self, const struct ts_tlb_inval *inv
 
 /* --- instructions --- */
 
-void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
+static bool repeats(const struct ts_hypervisor *h, enum ts_repeat_tlbi_form form)
+{
+    return h->params.repeat_tlbi && h->params.repeat_tlbi_form == (uint64_t)form;
+}
+
+static void issue(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
     struct ts_hypervisor *h = host_of(self);
     TS_ASSERT(h->w.dvm);
     ts_task_work(self, h->params.tlbi_issue_cycles);
     ts_dvm_port_tlbi(self, h->w.dvm, inval);
     h->stats.tlbi_issued++;
+}
+
+/* __tlbi; __TLBI_0 and __TLBI_1 of older kernels repeat it. */
+void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
+{
+    struct ts_hypervisor *h = host_of(self);
+    issue(self, inval);
+    if (!repeats(h, TS_REPEAT_TLBI_EACH))
+        return;
+    ts_host_dsb_ish(self);
+    h->stats.tlbi_repeated++;
+    issue(self, inval);
 }
 
 void ts_host_dsb_ish(struct ts_task *self)
@@ -40,6 +57,12 @@ void ts_host_tlbi_nsh(struct ts_task *self, const struct ts_tlb_inval *inval, ui
 {
     struct ts_hypervisor *h = host_of(self);
     TS_ASSERT(h->w.dvm);
+    if (repeats(h, TS_REPEAT_TLBI_EACH)) {
+        ts_dvm_port_tlbi_local(self, h->w.dvm, inval);
+        ts_task_work(self, h->params.tlbi_issue_cycles);
+        ts_host_dsb_ish(self);
+        h->stats.tlbi_repeated++;
+    }
     ts_dvm_port_tlbi_local(self, h->w.dvm, inval);
     ts_task_work(self, cycles);
     h->stats.dsb_nsh++;
@@ -87,10 +110,23 @@ static void exit_vmid_context(struct ts_task *self)
     ts_irq_enable(self);
 }
 
+/* __tlbi_sync_s1ish_hyp */
+static void sync_hyp(struct ts_task *self)
+{
+    struct ts_hypervisor *h = host_of(self);
+    struct ts_tlb_inval again = ts_inval_tlbi_vae1(0, 0, 0, true, 0); /* VALE2IS */
+    ts_host_dsb_ish(self);
+    if (!repeats(h, TS_REPEAT_TLBI_SYNC))
+        return;
+    h->stats.tlbi_repeated++;
+    issue(self, &again);
+    ts_host_dsb_ish(self);
+}
+
 static void tlbi_sync(struct ts_task *self, struct ts_tlb_inval inval)
 {
     ts_host_tlbi(self, &inval);
-    ts_host_dsb_ish(self);
+    sync_hyp(self);
 }
 
 void ts_kvm_tlb_flush_vmid(struct ts_task *self, const struct ts_vm *vm)
@@ -108,9 +144,11 @@ void ts_kvm_tlb_flush_vmid_ipa(struct ts_task *self, const struct ts_vm *vm, uin
     uint16_t vmid = vmid_of(self, vm);
     dsb_ishst(self);
     enter_vmid_context(self);
+    struct ts_tlb_inval stage2 = ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level);
     /* Stage 2 first and completed: else a walk elsewhere could make a combined entry anew from it.
      */
-    tlbi_sync(self, ts_inval_tlbi_ipas2e1(vmid, ipa, false, ttl_level));
+    ts_host_tlbi(self, &stage2);
+    ts_host_dsb_ish(self);
     tlbi_sync(self, ts_inval_tlbi_vmalle1(vmid));
     exit_vmid_context(self);
 }
@@ -162,9 +200,12 @@ void ts_kvm_tlb_flush_vmid_range(struct ts_task *self, const struct ts_vm *vm, u
             enter_vmid_context(self);
             last = false;
         } else if (step.kind == TS_RANGE_STEP_DSB_ISH) {
-            ts_host_dsb_ish(self);
-            if (last)
-                exit_vmid_context(self);
+            if (!last) {
+                ts_host_dsb_ish(self);
+                continue;
+            }
+            sync_hyp(self);
+            exit_vmid_context(self);
         } else {
             struct ts_tlb_inval inval = step_inval(&step, vmid);
             ts_host_tlbi(self, &inval);

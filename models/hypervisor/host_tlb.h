@@ -16,7 +16,8 @@ extern "C" {
 /* --- instructions --- */
 
 /* arm64: one broadcast TLBI from self's pCPU, posted; it stalls while the core's tracker is full.
- */
+ * Under hypervisor.repeat_tlbi in the form of older kernels DSB ISH and the same TLBI follow, here
+ * and in ts_host_tlbi_nsh. */
 void ts_host_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
 /* arm64: DSB ISH: returns when all that self's pCPU has issued is complete on every pCPU. */
 void ts_host_dsb_ish(struct ts_task *self);
@@ -27,6 +28,8 @@ void ts_host_tlbi_nsh(struct ts_task *self, const struct ts_tlb_inval *inval, ui
 void ts_host_invept(struct ts_task *self, const struct ts_vm *vm);
 
 /* --- arm64: the hypervisor's calls, arch/arm64/kvm/hyp/vhe/tlb.c and nvhe/tlb.c (6.12, 6.1).
+ * Behind the last TLBI of each, but for the local form, is __tlbi_sync_s1ish_hyp: DSB ISH, and
+ * under hypervisor.repeat_tlbi in the form of newer kernels one more VALE2IS with its DSB.
  * Interrupts are off between entering the VM's context and leaving it; with hypervisor.nvhe that is
  * at EL2, into which each call traps --- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters and statistics of the hypervisor. Defaults: KVM 6.12 on a Skylake-class server. */
+#include "models/cpu/dvm_port.h"
 #include "models/hypervisor/hypervisor.h"
 
 #define OFF(f) offsetof(struct ts_hypervisor_params, f)
@@ -27,6 +28,7 @@ static const char *const pv_ipis[] = {"off",        "sliding",    "absolute128",
                                       "cluster128", "cluster192", NULL};
 static const char *const hv[] = {"off", "4.18", "fifo16", "hyperv", NULL};
 static const char *const backings[] = {"4KiB", "2MiB", "1GiB", NULL};
+static const char *const repeat_forms[] = {"each", "sync", NULL};
 static const char *const range_splits[] = {"legacy", "modern", NULL};
 static const char *const unmap_flushes[] = {"each", "deferred", "deferred_leaves", NULL};
 
@@ -268,6 +270,19 @@ static const struct ts_param rows[] = {
     CYC("tlbi_local", tlbi_local_cycles, 100, 1000000,
         "arm64: one TLBI of the CPU itself with its DSB NSH; more where its TLB takes longer",
         "assumed; half of what hypervisor.flush_cpu_context has for invalidation and DSB", G),
+    FLAG("repeat_tlbi", repeat_tlbi, 0,
+         "arm64: the host's workaround for CPUs whose DSB may complete before their TLBI; the "
+         "guest's is guest.repeat_tlbi",
+         "Linux arch/arm64/kernel/cpu_errata.c arm64_repeat_tlbi_list, read in 6.1 and 6.12", C),
+    {"repeat_tlbi_form", TS_PARAM_ENUM, OFF(repeat_tlbi_form), TS_REPEAT_TLBI_SYNC, 0,
+     TS_REPEAT_TLBI_SYNC, repeat_forms,
+     "arm64: what that workaround does. each: every TLBI, local ones too, is followed by DSB ISH "
+     "and the same TLBI; sync: one more VALE2IS and DSB ISH behind a flush of a VM, none behind "
+     "the first half of a flush by IPA and none behind local ones",
+     "arch/arm64/include/asm/tlbflush.h __tlbi, __tlbi_sync_s1ish_hyp, "
+     "arch/arm64/kvm/hyp/vhe/tlb.c "
+     "and nvhe/tlb.c, read in 6.1 and 6.12",
+     V},
     {"vmid_bits", TS_PARAM_COUNT, OFF(vmid_bits), 16, 2, 16, NULL,
      "arm64: VTCR_EL2.VS, 8 or 16; fewer are for tests. When the numbers run out, one broadcast "
      "drops what every VM has cached",
@@ -406,6 +421,7 @@ static const struct ts_stat stats[] = {
     CNT(tlbi_issued, "arm64: broadcast TLBI by the host's code"),
     CNT(dsb, "arm64: DSB ISH of the host's code for them"),
     CNT(dsb_nsh, "arm64: DSB NSH of the host's code, each for one local TLBI"),
+    CNT(tlbi_repeated, "arm64: TLBI that hypervisor.repeat_tlbi adds, local ones too"),
     CNT(invept, "INVEPT: after moves, at entry for KVM_REQ_TLB_FLUSH, by the host's threads"),
     CNT(remote_tlb_flush_requests, "remote_tlb_flush_requests: kvm_flush_remote_tlbs"),
     CNT(remote_tlb_flush, "remote_tlb_flush: of these, on x86 with a vCPU in guest mode"),

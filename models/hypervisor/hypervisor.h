@@ -127,6 +127,8 @@ struct ts_hypervisor_params {
     uint64_t nvhe;                /* bool: the host runs at EL1 and calls its flushes at EL2 */
     uint64_t hyp_call_cycles;     /* such a call and its return */
     uint64_t tlbi_local_cycles;   /* one TLBI of this CPU with its DSB NSH, at least */
+    uint64_t repeat_tlbi;         /* bool: errata workaround */
+    uint64_t repeat_tlbi_form;    /* enum ts_repeat_tlbi_form */
     uint64_t vmid_bits;
     /* stage 2 (stage2.h) */
     uint64_t prefault;            /* bool: guest memory is mapped when the guest first takes it */
@@ -189,6 +191,7 @@ struct ts_hypervisor_stats {
     uint64_t domain_joins;        /* arm64: cores that joined a VM's domain again, and flushed */
     /* Maintenance by the host's own code. */
     uint64_t tlbi_issued, dsb, dsb_nsh, invept;
+    uint64_t tlbi_repeated; /* hypervisor.repeat_tlbi: further TLBI, local ones too */
     uint64_t remote_tlb_flush_requests, remote_tlb_flush; /* KVM's names */
     uint64_t tlb_flush_all;                               /* KVM_REQ_TLB_FLUSH met at entry */
 };

@@ -206,6 +206,18 @@ const std::vector<Platform> &platforms_of_all()
                  {"run.vms", "2"}},
                 "vm_domain"),
         {"arm_bare", true, {{"run.vms", "1"}, {"hypervisor.kind", "none"}}},
+        /* Two ASIDs an address space, of which user code has the other one. */
+        {"arm_vm_kpti",
+         true,
+         {{"run.vms", "1"}, {"guest.kpti", "true"}, {"guest.repeat_tlbi", "true"}}},
+        crowded("arm_vms_nofb_kpti", true,
+                {{"hypervisor.hcr_fb", "false"},
+                 {"hypervisor.pin", "true"},
+                 {"guest.kpti", "true"},
+                 {"guest.repeat_tlbi", "true"},
+                 {"guest.repeat_tlbi_form", "each"},
+                 {"hypervisor.repeat_tlbi", "true"},
+                 {"hypervisor.repeat_tlbi_form", "each"}}),
     };
     return all;
 }

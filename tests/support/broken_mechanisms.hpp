@@ -149,7 +149,7 @@ inline void tables_kept(ts_task *self, const ts_cpumask *, ts_flush_info *info,
         ts_tlb_inval all = ts_inval_tlbi_aside1(vmid, info->mm->asid);
         ts_arm64_tlbi(self, &all);
     }
-    ts_arm64_dsb_ish(self);
+    ts_arm64_sync(self);
 }
 
 } // namespace broken

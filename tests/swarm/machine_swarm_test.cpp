@@ -177,6 +177,10 @@ Scenario scenario(uint64_t seed)
         put_dvm(s, fabric);
         put_stage2(s, fabric);
         s.vmm = !bare && fabric.between(0, 1);
+        put(s, "guest.kpti", fabric.flag());
+        put(s, "guest.repeat_tlbi_form", fabric.one_of({"each", "sync"}));
+        put(s, "hypervisor.repeat_tlbi", fabric.flag());
+        put(s, "hypervisor.repeat_tlbi_form", fabric.one_of({"each", "sync"}));
     }
     for (size_t i = 0; i < ts_flush_table_count; i++) {
         ts_error err{};

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/cpu/dvm_port.h"
-#include "tests/support/dvm_rig.hpp"
+#include "tests/support/dsb_rig.hpp"
 #include "tests/support/host_rig.hpp"
 
 using namespace ts_test;
@@ -14,37 +14,10 @@ namespace
 constexpr uint64_t us = 1000; /* of a workload's compute */
 constexpr uint64_t ms = 1000000;
 
-/* One VM; pCPUs from its number of vCPUs on are the host's. */
-ts_machine_config quiet(bool arm, const char *vcpus)
-{
-    ts_machine_config c = small_machine(arm);
-    set(c, "run.vms", "1");
-    set(c, "run.vcpus", vcpus);
-    set(c, "hypervisor.pin", "true");
-    return c;
-}
-
 const char *mechanism(bool arm)
 {
     return arm ? "tlbi_broadcast" : "native_concurrent";
 }
-
-struct Cycles {
-    explicit Cycles(const ts_machine_config &c)
-    {
-        ts_clock_init(&clock, c.topology.core_hz);
-    }
-    ts_time time(uint64_t n) const
-    {
-        return ts_clock_cycle_time(&clock, n);
-    }
-    /* n cycles that begin at the first edge from t on. */
-    ts_time after(ts_time t, uint64_t n) const
-    {
-        return ts_clock_after(&clock, t, n);
-    }
-    ts_clock clock{};
-};
 
 } // namespace
 
@@ -134,30 +107,6 @@ TEST(HostTaskTiming, TakesItsTimeFromTheVcpuOfItsPcpu)
 namespace
 {
 
-/* When a DSB ends that follows one TLBI, both of pCPU `cpu`, on a machine on which nothing else
- * moves: by the DVM model alone. */
-ts_time dsb_end(const ts_machine_config &c, uint32_t cpu, ts_time issued)
-{
-    rig::Dvm d(c.topology, c.dvm, c.interconnect);
-    d.busy = [](uint32_t, uint64_t) { return UINT64_C(1); };
-    rig::Done done(d.net.engine);
-    struct Issue {
-        ts_event event;
-        rig::Dvm *d;
-        rig::Done *done;
-        uint32_t cpu;
-    } issue{{}, &d, &done, cpu};
-    ts_event_init(&issue.event, [](ts_engine *, ts_event *e) {
-        auto *i = reinterpret_cast<Issue *>(e);
-        i->d->issue(i->cpu, 1);
-        EXPECT_FALSE(ts_dvm_dsb(i->d->dvm, i->cpu, rig::Done::call, i->done));
-    });
-    ts_engine_schedule(d.net.engine, &issue.event, issued, TS_PHASE_SOFTWARE);
-    ts_engine_run(d.net.engine, issued + TS_MS);
-    EXPECT_EQ(done.calls, 1u);
-    return done.when;
-}
-
 struct Dsb {
     ts_time began = 0, issued = 0, ended = 0;
     bool over = false;
@@ -187,13 +136,6 @@ void run_dsb(const ts_machine_config &c, Dsb *d, ts_time probe, std::vector<bool
     EXPECT_EQ(d->got.status, TS_OK) << d->got.message;
 }
 
-ts_machine_config flash_clear()
-{
-    ts_machine_config c = quiet(true, "1");
-    set(c, "mmu.sweep_sets_per_cycle", "0");
-    return c;
-}
-
 } // namespace
 
 TEST(HostTaskTiming, ADsbEndsWhenTheLastCpuHasAcknowledgedAndNotAPicosecondBefore)
@@ -203,7 +145,7 @@ TEST(HostTaskTiming, ADsbEndsWhenTheLastCpuHasAcknowledgedAndNotAPicosecondBefor
     Dsb d;
     run_dsb(c, &d, 0, nullptr);
     EXPECT_EQ(d.issued, cycles.after(d.began, c.hypervisor.tlbi_issue_cycles));
-    EXPECT_EQ(d.ended, dsb_end(c, 3, d.issued));
+    EXPECT_EQ(d.ended, dsb_end(c, 3, {d.issued}));
     EXPECT_EQ(d.got.stats.at("dvm.syncs"), 1u);
     EXPECT_EQ(d.got.stats.at("dvm.sync_ps.max"), d.ended - d.issued);
     std::vector<bool> seen;
@@ -213,31 +155,73 @@ TEST(HostTaskTiming, ADsbEndsWhenTheLastCpuHasAcknowledgedAndNotAPicosecondBefor
     EXPECT_EQ(seen, (std::vector<bool>{false, true}));
 }
 
-/* hyp/vhe/tlb.c __kvm_tlb_flush_vmid and _ipa, part by part. */
+namespace
+{
+
+/* One TLBI of KVM's from t on, with the DSB behind it: as it is, in the older kernels' form under
+ * the erratum (each), or with the newer one's further VALE2IS (sync). */
+ts_time tlbi_dsb(const ts_machine_config &c, ts_time t, bool each, bool sync)
+{
+    Cycles cycles(c);
+    for (int i = 0; i < (each || sync ? 2 : 1); i++)
+        t = dsb_end(c, 3, {cycles.after(t, c.hypervisor.tlbi_issue_cycles)});
+    return t;
+}
+
+enum Flush { VMID, IPA, RANGE, CONTEXT };
+
+void flush(ts_task *self, ts_hypervisor *h, Flush what)
+{
+    if (what == VMID)
+        ts_kvm_flush_remote_tlbs(self, h->w.vms[0]);
+    else if (what == IPA)
+        ts_kvm_tlb_flush_vmid_ipa(self, h->w.vms[0], 0, 0);
+    else if (what == RANGE)
+        ts_kvm_tlb_flush_vmid_range(self, h->w.vms[0], 0, 2 << 20);
+    else
+        ts_kvm_flush_vm_context(self);
+}
+
+} // namespace
+
+/* hyp/vhe/tlb.c __kvm_tlb_flush_vmid, _ipa and _range and __kvm_flush_vm_context, part by part. */
 TEST(HostTaskTiming, KvmsFlushesAreTheirParts)
 {
-    const ts_machine_config c = flash_clear();
-    const ts_hypervisor_params &p = c.hypervisor;
-    Cycles cycles(c);
-    for (bool by_ipa : {false, true}) {
-        HostRun run(c);
-        ts_time began = 0, ended = 0;
-        run.task(
-            {host_op(TS_HOST_SLEEP, 100 * TS_US), run.code([&](ts_task *self, ts_hypervisor *h) {
-                 began = ts_task_now(self);
-                 if (by_ipa)
-                     ts_kvm_tlb_flush_vmid_ipa(self, h->w.vms[0], 0, 0);
-                 else
-                     ts_kvm_flush_remote_tlbs(self, h->w.vms[0]);
-                 ended = ts_task_now(self);
-             })},
-            3);
-        Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
-        ASSERT_EQ(got.status, TS_OK) << got.message;
-        ts_time t = cycles.after(began, p.dsb_ishst_cycles + p.vmid_context_cycles / 2);
-        for (int i = 0; i < (by_ipa ? 2 : 1); i++)
-            t = dsb_end(c, 3, cycles.after(t, p.tlbi_issue_cycles));
-        EXPECT_EQ(ended, cycles.after(t, p.vmid_context_cycles / 2)) << by_ipa;
+    for (const char *form : {"", "each", "sync"}) {
+        ts_machine_config c = flash_clear();
+        const bool each = *form == 'e', sync = *form == 's';
+        if (*form) {
+            set(c, "hypervisor.repeat_tlbi", "true");
+            set(c, "hypervisor.repeat_tlbi_form", form);
+        }
+        const ts_hypervisor_params &p = c.hypervisor;
+        Cycles cycles(c);
+        for (Flush what : {VMID, IPA, RANGE, CONTEXT}) {
+            SCOPED_TRACE(std::string(form) + " " + std::to_string(what));
+            HostRun run(c);
+            ts_time began = 0, ended = 0;
+            run.task({host_op(TS_HOST_SLEEP, 100 * TS_US),
+                      run.code([&](ts_task *self, ts_hypervisor *h) {
+                          began = ts_task_now(self);
+                          flush(self, h, what);
+                          ended = ts_task_now(self);
+                      })},
+                     3);
+            Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+            ASSERT_EQ(got.status, TS_OK) << got.message;
+            const uint64_t context = what == CONTEXT ? 0 : p.vmid_context_cycles / 2;
+            ts_time t = cycles.after(began, p.dsb_ishst_cycles + context);
+            const uint64_t ops = what == IPA || what == RANGE ? 2 : 1;
+            for (uint64_t i = 0; i < ops; i++)
+                t = tlbi_dsb(c, t, each, sync && i + 1 == ops);
+            EXPECT_EQ(ended, context ? cycles.after(t, context) : t);
+            const uint64_t again = each ? ops : sync ? 1 : 0;
+            EXPECT_EQ(got.stats.at("hypervisor.tlbi_issued"), ops + again);
+            /* and the local ones of the vCPU's load */
+            const uint64_t loads = each ? got.stats.at("hypervisor.stage1_flush_switch") : 0;
+            EXPECT_EQ(got.stats.at("hypervisor.dsb"), ops + again + loads);
+            EXPECT_EQ(got.stats.at("hypervisor.tlbi_repeated"), again + loads);
+        }
     }
 }
 
@@ -309,6 +293,40 @@ TEST(HostTaskTiming, ALocalFlushEndsWithItsSweepAndNotAPicosecondBefore)
     }
 }
 
+/* Local ones are repeated by the older kernels' form only, whose DSB in between is ISH. */
+TEST(HostTaskTiming, ALocalFlushIsRepeatedByTheOlderForm)
+{
+    for (bool each : {true, false}) {
+        ts_machine_config c = sweeping();
+        set(c, "hypervisor.repeat_tlbi", "true");
+        set(c, "hypervisor.repeat_tlbi_form", each ? "each" : "sync");
+        Cycles cycles(c);
+        HostRun run(c);
+        uint64_t sweep = 0, switches = 0;
+        ts_time began = 0, ended = 0;
+        run.task({run.code([&](ts_task *self, ts_hypervisor *h) { sweep = sweep_cycles(self, h); }),
+                  host_op(TS_HOST_SLEEP, 100 * TS_US),
+                  run.code([&](ts_task *self, ts_hypervisor *h) {
+                      ts_tlb_inval all = ts_inval_tlbi_vmalle1(h->w.vms[0]->vmid_base);
+                      ts_irq_disable(self);
+                      began = ts_task_now(self);
+                      ts_host_tlbi_nsh(self, &all, 10);
+                      ended = ts_task_now(self);
+                      ts_irq_enable(self);
+                  })},
+                 3);
+        Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 2 * ms)}}, 1, mechanism(true));
+        ASSERT_EQ(got.status, TS_OK) << got.message;
+        ASSERT_GT(sweep, 10u);
+        switches = got.stats.at("hypervisor.stage1_flush_switch");
+        EXPECT_EQ(ended, cycles.after(began, (each ? 2 : 1) * sweep));
+        EXPECT_EQ(got.stats.at("dvm.local"), (each ? 2 : 1) * (1 + switches));
+        EXPECT_EQ(got.stats.at("hypervisor.dsb_nsh"), 1 + switches);
+        EXPECT_EQ(got.stats.at("hypervisor.dsb"), each ? 1 + switches : 0);
+        EXPECT_EQ(got.stats.at("dvm.syncs"), 0u);
+    }
+}
+
 /* Three forms behind one broadcast TLBI: stores only, this core only, everybody. */
 TEST(HostTaskTiming, OnlyADsbIshWaitsForABroadcast)
 {
@@ -333,7 +351,7 @@ TEST(HostTaskTiming, OnlyADsbIshWaitsForABroadcast)
     ASSERT_EQ(got.status, TS_OK) << got.message;
     EXPECT_EQ(st, cycles.after(issued, c.hypervisor.dsb_ishst_cycles));
     EXPECT_EQ(nsh, st);
-    EXPECT_EQ(ish, dsb_end(c, 3, issued));
+    EXPECT_EQ(ish, dsb_end(c, 3, {issued}));
     EXPECT_EQ(got.stats.at("dvm.syncs"), 1u);
 }
 

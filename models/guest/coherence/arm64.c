@@ -31,24 +31,80 @@ struct ts_arm64_range ts_arm64_range_of(const struct ts_guest *g, const struct t
     return r;
 }
 
-void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
+/* --- TLBI --- */
+
+static void issue(struct ts_task *self, const struct ts_tlb_inval *inval, bool local)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
     ts_task_work(self, g->params.tlbi_issue_cycles);
+    if (local) {
+        ts_dvm_port_tlbi_local(self, g->dvm, inval);
+        return;
+    }
     ts_dvm_port_tlbi(self, g->dvm, inval);
     g->stats.tlbi_issued++;
 }
 
-void ts_arm64_dsb_ishst(struct ts_task *self)
+static void dsb_ish(struct ts_task *self)
 {
-    ts_dvm_port_dsb_st(self, ts_guest_cpu_of(self)->guest->params.dsb_ishst_cycles);
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    g->stats.dsb++;
+    ts_dvm_port_dsb(self, g->dvm);
+}
+
+static bool repeats(const struct ts_guest *g, enum ts_repeat_tlbi_form form)
+{
+    return g->params.repeat_tlbi && g->params.repeat_tlbi_form == (uint64_t)form;
+}
+
+/* __tlbi; __TLBI_0 and __TLBI_1 of older kernels repeat it, local ones too. */
+static uint32_t tlbi(struct ts_task *self, const struct ts_tlb_inval *inval, bool local)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    issue(self, inval, local);
+    if (!repeats(g, TS_REPEAT_TLBI_EACH))
+        return 1;
+    dsb_ish(self);
+    g->stats.tlbi_repeated++;
+    issue(self, inval, local);
+    return 2;
+}
+
+/* All that Linux names an ASID for is __tlbi and then __tlbi_user. */
+static bool has_user_twin(const struct ts_guest *g, const struct ts_tlb_inval *inval)
+{
+    return g->params.kpti && (inval->asid_rule == TS_INVAL_ASID_MATCH ||
+                              inval->asid_rule == TS_INVAL_ASID_MATCH_OR_GLOBAL);
+}
+
+static uint32_t tlbi_and_user(struct ts_task *self, const struct ts_tlb_inval *inval, bool local)
+{
+    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    struct ts_tlb_inval user = *inval;
+    uint32_t n = tlbi(self, inval, local);
+    if (!has_user_twin(g, inval))
+        return n;
+    TS_ASSERT(inval->asid % 2 == 0);
+    user.asid |= TS_KPTI_USER_ASID;
+    g->stats.tlbi_user++;
+    return n + tlbi(self, &user, local);
+}
+
+uint32_t ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval)
+{
+    return tlbi_and_user(self, inval, false);
 }
 
 void ts_arm64_tlbi_local(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
-    struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    ts_task_work(self, g->params.tlbi_issue_cycles);
-    ts_dvm_port_tlbi_local(self, g->dvm, inval);
+    (void)tlbi_and_user(self, inval, true);
+}
+
+/* --- DSB --- */
+
+void ts_arm64_dsb_ishst(struct ts_task *self)
+{
+    ts_dvm_port_dsb_st(self, ts_guest_cpu_of(self)->guest->params.dsb_ishst_cycles);
 }
 
 void ts_arm64_dsb_nsh(struct ts_task *self)
@@ -59,15 +115,15 @@ void ts_arm64_dsb_nsh(struct ts_task *self)
     ts_dvm_port_dsb_nsh(self, g->dvm);
 }
 
-void ts_arm64_dsb_ish(struct ts_task *self)
+void ts_arm64_sync(struct ts_task *self)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    g->stats.dsb++;
-    ts_dvm_port_dsb(self, g->dvm);
-    if (!g->params.repeat_tlbi)
-        return;
-    /* ARM64_WORKAROUND_REPEAT_TLBI: one more VALE1IS of address 0 and its DSB (arm.md 1.6). */
     struct ts_tlb_inval again = ts_inval_tlbi_vae1(ts_arm64_vmid(g), 0, 0, true, 0);
-    ts_arm64_tlbi(self, &again);
-    ts_dvm_port_dsb(self, g->dvm);
+    dsb_ish(self);
+    if (!repeats(g, TS_REPEAT_TLBI_SYNC))
+        return;
+    /* __repeat_tlbi_sync(vale1is, 0): no ASID of a user's, so no twin. */
+    g->stats.tlbi_repeated++;
+    issue(self, &again, false);
+    dsb_ish(self);
 }

@@ -10,16 +10,19 @@
 extern "C" {
 #endif
 
-/* One broadcast TLBI, with its tracker stalls. */
-void ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
-/* One TLBI of the executing pCPU alone. */
+/* One broadcast TLBI, with its tracker stalls: __tlbi, and with guest.kpti __tlbi_user behind it if
+ * inval names an ASID, which is the kernel's. Under guest.repeat_tlbi in the form of older kernels
+ * each of them is TLBI, DSB ISH and the same TLBI. Returns how many TLBI that were. */
+uint32_t ts_arm64_tlbi(struct ts_task *self, const struct ts_tlb_inval *inval);
+/* The same of the executing pCPU alone; the DSB in between is still ISH. */
 void ts_arm64_tlbi_local(struct ts_task *self, const struct ts_tlb_inval *inval);
 /* DSB ISHST before the first TLBI: its stores, and no TLBI. */
 void ts_arm64_dsb_ishst(struct ts_task *self);
 /* DSB NSH and ISB behind local TLBIs: guest.tlbi_local, and longer where the TLB is not done. */
 void ts_arm64_dsb_nsh(struct ts_task *self);
-/* DSB ISH with its wait; once more under the repeat-TLBI workaround. */
-void ts_arm64_dsb_ish(struct ts_task *self);
+/* __tlbi_sync_s1ish: DSB ISH with its wait; under guest.repeat_tlbi in the form of newer kernels
+ * one more VALE1IS, of address 0 and ASID 0, with a DSB of its own. */
+void ts_arm64_sync(struct ts_task *self);
 /* What __flush_tlb_range makes of info: whole strides around it (up to 6.17; asm/tlbflush.h). */
 struct ts_arm64_range {
     uint64_t start, end;

@@ -141,12 +141,12 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
             all ? ts_arm64_inval_all(g, info->mm)
                 : ts_inval_tlbi_vae1(vmid, info->mm->asid, va, r.last_level, 0);
         if (g->vm->local_tlbi_broadcasts)
-            ts_arm64_tlbi(self, &inval);
+            (void)ts_arm64_tlbi(self, &inval);
         else
             ts_arm64_tlbi_local(self, &inval);
     }
     if (g->vm->local_tlbi_broadcasts)
-        ts_arm64_dsb_ish(self);
+        ts_arm64_sync(self);
     else
         ts_arm64_dsb_nsh(self);
     if (all)

@@ -114,9 +114,9 @@ static void flush_arm64(struct ts_task *self, uint64_t start, uint64_t end)
         struct ts_tlb_inval inval =
             all ? ts_arm64_inval_all(g, NULL)
                 : ts_inval_tlbi_vaae1(ts_arm64_vmid(g), start + i * PAGE_BYTES, true, 0);
-        ts_arm64_tlbi(self, &inval);
+        (void)ts_arm64_tlbi(self, &inval);
     }
-    ts_arm64_dsb_ish(self);
+    ts_arm64_sync(self);
 }
 
 void ts_flush_tlb_kernel_range(struct ts_task *self, uint64_t start, uint64_t end)

@@ -15,9 +15,23 @@ static bool is_slot(uint32_t asid)
     return asid < TS_ASIDS_MAX;
 }
 
+static uint64_t enter_cycles(const struct ts_guest *g)
+{
+    if (g->arch == TS_ARCH_X86)
+        return g->params.pti ? g->params.pti_enter_cycles : 0;
+    return g->params.kpti ? g->params.kpti_enter_cycles : 0;
+}
+
+static uint64_t exit_cycles(const struct ts_guest *g)
+{
+    if (g->arch == TS_ARCH_X86)
+        return g->params.pti ? g->params.pti_exit_cycles : 0;
+    return g->params.kpti ? g->params.kpti_exit_cycles : 0;
+}
+
 uint64_t ts_pti_cycles(const struct ts_guest *g)
 {
-    return is_on(g) ? g->params.pti_enter_cycles + g->params.pti_exit_cycles : 0;
+    return enter_cycles(g) + exit_cycles(g);
 }
 
 void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid)
@@ -99,17 +113,17 @@ void ts_pti_return(struct ts_task *self)
 void ts_irq_enter(struct ts_task *self)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    bool more = is_on(g) && self->cpu->irq_from_user;
 
-    ts_task_work(self, g->params.irq_entry_cycles + (more ? g->params.pti_enter_cycles : 0));
+    ts_task_work(self,
+                 g->params.irq_entry_cycles + (self->cpu->irq_from_user ? enter_cycles(g) : 0));
 }
 
 void ts_irq_exit(struct ts_task *self)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    bool more = is_on(g) && self->cpu->irq_from_user;
+    bool user = self->cpu->irq_from_user;
 
-    ts_task_work(self, g->params.irq_exit_cycles + (more ? g->params.pti_exit_cycles : 0));
-    if (more)
+    ts_task_work(self, g->params.irq_exit_cycles + (user ? exit_cycles(g) : 0));
+    if (user)
         ts_pti_return(self);
 }

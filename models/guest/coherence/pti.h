@@ -9,6 +9,9 @@
  * comes back without passing the code of a kernel exit, so what is pending is also looked for
  * before its next touch. That is the same to the TLB, as nothing is filled in between.
  *
+ * arm64 has KPTI (guest.kpti), where a flush names both ASIDs (arm64.h) and nothing is left to the
+ * return to user mode: of this file only what entry and exit cost is of it.
+ *
  * Every function may be called without PTI, and does nothing then. */
 #ifndef TS_MODELS_GUEST_PTI_H
 #define TS_MODELS_GUEST_PTI_H
@@ -24,7 +27,7 @@ enum {
     TS_PTI_MAX_ASID = (1 << 11) - 2, /* MAX_ASID_AVAILABLE: one bit for PTI; PCID 0 is not used */
 };
 
-/* What PTI adds to a system call or an exception of user code: entry and exit. */
+/* What PTI or KPTI adds to a system call or an exception of user code: entry and exit. */
 uint64_t ts_pti_cycles(const struct ts_guest *g);
 /* invalidate_user_asid: the slot's user PCID is flushed before it is used next. No time passes. */
 void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid);

@@ -23,9 +23,9 @@ uint16_t ts_guest_user_asid(const struct ts_guest_cpu *gc, const struct ts_mm *m
 {
     uint16_t asid = ts_guest_asid(gc, mm);
 
-    if (gc->guest->arch == TS_ARCH_X86 && gc->guest->params.pti)
-        asid |= TS_PTI_USER_PCID;
-    return asid;
+    if (gc->guest->arch == TS_ARCH_X86)
+        return gc->guest->params.pti ? (uint16_t)(asid | TS_PTI_USER_PCID) : asid;
+    return gc->guest->params.kpti ? (uint16_t)(asid | TS_KPTI_USER_ASID) : asid;
 }
 
 struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)

@@ -11,6 +11,10 @@
 extern "C" {
 #endif
 
+/* arm64 asm/mmu.h USER_ASID_FLAG: with KPTI user code has the odd ASID of its address space's pair.
+ */
+enum { TS_KPTI_USER_ASID = 1 };
+
 struct ts_tlb_context {
     uint64_t ctx_id, tlb_gen;
     /* For the statistics of assisted flushes only (assisted.h): the last generation that the CPU

@@ -97,7 +97,9 @@ struct ts_guest_params {
     uint64_t range_split; /* enum ts_range_split */
     uint64_t tlbirange;   /* bool: FEAT_TLBIRANGE */
     uint64_t ttl;         /* bool: FEAT_TTL level hints */
+    uint64_t kpti;        /* bool: kernel and user have an ASID each, the even and the odd one */
     uint64_t repeat_tlbi; /* bool: errata workaround */
+    uint64_t repeat_tlbi_form; /* enum ts_repeat_tlbi_form */
     /* instructions */
     uint64_t invlpg_cycles;
     uint64_t invpcid_cycles; /* type 0, one address of another PCID */
@@ -110,6 +112,7 @@ struct ts_guest_params {
     uint64_t syscall_cycles;   /* entry and exit */
     uint64_t pti_enter_cycles; /* with PTI more, from user mode: SWITCH_TO_KERNEL_CR3 */
     uint64_t pti_exit_cycles;  /* and back: SWITCH_TO_USER_CR3 that flushes nothing */
+    uint64_t kpti_enter_cycles, kpti_exit_cycles; /* arm64: tramp_map_kernel, tramp_unmap_kernel */
     uint64_t mmap_cycles;
     uint64_t munmap_cycles;
     uint64_t mprotect_cycles;
@@ -261,6 +264,8 @@ struct ts_guest_stats {
     uint64_t calls;          /* of TS_OP_CALL; each has one call_total_ps */
     uint64_t call_functions; /* that they ran; each has one call_delay_ps */
     uint64_t tlbi_issued, tlbi_range_ops, tlbi_range_pages, dsb, dsb_nsh;
+    uint64_t tlbi_user;                /* KPTI: for the user's ASID, local ones too */
+    uint64_t tlbi_repeated;            /* guest.repeat_tlbi: further TLBI, local ones too */
     struct ts_hist shootdown_ps;       /* latency at the initiator, shootdowns only */
     struct ts_hist mmap_ps, munmap_ps; /* of the system calls */
     struct ts_hist fault_ps;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters and statistics of a guest: tables only. Cycles are of a 2.6 GHz Skylake-SP core unless
  * the source says otherwise. */
+#include "models/cpu/dvm_port.h"
 #include "models/guest/core/guest.h"
 #include "models/guest/core/guest_version.h"
 #include "models/tlb/range.h"
@@ -35,6 +36,7 @@ static const char *const lazy_rule_names[] = {"init_mm", "ipi_all", "skip", NULL
 static const char *const range_split_names[] = {"legacy", "modern", "pages", NULL};
 static const char *const rcu_tables_names[] = {"never", "pv", "always", NULL};
 static const char *const thp_align_names[] = {"never", "large", "multiples", NULL};
+static const char *const repeat_names[] = {"each", "sync", NULL};
 static const char *const tick_names[] = {"waiting", "nohz", "periodic", NULL};
 static const char *const thp_names[] = {"never", "madvise", "always", NULL};
 
@@ -160,8 +162,23 @@ static const struct ts_param param_rows[] = {
     BOOL("tlbirange", tlbirange, 0, "arm64: FEAT_TLBIRANGE is there", "machine's choice", CHOICE),
     BOOL("ttl", ttl, 1, "arm64: FEAT_TTL level hints are given",
          "Linux arch/arm64/include/asm/tlbflush.h __tlbi_level", CHOICE),
-    BOOL("repeat_tlbi", repeat_tlbi, 0, "arm64: every TLBI is done twice (erratum workaround)",
-         "Linux ARM64_WORKAROUND_REPEAT_TLBI", CHOICE),
+    BOOL("kpti", kpti, 0,
+         "arm64, Linux 4.16 and later: the kernel is unmapped in user mode, which has an ASID of "
+         "its own: each TLBI by ASID or by address is issued for both",
+         "Linux arch/arm64/kernel/cpufeature.c unmap_kernel_at_el0, 6.1: off on CPUs of its safe "
+         "list or with ID_AA64PFR0_EL1.CSV3, but on with KASLR and no E0PD",
+         CHOICE),
+    BOOL("repeat_tlbi", repeat_tlbi, 0,
+         "arm64: the workaround for CPUs whose DSB may complete before their TLBI (Cortex-A76 "
+         "1286807, A55 2441007, A510 2441009, Falkor 1009 and others)",
+         "Linux arch/arm64/kernel/cpu_errata.c arm64_repeat_tlbi_list, read in 6.1 and 6.12",
+         CHOICE),
+    {"repeat_tlbi_form", TS_PARAM_ENUM, FIELD(repeat_tlbi_form), TS_REPEAT_TLBI_SYNC, 0,
+     TS_REPEAT_TLBI_SYNC, repeat_names,
+     "arm64: what that workaround does. each: every TLBI, local ones too, is followed by DSB ISH "
+     "and the same TLBI, and reclaim does not batch; sync: one more VALE1IS and DSB ISH behind a "
+     "flush",
+     "Linux arch/arm64/include/asm/tlbflush.h __tlbi, __tlbi_sync_s1ish, read in 6.1 and 6.12", V},
     CYCLES("invlpg", invlpg_cycles, 180, "INVLPG", "Haswell and Skylake host, 120 to 200 cycles",
            R),
     CYCLES("invpcid_one", invpcid_cycles, 300, "INVPCID of one address of another PCID", "estimate",
@@ -186,6 +203,12 @@ static const struct ts_param param_rows[] = {
            "PTI: what the return to user mode takes more, if it flushes nothing "
            "(SWITCH_TO_USER_CR3)",
            "MOV to CR3 with bit 63 set on Skylake, 180 to 200 cycles, and the test of the mask", R),
+    CYCLES("kpti_enter", kpti_enter_cycles, 40,
+           "KPTI: what an entry to the kernel from user mode takes more: MSR TTBR1 and ISB",
+           "arch/arm64/kernel/entry.S tramp_map_kernel; its time is assumed", G),
+    CYCLES("kpti_exit", kpti_exit_cycles, 40,
+           "KPTI: what the return to user mode takes more: MSR TTBR1, and ERET instead of an ISB",
+           "arch/arm64/kernel/entry.S tramp_unmap_kernel; its time is assumed", G),
     CYCLES("mmap", mmap_cycles, 1500, "mmap or mremap, fixed part", "estimate", G),
     CYCLES("munmap", munmap_cycles, 1800, "munmap, fixed part", "estimate", G),
     CYCLES("mprotect", mprotect_cycles, 1200, "mprotect, fixed part", "estimate", G),
@@ -546,8 +569,10 @@ static const struct ts_stat stat_rows[] = {
     N(tlbi_issued, "arm64: TLBI instructions"),
     N(tlbi_range_ops, "arm64: range TLBI among them"),
     PAGES(tlbi_range_pages, "arm64: pages that range TLBI covered"),
-    N(dsb, "arm64: DSB that waited for TLBI"),
+    N(dsb, "arm64: DSB ISH that waited for TLBI"),
     N(dsb_nsh, "arm64: DSB NSH behind local TLBIs"),
+    N(tlbi_user, "arm64: TLBI for the user's ASID under KPTI, local ones too"),
+    N(tlbi_repeated, "arm64: TLBI that guest.repeat_tlbi adds, local ones too"),
     HIST(shootdown_ps, "latency of shootdowns at the initiator"),
     HIST(mmap_ps, "latency of mmap, entry to exit"),
     HIST(munmap_ps, "latency of munmap, entry to exit"),

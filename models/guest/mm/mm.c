@@ -132,9 +132,11 @@ enum ts_status ts_mm_create(struct ts_guest *g, struct ts_mm **out, struct ts_er
     pm->lock_seq = 1;
     mm->ctx_id = ++g->last_ctx_id;
     mm->tlb_gen = 1;
-    /* ASIDs are never reused while there are fewer than 2^16 address spaces; roll-over is not
+    /* ASIDs are never reused while there are fewer than 2^16 address spaces, or half of that with
+     * KPTI (arch/arm64/mm/context.c set_kpti_asid_bits: even ones only); roll-over is not
      * modelled. ASID 0 is the kernel's. */
-    mm->asid = (uint16_t)((mm->ctx_id - 1) % UINT16_MAX + 1);
+    mm->asid = g->params.kpti ? (uint16_t)(2 * ((mm->ctx_id - 1) % (UINT16_MAX / 2) + 1))
+                              : (uint16_t)((mm->ctx_id - 1) % UINT16_MAX + 1);
     mm->next_trim = ts_engine_now(g->engine) + TS_S;
     mm->mmap_base = TS_MMAP_BASE;
     ts_cpumask_init(&mm->cpumask, g->ncpus);

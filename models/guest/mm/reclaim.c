@@ -138,7 +138,7 @@ static bool referenced(struct ts_task *self, const struct ts_folio *f)
         } else if (g->flush->needs & TS_NEEDS_ARM64) {
             struct ts_tlb_inval inval =
                 ts_inval_tlbi_vae1(ts_arm64_vmid(g), f->mm->asid, f->va, true, 0);
-            ts_arm64_tlbi(self, &inval);
+            (void)ts_arm64_tlbi(self, &inval);
         }
     }
     ts_spin_unlock(self, ptl);

@@ -8,6 +8,7 @@
  * The word tlb_flush_batched is not charged: it lies beside what the same path writes anyway. */
 #include <stdlib.h>
 
+#include "models/cpu/dvm_port.h"
 #include "models/guest/coherence/arm64.h"
 #include "models/guest/mm/reclaim.h"
 
@@ -62,8 +63,9 @@ bool ts_unmap_defers(struct ts_task *self, struct ts_mm *mm)
     const struct ts_guest *g = mm->guest;
     uint32_t id = ts_guest_cpu_of(self)->id;
 
-    if (g->arch != TS_ARCH_X86)
-        return g->params.tlbi_batch != 0;
+    if (g->arch != TS_ARCH_X86) /* two TLBI with a DSB in between would leave nothing to spare */
+        return g->params.tlbi_batch &&
+               !(g->params.repeat_tlbi && g->params.repeat_tlbi_form == TS_REPEAT_TLBI_EACH);
     ts_task_line(self, &mm->mask_line, TS_LINE_READ);
     return ts_cpumask_count(&mm->cpumask) > (ts_cpumask_test(&mm->cpumask, id) ? 1u : 0u);
 }
@@ -76,7 +78,7 @@ static void add_pending_arch(struct ts_task *self, struct ts_unmap_batch *b, str
     if (by_tlbi(g)) { /* __flush_tlb_page_nosync */
         struct ts_tlb_inval inval = ts_inval_tlbi_vae1(ts_arm64_vmid(g), mm->asid, va, true, 0);
         ts_arm64_dsb_ishst(self);
-        ts_arm64_tlbi(self, &inval);
+        (void)ts_arm64_tlbi(self, &inval);
         return;
     }
     if (g->arch == TS_ARCH_X86) {
@@ -149,7 +151,7 @@ static void flush_arch(struct ts_task *self, struct ts_unmap_batch *b)
     struct ts_guest *g = b->guest;
 
     if (by_tlbi(g)) {
-        ts_arm64_dsb_ish(self);
+        ts_arm64_sync(self);
         g->stats.batch_flushes++;
     } else {
         ts_tlbbatch_flush(self, &b->cpus);
