@@ -104,7 +104,7 @@ void put_linux(Draw &d)
     d.flag("guest.munmap_downgrade");
     d.flag("guest.per_vma_lock");
     // Small ones: a case has few pages.
-    d.one_of("guest.flush_ceiling", {"1", "2", "33"});
+    d.one_of("guest.flush_ceiling", {"1", "33", "33"});
     d.one_of("guest.gather_batch", {"2", "510"});
 }
 
@@ -187,6 +187,23 @@ void put_machine(Draw &d, const ts_flush_ops *m)
     put_scheduling(d);
 }
 
+// Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
+// it may be set to is another protocol, which need not be right.
+void put_params(CheckCase &c, Dice &dice)
+{
+    const ts_flush_ops *m = c.mechanism;
+    if (!m->params)
+        return;
+    c.params.resize((m->params_size + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+    ts_param_defaults(m->params, c.params.data());
+    for (size_t i = 0; i < m->params->nrows; i++) {
+        const ts_param &row = m->params->rows[i];
+        const uint64_t more = dice.between(0, 2);
+        if (row.type == TS_PARAM_COUNT && dice.between(0, 1) && row.max - row.min >= more)
+            c.params[row.offset / sizeof(uint64_t)] = row.min + more;
+    }
+}
+
 // --- what happens in it ---
 
 void put_delays(Draw &d)
@@ -211,7 +228,7 @@ void put_script(CheckCase &c, bool linux_guest)
     shape.threads = dice.between(2, 4);
     shape.steps = dice.between(2, 3);
     shape.pages = dice.between(1, 6);
-    shape.large = false;
+    shape.large = dice.between(0, 1); // page tables come and go
     shape.mremap = linux_guest;
     const RandomScript random(c.seed + draws_of_script, shape);
     c.script = random.script();
@@ -268,6 +285,7 @@ std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
     ts_machine_config_defaults(&c.base);
     Draw d{c, Dice(seed + draws_of_machine)};
     put_machine(d, mechanism);
+    put_params(c, d.dice);
     return finished(std::move(c));
 }
 

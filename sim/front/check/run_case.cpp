@@ -125,7 +125,9 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
     }
     ts_error err{};
     ts_machine *made = nullptr;
-    if (ts_machine_create(&made, &config, vms.data(), c.seed, &err) != TS_OK)
+    if (ts_machine_create(&made, &config, vms.data(), c.seed, &err) == TS_ERR_USER)
+        throw CaseRefused(err);
+    if (err.status != TS_OK)
         throw Error(err);
     machine.reset(made);
     if (watcher)
@@ -137,9 +139,10 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
     ts_machine_run(made);
     CaseResult result;
     const ts_status status = ts_machine_finish(made, &err);
-    if (status != TS_OK && status != TS_ERR_FINDING)
+    // What a guest or the hardware refuses in the course of a run, the case has not asked for.
+    if (status == TS_ERR_ENVIRONMENT)
         throw Error(err);
-    if (status == TS_ERR_FINDING) {
+    if (status != TS_OK) {
         result.message = err.message;
         result.kind = kind_of(result.message);
     }

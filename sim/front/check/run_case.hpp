@@ -4,6 +4,7 @@
 #define TS_SIM_FRONT_CHECK_RUN_CASE_HPP
 
 #include "sim/front/check/case.hpp"
+#include "sim/front/error.hpp"
 
 #include <string>
 
@@ -30,6 +31,12 @@ class CaseWatcher
     virtual void operation(ts_time now, uint32_t vm, uint32_t thread, size_t index) = 0;
     virtual void timeline(const ts_timeline_record &record) = 0;
     virtual void shootdown(const ts_shootdown_record &record) = 0;
+};
+
+// The machine refuses what the case sets.
+class CaseRefused : public Error
+{
+    using Error::Error;
 };
 
 // An error that is no finding (memory, a bug of the program) is thrown.

@@ -144,6 +144,8 @@ void prepare_to_die(Shared &shared, unsigned worker, int to)
         Record record{Record::Failed, worker, seed, 0, 0, 0};
         try {
             record = run_seed(draw, seed);
+        } catch (const CaseRefused &) {
+            record.kind = Record::Refused;
         } catch (const std::exception &) {
             // The parent runs it again, and meets the same error.
         }

@@ -29,6 +29,7 @@ class Shrinker
             smaller |= operations();
             smaller |= host();
             smaller |= settings();
+            smaller |= params();
             smaller |= numbers();
         }
         return {best_, max_ - left_};
@@ -112,6 +113,16 @@ class Shrinker
             return false;
         CheckCase next = best_;
         next.noise_every_ps = next.noise_work_ps = 0;
+        return keep(next);
+    }
+
+    // The mechanism as it is by default.
+    bool params()
+    {
+        if (best_.params.empty())
+            return false;
+        CheckCase next = best_;
+        next.params.clear();
         return keep(next);
     }
 

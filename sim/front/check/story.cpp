@@ -185,13 +185,38 @@ std::string operation_text(const ts_op &op)
     }
 }
 
+namespace
+{
+
+// What the mechanism is set to, where it is not the default.
+std::string params_text(const CheckCase &c)
+{
+    std::string text;
+    if (c.params.empty())
+        return text;
+    std::vector<uint64_t> defaults(c.params.size());
+    ts_param_defaults(c.mechanism->params, defaults.data());
+    for (size_t i = 0; i < c.mechanism->params->nrows; i++) {
+        const ts_param &row = c.mechanism->params->rows[i];
+        const size_t at = row.offset / sizeof(uint64_t);
+        char value[64];
+        if (c.params[at] == defaults[at])
+            continue;
+        ts_param_format(&row, c.params[at], value, sizeof value);
+        text += std::string(" flush.") + c.mechanism->name + "." + row.key + "=" + value;
+    }
+    return text;
+}
+
+} // namespace
+
 std::string case_text(const CheckCase &c)
 {
     std::string text = "  mechanism " + std::string(c.mechanism->name) + ", seed " +
                        std::to_string(c.seed) + "\n  machine:";
     for (const CaseSetting &setting : c.settings)
         text += " " + setting.key + "=" + setting.value;
-    text += "\n";
+    text += params_text(c) + "\n";
     if (c.noise_every_ps)
         text += "  each pCPU is interrupted by a thread of the host every " +
                 std::to_string(c.noise_every_ps / TS_NS) + " ns for " +
