@@ -74,6 +74,8 @@ static enum ts_status create_mmus(struct ts_machine *m, struct ts_error *err)
         };
         TS_ASSERT(t->thread[t->core[i]] == 0 && t->core[t->core[i]] == t->core[i]);
         s = ts_mmu_create(&m->mmus[i], &c->mmu, m->seed, &wiring, err);
+        if (s == TS_OK)
+            ts_mmu_watch_tables(m->mmus[i], c->run.oracle != 0);
     }
     return s;
 }

@@ -68,6 +68,11 @@ void ts_mmu_destroy(struct ts_mmu *m)
     free(m);
 }
 
+void ts_mmu_watch_tables(struct ts_mmu *m, bool on)
+{
+    m->watch_tables = on;
+}
+
 bool ts_mmu_needs_time(const struct ts_mmu *m)
 {
     return m->needs_time;
@@ -108,6 +113,8 @@ static void walk(struct ts_mmu *m, struct mmu_request *q, uint8_t cached_shift,
     uint64_t cycles;
     struct ts_stage2_abort report = {0};
     enum ts_mmu_result result = ts_mmu_walk_(m, q, &e, &cycles, &report);
+    out->stale_table = m->stale_table;
+    out->stale_span = m->stale_span;
     q->t += cycles;
     if (walker != NULL)
         *walker = q->t;

@@ -184,6 +184,10 @@ struct ts_mmu_access {
     uint64_t fault_address;       /* VA for stage 1, IPA for stage 2 */
     struct ts_stage2_abort abort; /* on FAULT_STAGE2 */
     uint8_t size_shift;           /* of the TLB entry */
+    /* With ts_mmu_watch_tables, of an access that was not from the TLB: the walk began, by a walk
+     * cache, in a table that the tables do not have there. Its address, and the size of what a
+     * table of its level maps; 0: it did not. */
+    uint64_t stale_table, stale_span;
 };
 
 /* Where walk fetches are charged. fetch: cycles for the line of pa. */
@@ -218,6 +222,8 @@ void ts_mmu_destroy(struct ts_mmu *m);
 bool ts_mmu_needs_time(const struct ts_mmu *m);
 void ts_mmu_access(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
                    enum ts_mmu_kind kind, uint64_t now, struct ts_mmu_access *out);
+/* Look at the tables that walk caches give, for the oracle. It changes nothing that is simulated. */
+void ts_mmu_watch_tables(struct ts_mmu *m, bool on);
 /* Applies inval, as this thread's, to every structure, all at the same time; returns the cycles
  * that the slowest is busy from now on, at least 1. With any_thread the siblings' entries go too.
  */

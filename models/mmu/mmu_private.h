@@ -113,6 +113,8 @@ struct ts_mmu {
     struct ts_mmu_params params;
     struct ts_mmu_memory memory; /* fetch NULL: none */
     uint32_t granules;           /* seen in tables, a bit each; that of 4K before any */
+    bool watch_tables;
+    uint64_t stale_table, stale_span; /* of the last walk; struct ts_mmu_access */
     bool seen_granules;
     uint8_t page_probes[MMU_STRUCTURES][2]; /* sizes to be looked for: of leaves, of tables too */
     bool fractured; /* sticky: a fractured entry came since the last flush that left none */

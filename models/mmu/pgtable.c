@@ -298,6 +298,18 @@ uint32_t ts_pgtable_walk(const struct ts_pgtable *pt, uint64_t va, uint32_t star
     return w.n;
 }
 
+bool ts_pgtable_has_table(const struct ts_pgtable *pt, uint64_t va, uint32_t level, uint64_t table)
+{
+    TS_ASSERT(level < pt->levels);
+    const struct pt_table *t = pt_descend(pt, va, 0);
+    uint64_t entry = pt_get(t, pt_index(pt, va, t->level));
+
+    if (level >= t->level)
+        return pt->path->t[level]->address == table;
+    return pt_is_run(entry) && level >= pt_run_of(entry)->leaf &&
+           ts_pt_run_address_(pt, pt_run_of(entry), level, va) == table;
+}
+
 enum ts_granule ts_pgtable_granule(const struct ts_pgtable *pt)
 {
     return (enum ts_granule)pt->granule;

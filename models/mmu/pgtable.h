@@ -142,6 +142,8 @@ uint64_t ts_pgtable_make_leaf(struct ts_pgtable *pt, const struct ts_pt_broken *
 /* Returns the tables allocated: 1. broken is a leaf above level 0. */
 uint32_t ts_pgtable_make_table(struct ts_pgtable *pt, const struct ts_pt_broken *broken);
 void ts_pgtable_make_again(struct ts_pgtable *pt, const struct ts_pt_broken *broken);
+/* Does the walk of va pass through the table of this level at this address? */
+bool ts_pgtable_has_table(const struct ts_pgtable *pt, uint64_t va, uint32_t level, uint64_t table);
 enum ts_granule ts_pgtable_granule(const struct ts_pgtable *pt);
 uint32_t ts_pgtable_levels(const struct ts_pgtable *pt);
 /* Physical (or intermediate-physical) address of the top table. */

@@ -117,6 +117,12 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
     uint32_t level;
     uint64_t table;
     bool translated = start_of(w, va, &level, &table);
+    w->m->stale_span = 0;
+    if (translated && w->m->watch_tables && !ts_pgtable_has_table(ctx->stage1, va, level, table)) {
+        w->m->stale_table = table;
+        w->m->stale_span = UINT64_C(1)
+                           << ts_granule_level_shift(ts_pgtable_granule(ctx->stage1), level + 1);
+    }
     uint64_t fetch[TS_PT_LEVELS_MAX];
     uint8_t levels[TS_PT_LEVELS_MAX];
     bool found;

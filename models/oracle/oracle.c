@@ -37,6 +37,9 @@ static const struct ts_stat stat_rows[] = {
     STAT(hits_current, "hits that the page tables agree with"),
     STAT(hits_in_window, "stale hits before the end of the flush: legal"),
     STAT(hits_stale, "stale hits after the end of the flush: a lost flush"),
+    STAT(tables_in_window, "walks from a table that has gone, before the end of the flush: legal"),
+    STAT(tables_stale,
+         "walks from a table that has gone, after the end of the flush: a lost flush"),
     STAT(entries_made, "arm64: entries of stage 2 made in the place of others"),
     STAT(made_too_early, "of these, while a TLB held what they replace: break-before-make missed"),
 };
@@ -234,6 +237,37 @@ void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
         o->stats.hits_stale++;
         keep_finding(o, use, &v);
     }
+}
+
+/* Of [start, end). */
+static bool window_within(const struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < o->used; i++) {
+        const struct window *w = &o->windows[i];
+        if (w->space == space && w->start < end && w->end > start)
+            return true;
+    }
+    return false;
+}
+
+void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
+                    uint64_t span)
+{
+    uint64_t start = use->va & ~(span - 1);
+
+    if (window_within(o, use->space, start, start + span)) {
+        o->stats.tables_in_window++;
+        return;
+    }
+    o->stats.tables_stale++;
+    if (o->finding.status != TS_OK)
+        return;
+    (void)ts_error_set(&o->finding, TS_ERR_FINDING,
+                       "freed page table used: VM %u CPU %u thread %u at %" PRIu64
+                       " ps: the walk of 0x%" PRIx64 " in address space %" PRIu64
+                       " began, by a walk cache, in the table at 0x%" PRIx64
+                       ", which the page tables do not have there",
+                       use->vm, use->cpu, use->thread, use->now, use->va, use->space, table);
 }
 
 struct search {

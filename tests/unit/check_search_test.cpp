@@ -139,6 +139,28 @@ void flush_breaks(ts_task *, const ts_cpumask *, ts_flush_info *, ts_shootdown_r
 
 } // namespace
 
+namespace
+{
+
+// Flushes as if no table had been freed.
+void flush_keeps_tables(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                        ts_shootdown_record *record)
+{
+    info->freed_tables = false;
+    ts_native_flush_tlb_multi(self, mask, info, record);
+}
+
+} // namespace
+
+TEST(CheckSearch, AFreedTableThatWalkCachesKeepIsAFinding)
+{
+    static const ts_flush_ops *keeps =
+        ts_test::broken::mechanism<flush_keeps_tables>("keeps_tables");
+    const SearchResult found = search(draw_of(keeps), seeds(1, 4000, 2));
+    ASSERT_TRUE(found.found);
+    EXPECT_EQ(run_case(*draw_case(*found.found, keeps)).kind, FindingKind::FreedTable);
+}
+
 // It is the model's invariant that fails then, of whatever cause.
 TEST(CheckSearch, ABrokenInvariantIsAFinding)
 {

@@ -205,6 +205,36 @@ TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
     }
 }
 
+/* Of a table a window of anything that it maps will do, as long as that is open. */
+TEST_F(Oracle, ATableThatHasGoneMayBeWalkedWhileItsUnmapIsUnderWay)
+{
+    ts_error err{};
+    const uint64_t two_mib = UINT64_C(1) << 21;
+    const auto walk = [&](uint64_t va) {
+        ts_oracle_use use{};
+        use.space = space;
+        use.va = va;
+        use.stage1 = stage1;
+        ts_oracle_walk(o, &use, 77 * page, two_mib);
+    };
+    uint32_t w = ts_oracle_window_open(o, space, two_mib + 3 * page, two_mib + 4 * page);
+    walk(two_mib);
+    walk(2 * two_mib - 1);
+    EXPECT_EQ(stats().tables_in_window, 2u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    ts_oracle_window_close(o, w);
+    w = ts_oracle_window_open(o, other, two_mib, 2 * two_mib);
+    const uint32_t before = ts_oracle_window_open(o, space, two_mib - page, two_mib);
+    const uint32_t behind = ts_oracle_window_open(o, space, 2 * two_mib, 2 * two_mib + page);
+    walk(two_mib + 5);
+    EXPECT_EQ(stats().tables_stale, 1u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message).find("freed page table used"), std::string::npos);
+    EXPECT_NE(std::string(err.message).find("the table at 0x4d000"), std::string::npos);
+    for (uint32_t handle : {w, before, behind})
+        ts_oracle_window_close(o, handle);
+}
+
 /* A finding says which change it missed: the last one of that address whose flush had returned. */
 TEST_F(Oracle, TellsWhichFlushWasLost)
 {

@@ -358,6 +358,26 @@ TEST(PgTable, AStaleStartIsFollowedIfItIsATableAndNotPresentIfItIsNot)
     EXPECT_EQ(fetch[0], pte_table);
 }
 
+TEST(PgTable, KnowsWhichTablesAWalkPasses)
+{
+    Table t;
+    t.map(0);
+    t.map(kTwoMiB + kPage);
+    const uint64_t root = ts_pgtable_root(t.pt);
+    for (uint64_t va : {UINT64_C(0), 5 * kPage})
+        for (uint32_t level = 0; level < 4; level++)
+            for (uint64_t table = root; table < root + 6 * kPage; table += kPage)
+                EXPECT_EQ(ts_pgtable_has_table(t.pt, va, level, table),
+                          table == root + (3 - level) * kPage)
+                    << level;
+    EXPECT_TRUE(ts_pgtable_has_table(t.pt, kTwoMiB, 0, root + 4 * kPage));
+    EXPECT_FALSE(ts_pgtable_has_table(t.pt, 2 * kTwoMiB, 0, root + 4 * kPage)); /* no table */
+    EXPECT_TRUE(ts_pgtable_has_table(t.pt, 2 * kTwoMiB, 1, root + 2 * kPage));
+    t.clear(0, kPage);
+    t.freeTables(0, kPage, 0, kTwoMiB);
+    EXPECT_FALSE(ts_pgtable_has_table(t.pt, 0, 0, root + 3 * kPage));
+}
+
 TEST(PgTableDeathTest, MisuseIsCaught)
 {
     Table t;

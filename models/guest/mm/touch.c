@@ -53,11 +53,11 @@ static void charge_touch(struct ts_task *self, struct touch_run *r, uint64_t cyc
     r->quiet = !r->mm->guest->params.page_by_page && ts_engine_events_run(engine) == events;
 }
 
-static void tell_oracle(struct ts_task *self, const struct touch_run *r, uint64_t pa)
+static struct ts_oracle_use use_of(struct ts_task *self, const struct touch_run *r, uint64_t pa)
 {
     const struct ts_guest *g = r->mm->guest;
     const struct ts_guest_thread *thread = self->user;
-    struct ts_oracle_use use = {
+    return (struct ts_oracle_use){
         .now = ts_task_now(self),
         .vm = g->number,
         .cpu = self->cpu->id,
@@ -69,7 +69,21 @@ static void tell_oracle(struct ts_task *self, const struct touch_run *r, uint64_
         .stage1 = r->mm->pgtable,
         .stage2 = g->vm->stage2,
     };
-    ts_oracle_hit(g->oracle, &use);
+}
+
+static void tell_oracle(struct ts_task *self, const struct touch_run *r,
+                        const struct ts_mmu_access *access)
+{
+    struct ts_oracle *oracle = r->mm->guest->oracle;
+    struct ts_oracle_use use;
+
+    if (!oracle || !(access->from_tlb ? access->result == TS_MMU_OK : access->stale_span != 0))
+        return;
+    use = use_of(self, r, access->pa);
+    if (access->from_tlb)
+        ts_oracle_hit(oracle, &use);
+    else
+        ts_oracle_walk(oracle, &use, access->stale_table, access->stale_span);
 }
 
 static void touch_one(struct ts_task *self, struct touch_run *r)
@@ -89,6 +103,7 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
             TS_ASSERT(r->ctx.stage1 == r->mm->pgtable);
         }
         ts_mmu_access(r->mmu, &r->ctx, r->va, r->kind, r->timed ? ts_task_cycle(self) : 0, &access);
+        tell_oracle(self, r, &access);
         if (access.result == TS_MMU_OK)
             break;
         r->quiet = false;
@@ -101,8 +116,6 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
         if (!take_fault(self, r->mm, r->va, r->kind == TS_MMU_WRITE))
             return;
     }
-    if (access.from_tlb && g->oracle)
-        tell_oracle(self, r, access.pa);
     g->stats.touches++;
     r->walked = !access.from_tlb;
     r->cycles = access.cycles;

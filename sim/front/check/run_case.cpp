@@ -29,6 +29,8 @@ FindingKind kind_of(const std::string &message)
     const auto begins = [&](const char *text) { return message.rfind(text, 0) == 0; };
     if (begins("stale translation used"))
         return FindingKind::Stale;
+    if (begins("freed page table used"))
+        return FindingKind::FreedTable;
     if (begins("break-before-make missed"))
         return FindingKind::BreakBeforeMake;
     if (begins("no progress") || begins("not finished after"))
@@ -93,6 +95,8 @@ const char *finding_name(FindingKind kind)
         return "none";
     case FindingKind::Stale:
         return "stale translation";
+    case FindingKind::FreedTable:
+        return "freed page table";
     case FindingKind::BreakBeforeMake:
         return "break-before-make";
     case FindingKind::NoProgress:

@@ -13,7 +13,7 @@ namespace ts
 
 // By how a run ended. Two findings are of a kind if one may stand for the other when a case is made
 // smaller.
-enum class FindingKind { None, Stale, BreakBeforeMake, NoProgress, Crash, Other };
+enum class FindingKind { None, Stale, FreedTable, BreakBeforeMake, NoProgress, Crash, Other };
 const char *finding_name(FindingKind kind);
 
 struct CaseResult {
