@@ -31,6 +31,10 @@ foreach(folder unit timing formula diff swarm)
     endforeach()
 endforeach()
 
+# The mechanisms of docs/write-a-mechanism.md, which are in no table.
+file(GLOB example_sources CONFIGURE_DEPENDS tests/examples/*.c)
+target_sources(unit_example_mechanism_test PRIVATE ${example_sources})
+
 # The C core's memory in this program is tests/support/failing_memory.hpp.
 target_link_options(unit_memory_test PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 

@@ -60,6 +60,7 @@ ROWS = {
     "tests": ALL + TEST_TOOLS,
     "tests/support": ALL + TEST_TOOLS,
     "tests/conformance": ALL + TEST_TOOLS,
+    "tests/examples": SEAM + GUEST + ("models/flush",), # mechanisms, in no table
     "tests/unit": ALL + TEST_TOOLS,
     "tests/timing": ALL + TEST_TOOLS,
     "tests/formula": ALL + TEST_TOOLS,

@@ -29,6 +29,7 @@ struct CheckCase {
     // Mean time between two interruptions of a pCPU by a thread of the host, and its mean length;
     // 0: none.
     uint64_t noise_every_ps = 0, noise_work_ps = 0;
+    uint64_t noise_variant = 0; // other moments
     Script script;
     uint32_t initial = 0; // threads that begin by themselves
 };

@@ -23,7 +23,7 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t shrink_runs = 3000;
+constexpr size_t shrink_runs = 5000;
 
 // A mechanism in a machine of an experiment, or in any.
 struct Candidate {

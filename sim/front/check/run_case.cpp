@@ -63,8 +63,8 @@ void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config 
     const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
     for (uint64_t p = 0; p < pcpus; p++) {
         streams->emplace_back();
-        ts_host_noise_init(&streams->back(), &params, static_cast<uint32_t>(config.run.vms), c.seed,
-                           p);
+        ts_host_noise_init(&streams->back(), &params, static_cast<uint32_t>(config.run.vms),
+                           c.seed + c.noise_variant, p);
         const ts_host_task_config task{"interruption", static_cast<uint32_t>(p), true,
                                        &streams->back().stream};
         ts_error err{};

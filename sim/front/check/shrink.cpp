@@ -22,6 +22,8 @@ class Shrinker
 
     Shrunk run()
     {
+        if (!host())
+            denser();
         bool smaller = true;
         while (smaller && left_ > 0) {
             smaller = barriers();
@@ -38,13 +40,18 @@ class Shrinker
   private:
     bool keep(const CheckCase &candidate)
     {
-        if (left_ == 0)
-            return false;
-        left_--;
-        if (!finds_(candidate))
-            return false;
-        best_ = candidate;
-        return true;
+        CheckCase next = candidate;
+        // What is shorter meets interruptions at other moments: they get some chances.
+        const uint64_t variants = next.noise_every_ps ? 5 : 1;
+        for (uint64_t v = 0; v < variants && left_ > 0; v++) {
+            next.noise_variant = candidate.noise_variant + v;
+            left_--;
+            if (!finds_(next))
+                continue;
+            best_ = next;
+            return true;
+        }
+        return false;
     }
 
     // One barrier at a time, with all that meet there: a thread alone would wait for ever.
@@ -112,8 +119,21 @@ class Shrinker
         if (best_.noise_every_ps == 0)
             return false;
         CheckCase next = best_;
-        next.noise_every_ps = next.noise_work_ps = 0;
+        next.noise_every_ps = next.noise_work_ps = next.noise_variant = 0;
         return keep(next);
+    }
+
+    // What needs an interruption at the right moment needs it with fewer operations, too: with more
+    // of them one comes soon.
+    void denser()
+    {
+        for (const uint64_t every : {4 * TS_US, 12 * TS_US, 40 * TS_US}) {
+            CheckCase next = best_;
+            next.noise_every_ps = every;
+            next.noise_work_ps = every / 2;
+            if (next.noise_every_ps < best_.noise_every_ps && keep(next))
+                return;
+        }
     }
 
     // The mechanism as it is by default.
