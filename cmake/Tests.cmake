@@ -78,12 +78,17 @@ foreach(script IN LISTS scripts)
     cmake_path(GET script STEM LAST_ONLY stem)
     add_test(NAME cli/${stem} COMMAND bash "${script}")
     ts_test_properties(cli/${stem} cli)
+    set_tests_properties(cli/${stem} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
 
 # What takes too long for every day: ctest -C nightly -L nightly.
 add_test(NAME nightly/resume CONFIGURATIONS nightly
     COMMAND "${CMAKE_COMMAND}" -E env TS_KILLS=200 bash "${PROJECT_SOURCE_DIR}/tests/cli/resume.sh")
 ts_test_properties(nightly/resume nightly)
+add_test(NAME nightly/slurm CONFIGURATIONS nightly
+    COMMAND "${CMAKE_COMMAND}" -E env TS_NODE_DIES=1 bash "${PROJECT_SOURCE_DIR}/tests/cli/slurm.sh")
+ts_test_properties(nightly/slurm nightly)
+set_tests_properties(nightly/slurm PROPERTIES SKIP_RETURN_CODE 77)
 
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)

@@ -3,6 +3,8 @@
 
 #include "sim/front/check/cmd_check.hpp"
 #include "sim/front/cmd_reproduce.hpp"
+#include "sim/front/cmd_sweep.hpp"
+#include "sim/front/database.hpp"
 #include "sim/front/error.hpp"
 #include "sim/front/jobs.hpp"
 #include "sim/front/paths.hpp"
@@ -44,16 +46,17 @@ namespace
 class CommandLine
 {
   public:
-    explicit CommandLine(KernelRun systemc)
+    explicit CommandLine(KernelRun systemc) : systemc_(systemc)
     {
-        run_.systemc = systemc;
         app_.require_subcommand(1);
         app_.set_version_flag("--version", "tlbstorm " TS_VERSION_STRING);
-        app_.add_flag("-q,--quiet", run_.quiet, "Print results and errors only");
+        app_.add_flag("-q,--quiet", quiet_, "Print results and errors only");
         app_.fallthrough();
         app_.footer("Exit codes: 0 done, 2 wrong input, 3 environment, 4 a run found something "
                     "(oracle, sum rule, watchdog; a reproduced row out of tolerance).");
         add_run();
+        add_sweep();
+        add_folder_commands();
         add_reproduce();
         add_check();
         add_list();
@@ -71,6 +74,14 @@ class CommandLine
     {
         if (*run_sub_)
             execute_run(argv);
+        else if (*sweep_sub_)
+            execute_sweep(argv);
+        else if (*status_sub_)
+            command_status(folder_, json_);
+        else if (*collect_sub_)
+            command_collect(folder_, sweep_.run.jobs);
+        else if (*query_sub_)
+            std::fputs(database_query(folder_, statement_).c_str(), stdout);
         else if (*reproduce_sub_)
             execute_reproduce(argv);
         else if (*check_sub_)
@@ -89,37 +100,95 @@ class CommandLine
     void add_run()
     {
         run_sub_ = app_.add_subcommand("run", "Run an experiment and write its results");
-        run_sub_->add_option("EXPERIMENT", run_.experiment, "Experiment file (YAML)")->required();
-        run_sub_->add_option("-o,--output", run_.output, "Folder of the results (out/<name>)");
-        run_sub_
-            ->add_option("--set", run_.sets,
-                         "Set a parameter or part of the experiment; wins over all files. Values "
-                         "separated by commas are swept")
-            ->type_name("KEY=VALUE")
-            ->take_all()
-            ->allow_extra_args(false);
-        run_sub_->add_option("--seed", run_.seed, "Seed of the first repetition");
-        run_sub_
-            ->add_option("--jobs,-j", run_.jobs,
-                         "Runs at a time (as many as there are CPUs); results do not depend "
-                         "on it")
-            ->check(CLI::Range(1, 1024));
-        add_timeout(run_sub_, &run_.timeout_s);
-        run_sub_->add_flag("--timeline", run_.timeline,
-                           "Write timeline.json.gz for the Perfetto viewer");
+        add_experiment(run_sub_, &run_);
         run_sub_->add_flag("--dry-run", run_.dry_run,
                            "Check everything, print the points and the configuration");
         run_sub_->add_flag("--force", run_.force, "Replace results that tlbstorm has written");
-        run_sub_->add_flag("--check", run_.check, "Let the oracle judge every TLB hit");
-        run_sub_->add_option("--kernel", run_.kernel, "Simulation kernel")
+    }
+
+    static void add_experiment(CLI::App *sub, RunCommand *run)
+    {
+        sub->add_option("EXPERIMENT", run->experiment, "Experiment file (YAML)")->required();
+        sub->add_option("-o,--output", run->output, "Folder of the results (out/<name>)");
+        sub->add_option("--set", run->sets,
+                        "Set a parameter or part of the experiment; wins over all files. Values "
+                        "separated by commas are swept")
+            ->type_name("KEY=VALUE")
+            ->take_all()
+            ->allow_extra_args(false);
+        sub->add_option("--seed", run->seed, "Seed of the first repetition");
+        add_jobs(sub, &run->jobs);
+        sub->add_option("--timeout", run->timeout_s,
+                        "A run that takes longer fails; the others go on")
+            ->type_name("SECONDS")
+            ->check(CLI::PositiveNumber);
+        sub->add_flag("--timeline", run->timeline,
+                      "Write timeline.json.gz for the Perfetto viewer");
+        sub->add_flag("--check", run->check, "Let the oracle judge every TLB hit");
+        sub->add_option("--kernel", run->kernel, "Simulation kernel")
             ->check(CLI::IsMember({"native", "systemc"}));
     }
 
-    static void add_timeout(CLI::App *sub, double *seconds)
+    static void add_jobs(CLI::App *sub, unsigned *jobs)
     {
-        sub->add_option("--timeout", *seconds, "A run that takes longer fails; the others go on")
-            ->type_name("SECONDS")
-            ->check(CLI::PositiveNumber);
+        sub->add_option("--jobs,-j", *jobs,
+                        "Runs at a time (as many as there are CPUs); results do not depend on it")
+            ->check(CLI::Range(1, 1024));
+    }
+
+    void add_sweep()
+    {
+        sweep_sub_ = app_.add_subcommand(
+            "sweep", "Run an experiment in a folder that goes on where it was, here or on Slurm");
+        add_experiment(sweep_sub_, &sweep_.run);
+        sweep_sub_->add_flag("--dry-run", sweep_.run.dry_run,
+                             "Check everything, print the points and what is there of them");
+        sweep_sub_->add_flag("--force", sweep_.run.force,
+                             "Replace points of another configuration that are in the folder");
+        add_slurm();
+        sweep_sub_->add_flag("--export-commands", sweep_.export_commands,
+                             "Print a command a missing point, for GNU parallel and its like");
+        sweep_sub_
+            ->add_option("--point", sweep_.points,
+                         "Run this one only, beside other processes; then `tlbstorm collect`")
+            ->type_name("ID")
+            ->take_all()
+            ->allow_extra_args(false);
+        sweep_sub_
+            ->add_option("--points-from", sweep_.points_from,
+                         "Run those only whose identities are in FILE, one a line")
+            ->type_name("FILE");
+    }
+
+    void add_slurm()
+    {
+        sweep_sub_->add_option("--launcher", sweep_.launcher, "Where points run")
+            ->check(CLI::IsMember({"local", "slurm"}));
+        sweep_sub_
+            ->add_option("--chunk", sweep_.chunk,
+                         "Slurm: points a task (as few as fit into one array)")
+            ->check(CLI::Range(1, 100000));
+        sweep_sub_
+            ->add_option("--sbatch", sweep_.sbatch,
+                         "Slurm: another word for sbatch, such as --sbatch=--time=1:00:00")
+            ->type_name("OPTION")
+            ->take_all()
+            ->allow_extra_args(false);
+    }
+
+    void add_folder_commands()
+    {
+        status_sub_ = app_.add_subcommand("status", "Say what of a folder's points is done");
+        status_sub_->add_option("DIR", folder_, "Folder of a sweep or run")->required();
+        status_sub_->add_flag("--json", json_, "As JSON");
+        collect_sub_ = app_.add_subcommand(
+            "collect", "Write the summaries of what a folder's points hold so far");
+        collect_sub_->add_option("DIR", folder_, "Folder of a sweep or run")->required();
+        add_jobs(collect_sub_, &sweep_.run.jobs);
+        query_sub_ = app_.add_subcommand("query", "Ask results.sqlite of a folder, as CSV");
+        query_sub_->add_option("DIR", folder_, "Folder of a sweep or run")->required();
+        query_sub_->add_option("SQL", statement_, "One statement that reads: 'SELECT ...'")
+            ->required();
     }
 
     void add_reproduce()
@@ -136,11 +205,7 @@ class CommandLine
             ->type_name("KEY=VALUE")
             ->take_all()
             ->allow_extra_args(false);
-        reproduce_sub_
-            ->add_option("--jobs,-j", reproduce_.jobs,
-                         "Runs at a time (as many as there are CPUs); results do not depend "
-                         "on it")
-            ->check(CLI::Range(1, 1024));
+        add_jobs(reproduce_sub_, &reproduce_.jobs);
         reproduce_sub_->add_flag("--force", reproduce_.force,
                                  "Replace results that tlbstorm has written");
         reproduce_sub_->add_flag("--check", reproduce_.check,
@@ -214,20 +279,33 @@ class CommandLine
             app_.add_subcommand("schema", "Print the JSON Schema of an experiment, for editors");
     }
 
-    void execute_run(char **argv)
+    void prepare(RunCommand *run, char **argv) const
     {
         for (char **word = argv; *word; word++)
-            run_.command_line.emplace_back(*word);
-        if (run_.kernel == "systemc" && !run_.systemc)
+            run->command_line.emplace_back(*word);
+        run->systemc = systemc_;
+        run->quiet = quiet_;
+        if (run->kernel == "systemc" && !systemc_)
             exec_systemc(argv);
+    }
+
+    void execute_run(char **argv)
+    {
+        prepare(&run_, argv);
         command_run(run_);
+    }
+
+    void execute_sweep(char **argv)
+    {
+        prepare(&sweep_.run, argv);
+        command_sweep(sweep_);
     }
 
     void execute_reproduce(char **argv)
     {
         for (char **word = argv; *word; word++)
             reproduce_.command_line.emplace_back(*word);
-        reproduce_.quiet = run_.quiet;
+        reproduce_.quiet = quiet_;
         command_reproduce(reproduce_);
     }
 
@@ -252,7 +330,12 @@ class CommandLine
     CLI::App app_{"Simulates, cycle by cycle, how a machine keeps its TLBs coherent, and what that "
                   "costs.",
                   "tlbstorm"};
+    KernelRun systemc_;
     CLI::App *run_sub_ = nullptr;
+    CLI::App *sweep_sub_ = nullptr;
+    CLI::App *status_sub_ = nullptr;
+    CLI::App *collect_sub_ = nullptr;
+    CLI::App *query_sub_ = nullptr;
     CLI::App *reproduce_sub_ = nullptr;
     CLI::App *check_sub_ = nullptr;
     CLI::App *list_sub_ = nullptr;
@@ -260,9 +343,11 @@ class CommandLine
     CLI::App *info_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
     RunCommand run_;
+    SweepCommand sweep_;
     ReproduceCommand reproduce_;
     CheckCommand check_;
-    std::string topic_, key_, trace_;
+    std::string topic_, key_, trace_, folder_, statement_;
+    bool quiet_ = false;
     bool all_ = false, markdown_ = false, json_ = false, strict_ = false;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: `tlbstorm run|reproduce|list|explain|trace|schema`.
+// The command line: `tlbstorm run|sweep|status|collect|reproduce|list|explain|trace|schema`.
 #ifndef TS_SIM_FRONT_CLI_HPP
 #define TS_SIM_FRONT_CLI_HPP
 
@@ -36,10 +36,17 @@ struct RunCommand {
 void command_run(const RunCommand &command);
 // One line that repeats one point of command's experiment: the user's own settings, then what makes
 // it this point.
-struct Experiment;
-struct Point;
 std::string point_command(const RunCommand &command, const Experiment &experiment,
                           const Point &point);
+// --set, --seed and --check.
+std::vector<Override> overrides_of(const RunCommand &command);
+// A user error for options that are of whole machines only.
+void refuse_options(const RunCommand &command, const Experiment &experiment);
+// Assumed parameters, and where everything is. points and runs go together.
+void print_notes(const Experiment &experiment, const std::vector<Point> &points,
+                 const std::vector<RunSummary> &runs, const std::string &folder);
+// As a shell takes it, in quotes where it needs them.
+std::string shell_word(const std::string &text);
 // Both must outlive what is returned.
 JobsOptions jobs_options(const RunCommand &command, const Experiment &experiment);
 

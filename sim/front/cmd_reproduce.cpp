@@ -2,6 +2,7 @@
 #include "sim/front/cmd_reproduce.hpp"
 
 #include "sim/front/cli.hpp"
+#include "sim/front/database.hpp"
 #include "sim/front/failures.hpp"
 #include "sim/front/folder.hpp"
 #include "sim/front/jobs.hpp"
@@ -116,9 +117,8 @@ class Runs
             return point_command(command_, experiment_, point);
         };
         const std::string root = folder + "/" + name_;
-        options_.stored =
-            stored_all(root, experiment_, points_, point_ids(experiment_, points_, command.jobs),
-                       options_.run, command.jobs);
+        ids_ = point_ids(experiment_, points_, command.jobs);
+        options_.stored = stored_all(root, experiment_, points_, ids_, options_.run, command.jobs);
         refuse_corrupt(root, points_, options_.stored);
         return done_folders(name_ + "/", points_, options_.stored);
     }
@@ -138,7 +138,10 @@ class Runs
                                  {std::to_string(failures.size()) + " of " +
                                   std::to_string(points_.size()) + " runs failed"},
                                  options_);
-        write_summaries(experiment_, points_, runs, folder_);
+        const RunList list = run_list(experiment_, points_, ids_);
+        write_file(folder_ + "/" + points_name, run_list_json(list));
+        write_summaries(list, runs, folder_);
+        database_write(folder_, list, runs, {});
     }
 
     // In `unit`, a value a seed.
@@ -203,6 +206,7 @@ class Runs
     std::vector<Point> all_;
     std::vector<bool> wanted_;
     std::vector<Point> points_; // of all_, those that are wanted
+    std::vector<std::string> ids_;
     JobsOptions options_;
     std::map<size_t, Stats> stats_;
 };

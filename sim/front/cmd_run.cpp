@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/cli.hpp"
+#include "sim/front/collect.hpp"
+#include "sim/front/database.hpp"
 #include "sim/front/failures.hpp"
 #include "sim/front/folder.hpp"
 #include "sim/front/jobs.hpp"
@@ -16,6 +18,49 @@ namespace ts
 {
 namespace
 {
+
+void dry_run(const Experiment &experiment, const std::vector<Point> &points)
+{
+    std::printf("%zu runs:\n", points.size());
+    for (const Point &point : points)
+        std::printf("  %s\n", point.folder.c_str());
+    // One configuration a platform and mechanism, if any; its other points differ as their names
+    // say.
+    std::set<std::pair<const Platform *, const ts_flush_ops *>> shown;
+    for (const Point &point : points)
+        if (shown.insert({point.platform, point.mechanism}).second)
+            std::printf("---\n# %s\n%s", point.folder.c_str(),
+                        resolved_yaml(experiment, point, resolve(experiment, point)).c_str());
+}
+
+// What became of the others. results: where they are; empty: there is none.
+std::vector<std::string> what_of_others(size_t failed, size_t runs, const std::string &results)
+{
+    const std::string count = std::to_string(failed) + " of " + std::to_string(runs);
+    if (!results.empty())
+        return {count + " runs failed (" + results + "/failures.csv); the results of the others " +
+                "are in " + results};
+    if (runs > 1)
+        return {"all " + std::to_string(runs) + " runs failed; nothing was kept"};
+    return {};
+}
+
+// Opens the folder; what an earlier start of the same has finished is taken over.
+void resume(OutputFolder *folder, const Experiment &experiment, const std::vector<Point> &points,
+            const std::vector<std::string> &ids, JobsOptions *options)
+{
+    folder->open([&](const std::string &partial) {
+        options->stored = stored_all(partial, experiment, points, ids, options->run, options->jobs);
+        refuse_corrupt(partial, points, options->stored);
+        const std::set<std::string> done = done_folders("", points, options->stored);
+        if (!done.empty())
+            folder->keep();
+        return done;
+    });
+    options->on_done = [folder] { folder->keep(); };
+}
+
+} // namespace
 
 std::vector<Override> overrides_of(const RunCommand &command)
 {
@@ -41,20 +86,6 @@ std::string shell_word(const std::string &text)
     return quoted + "'";
 }
 
-void dry_run(const Experiment &experiment, const std::vector<Point> &points)
-{
-    std::printf("%zu runs:\n", points.size());
-    for (const Point &point : points)
-        std::printf("  %s\n", point.folder.c_str());
-    // One configuration a platform and mechanism, if any; its other points differ as their names
-    // say.
-    std::set<std::pair<const Platform *, const ts_flush_ops *>> shown;
-    for (const Point &point : points)
-        if (shown.insert({point.platform, point.mechanism}).second)
-            std::printf("---\n# %s\n%s", point.folder.c_str(),
-                        resolved_yaml(experiment, point, resolve(experiment, point)).c_str());
-}
-
 void print_notes(const Experiment &experiment, const std::vector<Point> &points,
                  const std::vector<RunSummary> &runs, const std::string &folder)
 {
@@ -78,19 +109,6 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     std::printf("Results: %s\n", folder.c_str());
 }
 
-// What became of the others. results: where they are; empty: there is none.
-std::vector<std::string> what_of_others(size_t failed, size_t runs, const std::string &results)
-{
-    const std::string count = std::to_string(failed) + " of " + std::to_string(runs);
-    if (!results.empty())
-        return {count + " runs failed (" + results + "/failures.csv); the results of the others " +
-                "are in " + results};
-    if (runs > 1)
-        return {"all " + std::to_string(runs) + " runs failed; nothing was kept"};
-    return {};
-}
-
-// What there is of whole machines only.
 void refuse_options(const RunCommand &command, const Experiment &experiment)
 {
     const std::pair<bool, const char *> options[] = {
@@ -103,24 +121,6 @@ void refuse_options(const RunCommand &command, const Experiment &experiment)
             user_error(Place(), std::string(option.second) + " is of whole machines; the study " +
                                     experiment.study->name + " has no such thing");
 }
-
-// Opens the folder; what an earlier start of the same has finished is taken over.
-void resume(OutputFolder *folder, const Experiment &experiment, const std::vector<Point> &points,
-            JobsOptions *options)
-{
-    const std::vector<std::string> ids = point_ids(experiment, points, options->jobs);
-    folder->open([&](const std::string &partial) {
-        options->stored = stored_all(partial, experiment, points, ids, options->run, options->jobs);
-        refuse_corrupt(partial, points, options->stored);
-        const std::set<std::string> done = done_folders("", points, options->stored);
-        if (!done.empty())
-            folder->keep();
-        return done;
-    });
-    options->on_done = [folder] { folder->keep(); };
-}
-
-} // namespace
 
 std::string point_command(const RunCommand &command, const Experiment &experiment,
                           const Point &point)
@@ -186,19 +186,24 @@ void command_run(const RunCommand &command)
     JobsOptions options = jobs_options(command, experiment);
     std::vector<Failure> failures;
     options.failures = &failures;
-    resume(&folder, experiment, points, &options);
+    const std::vector<std::string> ids = point_ids(experiment, points, options.jobs);
+    const RunList list = run_list(experiment, points, ids);
+    resume(&folder, experiment, points, ids, &options);
     const std::vector<RunSummary> runs = run_all(experiment, points, options, folder.partial());
     if (failures.size() == points.size())
         throw failures_error(failures, what_of_others(failures.size(), points.size(), ""), options);
-    write_summaries(experiment, points, runs, folder.partial());
+    write_file(folder.partial() + "/" + points_name, run_list_json(list));
+    write_summaries(list, runs, folder.partial());
+    database_write(folder.partial(), list, runs, failure_records(failures, options));
     std::string results = folder.path();
     if (failures.empty()) {
         folder.commit();
     } else {
-        write_file(folder.partial() + "/failures.csv", failures_csv(failures, options));
+        write_file(folder.partial() + "/failures.csv",
+                   failures_csv(failure_records(failures, options)));
         results = folder.commit_incomplete();
     }
-    std::fputs(summary_table(experiment, points, runs).c_str(), stdout);
+    std::fputs(summary_table(list, runs).c_str(), stdout);
     if (!command.quiet)
         print_notes(experiment, points, runs, results);
     std::fflush(stdout);

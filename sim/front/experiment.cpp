@@ -16,7 +16,7 @@ constexpr uint64_t seed_max = UINT64_MAX / 2;
 const std::vector<std::string> top_keys{
     "schema",     "name",      "title", "description", "workload",   "repetitions", "seed",
     "study",      "baseline",  "set",   "machine",     "hypervisor", "guest",       "machines",
-    "mechanisms", "platforms", "sweep", "host",        "vms"};
+    "mechanisms", "platforms", "sweep", "host",        "vms",        "seeds"};
 const std::vector<std::string> platform_keys{"machine", "hypervisor", "guest", "mechanisms",
                                              "set",     "host",       "vms"};
 
@@ -102,10 +102,14 @@ class Reader
         if (const YamlEntry *own = study_section())
             take_settings(&experiment_.settings, own->value, own->key);
         if (const YamlEntry *sweep = root_.find("sweep"))
-            read_sweeps(sweep->value, "");
+            experiment_.sweeps = sweeps_read(
+                sweep->value, [this](const std::string &name, const Place &place) -> const Key & {
+                    return key_need(name, place);
+                });
         read_platforms();
-        for (const Sweep &sweep_of : experiment_.sweeps)
-            check_vm_key(sweep_of.key, sweep_of.values[0].place);
+        for (const Sweep &axis : experiment_.sweeps)
+            for (size_t i = 0; i < axis.keys.size(); i++)
+                check_vm_key(axis.keys[i], axis.rows[0][i].place);
         for (const Override &override : parameters)
             override_parameter(override);
         return std::move(experiment_);
@@ -136,11 +140,16 @@ class Reader
                                                   "seed",  "baseline", "machine",
                                                   "study", "guest",    "hypervisor"};
         const YamlNode value = scalar_node(override.value, override.place());
+        if (override.key == "repetitions" || override.key == "seed")
+            root_.remove("seeds");
+        if (override.key == "seeds")
+            for (const char *key : {"repetitions", "seed"})
+                root_.remove(key);
         if (simple.count(override.key) > 0) {
             put(&root_, override.key, value);
             return true;
         }
-        if (override.key == "machines") {
+        if (override.key == "machines" || override.key == "seeds") {
             put(&root_, override.key, list_node(override));
             return true;
         }
@@ -234,11 +243,25 @@ class Reader
                 repetitions->value.as_number("repetitions", 1, repetitions_max);
         if (const YamlEntry *seed = root_.find("seed"))
             experiment_.seed = seed->value.as_number("seed", 0, seed_max);
+        read_seeds();
         if (const YamlEntry *baseline = root_.find("baseline")) {
             baseline_place_ = baseline->value.place;
             experiment_.baseline =
                 mechanism_need(baseline->value.as_scalar("baseline"), baseline_place_).name;
         }
+    }
+
+    void read_seeds()
+    {
+        const YamlEntry *seeds = root_.find("seeds");
+        if (!seeds)
+            return;
+        for (const char *key : {"repetitions", "seed"})
+            if (const YamlEntry *entry = root_.find(key))
+                user_error(entry->place, "'" + std::string(key) + "' does not go with 'seeds'");
+        experiment_.seeds = seeds_read(seeds->value, seed_max, repetitions_max);
+        experiment_.repetitions = experiment_.seeds.size();
+        experiment_.seed = experiment_.seeds[0];
     }
 
     // NULL: a study that takes none.
@@ -290,44 +313,6 @@ class Reader
                                   "'" + did_you_mean(vm_key_entry(name), known));
     }
 
-    void read_sweeps(const YamlNode &map, const std::string &prefix)
-    {
-        for (const YamlEntry &entry : map.as_map(prefix.empty() ? "sweep" : prefix)) {
-            const std::string name = prefix.empty() ? entry.key : prefix + "." + entry.key;
-            if (entry.value.kind == YamlNode::Map) {
-                read_sweeps(entry.value, name);
-                continue;
-            }
-            const Key &key = key_need(name, entry.place);
-            std::vector<Setting> values;
-            for (const YamlNode *value : entry.value.as_list(name))
-                values.push_back(setting_of(key, value->scalar, value->place, LayerOf::Experiment));
-            put_sweep(name, std::move(values), entry.place, false);
-        }
-    }
-
-    void put_sweep(const std::string &name, std::vector<Setting> values, const Place &place,
-                   bool replace)
-    {
-        if (values.empty())
-            user_error(place, "the sweep of " + name + " is empty");
-        for (size_t i = 0; i < values.size(); i++)
-            for (size_t j = 0; j < i; j++)
-                if (values[i].value == values[j].value)
-                    user_error(values[i].place, "the sweep of " + name + " names " +
-                                                    values[i].key->format(values[i].value) +
-                                                    " twice");
-        for (Sweep &sweep : experiment_.sweeps) {
-            if (sweep.key != name)
-                continue;
-            if (!replace)
-                user_error(place, "duplicate key '" + name + "' in sweep");
-            sweep.values = std::move(values);
-            return;
-        }
-        experiment_.sweeps.push_back(Sweep{name, std::move(values)});
-    }
-
     // One value sets a parameter; more than one, or a swept parameter, makes a sweep of it.
     void override_parameter(const Override &override)
     {
@@ -336,10 +321,8 @@ class Reader
         std::vector<Setting> values;
         for (const std::string &text : split(override.value))
             values.push_back(setting_of(key, text, override.place(), LayerOf::Experiment));
-        const bool swept = std::any_of(experiment_.sweeps.begin(), experiment_.sweeps.end(),
-                                       [&](const Sweep &sweep) { return sweep.key == key.name; });
-        if (swept || values.size() > 1)
-            put_sweep(key.name, std::move(values), override.place(), true);
+        if (sweep_of(experiment_.sweeps, key.name) || values.size() > 1)
+            sweeps_set(&experiment_.sweeps, key, values, override.place());
         else
             experiment_.overrides[key.name] = values[0];
     }

@@ -5,6 +5,7 @@
 #define TS_SIM_FRONT_EXPERIMENT_HPP
 
 #include "sim/front/host_tasks.hpp"
+#include "sim/front/sweeps.hpp"
 #include "sim/front/vms.hpp"
 
 #include <memory>
@@ -31,11 +32,6 @@ struct Platform {
     Place vms_place;
 };
 
-struct Sweep {
-    std::string key;
-    std::vector<Setting> values;
-};
-
 struct Experiment : WorkloadChoice {
     std::string path;
     std::string name;
@@ -44,11 +40,12 @@ struct Experiment : WorkloadChoice {
     Place study_place;
     uint64_t repetitions = 1;
     uint64_t seed = 1;
-    std::string baseline; // empty: none
+    std::vector<uint64_t> seeds; // instead of seed, seed + 1, ...; empty: none are listed
+    std::string baseline;        // empty: none
     std::vector<Platform> platforms;
-    Layer settings; // workload and set
-    std::vector<Sweep> sweeps;
-    Layer overrides; // of the command line
+    Layer settings;            // workload and set
+    std::vector<Sweep> sweeps; // their product
+    Layer overrides;           // of the command line
 
     KeyOwners owners() const
     {
@@ -87,12 +84,14 @@ struct Point {
     const Platform *platform = nullptr;
     const ts_flush_ops *mechanism = nullptr; // null in a study
     Subject subject;
-    std::vector<const Setting *> swept; // one a sweep, in its order
+    std::vector<const Setting *> swept; // one a swept key, in their order
     uint64_t seed = 0;
     // "x86/kvm_pv/run.vms=4/seed=1"; in a study without the mechanism. A long list of swept values
     // is cut and ends in a hash.
     std::string folder;
 };
+// All keys that are swept, in their order.
+std::vector<std::string> swept_keys(const Experiment &experiment);
 // In the order platform, swept values, mechanism, seed. Pointers are into experiment.
 std::vector<Point> experiment_points(const Experiment &experiment);
 // Points that differ only in the seed stand together: how many there are of each.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/failures.hpp"
 
-#include "sim/front/output.hpp"
-
 #include <algorithm>
 
 namespace ts
@@ -19,14 +17,15 @@ std::string more(size_t n)
 
 } // namespace
 
-std::string failures_csv(const std::vector<Failure> &failures, const JobsOptions &options)
+std::vector<FailureRecord> failure_records(const std::vector<Failure> &failures,
+                                           const JobsOptions &options)
 {
-    std::string text = "run,exit_code,message,reproduce\n";
+    std::vector<FailureRecord> records;
     for (const Failure &failure : failures)
-        text += csv_field(failure.point->folder) + "," + std::to_string(failure.error.exit_code()) +
-                "," + csv_field(failure.error.message()) + "," +
-                csv_field(options.reproduce(*failure.point)) + "\n";
-    return text;
+        records.push_back(FailureRecord{failure.point->folder, failure.error.exit_code(),
+                                        failure.error.message(),
+                                        options.reproduce(*failure.point)});
+    return records;
 }
 
 Error failures_error(const std::vector<Failure> &failures,

@@ -12,8 +12,9 @@
 namespace ts
 {
 
-// failures.csv: those that did not finish, with the command that repeats each.
-std::string failures_csv(const std::vector<Failure> &failures, const JobsOptions &options);
+// As they are kept in files.
+std::vector<FailureRecord> failure_records(const std::vector<Failure> &failures,
+                                           const JobsOptions &options);
 
 // A line a failed run, as far as they can be read, then the lines `what_of_others`, and how to
 // repeat the worst, whose exit code it has. failures: at least one.

@@ -284,4 +284,90 @@ OutputFolder::~OutputFolder()
     unlock();
 }
 
+namespace
+{
+
+// Not the folder itself: on file systems of other machines (NFS) only what is open for writing can
+// be locked against all.
+const char lock_name[] = ".lock";
+
+} // namespace
+
+SweepFolder::SweepFolder(const std::string &path) : path_(path)
+{
+    std::error_code code;
+    if (is_missing_or_empty(path_))
+        return;
+    if (!fs::is_directory(path_, code))
+        user_error(Place(), path_ + " exists and is no folder");
+    if (!is_ours(path_))
+        user_error(Place(), path_ + " was not written by tlbstorm");
+}
+
+SweepFolder::~SweepFolder()
+{
+    if (lock_ >= 0)
+        ::close(lock_);
+}
+
+void SweepFolder::lock(int operation)
+{
+    const std::string name = path_ + "/" + lock_name;
+    lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock_ < 0)
+        system_error("cannot open", name);
+    while (::flock(lock_, operation) != 0) {
+        if (errno == EWOULDBLOCK)
+            break;
+        if (errno != EINTR)
+            system_error("cannot lock", name);
+    }
+    if (errno != EWOULDBLOCK)
+        return;
+    user_error(Place(), path_ + ": another tlbstorm is writing there");
+}
+
+void SweepFolder::open_alone()
+{
+    std::error_code code;
+    fs::create_directories(path_, code);
+    if (code)
+        environment_error("cannot make " + path_ + ": " + code.message());
+    if (!is_ours(path_))
+        write_file(path_ + "/" + marker, marker_head);
+    lock(LOCK_EX | LOCK_NB);
+    for (const std::string &partial : partials(path_))
+        fs::remove_all(partial);
+}
+
+void SweepFolder::open_shared()
+{
+    lock(LOCK_SH);
+}
+
+std::vector<std::string> SweepFolder::partials(const std::string &folder)
+{
+    static const std::string end = ".partial";
+    std::vector<std::string> found;
+    for (auto at = fs::recursive_directory_iterator(folder);
+         at != fs::recursive_directory_iterator(); ++at) {
+        const std::string name = at->path().filename().string();
+        if (!is_folder(*at))
+            continue;
+        const bool partial = name.size() > end.size() &&
+                             name.compare(name.size() - end.size(), end.size(), end) == 0;
+        if (partial)
+            found.push_back(at->path().string());
+        // The folder of a point holds no other.
+        if (partial || name.compare(0, 5, "seed=") == 0)
+            at.disable_recursion_pending();
+    }
+    return found;
+}
+
+void mark_files(const std::string &folder)
+{
+    replace_file(folder + "/" + marker, list_files(folder));
+}
+
 } // namespace ts

@@ -9,6 +9,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace ts
 {
@@ -64,6 +65,36 @@ class OutputFolder
     bool keep_ = false;
     int lock_ = -1; // of the partial folder; processes that are forked hold it too
 };
+
+// A folder of results that is written in place: points appear in it one by one.
+class SweepFolder
+{
+  public:
+    // Checks only: an existing folder that is not empty and that tlbstorm has not written is a user
+    // error.
+    explicit SweepFolder(const std::string &path);
+    ~SweepFolder();
+    SweepFolder(const SweepFolder &) = delete;
+    SweepFolder &operator=(const SweepFolder &) = delete;
+
+    // Makes the folder and locks it, against all others, and removes what dead processes have left
+    // half-written; a user error if another process writes there.
+    void open_alone();
+    // Locks it against those that want it alone.
+    void open_shared();
+
+    // What is not complete, by its path.
+    static std::vector<std::string> partials(const std::string &folder);
+
+  private:
+    void lock(int operation);
+
+    std::string path_;
+    int lock_ = -1;
+};
+
+// Brings the list of what tlbstorm has written up to date.
+void mark_files(const std::string &folder);
 
 } // namespace ts
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/keys.hpp"
 
+#include "sim/front/output.hpp"
+
 namespace ts
 {
 namespace
@@ -77,6 +79,44 @@ std::string Key::format(uint64_t value) const
 {
     char text[64];
     ts_param_format(row, value, text, sizeof text);
+    return text;
+}
+
+std::string Key::number_unit() const
+{
+    if (is_version())
+        return "";
+    switch (row->type) {
+    case TS_PARAM_COUNT:
+        return "1";
+    case TS_PARAM_TIME:
+        return "s";
+    case TS_PARAM_CYCLES:
+        return "cycles";
+    case TS_PARAM_FREQ:
+        return "Hz";
+    case TS_PARAM_BYTES:
+        return "B";
+    case TS_PARAM_RATE:
+        return "B/s";
+    case TS_PARAM_BOOL:
+    case TS_PARAM_ENUM:
+        break;
+    }
+    return "";
+}
+
+std::string Key::number(uint64_t value) const
+{
+    const std::string unit = number_unit();
+    if (unit.empty())
+        return format(value);
+    if (unit != "s")
+        return std::to_string(value);
+    std::string text = decimal(value, 12);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.')
+        text.pop_back();
     return text;
 }
 

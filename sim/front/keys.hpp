@@ -38,6 +38,10 @@ struct Key {
     // Checks type, unit and bounds; a user error at place otherwise.
     uint64_t parse(const std::string &text, const Place &place) const;
     std::string format(uint64_t value) const;
+    // Without a unit, exactly: "0.00001" for 10 us. The unit is number_unit; words, whose unit is
+    // empty, as format has them.
+    std::string number(uint64_t value) const;
+    std::string number_unit() const;
     bool assumed() const
     {
         return ts_confidence_assumed(row->confidence);

@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <unistd.h>
 
 namespace ts
 {
@@ -52,6 +53,14 @@ void write_file(const std::string &path, const std::string &text)
     OutputFile file(path);
     file.put(text);
     file.close();
+}
+
+void replace_file(const std::string &path, const std::string &text)
+{
+    const std::string work = path + "." + std::to_string(getpid()) + ".tmp";
+    write_file(work, text);
+    if (std::rename(work.c_str(), path.c_str()) != 0)
+        system_error("cannot write", path);
 }
 
 void compress_file(const std::string &path, Compression compression)

@@ -35,6 +35,8 @@ class OutputFile
 };
 
 void write_file(const std::string &path, const std::string &text);
+// The same in one step: under a name of this process until it is complete.
+void replace_file(const std::string &path, const std::string &text);
 
 enum class Compression { Zstd, Gzip };
 // Replaces path by path + ".zst" or ".gz". The same input gives the same bytes.

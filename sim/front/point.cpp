@@ -49,24 +49,27 @@ std::string sweep_folder(const std::vector<const Setting *> &swept)
 size_t combinations(const Experiment &experiment)
 {
     size_t n = 1;
-    for (const Sweep &sweep : experiment.sweeps) {
-        if (sweep.values.size() > points_max / n)
-            user_error(sweep.values[0].place,
+    for (const Sweep &axis : experiment.sweeps) {
+        if (axis.rows.size() > points_max / n)
+            user_error(axis.rows[0][0].place,
                        "the sweep has more than " + std::to_string(points_max) + " points");
-        n *= sweep.values.size();
+        n *= axis.rows.size();
     }
     return n;
 }
 
-// The index-th element of the product; the last sweep varies fastest.
+// The index-th element of the product; the last axis varies fastest.
 std::vector<const Setting *> combination(const Experiment &experiment, size_t index)
 {
-    std::vector<const Setting *> swept(experiment.sweeps.size());
+    std::vector<const Setting *> swept;
     for (size_t i = experiment.sweeps.size(); i-- > 0;) {
-        const std::vector<Setting> &values = experiment.sweeps[i].values;
-        swept[i] = &values[index % values.size()];
-        index /= values.size();
+        const std::vector<std::vector<Setting>> &rows = experiment.sweeps[i].rows;
+        const std::vector<Setting> &row = rows[index % rows.size()];
+        for (size_t k = row.size(); k-- > 0;)
+            swept.push_back(&row[k]);
+        index /= rows.size();
     }
+    std::reverse(swept.begin(), swept.end());
     return swept;
 }
 
@@ -132,7 +135,7 @@ void add_seeds(std::vector<Point> *points, Point point, const Experiment &experi
         folder += point.subject.name + "/";
     folder += sweep_folder(point.swept);
     for (uint64_t r = 0; r < experiment.repetitions; r++) {
-        point.seed = experiment.seed + r;
+        point.seed = experiment.seeds.empty() ? experiment.seed + r : experiment.seeds[r];
         point.folder = folder + "seed=" + std::to_string(point.seed);
         points->push_back(point);
     }
@@ -207,6 +210,14 @@ Override override_parse(const std::string &text)
     if (equals == std::string::npos || equals == 0)
         user_error(Place(), "--set " + text + ": expected KEY=VALUE");
     return Override{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::vector<std::string> swept_keys(const Experiment &experiment)
+{
+    std::vector<std::string> keys;
+    for (const Sweep &axis : experiment.sweeps)
+        keys.insert(keys.end(), axis.keys.begin(), axis.keys.end());
+    return keys;
 }
 
 std::string swept_text(const std::vector<const Setting *> &swept)

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 
 namespace ts
 {
@@ -18,7 +19,7 @@ namespace
 
 // The runs that differ only in the seed, as far as they have finished.
 struct Group {
-    const Point *point;
+    const ListedRun *point;
     std::vector<const RunSummary *> runs;
     // Of the same platform and swept values, paired by seed. NULL: not run, or failed.
     std::vector<const RunSummary *> baseline;
@@ -33,28 +34,36 @@ std::vector<const RunSummary *> all_seeds(const RunSummary *first, size_t n)
     return runs;
 }
 
-const RunSummary *baseline_of(const Experiment &experiment, const std::vector<Point> &points,
-                              const std::vector<RunSummary> &runs, const Point &point)
+// What mechanisms of one table have in common.
+using Row = std::pair<std::string, std::vector<std::string>>;
+
+Row row_of(const ListedRun &run)
 {
-    for (size_t i = 0; i < points.size(); i += points_per_group(experiment))
-        if (points[i].platform == point.platform && points[i].swept == point.swept &&
-            points[i].subject.name == experiment.baseline)
-            return &runs[i];
-    return nullptr;
+    return {run.platform, run.swept};
 }
 
-std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Point> &points,
-                             const std::vector<RunSummary> &runs)
+// The first runs of the baseline, by what they are compared with.
+std::map<Row, const RunSummary *> baselines(const RunList &list,
+                                            const std::vector<RunSummary> &runs)
 {
-    const size_t n = points_per_group(experiment);
+    std::map<Row, const RunSummary *> found;
+    for (size_t i = 0; !list.baseline.empty() && i < runs.size(); i += list.per_group)
+        if (list.runs[i].subject == list.baseline)
+            found.emplace(row_of(list.runs[i]), &runs[i]);
+    return found;
+}
+
+std::vector<Group> groups_of(const RunList &list, const std::vector<RunSummary> &runs)
+{
+    const size_t n = list.per_group;
     std::vector<Group> groups;
-    TS_ASSERT(points.size() == runs.size() && points.size() % n == 0);
-    for (size_t i = 0; i < points.size(); i += n) {
-        Group group{&points[i], all_seeds(&runs[i], n), {}};
-        if (const RunSummary *base = experiment.baseline.empty()
-                                         ? nullptr
-                                         : baseline_of(experiment, points, runs, points[i]))
-            group.baseline = all_seeds(base, n);
+    TS_ASSERT(list.runs.size() == runs.size() && runs.size() % n == 0);
+    const std::map<Row, const RunSummary *> bases = baselines(list, runs);
+    for (size_t i = 0; i < runs.size(); i += n) {
+        Group group{&list.runs[i], all_seeds(&runs[i], n), {}};
+        const auto base = bases.find(row_of(list.runs[i]));
+        if (base != bases.end())
+            group.baseline = all_seeds(base->second, n);
         group.baseline.resize(n, nullptr);
         for (size_t r = n; r-- > 0;)
             if (!group.runs[r]) {
@@ -67,16 +76,10 @@ std::vector<Group> groups_of(const Experiment &experiment, const std::vector<Poi
     return groups;
 }
 
-struct Metric {
-    std::string name;
-    std::string unit;
-    std::function<double(const RunSummary &)> value; // in the unit
-};
-
-Metric result_metric(const std::string &name, const std::string &unit, double scale,
-                     uint64_t ts_machine_result::*field)
+Metric result_metric(const ResultColumn &column, const std::string &unit, double scale)
 {
-    return Metric{name, unit, [=](const RunSummary &run) {
+    return Metric{column.name, unit, column.help,
+                  [scale, field = column.field](const RunSummary &run) {
                       return static_cast<double>(run.machine.result.*field) * scale;
                   }};
 }
@@ -87,37 +90,29 @@ std::vector<Metric> machine_metrics()
     std::vector<Metric> list;
     for (size_t i = 0; i < result_columns_count; i++) {
         const ResultColumn &column = result_columns[i];
-        const std::string name = column.name;
-        if (column.unit == std::string("uHz"))
-            list.push_back(result_metric(name, "1/s", 1e-6, column.field));
-        else if (column.unit == std::string("milli"))
-            list.push_back(result_metric(name, "ratio", 1e-3, column.field));
-        else if (column.unit != std::string("ps"))
-            list.push_back(result_metric(name, column.unit, 1, column.field));
+        const std::string name = column.name, unit = column.unit;
+        if (unit == "uHz")
+            list.push_back(result_metric(column, "1/s", 1e-6));
+        else if (unit == "milli")
+            list.push_back(result_metric(column, "ratio", 1e-3));
+        else if (unit != "ps")
+            list.push_back(result_metric(column, unit, 1));
         else if (name.compare(0, 9, "shootdown") == 0)
-            list.push_back(result_metric(name, "us", 1e-6, column.field));
+            list.push_back(result_metric(column, "us", 1e-6));
         else
-            list.push_back(result_metric(name, "s", 1e-12, column.field));
+            list.push_back(result_metric(column, "s", 1e-12));
     }
-    list.push_back(result_metric("events", "1", 1, &ts_machine_result::events));
+    static const ResultColumn events{"events", "1", &ts_machine_result::events,
+                                     "steps of the simulation kernel"};
+    list.push_back(result_metric(events, "1", 1));
     return list;
 }
 
 Metric column_metric(const ts_study_ops &study, const ts_study_column &column)
 {
-    return Metric{column.name, column.unit, [&study, &column](const RunSummary &run) {
+    return Metric{column.name, column.unit, "", [&study, &column](const RunSummary &run) {
                       return study_value(study, column, run.counters);
                   }};
-}
-
-std::vector<Metric> metrics(const Experiment &experiment)
-{
-    if (!experiment.study)
-        return machine_metrics();
-    std::vector<Metric> list;
-    for (size_t i = 0; i < experiment.study->ncolumns; i++)
-        list.push_back(column_metric(*experiment.study, experiment.study->columns[i]));
-    return list;
 }
 
 Estimate of_metric(const Group &group, const Metric &metric)
@@ -157,20 +152,19 @@ Estimate log_speedup(const Group &group)
     return estimate(samples);
 }
 
-std::string columns(const Experiment &experiment)
+std::string columns(const RunList &list)
 {
-    std::string text = experiment.study ? "study,platform" : "mechanism,platform";
-    for (const Sweep &sweep : experiment.sweeps)
-        text += "," + sweep.key;
+    std::string text = list.study ? "study,platform" : "mechanism,platform";
+    for (const SweptColumn &column : list.columns)
+        text += "," + column.key;
     return text;
 }
 
-// Values of plain numbers stay plain, so that a reader takes them as numbers.
 std::string cells(const Group &group)
 {
-    std::string text = group.point->subject.name + "," + group.point->platform->name;
-    for (const Setting *setting : group.point->swept)
-        text += "," + csv_field(setting->key->format(setting->value));
+    std::string text = group.point->subject + "," + group.point->platform;
+    for (const std::string &number : group.point->numbers)
+        text += "," + csv_field(number);
     return text;
 }
 
@@ -202,12 +196,12 @@ std::string seeds_text(size_t n)
     return n == 1 ? " (1 run each)" : " (mean of " + std::to_string(n) + " seeds)";
 }
 
-std::string point_title(const Group &group, size_t n)
+std::string point_title(const RunList &list, const Group &group)
 {
-    std::string text = group.point->platform->name;
-    for (const Setting *setting : group.point->swept)
-        text += ", " + setting->key->name + " = " + setting->key->format(setting->value);
-    return text + seeds_text(n);
+    std::string text = group.point->platform;
+    for (size_t i = 0; i < list.columns.size(); i++)
+        text += ", " + list.columns[i].key + " = " + group.point->swept[i];
+    return text + seeds_text(group.runs.size());
 }
 
 bool has_window(const Group &group)
@@ -218,7 +212,7 @@ bool has_window(const Group &group)
 std::vector<std::string> table_row(const Group &group)
 {
     const auto mean = [&](uint64_t ts_machine_result::*field) {
-        return of_metric(group, result_metric("", "", 1, field)).mean;
+        return of_metric(group, result_metric({"", "", field, ""}, "", 1)).mean;
     };
     const auto time = [&](uint64_t ts_machine_result::*field) {
         return short_time(mean(field) * 1e-12);
@@ -233,7 +227,7 @@ std::vector<std::string> table_row(const Group &group)
             std::snprintf(text, sizeof text, "%.3f", faster.mean);
         speedup_text = text;
     }
-    return {group.point->subject.name,
+    return {group.point->subject,
             has_window(group) ? short_count(mean(&ts_machine_result::record_rate_uhz) * 1e-6) + "/s"
                               : time(&ts_machine_result::completion_ps),
             time(&ts_machine_result::system_ps),
@@ -247,7 +241,7 @@ std::vector<std::string> table_row(const Group &group)
 }
 
 // Mechanisms of one platform and one combination stand together.
-std::string machine_tables(const std::vector<Group> &groups)
+std::string machine_tables(const RunList &list, const std::vector<Group> &groups)
 {
     static const std::vector<std::string> head{"mechanism", "completion", "system", "shootdowns",
                                                "IPIs",      "VM exits",   "p50",    "p99",
@@ -257,11 +251,9 @@ std::string machine_tables(const std::vector<Group> &groups)
         TableRows rows{head};
         if (has_window(groups[i]))
             rows[0][1] = "records a VM";
-        text += (i > 0 ? "\n" : "") + point_title(groups[i], groups[i].runs.size()) + "\n";
+        text += (i > 0 ? "\n" : "") + point_title(list, groups[i]) + "\n";
         const size_t first = i;
-        for (; i < groups.size() && groups[i].point->platform == groups[first].point->platform &&
-               groups[i].point->swept == groups[first].point->swept;
-             i++)
+        for (; i < groups.size() && row_of(*groups[i].point) == row_of(*groups[first].point); i++)
             rows.push_back(table_row(groups[i]));
         text += table_text(rows, 1);
     }
@@ -321,19 +313,17 @@ TableRows rows_of(const std::vector<TableColumn> &columns)
 }
 
 // One table, a row a platform and combination of swept values.
-std::string study_table(const Experiment &experiment, const std::vector<Group> &groups)
+std::string study_table(const RunList &list, const std::vector<Group> &groups)
 {
-    const ts_study_ops &study = *experiment.study;
+    const ts_study_ops &study = *list.study;
     std::vector<TableColumn> columns{{{"platform"}, {}}};
-    for (const Sweep &sweep : experiment.sweeps)
-        columns.push_back({{sweep.key}, {}});
+    for (const SweptColumn &swept : list.columns)
+        columns.push_back({{swept.key}, {}});
     const size_t left = columns.size();
     for (const Group &group : groups) {
-        columns[0].cells.push_back(group.point->platform->name);
-        for (size_t i = 1; i < left; i++) {
-            const Setting &setting = *group.point->swept[i - 1];
-            columns[i].cells.push_back(setting.key->format(setting.value));
-        }
+        columns[0].cells.push_back(group.point->platform);
+        for (size_t i = 1; i < left; i++)
+            columns[i].cells.push_back(group.point->swept[i - 1]);
     }
     std::string empty;
     for (size_t i = 0; i < study.ncolumns; i++) {
@@ -381,6 +371,7 @@ Estimate estimate(const std::vector<double> &samples)
     return result;
 }
 
+<<<<<<< HEAD
 Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below)
 {
     const double base = estimate(below).mean;
@@ -395,11 +386,24 @@ Estimate ratio_estimate(const std::vector<double> &above, const std::vector<doub
 
 std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,
                         const std::vector<RunSummary> &runs)
+=======
+std::vector<Metric> metrics_of(const RunList &list)
+>>>>>>> w-sweep
 {
-    std::string text = columns(experiment) + ",metric,unit,mean,ci95,n\n";
-    const std::vector<Metric> list = metrics(experiment);
-    for (const Group &group : groups_of(experiment, points, runs)) {
-        for (const Metric &metric : list)
+    if (!list.study)
+        return machine_metrics();
+    std::vector<Metric> metrics;
+    for (size_t i = 0; i < list.study->ncolumns; i++)
+        metrics.push_back(column_metric(*list.study, list.study->columns[i]));
+    return metrics;
+}
+
+std::string summary_csv(const RunList &list, const std::vector<RunSummary> &runs)
+{
+    std::string text = columns(list) + ",metric,unit,mean,ci95,n\n";
+    const std::vector<Metric> metrics = metrics_of(list);
+    for (const Group &group : groups_of(list, runs)) {
+        for (const Metric &metric : metrics)
             text += summary_row(group, metric.name, metric.unit, of_metric(group, metric));
         const Estimate faster = estimate(speedups(group)), logarithm = log_speedup(group);
         if (faster.n > 0)
@@ -411,11 +415,10 @@ std::string summary_csv(const Experiment &experiment, const std::vector<Point> &
 }
 
 // Means over all shootdowns of all seeds: the parts of a row add up to its total.
-std::string critical_path_csv(const Experiment &experiment, const std::vector<Point> &points,
-                              const std::vector<RunSummary> &runs)
+std::string critical_path_csv(const RunList &list, const std::vector<RunSummary> &runs)
 {
-    std::string text = columns(experiment) + ",part,unit,mean,share,shootdowns\n";
-    for (const Group &group : groups_of(experiment, points, runs)) {
+    std::string text = columns(list) + ",part,unit,mean,share,shootdowns\n";
+    for (const Group &group : groups_of(list, runs)) {
         MachineSummary sum{};
         for (const RunSummary *finished : group.runs) {
             const MachineSummary &run = finished->machine;
@@ -438,11 +441,37 @@ std::string critical_path_csv(const Experiment &experiment, const std::vector<Po
     return text;
 }
 
-std::string summary_table(const Experiment &experiment, const std::vector<Point> &points,
-                          const std::vector<RunSummary> &runs)
+std::string columns_csv(const RunList &list)
 {
-    const std::vector<Group> groups = groups_of(experiment, points, runs);
-    return experiment.study ? study_table(experiment, groups) : machine_tables(groups);
+    std::string text = "name,kind,unit,meaning\n";
+    const auto row = [&](const std::string &name, const std::string &kind, const std::string &unit,
+                         const std::string &meaning) {
+        text +=
+            csv_field(name) + "," + kind + "," + csv_field(unit) + "," + csv_field(meaning) + "\n";
+    };
+    for (const SweptColumn &column : list.columns)
+        row(column.key, "swept", column.unit, column.help);
+    for (const Metric &metric : metrics_of(list))
+        row(metric.name, "metric", metric.unit, metric.help);
+    if (list.baseline.empty())
+        return text;
+    row("speedup", "metric", "ratio", "of the baseline over this one, paired seed by seed");
+    row("log_speedup", "metric", "ln", "its natural logarithm, seed by seed");
+    return text;
+}
+
+std::string summary_table(const RunList &list, const std::vector<RunSummary> &runs,
+                          size_t max_groups)
+{
+    std::vector<Group> groups = groups_of(list, runs);
+    const size_t all = groups.size();
+    if (all == 0)
+        return "";
+    groups.resize(std::min(all, max_groups));
+    const std::string text = list.study ? study_table(list, groups) : machine_tables(list, groups);
+    if (groups.size() == all)
+        return text;
+    return text + "... and " + std::to_string(all - groups.size()) + " rows more in summary.csv\n";
 }
 
 std::string table_text(const TableRows &rows, size_t left)
@@ -461,12 +490,13 @@ std::string table_text(const TableRows &rows, size_t left)
     return text;
 }
 
-void write_summaries(const Experiment &experiment, const std::vector<Point> &points,
-                     const std::vector<RunSummary> &runs, const std::string &folder)
+void write_summaries(const RunList &list, const std::vector<RunSummary> &runs,
+                     const std::string &folder)
 {
-    write_file(folder + "/summary.csv", summary_csv(experiment, points, runs));
-    if (!experiment.study)
-        write_file(folder + "/critical_path.csv", critical_path_csv(experiment, points, runs));
+    replace_file(folder + "/summary.csv", summary_csv(list, runs));
+    replace_file(folder + "/columns.csv", columns_csv(list));
+    if (!list.study)
+        replace_file(folder + "/critical_path.csv", critical_path_csv(list, runs));
 }
 
 } // namespace ts

@@ -5,7 +5,9 @@
 #define TS_SIM_FRONT_RESULTS_HPP
 
 #include "sim/front/run.hpp"
+#include "sim/front/runlist.hpp"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,16 +28,27 @@ Estimate estimate(const std::vector<double> &samples);
 // not grow when below varies. As many of each, and the mean of below is not 0.
 Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below);
 
-// runs[i] is that of points[i], as experiment_points gives them.
-std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,
-                        const std::vector<RunSummary> &runs);
-std::string critical_path_csv(const Experiment &experiment, const std::vector<Point> &points,
-                              const std::vector<RunSummary> &runs);
-std::string summary_table(const Experiment &experiment, const std::vector<Point> &points,
-                          const std::vector<RunSummary> &runs);
-// Writes summary.csv and, of machines, critical_path.csv into folder.
-void write_summaries(const Experiment &experiment, const std::vector<Point> &points,
-                     const std::vector<RunSummary> &runs, const std::string &folder);
+// runs[i] is that of list.runs[i]; those that are `failed` are left out.
+std::string summary_csv(const RunList &list, const std::vector<RunSummary> &runs);
+std::string critical_path_csv(const RunList &list, const std::vector<RunSummary> &runs);
+// What the columns and the metrics of summary.csv are, with their units.
+std::string columns_csv(const RunList &list);
+// At most max_groups of what differs not only in the seed; the rest is counted.
+std::string summary_table(const RunList &list, const std::vector<RunSummary> &runs,
+                          size_t max_groups = SIZE_MAX);
+// Writes summary.csv, columns.csv and, of machines, critical_path.csv into folder, each in one
+// step.
+void write_summaries(const RunList &list, const std::vector<RunSummary> &runs,
+                     const std::string &folder);
+
+// A number of a run that is summarised.
+struct Metric {
+    std::string name;
+    std::string unit;
+    std::string help;
+    std::function<double(const RunSummary &)> value; // in the unit
+};
+std::vector<Metric> metrics_of(const RunList &list);
 
 // Rows as aligned text; the first is the heading. The first `left` columns are words, the others
 // numbers.

@@ -160,9 +160,28 @@ Json study_rules()
 
 Json sweep_schema()
 {
+    const Json keys = {{"type", "object"}, {"minProperties", 1}};
     return {{"type", "object"},
             {"description", "Parameter keys with the list of values to try; all combinations"},
+            {"properties",
+             {{"zip",
+               {{"description", "Keys whose values are taken side by side; a list: several such"},
+                {"anyOf", {keys, {{"type", "array"}, {"items", keys}, {"minItems", 1}}}}}},
+              {"list",
+               {{"description", "Combinations: each entry has a value for every key"},
+                {"type", "array"},
+                {"items", keys},
+                {"minItems", 1}}}}},
             {"additionalProperties", {{"type", {"array", "object"}}}}};
+}
+
+// Numbers and ranges.
+Json seeds_schema()
+{
+    const Json number = {{"type", "integer"}, {"minimum", 0}};
+    const Json item = {
+        {"anyOf", {number, {{"type", "string"}, {"pattern", "^[0-9]+\\.\\.[0-9]+$"}}}}};
+    return {{"anyOf", {item, {{"type", "array"}, {"items", item}, {"minItems", 1}}}}};
 }
 
 Json host_schema()
@@ -265,6 +284,7 @@ void command_schema()
                        {"workload", workload_schema()},
                        {"repetitions", {{"type", "integer"}, {"minimum", 1}, {"maximum", 10000}}},
                        {"seed", {{"type", "integer"}, {"minimum", 0}}},
+                       {"seeds", seeds_schema()},
                        {"baseline", mechanism_schema()},
                        {"machine", piece},
                        {"hypervisor", piece},

@@ -154,7 +154,7 @@ done
 
 # Without memory: exit 3, whatever was being done (127: the loader had none).
 if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so with sanitizers
-    for kib in 9900 10400 11200 12000 13000 14000 16000 20000 100000; do
+    for kib in 15000 16400 17200 18000 19000 20000 22000 26000 100000; do
         for command in schema 'explain --all' "run $smoke --dry-run"; do
             # shellcheck disable=SC2086
             (ulimit -v "$kib" && "$TLBSTORM" $command) >/dev/null 2>err.txt
@@ -163,7 +163,7 @@ if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so wi
             [ "$got" -ne 3 ] || one_line 'memory'
         done
     done
-    (ulimit -v 16000 && "$TLBSTORM" run "$smoke" -q -o small) >/dev/null 2>err.txt
+    (ulimit -v 22000 && "$TLBSTORM" run "$smoke" -q -o small) >/dev/null 2>err.txt
     [ $? -eq 3 ] || fail "a run without memory: $(cat err.txt)"
     grep -q 'no memory\|not enough memory' err.txt || fail "no word of memory: $(cat err.txt)"
     [ ! -e small ] && [ ! -e small.partial ] || fail "a run without memory left a folder"

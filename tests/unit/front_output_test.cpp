@@ -101,7 +101,7 @@ TEST(FrontSummary, FailedRunsAreLeftOut)
         runs[i].machine.records = 1;
         runs[i].failed = i == 1 || i == 3 || i >= 9; // a baseline's seed, another's, and a point
     }
-    const std::string csv = ts::summary_csv(experiment, points, runs);
+    const std::string csv = ts::summary_csv(ts::run_list(experiment, points, {}), runs);
     const auto has = [&](const std::string &row) { return csv.find(row) != std::string::npos; };
     // Only the last seed is there on both sides.
     EXPECT_TRUE(has("native_concurrent,default,1,speedup,ratio,3,,1\n")) << csv;
@@ -110,10 +110,10 @@ TEST(FrontSummary, FailedRunsAreLeftOut)
     EXPECT_TRUE(has("free_flush,default,1,speedup,ratio,1,0,2\n")) << csv;
     EXPECT_TRUE(has("free_flush,default,2,speedup,ratio,1,0,3\n")) << csv;
     EXPECT_FALSE(has("native_concurrent,default,2,")) << csv;
-    EXPECT_NE(ts::critical_path_csv(experiment, points, runs)
+    EXPECT_NE(ts::critical_path_csv(ts::run_list(experiment, points, {}), runs)
                   .find("native_concurrent,default,1,total,us,0,0,2\n"),
               std::string::npos);
-    const std::string table = ts::summary_table(experiment, points, runs);
+    const std::string table = ts::summary_table(ts::run_list(experiment, points, {}), runs);
     EXPECT_EQ(table.find("default, run.vms = 1 (mean of 2 seeds)\n"), 0u) << table;
 }
 

@@ -346,9 +346,10 @@ TEST_F(FrontStudy, ResultsDoNotDependOnJobs)
     const ts::Experiment experiment =
         parse_toy("repetitions: 3\nsweep: {toy.every: [2, 3], toy.mode: [plain, double]}\n");
     const std::vector<ts::Point> points = ts::experiment_points(experiment);
-    const std::string one = ts::summary_csv(experiment, points, run(experiment, 1));
+    const std::string one =
+        ts::summary_csv(ts::run_list(experiment, points, {}), run(experiment, 1));
     std::filesystem::remove_all(path("out"));
-    EXPECT_EQ(ts::summary_csv(experiment, points, run(experiment, 4)), one);
+    EXPECT_EQ(ts::summary_csv(ts::run_list(experiment, points, {}), run(experiment, 4)), one);
 }
 
 TEST_F(FrontStudy, ARuleThatDoesNotHoldIsAFinding)
@@ -379,7 +380,7 @@ TEST_F(FrontStudy, SummaryHasTheMeanOfEveryColumn)
     runs[1].counters = {100, 35, 65, 2};
     runs[2].counters = {3000, 1, 2999, 1};
     runs[3].counters = {3000, 1, 2999, 1};
-    const std::string csv = ts::summary_csv(experiment, points, runs);
+    const std::string csv = ts::summary_csv(ts::run_list(experiment, points, {}), runs);
     EXPECT_EQ(csv.find("study,platform,toy.mode,metric,unit,mean,ci95,n\n"), 0u);
     EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 2 * 4);
     const ts::Estimate hit = ts::estimate({25.0 / 100, 35.0 / 100});
@@ -391,7 +392,7 @@ TEST_F(FrontStudy, SummaryHasTheMeanOfEveryColumn)
     EXPECT_NE(csv.find("toy,default,plain,seed_ratio,1,"), std::string::npos) << csv;
 
     // Ratios are percentages; three digits, and the half width as many after the point.
-    const std::string table = ts::summary_table(experiment, points, runs);
+    const std::string table = ts::summary_table(ts::run_list(experiment, points, {}), runs);
     const ts::Estimate per_hit = ts::estimate({100.0 / 25, 100.0 / 35});
     EXPECT_EQ(table.find("toy (mean of 2 seeds)\n"), 0u) << table;
     // Headings stand on their lowest line: names, broken, then units.
@@ -420,10 +421,12 @@ TEST_F(FrontStudy, NothingInTheDenominatorIsZero)
     const std::vector<ts::Point> points = ts::experiment_points(experiment);
     const std::vector<ts::RunSummary> runs = run(experiment);
     EXPECT_EQ(runs.at(0).counters, (std::vector<uint64_t>{4, 0}));
-    EXPECT_NE(ts::summary_csv(experiment, points, runs).find(",over_nothing,ratio,0,,1\n"),
+    EXPECT_NE(ts::summary_csv(ts::run_list(experiment, points, {}), runs)
+                  .find(",over_nothing,ratio,0,,1\n"),
               std::string::npos);
-    EXPECT_NE(ts::summary_table(experiment, points, runs).find("alone (1 run each)\n"),
-              std::string::npos);
+    EXPECT_NE(
+        ts::summary_table(ts::run_list(experiment, points, {}), runs).find("alone (1 run each)\n"),
+        std::string::npos);
 }
 
 } // namespace
