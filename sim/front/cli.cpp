@@ -311,7 +311,7 @@ class CommandLine
 
     void execute_check()
     {
-        check_.quiet = run_.quiet;
+        check_.quiet = quiet_;
         command_check(check_);
     }
 

@@ -371,7 +371,6 @@ Estimate estimate(const std::vector<double> &samples)
     return result;
 }
 
-<<<<<<< HEAD
 Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below)
 {
     const double base = estimate(below).mean;
@@ -384,11 +383,7 @@ Estimate ratio_estimate(const std::vector<double> &above, const std::vector<doub
     return result;
 }
 
-std::string summary_csv(const Experiment &experiment, const std::vector<Point> &points,
-                        const std::vector<RunSummary> &runs)
-=======
 std::vector<Metric> metrics_of(const RunList &list)
->>>>>>> w-sweep
 {
     if (!list.study)
         return machine_metrics();

@@ -55,7 +55,7 @@ bool draw_arm(Dice &dice, const ts_flush_ops *m)
 void put_base(Draw &d, bool arm, bool bare, bool windows)
 {
     d.put("run.oracle", "true");
-    d.put("run.limit", "10s");
+    d.put("run.limit", "1s");
     d.put("run.progress", "50ms");
     d.number("topology.sockets", 1, 2);
     d.number("topology.cores_per_socket", 1, 3);
