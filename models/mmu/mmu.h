@@ -222,7 +222,8 @@ void ts_mmu_destroy(struct ts_mmu *m);
 bool ts_mmu_needs_time(const struct ts_mmu *m);
 void ts_mmu_access(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
                    enum ts_mmu_kind kind, uint64_t now, struct ts_mmu_access *out);
-/* Look at the tables that walk caches give, for the oracle. It changes nothing that is simulated. */
+/* Look at the tables that walk caches give, for the oracle. It changes nothing that is simulated.
+ */
 void ts_mmu_watch_tables(struct ts_mmu *m, bool on);
 /* Applies inval, as this thread's, to every structure, all at the same time; returns the cycles
  * that the slowest is busy from now on, at least 1. With any_thread the siblings' entries go too.

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables, and
- * every table that a walk cache gives.
- * A hit on a translation that the page table no longer holds is legal only while the unmap that
- * removed it has not finished its flush; afterwards it is a stale use: the flush was lost. And it
- * checks that an entry of stage 2 that is replaced by one of another size is nowhere cached when
- * the new one is made (break-before-make).
+/* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables,
+ * and every table that a walk cache gives. A hit on a translation that the page table no longer
+ * holds is legal only while the unmap that removed it has not finished its flush; afterwards it is
+ * a stale use: the flush was lost. And it checks that an entry of stage 2 that is replaced by one
+ * of another size is nowhere cached when the new one is made (break-before-make).
  *
  * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
  * mechanisms it knows nothing. One oracle a VM. */
@@ -24,13 +23,13 @@ struct ts_oracle;
 
 struct ts_oracle_stats {
     uint64_t hits_checked;
-    uint64_t hits_current;   /* the page table agrees */
-    uint64_t hits_in_window; /* stale, unmap not finished: legal. Rule: the three add up */
-    uint64_t hits_stale;     /* findings */
+    uint64_t hits_current;     /* the page table agrees */
+    uint64_t hits_in_window;   /* stale, unmap not finished: legal. Rule: the three add up */
+    uint64_t hits_stale;       /* findings */
     uint64_t tables_in_window; /* walks from a table that has gone, unmap not finished: legal */
     uint64_t tables_stale;     /* the same, finished: findings */
     uint64_t entries_made;     /* in the place of others of stage 2 */
-    uint64_t made_too_early; /* of these, while a TLB held what they replace: findings */
+    uint64_t made_too_early;   /* of these, while a TLB held what they replace: findings */
 };
 extern const struct ts_stat_table ts_oracle_stat_table; /* group "oracle" */
 
@@ -79,9 +78,9 @@ struct ts_oracle_use {
 };
 /* The first finding is kept. */
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use);
-/* A walk that began, by a walk cache, in a table which the page tables do not have there: legal only
- * while an unmap of something in the span bytes around use->va that a table of its level maps has not
- * finished. use->pa is not looked at. */
+/* A walk that began, by a walk cache, in a table which the page tables do not have there: legal
+ * only while an unmap of something in the span bytes around use->va that a table of its level maps
+ * has not finished. use->pa is not looked at. */
 void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
                     uint64_t span);
 /* TS_OK, or TS_ERR_FINDING with the first finding's description. */

@@ -152,14 +152,15 @@ for command in schema 'list machines' 'explain --all' 'explain mmu.l2_entries' -
     done
 done
 
-# Without memory: exit 3, whatever was being done (127: the loader had none).
+# Without memory: exit 3, whatever was being done (127: the loader had none; 134, of which nothing can
+# be told: a library that is initialised before the program had none).
 if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so with sanitizers
     for kib in 15000 16400 17200 18000 19000 20000 22000 26000 100000; do
         for command in schema 'explain --all' "run $smoke --dry-run"; do
             # shellcheck disable=SC2086
             (ulimit -v "$kib" && "$TLBSTORM" $command) >/dev/null 2>err.txt
             got=$?
-            [[ $got =~ ^(0|3|127)$ ]] || fail "exit $got with $kib KiB: $command: $(cat err.txt)"
+            [[ $got =~ ^(0|3|127)$ || ($got = 134 && $kib -lt 17000) ]] || fail "exit $got with $kib KiB: $command: $(cat err.txt)"
             [ "$got" -ne 3 ] || one_line 'memory'
         done
     done

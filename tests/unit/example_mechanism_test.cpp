@@ -36,7 +36,7 @@ TEST(Example, TheFirstTryIsRefuted)
     EXPECT_TRUE(kind == FindingKind::Stale || kind == FindingKind::FreedTable);
     const Shrunk small = shrink(
         c, [&](const CheckCase &next) { return run_case(next).kind == kind; }, 5000);
-    EXPECT_LT(operations_of(small.c), operations_of(c) / 4);
+    EXPECT_LT(operations_of(small.c), operations_of(c) / 2);
     EXPECT_LT(operations_of(small.c), 30u);
 }
 
