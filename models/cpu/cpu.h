@@ -218,6 +218,8 @@ struct ts_cpu {
     bool switching;          /* the fiber that suspends hands over to the CPU's new leaf task */
     struct ts_cpu *working;  /* whose work it is parked in, itself or a vCPU; NULL: in none */
     uint64_t held;           /* cycles that this work, or what follows, stands still for */
+    uint64_t held_since;     /* the cycle from which on it does so */
+    uint64_t stood;          /* for so many it has, in this work */
     struct ts_work_run *run; /* that it is parked in, and that has not been settled; or NULL */
     struct ts_line_req line_req;
 };
@@ -308,7 +310,8 @@ struct ts_work_run {
     bool settled;
 };
 /* Returns the cycles of the parts done: all, or fewer if an interrupt, an exit or ts_cpu_disturb
- * came before their end, of which the first two have been seen to. 0, and nothing done: there is
+ * came before their end, of which the first two have been seen to if the part that they came into
+ * had some cycles left. 0, and nothing done: there is
  * something to be looked at first, or others share the core. */
 uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run);
 /* What the work under way on pcpu meets is about to change: an invalidation, say. Hardware

@@ -60,16 +60,21 @@ static void unpark(struct ts_cpu *p)
 }
 
 /* Before whatever comes next: the part under way is the last. One that ends at this instant has not
- * been looked at yet, unless software has had its turn. */
+ * been looked at yet, unless software has had its turn: then the next has begun. (The end of all of
+ * them would have been looked at.) */
 static void settle(struct ts_cpu *p)
 {
     struct ts_engine *engine = p->domain->engine;
+    const struct ts_clock *clock = p->domain->clock;
     struct ts_work_run *run = p->run;
-    uint64_t passed = ts_clock_cycle_at(p->domain->clock, ts_engine_now(engine)) - run->start;
-    bool behind = ts_engine_phase(engine) > TS_PHASE_SOFTWARE && passed < run->cycles;
+    ts_time now = ts_engine_now(engine);
+    uint64_t cycle = ts_clock_cycle_at(clock, now), passed = cycle - run->start;
+    bool begun =
+        ts_engine_phase(engine) > TS_PHASE_SOFTWARE && ts_clock_cycle_time(clock, cycle) == now;
+    TS_ASSERT(passed + begun <= run->cycles);
     p->run = NULL;
     run->settled = true;
-    run->end = run->settle(run, passed + (behind || passed == 0));
+    run->end = run->settle(run, passed + (begun || passed == 0));
 }
 
 void ts_cpu_disturb(struct ts_cpu *pcpu)
@@ -206,12 +211,23 @@ static uint64_t cycles_at(uint64_t work, uint64_t speed)
     return speed == 1 ? work : (work + speed - 1) / speed;
 }
 
+/* Up to now p has stood still for as long as it was held. */
+static void stand(struct ts_cpu *p)
+{
+    uint64_t now = ts_clock_cycle_at(p->domain->clock, ts_engine_now(p->domain->engine));
+    uint64_t passed = now - p->held_since, n = p->held < passed ? p->held : passed;
+    p->held -= n;
+    p->stood += n;
+    p->held_since = now;
+}
+
 void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign)
 {
     struct ts_cpu *c = pcpu->working;
     TS_ASSERT(!pcpu->is_virtual);
     if (!c)
         return;
+    stand(pcpu);
     pcpu->held += cycles;
     pcpu->stats.held_cycles += cycles;
     pcpu->stats.held_foreign_cycles += foreign ? cycles : 0;
@@ -226,12 +242,12 @@ static uint64_t park_in_work(struct ts_task *self, struct ts_cpu *p, uint64_t st
 {
     struct ts_engine *engine = self->domain->engine;
     p->working = self->cpu;
+    p->held_since = start;
+    p->stood = 0;
     ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
     p->working = NULL;
-    uint64_t passed = ts_clock_cycle_at(self->domain->clock, ts_engine_now(engine)) - start;
-    uint64_t held = p->held < passed ? p->held : passed;
-    p->held -= held;
-    return passed - held;
+    stand(p);
+    return ts_clock_cycle_at(self->domain->clock, ts_engine_now(engine)) - start - p->stood;
 }
 
 bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
@@ -264,7 +280,7 @@ void ts_cpu_note_busy(struct ts_cpu *p, bool busy)
 }
 
 /* Interrupted, or at another speed: the cycle in progress completes, the rest is still to be
- * done. */
+ * done. What holds the CPU from the end on is part of it. */
 void ts_task_work(struct ts_task *self, uint64_t cycles)
 {
     struct ts_engine *engine = self->domain->engine;
@@ -274,9 +290,9 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
     for (;;) {
         if (ts_task_attention(self))
             ts_task_poll(self);
-        if (left == 0)
-            return;
         struct ts_cpu *p = ts_cpu_physical(self->cpu);
+        if (left == 0 && p->held == 0)
+            return;
         uint64_t speed = speed_of(p), passed = cycles_at(left, speed);
         uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
         ts_time end = ts_clock_cycle_time(clock, start + p->held + passed);
@@ -287,12 +303,13 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
         uint64_t done = passed * speed < left ? passed * speed : left;
         left -= done;
         p->stats.smt_lost_cycles += passed - done / units;
-        if (left == 0)
+        if (left == 0 && p->held == 0)
             return;
     }
 }
 
-/* A part that ends at this instant was held up by what has come at it, as in ts_task_work. */
+/* A part that ends at this instant was held up by what has come at it, as in ts_task_work, which
+ * leaves an interrupt that comes then to the next. */
 uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run)
 {
     struct ts_engine *engine = self->domain->engine;
@@ -308,17 +325,14 @@ uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run)
         return run->settle(run, run->cycles);
     p->run = run;
     p->working = self->cpu;
+    p->held_since = run->start;
     ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
     p->working = NULL;
     if (!run->settled)
         settle(p);
-    uint64_t now = ts_clock_cycle_at(clock, ts_engine_now(engine)), held = p->held;
-    uint64_t left = run->start + run->end - now;
-    if (left == 0 && held) {
-        p->held = 0;
-        left = held;
-    }
-    ts_task_work(self, left);
+    uint64_t left = run->start + run->end - ts_clock_cycle_at(clock, ts_engine_now(engine));
+    if (left || p->held)
+        ts_task_work(self, left);
     return run->end;
 }
 

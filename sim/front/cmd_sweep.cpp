@@ -298,6 +298,7 @@ void command_status(const std::string &folder, bool json)
 
 void command_collect(const std::string &folder, unsigned jobs)
 {
+    SweepFolder(folder).clean();
     const Collected collected = collect_read(folder, jobs);
     collect_write(folder, collected);
     std::printf("%s: %s\n", collected.list.name.c_str(), counts_text(collected).c_str());

@@ -310,7 +310,7 @@ SweepFolder::~SweepFolder()
         ::close(lock_);
 }
 
-void SweepFolder::lock(int operation)
+bool SweepFolder::lock(int operation)
 {
     const std::string name = path_ + "/" + lock_name;
     lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -318,13 +318,11 @@ void SweepFolder::lock(int operation)
         system_error("cannot open", name);
     while (::flock(lock_, operation) != 0) {
         if (errno == EWOULDBLOCK)
-            break;
+            return false;
         if (errno != EINTR)
             system_error("cannot lock", name);
     }
-    if (errno != EWOULDBLOCK)
-        return;
-    user_error(Place(), path_ + ": another tlbstorm is writing there");
+    return true;
 }
 
 void SweepFolder::open_alone()
@@ -335,7 +333,8 @@ void SweepFolder::open_alone()
         environment_error("cannot make " + path_ + ": " + code.message());
     if (!is_ours(path_))
         write_file(path_ + "/" + marker, marker_head);
-    lock(LOCK_EX | LOCK_NB);
+    if (!lock(LOCK_EX | LOCK_NB))
+        user_error(Place(), path_ + ": another tlbstorm is writing there");
     for (const std::string &partial : partials(path_))
         fs::remove_all(partial);
 }
@@ -343,6 +342,16 @@ void SweepFolder::open_alone()
 void SweepFolder::open_shared()
 {
     lock(LOCK_SH);
+}
+
+void SweepFolder::clean()
+{
+    // Without the file it is the folder of a `run`, in which nothing is half-written.
+    std::error_code code;
+    if (!fs::exists(path_ + "/" + lock_name, code) || !lock(LOCK_EX | LOCK_NB))
+        return;
+    for (const std::string &partial : partials(path_))
+        fs::remove_all(partial);
 }
 
 std::vector<std::string> SweepFolder::partials(const std::string &folder)

@@ -83,11 +83,15 @@ class SweepFolder
     // Locks it against those that want it alone.
     void open_shared();
 
+    // Removes what dead processes have left half-written, if no other process has the folder.
+    void clean();
+
     // What is not complete, by its path.
     static std::vector<std::string> partials(const std::string &folder);
 
   private:
-    void lock(int operation);
+    // False if another process has it.
+    bool lock(int operation);
 
     std::string path_;
     int lock_ = -1;

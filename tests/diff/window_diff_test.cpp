@@ -20,6 +20,10 @@ struct Loop {
     uint32_t vcpus = 1, cores = 4;
     uint64_t blocks = 2, back = 512, seed = 0, noise = 0;
     std::map<std::string, std::string> settings{};
+    uint64_t foreign = 0; /* TLBI of a VMID that nobody has */
+    /* Invalidations by pCPU 0's TLB, so far apart: of all that it has, or of VMID 9's. */
+    uint64_t drops = 0, between = 0;
+    bool drops_all = true;
 };
 
 ts_host_op on_slot(ts_host_op_kind kind, uint64_t bytes = 0)
@@ -91,6 +95,29 @@ std::vector<ts_host_op> noise(const Loop &l, uint64_t seed)
     return ops;
 }
 
+/* All of VMID 9's: the TLBs are swept and keep what they have. */
+std::vector<ts_host_op> foreign(const Loop &l)
+{
+    std::mt19937_64 random(l.seed);
+    std::vector<ts_host_op> ops;
+    for (uint64_t i = 0; i < l.foreign; i++) {
+        ops.push_back(host_op(TS_HOST_COMPUTE, 1 + random() % 3000));
+        ops.push_back(host_tlbi(ts_inval_tlbi_vmalls12e1(9)));
+        ops.push_back(host_op(TS_HOST_DSB));
+    }
+    return ops;
+}
+
+/* As a message that comes at that very time, when the pCPU has no work that it could hold up
+ * (models/machine/machine.c apply_message, ts_cpu_hold). */
+void drop(const ts_hypervisor *h, bool all)
+{
+    const ts_tlb_inval what = all ? ts_inval_tlbi_alle1() : ts_inval_tlbi_vmalls12e1(9);
+    const uint64_t now = ts_clock_cycle_at(h->w.host->clock, ts_engine_now(h->w.engine));
+    ts_cpu_disturb(&h->w.host->cpus[0]);
+    (void)ts_mmu_invalidate(h->w.mmus[0], &what, now);
+}
+
 Outcome run(const Loop &l, bool single)
 {
     std::vector<uint64_t> p{l.vcpus, l.blocks * block, at, 1, l.back, 1};
@@ -109,6 +136,15 @@ Outcome run(const Loop &l, bool single)
     if (l.noise)
         for (uint64_t i = 0; i < 2; i++)
             r.task(noise(l, l.seed * 2 + i), static_cast<uint32_t>(i), 1, true);
+    if (l.foreign)
+        r.task(foreign(l), l.cores - 1);
+    ts_hypervisor *host = nullptr;
+    r.task({r.code([&host](ts_task *, ts_hypervisor *h) { host = h; })}, l.cores - 1);
+    for (uint64_t i = 1; i <= l.drops; i++)
+        r.at(i * l.between, [&host, &l] {
+            if (host)
+                drop(host, l.drops_all);
+        });
     Outcome got = r.run(s, l.vcpus, "tlbi_broadcast");
     EXPECT_EQ(got.status, TS_OK) << got.message;
     return got;
@@ -118,7 +154,9 @@ Outcome run(const Loop &l, bool single)
 uint64_t compare(const Loop &l)
 {
     Outcome joined = run(l, false), single = run(l, true);
-    EXPECT_EQ(joined.stats, single.stats);
+    EXPECT_EQ(joined.stats.size(), single.stats.size());
+    for (const auto &[key, value] : single.stats)
+        EXPECT_EQ(joined.stats.at(key), value) << key;
     EXPECT_EQ(joined.result.completion_ps, single.result.completion_ps);
     return single.result.events / joined.result.events;
 }
@@ -170,12 +208,73 @@ TEST(WindowDiff, TicksAtTheEndOfAReadComeAfterIt)
     }
 }
 
+namespace
+{
+
+/* As many invalidations as there is time for. */
+void compare_with_drops(Loop l)
+{
+    l.between = 1000400; /* another place of a pass each time */
+    l.drops = run(l, true).result.completion_ps / l.between;
+    EXPECT_GT(l.drops, 200u);
+    compare(l);
+}
+
+} // namespace
+
+/* Whatever read of a pass an invalidation falls into, the last one among them: none of the passes
+ * behind it is joined to those before. */
+TEST(WindowDiff, AnInvalidationInEveryReadOfAPass)
+{
+    for (const char *blocking : {"true", "false"}) {
+        SCOPED_TRACE(blocking);
+        Loop l{.blocks = 8, .back = 8};
+        l.settings = {{"mmu.l1d_4k_entries", "4"},
+                      {"mmu.l1d_4k_ways", "4"},
+                      {"mmu.l2_entries", "64"},
+                      {"mmu.l2_ways", "4"},
+                      {"mmu.sweep_blocking", blocking}};
+        compare_with_drops(l);
+    }
+}
+
+/* Reads are not joined while they would wait for a sweep. */
+TEST(WindowDiff, ASweepThatTakesNothingAway)
+{
+    for (const char *blocking : {"true", "false"}) {
+        SCOPED_TRACE(blocking);
+        Loop l{.blocks = 1, .drops_all = false};
+        l.settings = {{"mmu.sweep_blocking", blocking}};
+        compare_with_drops(l);
+    }
+}
+
+/* Sweeps that take nothing away, and that reads wait for, are under way most of the time. */
+TEST(WindowDiff, SweepsForAnotherVm)
+{
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        SCOPED_TRACE(seed);
+        Loop l{.vcpus = 2, .cores = 3, .blocks = 1, .seed = seed, .noise = 60, .foreign = 4000};
+        l.settings = {{"mmu.l2_entries", "8192"}, {"mmu.l2_ways", "4"}};
+        compare(l);
+    }
+}
+
 /* Where other reads than those expected may hit, nothing is joined that is not so. */
 TEST(WindowDiff, StructuresThatAreNotLru)
 {
     for (const char *key : {"mmu.replacement", "mmu.l1_replacement"}) {
-        Loop l{.vcpus = 2, .blocks = 1, .back = 400};
-        l.settings = {{key, "tree_plru"}};
-        compare(l);
+        for (const char *policy : {"tree_plru", "random"}) {
+            SCOPED_TRACE(std::string(key) + " " + policy);
+            Loop l{.vcpus = 2, .blocks = 1, .back = 400};
+            l.settings = {{key, policy}};
+            compare(l);
+            l = {.blocks = 2, .back = 300}; /* more than the second level holds */
+            l.settings = {{key, policy},
+                          {"mmu.l2_entries", "640"},
+                          {"mmu.l1d_4k_entries", "20"},
+                          {"mmu.l1d_4k_ways", "20"}};
+            compare(l);
+        }
     }
 }

@@ -115,6 +115,7 @@ class CpuRig
     ts_cpu_ops ops{};
     ts_cpu_domain domain{};
     uint64_t handler_cycles = 0;
+    std::vector<ts_time> handled; /* ends of the handlers, but for what ticks and timers do */
     struct Taken {
         ts_time when;
         uint32_t cpu;
@@ -149,6 +150,7 @@ class CpuRig
         auto *rig = static_cast<CpuRig *>(self->domain->owner);
         rig->taken.push_back({ts_task_now(self), self->cpu->id, vector});
         ts_task_work(self, rig->handler_cycles);
+        rig->handled.push_back(ts_task_now(self));
         if (vector == TS_VEC_TICK)
             ts_cpu_handle_tick(self);
         if (vector == TS_VEC_TIMER)

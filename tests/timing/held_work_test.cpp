@@ -62,6 +62,9 @@ TEST(HeldWork, AHoldAtTheVeryEndCounts)
     w.hold(9999, 256);
     w.hold(10100, 7);
     EXPECT_EQ(w.took(), 10263u);
+    Work at_the_end; /* before software goes on at that instant */
+    at_the_end.hold(10000, 256);
+    EXPECT_EQ(at_the_end.took(), 10256u);
 }
 
 TEST(HeldWork, OthersLoseNothing)
@@ -100,6 +103,23 @@ TEST(HeldWork, AnInterruptWithinAHold)
         w.rig.at(w.rig.cycles(first_cycle(w.rig) + at),
                  [&w] { ts_cpu_raise(w.cpu(), TS_VEC_CALL); });
         EXPECT_EQ(w.took(), 10000u + 256 + 300) << at;
+    }
+}
+
+/* The handler begins when the hold is over, however long the work had gone on before. */
+TEST(HeldWork, AHoldStandsStillFromItsBeginning)
+{
+    for (uint64_t held_at : {100u, 9000u, 9999u}) {
+        Work w;
+        w.rig.handler_cycles = 300;
+        w.hold(held_at, 256);
+        w.rig.at(w.rig.cycles(first_cycle(w.rig) + held_at + 50),
+                 [&w] { ts_cpu_raise(w.cpu(), TS_VEC_CALL); });
+        EXPECT_EQ(w.took(), 10000u + 256 + 300) << held_at;
+        ASSERT_GE(w.rig.handled.size(), 1u);
+        EXPECT_EQ(ts_clock_cycle_at(&w.rig.clock, w.rig.handled[0]),
+                  first_cycle(w.rig) + held_at + 256 + 300)
+            << held_at;
     }
 }
 

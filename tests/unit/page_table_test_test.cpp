@@ -339,6 +339,34 @@ TEST(KvmPageTableTest, AStageEndsWithTheLastVcpu)
     EXPECT_LT(got.stats.at("vm_stage.before_ps"), 3 * TS_MS + 100 * TS_US);
 }
 
+/* And begins with the last of them, when the thread comes while one is still on its way. */
+TEST(KvmPageTableTest, AStageBeginsWithTheLastVcpu)
+{
+    Script s(3);
+    for (uint32_t v = 0; v < 3; v++) {
+        ts_op before = op_of(TS_OP_UCALL, TS_STAGE_BEFORE),
+              quit = op_of(TS_OP_UCALL, TS_STAGE_QUIT);
+        before.count = quit.count = 3;
+        s[v] = {op_ns(TS_OP_COMPUTE, v == 2 ? 5000000 : 1000000), before,
+                op_ns(TS_OP_COMPUTE, 1000000), quit};
+    }
+    PageTest t{.vcpus = 3};
+    HostRun r(machine(t));
+    r.pinned = true;
+    ts_time came = 0;
+    r.task({host_op(TS_HOST_SLEEP, 3 * TS_MS),
+            r.code([&](ts_task *self, ts_hypervisor *) { came = ts_task_now(self); }),
+            stage(TS_STAGE_BEFORE), stage(TS_STAGE_QUIT)},
+           3);
+    Outcome got = r.run(s, 3, "tlbi_broadcast");
+    ASSERT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_LT(came, 4 * TS_MS);
+    EXPECT_GE(got.stats.at("vm_stage.before_ps"), TS_MS);
+    EXPECT_LT(got.stats.at("vm_stage.before_ps"), TS_MS + 100 * TS_US);
+    EXPECT_GE(got.result.completion_ps, 6 * TS_MS);
+    EXPECT_EQ(got.stats.at("vm_stage.ucalls"), 6u);
+}
+
 TEST(KvmPageTableTest, VcpusAndVmmAgreeOnTheStage)
 {
     PageTest t{.vcpus = 2, .blocks = 1};

@@ -366,9 +366,10 @@ static bool join_passes(struct ts_task *self, struct window *w)
     r->mmu = ts_guest_mmu(self, &r->ctx);
     r->timed = ts_mmu_needs_time(r->mmu);
     w->begun = ts_task_cycle(self);
+    /* No sweep is under way that reads would wait for: those of the first pass have waited for what
+     * there was, and another is an invalidation that is not among these. */
     if (r->mmu != w->mmu || ts_mmu_stats(r->mmu)->invalidations != w->invalidations ||
-        ts_numa_has_work(self) || ts_mmu_is_busy(r->mmu, w->begun) ||
-        !ts_mmu_window_fits(r->mmu, w->back))
+        ts_numa_has_work(self) || !ts_mmu_window_fits(r->mmu, w->back))
         return false;
     n = pages_in_block(r->mm, r->va);
     n = n < r->left ? n : r->left;
