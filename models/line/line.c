@@ -62,6 +62,7 @@ static const struct ts_stat stat_rows[] = {
     {"llc", TS_STAT_COUNTER, STAT(llc), "1", "of them, served with data of the home's LLC slice"},
     {"memory", TS_STAT_COUNTER, STAT(memory), "1", "of them, served from memory: first touches"},
     {"upgrades", TS_STAT_COUNTER, STAT(upgrades), "1", "of them, served with the permission only"},
+    {"unserved", TS_STAT_COUNTER, STAT(unserved), "1", "of them, not served when the run ended"},
     {"writebacks", TS_STAT_COUNTER, STAT(writebacks), "1",
      "written data that went to the home when a reader took it"},
     {"held_ps", TS_STAT_TIME_PS, STAT(held_ps), "ps", "snoops waiting for locked operations"},
@@ -74,7 +75,7 @@ static const struct ts_stat stat_rows[] = {
 static const struct ts_stat_rule stat_rules[] = {
     {"every access hits or misses", {"+reads", "+writes", "+rmws", "-hits", "-misses", NULL}},
     {"every miss is served from one place",
-     {"+misses", "-in_cluster", "-transfers", "-llc", "-memory", "-upgrades", NULL}},
+     {"+misses", "-in_cluster", "-transfers", "-llc", "-memory", "-upgrades", "-unserved", NULL}},
 };
 const struct ts_stat_table ts_line_stat_table = {"line", stat_rows, TS_ARRAY_LEN(stat_rows),
                                                  stat_rules, TS_ARRAY_LEN(stat_rules)};
@@ -171,6 +172,7 @@ bool ts_line_access(struct ts_line_system *s, struct ts_line *line, uint32_t cor
         return true;
     }
     s->stats.misses++;
+    s->stats.unserved++;
     req->system = s;
     req->line = line;
     req->done = done;

@@ -73,6 +73,8 @@ struct ts_line_stats {
     uint64_t llc;           /* with data of the home's LLC slice */
     uint64_t memory;        /* from memory */
     uint64_t upgrades;      /* with the permission only */
+    uint64_t unserved;      /* on their way to where they are served: more than 0 where a run ends
+                               before */
     uint64_t writebacks;    /* written data that went to the home */
     uint64_t held_ps;       /* snoops waiting for locked operations */
     uint64_t invalidations; /* sharers, of clusters all at once, told to drop their copy */

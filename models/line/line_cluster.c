@@ -97,7 +97,7 @@ static void served(struct ts_line_system *s, struct ts_line_req *req)
     struct ts_line *line = req->line;
     struct ts_msg *deferred = req->deferred;
 
-    s->stats.in_cluster++;
+    ts_line_served(s, &s->stats.in_cluster);
     ts_line_check(s, line);
     ts_line_granted(s, req);
     req->serving = false;

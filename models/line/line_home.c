@@ -144,7 +144,7 @@ static void share(struct ts_line_system *s, struct ts_line_req *req)
     req->ack = s->free;
     s->free = req->ack->next;
     req->ack->line = line;
-    s->stats.llc++;
+    ts_line_served(s, &s->stats.llc);
     line->readers++;
     line->waits = 0;
     line->busy = false;
@@ -159,9 +159,9 @@ static void answer_from_home(struct ts_line_system *s, struct ts_line_req *req)
     bool has_data = ts_line_readable(req->line, req->core);
 
     if (has_data)
-        s->stats.upgrades++;
+        ts_line_served(s, &s->stats.upgrades);
     else
-        s->stats.llc++;
+        ts_line_served(s, &s->stats.llc);
     req->version = req->line->home_version;
     ts_line_send(s, &req->msg, req->line->home, req->core, has_data ? TS_MSG_RESPONSE : TS_MSG_DATA,
                  on_answer);
@@ -322,12 +322,12 @@ static void on_looked_up(struct ts_engine *engine, struct ts_event *event)
 
     if (!line->touched) {
         line->touched = true;
-        s->stats.memory++;
+        ts_line_served(s, &s->stats.memory);
         event->fn = on_memory;
         ts_engine_schedule(engine, event, ts_engine_now(engine) + s->params.memory_ps,
                            TS_PHASE_HARDWARE);
     } else if (line->owner_cluster != TS_LINE_NONE && line->owner_cluster != own) {
-        s->stats.transfers++;
+        ts_line_served(s, &s->stats.transfers);
         ts_line_send(s, &req->msg, line->home, line->owner_cluster, TS_MSG_SNOOP, on_owner_snooped);
     } else if (req->op == TS_LINE_READ && s->free && !ts_line_readable(line, req->core)) {
         share(s, req);

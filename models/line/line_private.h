@@ -46,6 +46,14 @@ static inline bool ts_line_allows(const struct ts_line *line, uint32_t core, enu
 }
 
 /* One writer or many readers; and all copies of an owned line are in the cluster that owns it. */
+/* A miss is served; from: which of the statistics' places. */
+static inline void ts_line_served(struct ts_line_system *s, uint64_t *from)
+{
+    TS_ASSERT(s->stats.unserved > 0);
+    (*from)++;
+    s->stats.unserved--;
+}
+
 void ts_line_check(const struct ts_line_system *s, const struct ts_line *line);
 void ts_line_send(struct ts_line_system *s, struct ts_msg *msg, uint32_t src, uint32_t dst,
                   enum ts_msg_class klass, ts_msg_fn *deliver);

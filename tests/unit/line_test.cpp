@@ -264,3 +264,25 @@ TEST(Line, RefusesWhatTheRowsRefuse)
         EXPECT_EQ(s, nullptr);
     }
 }
+
+/* A run may end at any moment: what has missed and is not served yet is counted as that. */
+TEST(Line, MissesAddUpAtAnyMoment)
+{
+    rig::Network net(rig::topology(1, 16));
+    rig::Lines lines(net);
+    ts_line line{};
+    uint64_t under_way = 0;
+
+    ts_line_init(lines.system, &line, 5, 0);
+    for (uint32_t core = 1; core < 12; core++)
+        lines.start(&line, core, core % 3 ? TS_LINE_READ : TS_LINE_RMW, [] {});
+    EXPECT_EQ(lines.stats()->unserved, 11u);
+    for (ts_time limit = 1; ts_engine_next_time(net.engine) != TS_TIME_NEVER; limit += 500) {
+        ts_engine_run(net.engine, limit);
+        expect_rules(lines);
+        under_way += lines.stats()->unserved > 0;
+    }
+    EXPECT_GT(under_way, 50u);
+    EXPECT_EQ(lines.stats()->unserved, 0u);
+    EXPECT_EQ(lines.stats()->misses, 11u);
+}
