@@ -5,6 +5,7 @@
 #include "sim/front/output.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <set>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -80,14 +82,22 @@ bool same_folder(const std::string &path, int descriptor)
            by_name.st_ino == by_descriptor.st_ino && by_name.st_dev == by_descriptor.st_dev;
 }
 
-// False if another process has it.
-bool lock_descriptor(int descriptor, const std::string &path)
+// False if another process has it. The runs of a process that has just been killed hold its lock
+// until they are gone, too: so long is waited, and not longer.
+bool lock_descriptor(int descriptor, const std::string &path, int operation = LOCK_EX | LOCK_NB)
 {
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-        return true;
-    if (errno != EWOULDBLOCK)
-        system_error("cannot lock", path);
-    return false;
+    constexpr int tries = 50;
+    constexpr auto pause = std::chrono::milliseconds(20);
+    for (int i = 0; ::flock(descriptor, operation) != 0; i++) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK)
+            system_error("cannot lock", path);
+        if (i >= tries)
+            return false;
+        std::this_thread::sleep_for(pause);
+    }
+    return true;
 }
 
 // Hard links, so that whenever the program is killed the files are where they were.
@@ -316,13 +326,7 @@ bool SweepFolder::lock(int operation)
     lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock_ < 0)
         system_error("cannot open", name);
-    while (::flock(lock_, operation) != 0) {
-        if (errno == EWOULDBLOCK)
-            return false;
-        if (errno != EINTR)
-            system_error("cannot lock", name);
-    }
-    return true;
+    return lock_descriptor(lock_, name, operation);
 }
 
 void SweepFolder::open_alone()

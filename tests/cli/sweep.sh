@@ -185,7 +185,7 @@ truncate -s 5 "$point/stats.csv"
 run 3 sweep s.yaml -q -o whole
 grep -qx "$point is corrupt (stats.csv has 5 bytes and not [0-9]*) and is left alone" err.txt || fail "$(cat err.txt)"
 grep -qx 'whole: 48 points: 47 done, 1 corrupt' err.txt || fail "$(cat err.txt)"
-[ "$(stat -c %s "$point/stats.csv")" -eq 5 ] || fail "the corrupt folder was touched"
+[ ! -e whole/failed ] && [ "$(stat -c %s "$point/stats.csv")" -eq 5 ] || fail "the corrupt folder was touched"
 run 0 status whole
 grep -q "$point is corrupt" out.txt || fail "$(cat out.txt)"
 rm -rf "$point"
