@@ -32,9 +32,13 @@ ROWS = {
     "sim/front/check": ("sim", "sim/front", "workloads", "models/machine", "models/flush",
                         "models/interconnect"),
     # The C library: the front end and one MMU behind extern "C". Its header includes nothing.
-    "sim/api": ("sim", "sim/front", "workloads", "models/machine", "models/mmu"),
+    "sim/api": ("sim", "sim/front", "workloads", "models/machine", "models/mmu", "models/tlb"),
     "sim/api/examples": ("sim/api",),
     "sim/systemc": ("sim", "sim/front", "workloads"),
+    # TLM-2.0 modules: headers for users in tlbstorm/, which include each other in <>.
+    "sim/systemc/tlbstorm": (),
+    "sim/systemc/modules": ("sim", "sim/api", "sim/systemc") + HARDWARE,
+    "sim/systemc/examples": (),
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),
     "models/line": ("sim", "models/topology", "models/interconnect"),
