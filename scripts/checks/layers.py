@@ -75,6 +75,7 @@ ROWS = {
     "tests/swarm": ALL + TEST_TOOLS,
     "tests/fuzz": ALL + TEST_TOOLS,
     "tests/sysc": ALL + TEST_TOOLS + ("sim/systemc",),
+    "tests/tlm": ALL + TEST_TOOLS + ("sim/systemc", "sim/systemc/modules", "tests/tlm"),
     "tests/api": (), # from outside, as tests/package
     "tests/package/subdirectory": (),
     "bench": ALL + TEST_TOOLS,
@@ -90,7 +91,7 @@ MECHANISM_HEADERS = re.compile(r"^models/flush/flush(_\w+)?\.h$")
 EDGES = r"^(sim/front|sim/api|sim/systemc|tests|bench)/"
 LIBRARIES = (
     ("SystemC", r"^(systemc|tlm|tlm_utils|tlm_core|sysc)(\.h)?(/|$)",
-     r"^(sim/systemc|tests/sysc)/"),
+     r"^(sim/systemc|tests/sysc|tests/tlm)/"),
     ("yaml-cpp", r"^yaml-cpp/", EDGES),
     ("CLI11", r"^CLI/", EDGES),
     ("nlohmann-json", r"^nlohmann/", EDGES),

@@ -26,7 +26,7 @@ using initiator_socket =
 using settings = std::vector<std::string>;
 
 // Signals that show what goes on inside; for sc_trace, and to be read. Several processes may write.
-template <typename T> using signal = sc_core::sc_signal<T, sc_core::SC_MANY_WRITERS>;
+template <typename T> using signal = sc_core::sc_signal<T, sc_core::SC_UNCHECKED_WRITERS>;
 
 // A DVM message: a TLB invalidation or a synchronisation that travels as a generic payload with
 // this extension. The command is TLM_IGNORE_COMMAND, there is no data, and the address means
