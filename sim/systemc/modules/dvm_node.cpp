@@ -2,6 +2,7 @@
 #include <tlbstorm/dvm_node.hpp>
 
 #include "models/dvm/dvm.h"
+#include "models/dvm/dvm_payload.h"
 #include "sim/api/inval.hpp"
 #include "sim/systemc/modules/fabric_impl.hpp"
 
@@ -59,6 +60,7 @@ struct dvm_node::impl {
     static uint64_t apply(void *user, uint32_t cpu, const ts_tlb_inval *inval);
     static void done(void *user, uint32_t cpu);
     void on_phase(unsigned i, tlm_generic_payload &trans, tlm_phase phase);
+    bool is_request(const dvm_extension *extension) const;
     void serve(unsigned i);
     bool try_first(unsigned i);
     void finish(unsigned i);
@@ -124,10 +126,24 @@ void dvm_node::impl::done(void *user, uint32_t cpu)
 
 // --- requests ---
 
+// What a core can say. Arm has an instruction for it; how x86's INVLPGB travels is not published.
+bool dvm_node::impl::is_request(const dvm_extension *extension) const
+{
+    if (!extension || extension->kind == dvm_extension::snoop)
+        return false;
+    if (extension->kind == dvm_extension::sync ||
+        fabric.internals().topology.params.arch != TS_ARCH_ARM64)
+        return true;
+    const ts_tlb_inval inval = ts_api::to_core(extension->inval);
+    ts_dvm_fields fields;
+    ts_error error;
+    return ts_dvm_encode(&inval, TS_DVM_V8_4, &fields, &error) == TS_OK;
+}
+
 void dvm_node::impl::b_transport(unsigned i, tlm_generic_payload &trans, sc_time &delay)
 {
     const dvm_extension *extension = trans.get_extension<dvm_extension>();
-    if (!extension || extension->kind == dvm_extension::snoop) {
+    if (!is_request(extension)) {
         trans.set_response_status(tlm::TLM_COMMAND_ERROR_RESPONSE);
         return;
     }
@@ -145,7 +161,7 @@ tlm::tlm_sync_enum dvm_node::impl::nb_transport_fw(unsigned i, tlm_generic_paylo
                                                    tlm_phase &phase, sc_time &delay)
 {
     const dvm_extension *extension = trans.get_extension<dvm_extension>();
-    if (phase == tlm::BEGIN_REQ && (!extension || extension->kind == dvm_extension::snoop)) {
+    if (phase == tlm::BEGIN_REQ && !is_request(extension)) {
         trans.set_response_status(tlm::TLM_COMMAND_ERROR_RESPONSE);
         return tlm::TLM_COMPLETED;
     }

@@ -68,6 +68,10 @@ struct interrupt_controller::impl {
     {
         return params.mode == TS_INTR_GIC_SGI;
     }
+    bool is_xapic() const
+    {
+        return params.mode == TS_INTR_XAPIC_FLAT || params.mode == TS_INTR_XAPIC_PHYS;
+    }
     int deliverable(uint32_t cpu) const;
     int take(uint32_t cpu);
     void end(uint32_t cpu);
@@ -177,7 +181,7 @@ bool interrupt_controller::impl::read(uint32_t cpu, uint32_t offset, bool debug,
     if (offset == ID) {
         *value = fabric.internals().topology.apic_id[cpu];
         // An xAPIC has its ID in the top byte.
-        if (params.mode == TS_INTR_XAPIC_FLAT || params.mode == TS_INTR_XAPIC_PHYS)
+        if (is_xapic())
             *value <<= 24;
     } else if (offset == TPR && apic) {
         *value = c.apic.tpr;
@@ -188,7 +192,8 @@ bool interrupt_controller::impl::read(uint32_t cpu, uint32_t offset, bool debug,
     } else if ((offset & ~0x70u) == IRR) {
         *value = apic ? word_of(c.apic.irr, offset) : offset == IRR ? c.sgi_pending : 0;
     } else if (offset == ICR && apic) {
-        *value = c.icr | (ts_interrupt_busy(core, cpu) ? 1u << 12 : 0); // delivery status
+        // The delivery status, which an x2APIC does not have.
+        *value = c.icr | (is_xapic() && ts_interrupt_busy(core, cpu) ? 1u << 12 : 0);
     } else if (offset == ICR2 && apic) {
         *value = c.icr2;
     } else if (offset == TAKE) {

@@ -8,7 +8,8 @@
 // tlbi: posted. Complete for the transaction as soon as the node has room for it; the issuer's own
 // MMU is snooped at that moment. tlbi_local: of the issuer's MMU only. sync (DSB ISH): the
 // transaction ends when all that this CPU has sent before is complete everywhere. Transactions of
-// one CPU are dealt with in order.
+// one CPU are dealt with in order. What no instruction of the architecture says (topology.arch; an
+// inval of tlbi must be that of a TLBI on arm64), or a snoop, is TLM_COMMAND_ERROR_RESPONSE.
 //
 // b_transport waits: it first waits for the delay that it is given, so that a time-decoupled
 // initiator is in step when its message leaves, and returns with a delay of 0; it must be called
