@@ -169,6 +169,11 @@ struct ts_machine_vm_result {
 };
 void ts_machine_vm_result(const struct ts_machine *m, uint32_t v, struct ts_machine_vm_result *out);
 
+/* vCPUs of VM v, and where one of them is (models/cpu/vcpu_time.h); on bare metal CPUs, which are
+ * halted while idle and else run. */
+uint32_t ts_machine_vm_vcpus(const struct ts_machine *m, uint32_t v);
+enum ts_vcpu_place ts_machine_vcpu_place(const struct ts_machine *m, uint32_t v, uint32_t vcpu);
+
 /* All statistics of all models, in a fixed order: calls fn once a table, with the sum over the
  * instances of the model (of a mechanism: over the VMs that use it). Group names are those of the
  * tables. */

@@ -31,6 +31,9 @@ ROWS = {
     # The search for races, which the command line calls.
     "sim/front/check": ("sim", "sim/front", "workloads", "models/machine", "models/flush",
                         "models/interconnect"),
+    # The C library: the front end and one MMU behind extern "C". Its header includes nothing.
+    "sim/api": ("sim", "sim/front", "workloads", "models/machine", "models/mmu"),
+    "sim/api/examples": ("sim/api",),
     "sim/systemc": ("sim", "sim/front", "workloads"),
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),
@@ -68,16 +71,19 @@ ROWS = {
     "tests/swarm": ALL + TEST_TOOLS,
     "tests/fuzz": ALL + TEST_TOOLS,
     "tests/sysc": ALL + TEST_TOOLS + ("sim/systemc",),
+    "tests/api": (), # from outside, as tests/package
+    "tests/package/subdirectory": (),
     "bench": ALL + TEST_TOOLS,
 }
 
 # Generated, in no folder.
-GENERATED = {"version.h": r"^(sim/front|tests|bench)\b", "source_dir.h": r"^tests\b"}
+GENERATED = {"version.h": r"^(sim/front|tests|bench)\b", "install_paths.h": r"^sim/front\b",
+             "source_dir.h": r"^tests\b"}
 # A mechanism stands alone: of its own folder it includes these only.
 MECHANISM_HEADERS = re.compile(r"^models/flush/flush(_\w+)?\.h$")
 
 # Third-party headers that belong to some folders only.
-EDGES = r"^(sim/front|sim/systemc|tests|bench)/"
+EDGES = r"^(sim/front|sim/api|sim/systemc|tests|bench)/"
 LIBRARIES = (
     ("SystemC", r"^(systemc|tlm|tlm_utils|tlm_core|sysc)(\.h)?(/|$)",
      r"^(sim/systemc|tests/sysc)/"),

@@ -2,6 +2,7 @@
 #include "sim/front/run.hpp"
 
 #include "sim/front/output.hpp"
+#include "sim/front/simulation.hpp"
 #include "sim/front/stats_files.hpp"
 #include "sim/front/store.hpp"
 #include "sim/front/study.hpp"
@@ -26,13 +27,6 @@ namespace
 {
 
 namespace fs = std::filesystem;
-
-struct MachineDelete {
-    void operator()(ts_machine *machine) const
-    {
-        ts_machine_destroy(machine);
-    }
-};
 
 // flushes.csv: a row a shootdown. Runs on the initiator's fiber, so it formats by hand into a small
 // buffer.
@@ -155,49 +149,15 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
     return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-struct Simulation {
-    // Destroyed in reverse: the machine before what it uses.
-    std::vector<Workload> workloads;
-    HostStreams host;
-    std::unique_ptr<ts_machine, MachineDelete> machine;
-};
-
-void check(ts_status status, const ts_error &error)
-{
-    if (status != TS_OK)
-        throw Error(error);
-}
-
-void create(Simulation *simulation, const Experiment &experiment, const Point &point,
-            const Resolved &resolved)
-{
-    ts_error error;
-    ts_machine *machine = nullptr;
-    std::vector<ts_machine_vm> vms;
-    for (uint64_t i = 0; i < resolved.guests(); i++) {
-        const ResolvedVm *vm = resolved.vms.empty() ? nullptr : resolved.by_vm[i];
-        simulation->workloads.push_back(
-            vm ? workload_make(*vm->load, vm->workload_params, point.seed, i)
-               : workload_make(experiment, resolved.workload_params, point.seed, i));
-        vms.push_back({simulation->workloads.back().workload.get(),
-                       vm ? vm->mechanism : point.mechanism,
-                       vm ? vm->mechanism_struct() : resolved.subject_struct()});
-    }
-    check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
-    simulation->machine.reset(machine);
-    simulation->host.add_to(machine, point.platform->host_tasks);
-    simulation->host.add_to(machine, point.platform->host_noise, resolved.config, point.seed);
-}
-
 void simulate(ts_machine *machine, const RunOptions &options)
 {
     ts_error error;
-    check(ts_machine_start(machine, &error), error);
+    throw_unless_ok(ts_machine_start(machine, &error), error);
     if (options.kernel)
         options.kernel(ts_machine_engine(machine), TS_TIME_NEVER);
     else
         ts_machine_run(machine);
-    check(ts_machine_finish(machine, &error), error);
+    throw_unless_ok(ts_machine_finish(machine, &error), error);
 }
 
 const char *const timeline_names[] = {"timeline.json", "timeline.perfetto-trace"};
@@ -220,8 +180,7 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
     if (options.timeline)
         timeline = open_timeline(work, options);
     ShootdownFile flushes(work + "/flushes.csv", resolved, &summary, timeline.get());
-    Simulation simulation;
-    create(&simulation, experiment, point, resolved);
+    const Simulation simulation(experiment, point, resolved);
     ts_machine *machine = simulation.machine.get();
     ts_machine_set_shootdowns(machine, ShootdownFile::record, &flushes);
     if (timeline)
