@@ -116,6 +116,8 @@ static bool read_leader(const char *line, const char *time, bool ftrace,
     }
     if (!back_number(line, &p, &tid) || tid > INT32_MAX || p == line)
         return false;
+    if (!ftrace && p[-1] == '-') /* a thread that perf knows no more */
+        return true;
     if (!ftrace && p[-1] == '/') {
         p--;
         if (!back_number(line, &p, &group) || p == line)
@@ -282,6 +284,26 @@ static void on_flush(const struct event *e, struct ts_strace_record *out)
     out->ret = 1;
 }
 
+/* prev_state: R runs on, S, D and I sleep, X and Z are of a thread that has ended and that perf
+ * knows no more (include/trace/events/sched.h). */
+static bool on_switch(const struct event *e, struct ts_strace_record *out)
+{
+    uint64_t from = 0, to = 0;
+    const char *state = ts_lex_find(e->fields.p, e->fields.end, "prev_state=");
+    if (!state || !field(e, "prev_pid=", false, &from) || !field(e, "next_pid=", false, &to) ||
+        from > INT32_MAX || to > INT32_MAX)
+        return false;
+    state += strlen("prev_state=");
+    const char c = state < e->fields.end ? *state : 'R';
+    out->kind = c == 'X' || c == 'Z' ? TS_STRACE_EXITED : TS_STRACE_SWITCH;
+    out->has_tid = true;
+    out->tid = (uint32_t)from;
+    out->peer = (uint32_t)to;
+    out->flags = c != 'R';
+    out->group = TS_STRACE_GROUP_SOME;
+    return true;
+}
+
 static bool on_task(const struct event *e, struct ts_strace_record *out)
 {
     uint64_t number = 0, flags = 0;
@@ -296,6 +318,7 @@ static bool on_task(const struct event *e, struct ts_strace_record *out)
     }
     if (is(e, "sched_process_exit")) {
         out->kind = TS_STRACE_EXITED;
+        out->group = TS_STRACE_GROUP_SOME;
         return true;
     }
     if (!field(e, forked ? "child_pid=" : "pid=", false, &number) || number > INT32_MAX)
@@ -331,10 +354,8 @@ static bool on_event(struct event *e, bool ftrace, struct ts_strace_record *out)
         on_flush(e, out);
         return true;
     }
-    if (is(e, "sched_switch")) {
-        out->kind = TS_STRACE_SWITCH;
-        return true;
-    }
+    if (is(e, "sched_switch"))
+        return on_switch(e, out);
     if (is(e, "task_newtask") || is(e, "sched_process_fork") || is(e, "sched_process_exec") ||
         is(e, "sched_process_exit"))
         return on_task(e, out);

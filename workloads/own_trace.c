@@ -60,8 +60,13 @@ static bool read_leader(struct ts_lex *x)
         r->time_kind = TS_STRACE_TIME_UNIX;
     }
     ts_lex_blanks(x);
-    if (!ts_lex_skip(x, "-") && !number(x, INT32_MAX, &r->group))
+    if (ts_lex_skip(x, "~")) {
+        if (!number(x, UINT64_MAX, &r->group))
+            return false;
+        r->group |= TS_STRACE_GROUP_BY_NAME;
+    } else if (!ts_lex_skip(x, "-") && !number(x, INT32_MAX, &r->group)) {
         return false;
+    }
     if (!ts_lex_skip(x, "/"))
         return ts_lex_fail(x, "expected PROCESS/THREAD");
     if (!ts_lex_skip(x, "-")) {
@@ -196,6 +201,19 @@ static bool read_flush(struct ts_lex *x)
     return number(x, UINT32_MAX, &r->ret);
 }
 
+static bool read_switch(struct ts_lex *x)
+{
+    struct ts_strace_record *r = x->out;
+    const char *first = NULL;
+    size_t len = 0;
+    r->kind = TS_STRACE_SWITCH;
+    if (!thread_number(x, &r->peer))
+        return false;
+    (void)word(x, &first, &len);
+    r->flags = is(first, len, "sleep");
+    return r->flags || is(first, len, "wait") || ts_lex_fail(x, "expected sleep or wait");
+}
+
 static bool read_what(struct ts_lex *x)
 {
     struct ts_strace_record *r = x->out;
@@ -216,6 +234,8 @@ static bool read_what(struct ts_lex *x)
         return read_child(x);
     if (is(first, len, "flush"))
         return read_flush(x);
+    if (is(first, len, "switch"))
+        return read_switch(x);
     if (is(first, len, "attached") || is(first, len, "superseded")) {
         r->kind = is(first, len, "attached") ? TS_STRACE_ATTACHED : TS_STRACE_SUPERSEDED;
         return thread_number(x, &r->peer);
@@ -226,8 +246,6 @@ static bool read_what(struct ts_lex *x)
     }
     if (is(first, len, "ended"))
         r->kind = TS_STRACE_EXITED;
-    else if (is(first, len, "switch"))
-        r->kind = TS_STRACE_SWITCH;
     else if (is(first, len, "signal"))
         r->kind = TS_STRACE_SIGNAL;
     else
@@ -354,7 +372,7 @@ static void put_what(struct text *t, const struct ts_strace_record *r)
         put(t, " flush %" PRIu32 " %" PRIu64, r->flags, r->ret);
         break;
     case TS_STRACE_SWITCH:
-        put(t, " switch");
+        put(t, " switch %" PRIu32 " %s", r->peer, r->flags ? "sleep" : "wait");
         break;
     case TS_STRACE_SIGNAL:
         put(t, " signal");
@@ -380,6 +398,8 @@ size_t ts_own_trace_write(char out[TS_OWN_TRACE_LINE], const struct ts_strace_re
         put(&t, "- ");
     if (r->group > 0 && r->group <= INT32_MAX)
         put(&t, "%" PRIu64 "/", r->group);
+    else if (r->group & TS_STRACE_GROUP_BY_NAME)
+        put(&t, "~0x%" PRIx64 "/", r->group & ~TS_STRACE_GROUP_BY_NAME);
     else
         put(&t, "-/");
     if (r->has_tid)

@@ -9,7 +9,8 @@
  *   TIME PROCESS/THREAD [@CPU] WHAT
  *
  * TIME in ns, PROCESS (threads of one number share memory) and THREAD are numbers, or '-' where
- * they are not known. Numbers are decimal, or hexadecimal behind 0x; "(nil)" is 0. WHAT is one of
+ * they are not known; PROCESS is '~' and a number where the process's name alone tells it. Numbers
+ * are decimal, or hexadecimal behind 0x; "(nil)" is 0. WHAT is one of
  *
  *   NAME ARGUMENTS = RESULT [+NS]   a call and how long it took
  *   NAME ARGUMENTS ...              a call begins
@@ -20,7 +21,7 @@
  *   superseded THREAD               ended by the execve of THREAD
  *   ended                           the thread has ended
  *   flush REASON COUNT              TLB flushes (enum ts_strace_flush)
- *   switch                          another thread runs on the CPU now
+ *   switch THREAD sleep|wait        THREAD runs on the CPU now; this one sleeps, or waits for one
  *   signal                          a signal or a stop
  *   lost COUNT                      events that the recorder lost
  *

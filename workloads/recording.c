@@ -132,6 +132,9 @@ static enum ts_status on_event(void *user, const struct ts_strace_event *event,
         struct ts_op op = {.kind = TS_OP_COMPUTE, .length = scale(event->gap_ns, p->think_scale)};
         if (op.length > 0)
             status = ts_op_queue_push(&st->queue, &op, err);
+        op = (struct ts_op){.kind = TS_OP_SLEEP, .length = scale(event->sleep_ns, p->think_scale)};
+        if (op.length > 0 && status == TS_OK)
+            status = ts_op_queue_push(&st->queue, &op, err);
     }
     if (status == TS_OK)
         status = ts_op_queue_push(&st->queue, &event->op, err);

@@ -101,7 +101,7 @@ extern const char *const ts_recording_think_names[];
          NULL,                                                                                     \
          "longest random nanosleep; whole nanoseconds count",                                      \
          "mmapstorm.c, the recorded program: rand() % 1000 ns",                                    \
-         TS_CONF_CHOICE},                                                             \
+         TS_CONF_CHOICE},                                                                          \
     {                                                                                              \
         "strict", TS_PARAM_BOOL, TS_RECORDING_AT(strict), 0, 0, 1, NULL,                           \
             "a line or call that cannot be read is an error; else it is counted and left out",     \

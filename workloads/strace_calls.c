@@ -23,6 +23,7 @@ static enum ts_status start_call(struct ts_strace_replay *r, struct ts_strace_ta
     if (r->has_now && t->has_end && r->now_ns > t->end_ns)
         t->gap_ns = ts_strace_add_times(t->gap_ns, r->now_ns - t->end_ns);
     t->has_end = false;
+    t->off_cpu = false;
     r->counts.calls[rec->call]++;
     if (rec->call == TS_STRACE_EXECVE)
         r->knows_programs = true;

@@ -39,20 +39,22 @@ enum ts_strace_kind {
     TS_STRACE_CHILD,  /* peer: a thread or process that this one has made, flags as of clone */
     TS_STRACE_TOUCH,  /* addr; prot: TS_STRACE_PROT_* of the access */
     TS_STRACE_FLUSH,  /* ret TLB flushes of reason `flags` (enum ts_strace_flush) */
-    TS_STRACE_SWITCH, /* another thread runs on the CPU now */
+    TS_STRACE_SWITCH, /* peer runs on the CPU now; flags 1: this one sleeps, 0: it waits for a CPU
+                       */
     TS_STRACE_LOST    /* length events that the recorder lost */
 };
 
-/* Why Linux flushed a TLB: enum tlb_flush_reason (include/linux/mm_types.h in 6.1 and 6.12), which
- * the tracepoint tlb:tlb_flush prints as a number. */
+/* Why Linux flushed a TLB: enum tlb_flush_reason (include/linux/mm_types.h in 6.1 and 6.12, but
+ * for what is said), which the tracepoint tlb:tlb_flush prints as a number. */
 enum ts_strace_flush {
     TS_STRACE_FLUSH_ON_TASK_SWITCH = 0,
     TS_STRACE_FLUSH_REMOTE_SHOOTDOWN = 1, /* on the CPU that was interrupted */
     TS_STRACE_FLUSH_LOCAL_SHOOTDOWN = 2,
     TS_STRACE_FLUSH_LOCAL_MM_SHOOTDOWN = 3,
-    TS_STRACE_FLUSH_REMOTE_SEND_IPI = 4, /* on the CPU that asks the others */
-    TS_STRACE_FLUSH_OTHER = 5,           /* one that they do not have */
-    TS_STRACE_FLUSH_REASONS = 6
+    TS_STRACE_FLUSH_REMOTE_SEND_IPI = 4,  /* on the CPU that asks the others */
+    TS_STRACE_FLUSH_REMOTE_WRONG_CPU = 5, /* later than 6.12; seen in a recording of 6.18 */
+    TS_STRACE_FLUSH_OTHER = 6,
+    TS_STRACE_FLUSH_REASONS = 7
 };
 
 /* The calls whose arguments are read. mmap2, execveat and pkey_mprotect count as the plain call. */
@@ -121,6 +123,8 @@ enum ts_strace_result {
 
 /* A group that is no number of a process: only the process's name tells it. */
 #define TS_STRACE_GROUP_BY_NAME (UINT64_C(1) << 63)
+/* Some group: the record is of a thread that is known, or of none. */
+#define TS_STRACE_GROUP_SOME TS_STRACE_GROUP_BY_NAME
 
 struct ts_strace_record {
     enum ts_strace_kind kind;

@@ -176,7 +176,32 @@ static bool begins_call(const struct ts_strace_record *rec)
            rec->kind == TS_STRACE_OPEN || rec->kind == TS_STRACE_CUT;
 }
 
-/* What is counted and changes nothing. */
+/* What a thread does between its calls it does while it has a CPU: the rest is sleep, or waits for
+ * one, which is the simulated machine's to say. */
+static void on_switch(struct ts_strace_replay *r, const struct ts_strace_record *rec)
+{
+    struct ts_strace_task *from = ts_strace_find(r, rec->tid);
+    struct ts_strace_task *to = ts_strace_find(r, rec->peer);
+    if (!r->has_now)
+        return;
+    if (from && from->state == TS_STRACE_TASK_SPAWNED && !from->in_call && from->has_end) {
+        if (r->now_ns > from->end_ns)
+            from->gap_ns = ts_strace_add_times(from->gap_ns, r->now_ns - from->end_ns);
+        from->has_end = false;
+        from->off_cpu = true;
+        from->sleeps = rec->flags != 0;
+        from->end_ns = r->now_ns;
+    }
+    if (to && to->off_cpu && !to->in_call) {
+        if (to->sleeps && r->now_ns > to->end_ns)
+            to->sleep_ns = ts_strace_add_times(to->sleep_ns, r->now_ns - to->end_ns);
+        to->off_cpu = false;
+        to->has_end = true;
+        to->end_ns = r->now_ns;
+    }
+}
+
+/* What is counted, and is no operation of a thread. */
 static bool only_counts(struct ts_strace_replay *r, const struct ts_strace_record *rec)
 {
     struct ts_strace_counts *c = &r->counts;
@@ -187,10 +212,14 @@ static bool only_counts(struct ts_strace_replay *r, const struct ts_strace_recor
         c->signals++;
         return true;
     case TS_STRACE_FLUSH:
-        c->flushes[rec->flags] += rec->ret;
+        if (rec->group != 0 && !ts_strace_find(r, rec->tid) && !ts_strace_of_group(r, rec->group))
+            c->flushes_elsewhere += rec->ret;
+        else
+            c->flushes[rec->flags] += rec->ret;
         return true;
     case TS_STRACE_SWITCH:
         c->switches++;
+        on_switch(r, rec);
         return true;
     case TS_STRACE_LOST:
         c->lost_events += rec->length;
@@ -246,7 +275,7 @@ static enum ts_status on_record(struct ts_strace_replay *r, const struct ts_stra
         return status;
     t->seen = true;
     t->cpu = rec->has_cpu ? rec->cpu + 1u : t->cpu;
-    if (rec->group != t->group && rec->group != 0)
+    if (rec->group != t->group && rec->group != 0 && rec->group != TS_STRACE_GROUP_SOME)
         status = ts_strace_set_group(r, t, rec->group, err);
     if (status != TS_OK)
         return status;

@@ -80,6 +80,7 @@ struct ts_strace_counts {
     uint64_t blind_touches;                    /* recorded without their address */
     uint64_t lost_events;                      /* by the recorder */
     uint64_t flushes[TS_STRACE_FLUSH_REASONS]; /* recorded TLB flushes, by enum ts_strace_flush */
+    uint64_t flushes_elsewhere;                /* while other programs ran */
     uint64_t switches;                         /* of threads on CPUs */
     uint64_t cpus;                             /* the highest number of a CPU, plus 1 */
     uint64_t has_time;
@@ -91,12 +92,13 @@ struct ts_strace_counts {
 extern const struct ts_stat_table ts_strace_losses;
 
 struct ts_strace_event {
-    struct ts_op op; /* op.thread is whose */
-    uint64_t gap_ns; /* recorded time between the thread's calls before this one */
-    bool recorded;   /* TS_OP_TOUCH: is in the recording, one access */
-    uint32_t cpu;    /* where the thread was, plus 1; 0: not known */
-    bool touch;      /* TS_OP_MUNMAP: the call's last operation, and memory that the touch policy
-                        was applied to was among the unmapped */
+    struct ts_op op;   /* op.thread is whose */
+    uint64_t gap_ns;   /* recorded time between the thread's calls before this one, */
+    uint64_t sleep_ns; /* and that it slept, where switches of threads are recorded */
+    bool recorded;     /* TS_OP_TOUCH: is in the recording, one access */
+    uint32_t cpu;      /* where the thread was, plus 1; 0: not known */
+    bool touch;        /* TS_OP_MUNMAP: the call's last operation, and memory that the touch policy
+                          was applied to was among the unmapped */
 };
 /* Any other TS_OP_TOUCH says by region, offset and length which memory the touch policy applies to
  * now. */

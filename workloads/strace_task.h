@@ -66,6 +66,9 @@ struct ts_strace_task {
     const char *open_why;
     uint64_t start_ns;
     uint64_t end_ns;                /* of the last call */
+    bool off_cpu;                   /* since end_ns, as recorded */
+    bool sleeps;                    /* then */
+    uint64_t sleep_ns;              /* since the last operation */
     uint64_t gap_ns;                /* between calls, since the last operation */
     struct ts_region_pieces pieces; /* what the call in progress is about */
 };

@@ -253,7 +253,9 @@ enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task 
     event->op.thread = t->thread;
     event->gap_ns = t->gap_ns;
     event->cpu = t->cpu;
+    event->sleep_ns = t->sleep_ns;
     t->gap_ns = 0;
+    t->sleep_ns = 0;
     return r->config.emit(r->config.user, event, err);
 }
 

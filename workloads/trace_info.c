@@ -3,6 +3,7 @@
 
 #include "workloads/line_reader.h"
 #include "workloads/own_trace.h"
+#include "workloads/regions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -68,7 +69,9 @@ static const struct ts_stat rows[] = {
     FLUSH(flushes_local, 2, "TLB flushes of the CPU's own address space, one page"),
     FLUSH(flushes_local_mm, 3, "TLB flushes of the CPU's own address space, a range or all"),
     FLUSH(flushes_sent, 4, "TLB flushes that were asked of other CPUs"),
-    FLUSH(flushes_other, 5, "TLB flushes for another reason"),
+    ROW(flushes_elsewhere, "1", "TLB flushes on behalf of other programs"),
+    FLUSH(flushes_wrong_cpu, 5, "TLB flushes asked of a CPU that had no need of them"),
+    FLUSH(flushes_other, 6, "TLB flushes for another reason"),
     LOSSES(LOSS),
 };
 
@@ -112,9 +115,29 @@ static bool is_enough(const struct reading *r)
 static enum ts_status count_operation(void *user, const struct ts_strace_event *event,
                                       struct ts_error *err)
 {
+    struct ts_strace_info *info = ((struct reading *)user)->calls;
     (void)err;
-    if (event->op.kind != TS_OP_TOUCH)
-        ((struct reading *)user)->calls->operations++;
+    info->operations += event->op.kind != TS_OP_TOUCH;
+    enum ts_trace_what what = TS_TRACE_ADVISED;
+    switch (event->op.kind) {
+    case TS_OP_MUNMAP:
+        what = TS_TRACE_UNMAPPED;
+        break;
+    case TS_OP_MPROTECT:
+        what = TS_TRACE_PROTECTED;
+        break;
+    case TS_OP_MADVISE_DONTNEED:
+    case TS_OP_MADVISE_FREE:
+    case TS_OP_MADVISE_COLD:
+    case TS_OP_MADVISE_PAGEOUT:
+        break;
+    default:
+        return TS_OK;
+    }
+    unsigned bucket = 0;
+    for (uint64_t pages = event->op.length / TS_REGIONS_PAGE; pages > 0; pages >>= 1)
+        bucket++;
+    info->pages[what][bucket]++;
     return TS_OK;
 }
 

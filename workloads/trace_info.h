@@ -19,11 +19,16 @@ struct ts_strace_info_call {
     uint64_t count;
 };
 
+/* What happens to a stretch of memory, and how many are of 0, 1, 2-3, 4-7, ... pages. */
+enum ts_trace_what { TS_TRACE_UNMAPPED, TS_TRACE_PROTECTED, TS_TRACE_ADVISED, TS_TRACE_WHATS };
+#define TS_TRACE_PAGE_BUCKETS 54u
+
 /* A recording of calls. */
 struct ts_strace_info {
     struct ts_strace_counts counts;
     uint64_t operations; /* what a simulation would replay, touches and think time not included */
     uint64_t span_ns;
+    uint64_t pages[TS_TRACE_WHATS][TS_TRACE_PAGE_BUCKETS];
     uint64_t call_names;
     uint64_t calls_not_named;                               /* of names beyond the room for them */
     struct ts_strace_info_call calls[TS_STRACE_INFO_NAMES]; /* by name */
