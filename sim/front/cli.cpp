@@ -5,6 +5,7 @@
 #include "sim/front/cli_results.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/cmd_sweep.hpp"
+#include "sim/front/cmd_trace.hpp"
 #include "sim/front/database.hpp"
 #include "sim/front/error.hpp"
 #include "sim/front/jobs.hpp"
@@ -63,7 +64,7 @@ class CommandLine
         add_check();
         add_list();
         add_explain();
-        add_trace();
+        trace_ = std::make_unique<TraceCommands>(&app_);
         add_schema();
         more_ = add_result_commands(&app_);
     }
@@ -97,10 +98,10 @@ class CommandLine
             command_list(topic_);
         else if (*explain_sub_)
             execute_explain();
-        else if (*info_sub_)
-            command_trace_info(trace_, json_, strict_);
         else if (*schema_sub_)
             command_schema();
+        else
+            trace_->execute();
         return 0;
     }
 
@@ -281,18 +282,6 @@ class CommandLine
         explain_sub_->add_flag("--markdown", markdown_, "As a page of the documentation");
     }
 
-    void add_trace()
-    {
-        CLI::App *trace = app_.add_subcommand("trace", "Look at recordings");
-        trace->require_subcommand(1);
-        info_sub_ = trace->add_subcommand("info", "Say what an strace recording holds");
-        info_sub_->add_option("FILE", trace_, "Recording; plain, zstd, gzip, xz or bzip2")
-            ->required();
-        info_sub_->add_flag("--json", json_, "As JSON");
-        info_sub_->add_flag("--strict", strict_,
-                            "A line that cannot be read is an error; else it is counted");
-    }
-
     void add_schema()
     {
         schema_sub_ =
@@ -360,16 +349,16 @@ class CommandLine
     CLI::App *check_sub_ = nullptr;
     CLI::App *list_sub_ = nullptr;
     CLI::App *explain_sub_ = nullptr;
-    CLI::App *info_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
     std::vector<Subcommand> more_;
     RunCommand run_;
     SweepCommand sweep_;
     ReproduceCommand reproduce_;
     CheckCommand check_;
-    std::string topic_, key_, trace_, folder_, statement_;
+    std::unique_ptr<TraceCommands> trace_;
+    std::string topic_, key_, folder_, statement_;
     bool quiet_ = false;
-    bool all_ = false, markdown_ = false, json_ = false, strict_ = false;
+    bool all_ = false, markdown_ = false, json_ = false;
 };
 
 // What was printed may be of use to nobody if a part of it is missing. A flush alone does not see

@@ -67,7 +67,6 @@ void command_explain(const std::string &key);
 void command_explain_all(bool markdown);
 // JSON Schema of an experiment.
 void command_schema();
-void command_trace_info(const std::string &path, bool json, bool strict);
 
 } // namespace ts
 
