@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/cmd_python.hpp"
 
+#include "install_paths.h"
 #include "sim/front/error.hpp"
 #include "sim/front/paths.hpp"
 
@@ -18,8 +19,8 @@ std::string python_folder()
     const std::string program = program_folder();
     const std::vector<std::string> folders =
         named ? std::vector<std::string>{named}
-              : std::vector<std::string>{program + "/../share/tlbstorm/python",
-                                         program + "/../../scripts/python"};
+              : std::vector<std::string>{program + "/../../scripts/python",
+                                         program + "/" TS_DATA_FROM_BIN "/scripts/python"};
     for (const std::string &folder : folders)
         if (std::filesystem::exists(folder + "/tlbstorm/__main__.py"))
             return std::filesystem::weakly_canonical(folder).string();

@@ -10,8 +10,8 @@
 namespace ts
 {
 
-// The folder that holds the package: $TLBSTORM_PYTHON, <folder of the program>/../share/tlbstorm/
-// python, or <folder of the program>/../../scripts/python. An environment error if none has it.
+// The folder that holds the package: $TLBSTORM_PYTHON, <folder of the program>/../../scripts/
+// python, or where cmake --install puts it. An environment error if none has it.
 std::string python_folder();
 
 // Becomes /usr/bin/python3 (or $TLBSTORM_PYTHON3) -m tlbstorm COMMAND WORDS; returns only by an

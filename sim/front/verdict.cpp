@@ -93,7 +93,7 @@ bool is_told(const Estimate &ratio)
 // "43 % below X (38 to 48 %)".
 std::string difference(const Estimate &ratio, const std::string &other)
 {
-    constexpr double small = 0.1, large = 10; // beyond these per cents are hard to read
+    constexpr double small = 0.1, large = 3; // beyond these per cents are hard to read
     const double sign = ratio.mean < 1 ? -1 : 1;
     const double by = (ratio.mean - 1) * 100 * sign;
     if (by == 0 && (!ratio.has_half_width || ratio.half_width == 0))

@@ -76,6 +76,12 @@ zcat "part/$t.json.gz" | grep -o '"ts":[0-9.]*' | cut -d: -f2 | awk '$1 < 100 ||
 run 2 run "$smoke" --timeline-window 2ms -o q
 one_line '--timeline-window 2ms: two times with \.\.'
 
+# The tutorial's experiment is one.
+sed -n '/^```yaml/,/^```$/p' "$TS_SOURCE_DIR/docs/tutorial.md" | sed '1d;$d' >question.yaml
+run 0 run question.yaml -q --set repetitions=1 --set workload.rounds=1 --set run.vms=2
+grep -q '^Verdict, x86-1s-12t, run.vms = 2 (1 seed: no intervals):$' out.txt || fail "$(cat out.txt)"
+run 0 compare out/question out/question
+
 # Completion and manual name every command.
 run 0 completion bash
 cp out.txt completion.bash

@@ -49,7 +49,7 @@ figures = [("r", "speedup", one, ["native_sequential", "vCPUs per pCPU"]),
            ("r", "latency-cdf", [], ["latency (µs)"]),
            ("r", "breakdown", one, ["send", "share (%)"]),
            ("r", "heatmap", ["--metric", "shootdowns"], ["guest.flush_ceiling", "vCPUs per pCPU"]),
-           ("r", "timeline", [], ["vCPU runs", "time since the shootdown began (µs)"]),
+           ("r", "timeline", ["--keep", "mechanism=native_concurrent", "--keep", "run.vms=2"], ["vCPU runs", "time since the shootdown began (µs)"]),
            ("n", "noc", ["--series", "noc_traffic.router"], ["packet latency (cycles)"])]
 
 

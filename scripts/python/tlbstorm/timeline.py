@@ -26,7 +26,10 @@ def colour_of(name, group):
 
 
 def run_of(results, options):
+    kept = set(plotting.keep_values(results.runs[results.keys], results.folder, options.keep)["folder"])
     for row, folder in results.run_folders():
+        if row["folder"] not in kept:
+            continue
         if options.run in (None, row["folder"]) and os.path.exists(os.path.join(folder, "timeline.json.gz")):
             return row, folder
     raise plotting.InputError(f"{results.folder}: {'no run' if not options.run else options.run} has a "
