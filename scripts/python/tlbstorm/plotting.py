@@ -141,12 +141,14 @@ def digits(value):
 def column_width(figure):
     """Makes the figure as wide as a column of a paper: small letters, the legend below."""
     width, height = figure.get_size_inches()
+    marked = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
     for axes in figure.axes:
         for text in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
             text.set_fontsize(7)
         legend = axes.get_legend()
         if legend:
-            handles, labels = legend.legendHandles, [text.get_text() for text in legend.get_texts()]
+            labels = [text.get_text() for text in legend.get_texts()]
+            handles = [marked.get(label, handle) for label, handle in zip(labels, legend.legendHandles)]
             axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.24), fontsize=6.5,
                         ncols=1 if len(figure.axes) > 1 else 2, frameon=False)
     figure.suptitle("")
