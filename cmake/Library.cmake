@@ -42,6 +42,7 @@ if(SYSTEMC_FOUND)
     target_include_directories(tlbstorm_systemc PRIVATE "${PROJECT_BINARY_DIR}/generated")
     target_link_libraries(tlbstorm_systemc PUBLIC tlbstorm_core PkgConfig::SYSTEMC
         PRIVATE $<BUILD_INTERFACE:ts_compile>)
+    target_compile_definitions(tlbstorm_systemc PRIVATE SC_INCLUDE_DYNAMIC_PROCESSES)
     # Debian's libsystemc is built as C++17 and links with nothing else.
     target_compile_features(tlbstorm_systemc PUBLIC cxx_std_17)
     set_target_properties(tlbstorm_systemc PROPERTIES OUTPUT_NAME tlbstorm-systemc

@@ -56,6 +56,19 @@ if(SYSTEMC_FOUND)
     foreach(source IN LISTS sources)
         ts_test_program(sysc ${source} ts_front ts_systemc ${core_libraries} GTest::gtest)
     endforeach()
+    # The modules, over the shared library: nothing of ts_front is in these programs.
+    file(GLOB sources CONFIGURE_DEPENDS tests/tlm/*_test.cpp)
+    foreach(source IN LISTS sources)
+        ts_test_program(tlm ${source} tlbstorm::systemc ts_compile GTest::gtest)
+    endforeach()
+    foreach(platform shootdown storm)
+        add_executable(platform_${platform} sim/systemc/examples/${platform}.cpp)
+        target_link_libraries(platform_${platform} PRIVATE tlbstorm::systemc ts_compile)
+        set_target_properties(platform_${platform} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+    endforeach()
+    add_test(NAME tlm/platforms COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tlm/platforms.sh")
+    ts_test_properties(tlm/platforms tlm)
 endif()
 
 # A fuzz target is LLVMFuzzerTestOneInput in *_fuzz.cpp: with libFuzzer where TS_FUZZ is on, else

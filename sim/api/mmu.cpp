@@ -3,6 +3,7 @@
 #include "models/mmu/mmu.h"
 #include "models/mmu/pgtable_foreign.h"
 #include "sim/api/internal.hpp"
+#include "sim/api/inval.hpp"
 
 #include <cstring>
 
@@ -143,24 +144,6 @@ void describe(const ts_tlb_entry &entry, uint64_t va, tlbstorm_access *out)
     out->global = entry.tags.global;
 }
 
-ts_tlb_inval inval_of(const tlbstorm_inval &in)
-{
-    ts_tlb_inval out = {};
-    out.kinds = TS_TLB_KIND_BIT(TS_TLB_COMBINED) | TS_TLB_KIND_BIT(TS_TLB_STAGE1_WALK);
-    out.any_vmid = in.any_vmid;
-    out.vmid = in.vmid;
-    out.all_addresses = in.all_addresses;
-    out.last_level_only = in.last_level;
-    out.start = in.start;
-    out.length = in.length;
-    out.asid = in.asid;
-    if (in.any_asid)
-        out.asid_rule = in.keep_global ? TS_INVAL_ASID_ANY_NONGLOBAL : TS_INVAL_ASID_ANY;
-    else
-        out.asid_rule = in.keep_global ? TS_INVAL_ASID_MATCH : TS_INVAL_ASID_MATCH_OR_GLOBAL;
-    return out;
-}
-
 } // namespace
 
 enum tlbstorm_status tlbstorm_mmu_create(struct tlbstorm_mmu **out,
@@ -240,7 +223,7 @@ bool tlbstorm_mmu_translate(struct tlbstorm_mmu *mmu, const struct tlbstorm_cont
 uint64_t tlbstorm_mmu_invalidate(struct tlbstorm_mmu *mmu, const struct tlbstorm_inval *inval,
                                  uint64_t cycle)
 {
-    const ts_tlb_inval core = inval_of(*inval);
+    const ts_tlb_inval core = ts_api::to_core(*inval);
     return ts_mmu_invalidate(mmu->core, &core, cycle);
 }
 
