@@ -2,6 +2,7 @@
 #include "sim/front/cli.hpp"
 
 #include "sim/front/check/cmd_check.hpp"
+#include "sim/front/cmd_replay.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/cmd_sweep.hpp"
 #include "sim/front/cmd_trace.hpp"
@@ -75,6 +76,8 @@ class CommandLine
     {
         if (*run_sub_)
             execute_run(argv);
+        else if (*replay_->sub())
+            execute_replay(argv);
         else if (*sweep_sub_)
             execute_sweep(argv);
         else if (*status_sub_)
@@ -102,14 +105,27 @@ class CommandLine
     {
         run_sub_ = app_.add_subcommand("run", "Run an experiment and write its results");
         add_experiment(run_sub_, &run_);
-        run_sub_->add_flag("--dry-run", run_.dry_run,
-                           "Check everything, print the points and the configuration");
-        run_sub_->add_flag("--force", run_.force, "Replace results that tlbstorm has written");
+        add_folder_options(run_sub_, &run_);
+        replay_ = std::make_unique<ReplayCommands>(&app_);
+        add_run_options(replay_->sub(), &replay_->command.run);
+        add_folder_options(replay_->sub(), &replay_->command.run);
+    }
+
+    static void add_folder_options(CLI::App *sub, RunCommand *run)
+    {
+        sub->add_flag("--dry-run", run->dry_run,
+                      "Check everything, print the points and the configuration");
+        sub->add_flag("--force", run->force, "Replace results that tlbstorm has written");
     }
 
     static void add_experiment(CLI::App *sub, RunCommand *run)
     {
         sub->add_option("EXPERIMENT", run->experiment, "Experiment file (YAML)")->required();
+        add_run_options(sub, run);
+    }
+
+    static void add_run_options(CLI::App *sub, RunCommand *run)
+    {
         sub->add_option("-o,--output", run->output, "Folder of the results (out/<name>)");
         sub->add_option("--set", run->sets,
                         "Set a parameter or part of the experiment; wins over all files. Values "
@@ -284,6 +300,12 @@ class CommandLine
         command_run(run_);
     }
 
+    void execute_replay(char **argv)
+    {
+        prepare(&replay_->command.run, argv);
+        command_replay(replay_->command);
+    }
+
     void execute_sweep(char **argv)
     {
         prepare(&sweep_.run, argv);
@@ -334,6 +356,7 @@ class CommandLine
     SweepCommand sweep_;
     ReproduceCommand reproduce_;
     CheckCommand check_;
+    std::unique_ptr<ReplayCommands> replay_;
     std::unique_ptr<TraceCommands> trace_;
     std::string topic_, key_, folder_, statement_;
     bool quiet_ = false;
