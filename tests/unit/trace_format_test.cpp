@@ -106,15 +106,17 @@ TEST(TraceFormats, Table)
         named.insert(example.second);
     for (size_t i = 0; i < ts_trace_formats_count; i++) {
         const ts_trace_format *f = ts_trace_formats[i];
-        if (i > 0)
+        if (i > 0) {
             EXPECT_LT(std::strcmp(ts_trace_formats[i - 1]->name, f->name), 0);
+        }
         for (const char *text : {f->name, f->summary, f->reference, f->near_hint})
             EXPECT_TRUE(text && *text) << f->name;
         EXPECT_EQ(ts_trace_format_find(f->name), f);
         EXPECT_TRUE(f->fit != nullptr);
         EXPECT_EQ(f->accesses != nullptr, f->family == TS_TRACE_ACCESSES) << f->name;
-        if (std::string(f->name) != "strace")
+        if (std::string(f->name) != "strace") {
             EXPECT_EQ(f->call != nullptr, f->family == TS_TRACE_CALLS) << f->name;
+        }
         EXPECT_EQ(named.count(f->name), 1u) << "no example of " << f->name << " in " << folder;
     }
     EXPECT_EQ(ts_trace_format_find("perf"), nullptr);
@@ -160,8 +162,9 @@ TEST(TraceFormats, LineEndsAndPieces)
         for (const char c : text)
             crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
         const Info plain(text), windows(crlf);
-        if (name != "strace") /* which has no such option */
+        if (name != "strace") { /* which has no such option */
             EXPECT_EQ(plain.text, windows.text) << path;
+        }
     }
 }
 
@@ -206,15 +209,14 @@ TEST(TraceDifferential, OneProgramByFiveTools)
             EXPECT_EQ(c.processes, 1u);
             EXPECT_EQ(c.regions, 53u);
         }
-        EXPECT_EQ(read.info->calls.pages[TS_TRACE_UNMAPPED][9] >= 40, true); /* 256 pages */
+        EXPECT_GE(read.info->calls.pages[TS_TRACE_UNMAPPED][9], 39u); /* 256 pages */
         EXPECT_EQ(c.stale_overlaps, 0u);
         EXPECT_EQ(c.foreign_lines, 0u);
-        if (name == "perf_trace") /* it tells no ends of threads */
-            EXPECT_EQ(read.info->calls.operations, 111u);
-        else if (!machine)
-            EXPECT_EQ(read.info->calls.operations, 116u);
-        if (name == "perf_script" || name == "bpftrace")
-            EXPECT_EQ(c.touches, 361u);
+        /* perf trace tells no ends of threads. */
+        const uint64_t operations = name == "perf_trace" ? 111 : 116;
+        EXPECT_TRUE(machine || read.info->calls.operations == operations);
+        const bool faults = name == "perf_script" || name == "bpftrace";
+        EXPECT_TRUE(!faults || c.touches == 361) << c.touches;
     }
 }
 
@@ -396,7 +398,7 @@ TEST(TraceLines, EventsOfTheKernel)
     EXPECT_EQ(refusal("perf_script", "no event"),
               "1: expected NAME, thread, [CPU], time and an event");
     EXPECT_EQ(refusal("perf_script", "a 1 [0] 1.000001: syscalls:sys_exit_mmap: what").substr(0, 4),
-              "42: ");
+              "43: ");
 }
 
 TEST(TraceLines, PerfTrace)
@@ -432,7 +434,7 @@ TEST(TraceLines, PerfTrace)
     /* In a file's mapping the address is a place in the file. */
     EXPECT_EQ(parse("perf_trace", "5.7 ( 0.000 ms): m/9 minfault [x] => /usr/bin/m@0x40 (d.)").prot,
               0u);
-    EXPECT_EQ(refusal("perf_trace", "  0.1 ( 0.1 s): x"), "15: expected the duration in ms");
+    EXPECT_EQ(refusal("perf_trace", "  0.1 ( 0.1 s): x"), "12: expected the duration in ms");
 }
 
 TEST(TraceLines, Bpftrace)
@@ -461,6 +463,7 @@ TEST(TraceLines, OwnTextComesBack)
         "7 3/4 shmat 5 0 4096 = 0x7fe80271b000",
         "7 3/4 shmget 0 8192 = 5",
         "7 ~0x12/4 touch 0x7f82b8b56000 x",
+        "7 3/4 touch 0x0 ?",
         "7 3/4 child 9 -",
         "7 3/4 child 9 0x3d0f00",
         "7 3/4 attached 9",
@@ -478,7 +481,7 @@ TEST(TraceLines, OwnTextComesBack)
         {"x", "1: expected a number"},
         {"1 2", "4: expected PROCESS/THREAD"},
         {"1 2/3", "6: expected what happened"},
-        {"1 2/3 touch 5 q", "15: expected r, w or x"},
+        {"1 2/3 touch 5 q", "15: expected r, w, x or ?"},
         {"1 2/3 munmap 5", "15: expected a number"},
         {"1 2/3 munmap 5 6", "17: expected '= RESULT' or '...' behind the call's arguments"},
         {"1 2/3 munmap 5 6 = 0 0", "22: expected the end of the line"},
