@@ -6,7 +6,9 @@
  *   MILLISECONDS ( MILLISECONDS ms): [COMM/TID ] ... [continued]: name()) = result
  *   MILLISECONDS ( 0.000 ms): [COMM/TID ]minfault [symbol] => map@0xADDRESS (flags)
  *
- * Arguments that are 0 are left out, and prefixes of flags. */
+ * The address of a fault in a file's mapping is printed as a place in the file (trace__pgfault,
+ * print_location), which says nothing here. Arguments that are 0 are left out, and prefixes of
+ * flags. */
 #include "workloads/trace_args.h"
 #include "workloads/trace_format.h"
 
@@ -100,9 +102,12 @@ static bool read_fault(struct ts_lex *x)
     at = at ? ts_lex_find(at, x->end, "0x") : NULL;
     if (!at)
         return ts_lex_fail(x, "a fault without its address");
+    const char *map = ts_lex_find(x->p, x->end, "=> ") + 3;
+    const bool of_file = map + 1 < at && map[0] == '/' && map[1] != '/';
     x->p = at;
     x->out->kind = TS_STRACE_TOUCH;
-    x->out->prot = TS_STRACE_PROT_WRITE; /* not recorded; what most first touches are */
+    /* Whether it writes is not recorded: what most first touches do. */
+    x->out->prot = of_file ? 0u : TS_STRACE_PROT_WRITE;
     return ts_lex_number(x, &x->out->addr);
 }
 

@@ -167,8 +167,8 @@ static bool read_touch(struct ts_lex *x)
               : ts_lex_at(x, 'w') ? TS_STRACE_PROT_WRITE
               : ts_lex_at(x, 'x') ? TS_STRACE_PROT_EXEC
                                   : 0u;
-    if (r->prot == 0)
-        return ts_lex_fail(x, "expected r, w or x");
+    if (r->prot == 0 && !ts_lex_at(x, '?'))
+        return ts_lex_fail(x, "expected r, w, x or ?");
     x->p++;
     return true;
 }
@@ -353,7 +353,8 @@ static void put_what(struct text *t, const struct ts_strace_record *r)
         put(t, " touch 0x%" PRIx64 " %c", r->addr,
             r->prot & TS_STRACE_PROT_WRITE  ? 'w'
             : r->prot & TS_STRACE_PROT_EXEC ? 'x'
-                                            : 'r');
+            : r->prot & TS_STRACE_PROT_READ ? 'r'
+                                            : '?');
         break;
     case TS_STRACE_CHILD:
         put(t, r->has_flags ? " child %" PRIu32 " 0x%" PRIx32 : " child %" PRIu32 " -", r->peer,

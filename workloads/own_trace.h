@@ -15,7 +15,7 @@
  *   NAME ARGUMENTS = RESULT [+NS]   a call and how long it took
  *   NAME ARGUMENTS ...              a call begins
  *   ... NAME = RESULT [+NS]         and ends
- *   touch ADDRESS r|w|x             first use of a page: a page fault
+ *   touch ADDRESS r|w|x|?           first use of a page: a page fault; ?: at an unknown address
  *   child THREAD FLAGS|-            has made a thread or a process (flags as of clone)
  *   attached THREAD                 a thread is there that was made before
  *   superseded THREAD               ended by the execve of THREAD

@@ -115,6 +115,34 @@ static enum ts_status push_sleep(const struct recording *s, struct stream *st, s
     return ts_op_queue_push(&st->queue, &op, err);
 }
 
+/* A recorded time as it is replayed. */
+static uint64_t think_time(const struct recording *s, struct stream *st, uint64_t ns)
+{
+    const struct ts_strace_params *p = &s->params;
+    uint64_t permille = p->think_scale;
+    if (ns == 0)
+        return 0;
+    if (p->think_spread > 0)
+        permille =
+            permille *
+            (1000u - p->think_spread + ts_rng_below(&st->think_rng, 2u * p->think_spread + 1u)) /
+            1000u;
+    return scale(ns, permille);
+}
+
+static enum ts_status push_recorded_think(const struct recording *s, struct stream *st,
+                                          const struct ts_strace_event *event, struct ts_error *err)
+{
+    enum ts_status status = TS_OK;
+    struct ts_op op = {.kind = TS_OP_COMPUTE, .length = think_time(s, st, event->gap_ns)};
+    if (op.length > 0)
+        status = ts_op_queue_push(&st->queue, &op, err);
+    op = (struct ts_op){.kind = TS_OP_SLEEP, .length = think_time(s, st, event->sleep_ns)};
+    if (op.length > 0 && status == TS_OK)
+        status = ts_op_queue_push(&st->queue, &op, err);
+    return status;
+}
+
 static enum ts_status on_event(void *user, const struct ts_strace_event *event,
                                struct ts_error *err)
 {
@@ -128,14 +156,8 @@ static enum ts_status on_event(void *user, const struct ts_strace_event *event,
     if (event->op.kind == TS_OP_TOUCH && !event->recorded)
         return push_touches(s, st, &event->op, err);
     enum ts_status status = TS_OK;
-    if (p->think == TS_STRACE_THINK_RECORDED) {
-        struct ts_op op = {.kind = TS_OP_COMPUTE, .length = scale(event->gap_ns, p->think_scale)};
-        if (op.length > 0)
-            status = ts_op_queue_push(&st->queue, &op, err);
-        op = (struct ts_op){.kind = TS_OP_SLEEP, .length = scale(event->sleep_ns, p->think_scale)};
-        if (op.length > 0 && status == TS_OK)
-            status = ts_op_queue_push(&st->queue, &op, err);
-    }
+    if (p->think == TS_STRACE_THINK_RECORDED)
+        status = push_recorded_think(s, st, event, err);
     if (status == TS_OK)
         status = ts_op_queue_push(&st->queue, &event->op, err);
     if (status == TS_OK && event->touch && p->think == TS_STRACE_THINK_SLEEP)

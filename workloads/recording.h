@@ -83,6 +83,16 @@ extern const char *const ts_recording_think_names[];
          NULL,                                                                                     \
          "permille of the recorded time",                                                          \
          TS_RECORDING_CHOICE},                                                                     \
+        {"think_spread",                                                                           \
+         TS_PARAM_COUNT,                                                                           \
+         TS_RECORDING_AT(think_spread),                                                            \
+         0,                                                                                        \
+         0,                                                                                        \
+         1000,                                                                                     \
+         NULL,                                                                                     \
+         "permille by which each recorded time is made longer or shorter, at most, at random by "  \
+         "the seed: else seeds of a replay hardly differ",                                         \
+         TS_RECORDING_CHOICE},                                                                     \
         {"sleep_min",                                                                              \
          TS_PARAM_TIME,                                                                            \
          TS_RECORDING_AT(sleep_min),                                                               \

@@ -37,6 +37,7 @@ struct ts_strace_params {
     uint64_t touch_write;
     uint64_t think;
     uint64_t think_scale;
+    uint64_t think_spread;
     uint64_t sleep_min;
     uint64_t sleep_max;
     uint64_t strict;

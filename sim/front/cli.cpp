@@ -3,6 +3,7 @@
 
 #include "sim/front/check/cmd_check.hpp"
 #include "sim/front/cli_results.hpp"
+#include "sim/front/cmd_replay.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/cmd_sweep.hpp"
 #include "sim/front/cmd_trace.hpp"
@@ -82,6 +83,8 @@ class CommandLine
                 return command.execute();
         if (*run_sub_)
             execute_run(argv);
+        else if (*replay_->sub())
+            execute_replay(argv);
         else if (*sweep_sub_)
             execute_sweep(argv);
         else if (*status_sub_)
@@ -110,15 +113,22 @@ class CommandLine
     {
         run_sub_ = app_.add_subcommand("run", "Run an experiment and write its results");
         add_experiment(run_sub_, &run_);
-        run_sub_->add_flag("--dry-run", run_.dry_run,
-                           "Check everything, print the points and the configuration");
-        run_sub_->add_flag("--force", run_.force, "Replace results that tlbstorm has written");
-        run_sub_->add_flag("--sensitivity", run_.sensitivity,
-                           "Then halve and double every assumed number alone, and say which ones "
-                           "the answer hangs on: two runs a mechanism and parameter");
-        run_sub_
-            ->add_option("--sensitivity-of", run_.sensitivity_of,
-                         "The same of those only whose keys begin so; may be repeated")
+        add_folder_options(run_sub_, &run_);
+        replay_ = std::make_unique<ReplayCommands>(&app_);
+        add_run_options(replay_->sub(), &replay_->command.run);
+        add_folder_options(replay_->sub(), &replay_->command.run);
+    }
+
+    static void add_folder_options(CLI::App *sub, RunCommand *run)
+    {
+        sub->add_flag("--dry-run", run->dry_run,
+                      "Check everything, print the points and the configuration");
+        sub->add_flag("--force", run->force, "Replace results that tlbstorm has written");
+        sub->add_flag("--sensitivity", run->sensitivity,
+                      "Then halve and double every assumed number alone, and say which ones the "
+                      "answer hangs on: two runs a mechanism and parameter");
+        sub->add_option("--sensitivity-of", run->sensitivity_of,
+                        "The same of those only whose keys begin so; may be repeated")
             ->type_name("KEY")
             ->take_all()
             ->allow_extra_args(false);
@@ -127,6 +137,11 @@ class CommandLine
     static void add_experiment(CLI::App *sub, RunCommand *run)
     {
         sub->add_option("EXPERIMENT", run->experiment, "Experiment file (YAML)")->required();
+        add_run_options(sub, run);
+    }
+
+    static void add_run_options(CLI::App *sub, RunCommand *run)
+    {
         sub->add_option("-o,--output", run->output, "Folder of the results (out/<name>)");
         sub->add_option("--set", run->sets,
                         "Set a parameter or part of the experiment; wins over all files. Values "
@@ -304,6 +319,12 @@ class CommandLine
         command_run(run_);
     }
 
+    void execute_replay(char **argv)
+    {
+        prepare(&replay_->command.run, argv);
+        command_replay(replay_->command);
+    }
+
     void execute_sweep(char **argv)
     {
         prepare(&sweep_.run, argv);
@@ -355,6 +376,7 @@ class CommandLine
     SweepCommand sweep_;
     ReproduceCommand reproduce_;
     CheckCommand check_;
+    std::unique_ptr<ReplayCommands> replay_;
     std::unique_ptr<TraceCommands> trace_;
     std::string topic_, key_, folder_, statement_;
     bool quiet_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: `tlbstorm run|sweep|status|collect|reproduce|list|explain|trace|schema`.
+// The command line: `tlbstorm run|replay|sweep|status|collect|reproduce|list|explain|trace|schema`.
 #ifndef TS_SIM_FRONT_CLI_HPP
 #define TS_SIM_FRONT_CLI_HPP
 
