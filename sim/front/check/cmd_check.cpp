@@ -139,9 +139,9 @@ std::string finding_text(const Candidate &candidate, uint64_t seed, const CheckC
     if (command.shrinks) {
         const Shrunk small = shrink(
             *shrunk,
-            [kind = result.kind, apart](const CheckCase &c) {
+            [&result, apart](const CheckCase &c) {
                 try {
-                    return (apart ? run_case_apart(c) : run_case(c)).kind == kind;
+                    return same_finding(apart ? run_case_apart(c) : run_case(c), result);
                 } catch (const Error &) {
                     return false; // it cannot run
                 }
