@@ -5,12 +5,12 @@
 #include "sim/front/groups.hpp"
 #include "sim/front/output.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 
 namespace ts
 {
@@ -313,17 +313,15 @@ const Queue queues[] = {
     {"dvm", "rxreq_retried", "issued", "DVM requests were refused by full trackers", 0.1},
 };
 
-double stat_of(const nlohmann::json &groups, const std::string &group, const std::string &name)
+// Of stats.csv, whose rows are "group,name,unit,value"; 0 if there is no such row.
+double stat_of(const std::string &stats, const std::string &group, const std::string &name)
 {
-    const size_t dot = name.find('.');
-    const auto at = groups.find(group);
-    if (at == groups.end())
+    const std::string begin = "\n" + group + "," + name + ",";
+    const size_t at = stats.find(begin);
+    if (at == std::string::npos)
         return 0;
-    const auto row = at->find(name.substr(0, dot));
-    if (row == at->end())
-        return 0;
-    const auto value = row->find(dot == std::string::npos ? "value" : name.substr(dot + 1));
-    return value == row->end() ? 0 : value->get<double>();
+    const size_t value = stats.find(',', at + begin.size());
+    return value == std::string::npos ? 0 : std::strtod(stats.c_str() + value + 1, nullptr);
 }
 
 void guard_queues(const std::vector<Group> &groups, const std::string &folder,
@@ -332,15 +330,12 @@ void guard_queues(const std::vector<Group> &groups, const std::string &folder,
     size_t full[TS_ARRAY_LEN(queues)] = {};
     double worst[TS_ARRAY_LEN(queues)] = {};
     for (const Group &group : groups) {
-        std::ifstream file(folder + "/" + group.point->folder + "/stats.json");
-        const nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
-        if (json.is_discarded() || !json.contains("groups"))
-            continue;
+        std::ifstream file(folder + "/" + group.point->folder + "/stats.csv", std::ios::binary);
+        const std::string stats{std::istreambuf_iterator<char>(file), {}};
         for (size_t i = 0; i < TS_ARRAY_LEN(queues); i++) {
             const Queue &queue = queues[i];
-            const double all = stat_of(json["groups"], queue.group, queue.of);
-            const double share =
-                all > 0 ? stat_of(json["groups"], queue.group, queue.waited) / all : 0;
+            const double all = stat_of(stats, queue.group, queue.of);
+            const double share = all > 0 ? stat_of(stats, queue.group, queue.waited) / all : 0;
             full[i] += share > queue.limit;
             worst[i] = std::max(worst[i], share);
         }

@@ -22,7 +22,7 @@ std::string verdict_text(const RunList &list, const std::vector<RunSummary> &run
                          size_t max_rows = SIZE_MAX);
 
 // Why a verdict may not be one, a line each: few seeds, seeds that do not differ, overcommit that
-// was none, queues that were full. folder: of the points, whose stats.json are read; what cannot be
+// was none, queues that were full. folder: of the points, whose stats.csv are read; what cannot be
 // read says nothing. Empty for studies.
 std::vector<std::string> verdict_guards(const RunList &list, const std::vector<RunSummary> &runs,
                                         const std::string &folder);

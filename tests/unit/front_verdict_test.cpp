@@ -195,10 +195,10 @@ TEST_F(FrontVerdict, GuardOfQueues)
     const std::string point = folder + "/kvm_pv/1";
     std::filesystem::create_directories(point);
     const auto write = [&](int queued, int refused) {
-        std::ofstream(point + "/stats.json")
-            << "{\"groups\":{\"interconnect\":{\"queued_ps\":{\"value\":" << queued
-            << "},\"latency_ps\":{\"sum\":1000}},\"dvm\":{\"rxreq_retried\":{\"value\":" << refused
-            << "},\"issued\":{\"value\":100}}}}";
+        std::ofstream(point + "/stats.csv")
+            << "group,name,unit,value\ninterconnect,queued_ps,ps," << queued
+            << "\ninterconnect,latency_ps.sum,ps,1000\ndvm,rxreq_retried,1," << refused
+            << "\ndvm,issued,1,100\n";
     };
     write(500, 10);
     EXPECT_TRUE(ts::verdict_guards(list, runs, folder).empty());
