@@ -84,6 +84,14 @@ histogram = results.histogram("guest", "shootdown_ps", folder=folder)
 assert histogram["count"].sum() == len(shootdowns)
 assert results.stats(folder).loc[("result", "shootdowns"), "value"] == len(shootdowns)
 
+# What the documentation shows runs, on these results.
+with open(os.environ["TS_SOURCE_DIR"] + "/docs/python.md", encoding="utf-8") as file:
+    example = re.search(r"^```python\n(.*?)^```$", file.read(), re.M | re.S)[1]
+said = io.StringIO()
+with contextlib.redirect_stdout(said):
+    exec(example.replace("out/mmapstorm-overcommit", "r").replace("kvm_pv", "native_concurrent"), {})
+assert "native_concurrent" in said.getvalue() and "total_ps" in said.getvalue(), said.getvalue()
+
 # One page that needs nothing from outside, and says what the program said.
 pages = []
 for _ in range(2):
