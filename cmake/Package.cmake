@@ -51,4 +51,18 @@ if(TS_TOOLS)
     endif()
     file(GLOB plots CONFIGURE_DEPENDS scripts/*.py)
     install(FILES ${plots} DESTINATION "${TS_DATA_DIR}/scripts" COMPONENT tools)
+    install(DIRECTORY scripts/python DESTINATION "${TS_DATA_DIR}/scripts" COMPONENT tools
+        PATTERN "__pycache__" EXCLUDE)
+    # Of the program itself, so that they know its options.
+    foreach(kind bash man)
+        add_custom_command(OUTPUT "${PROJECT_BINARY_DIR}/package/completion.${kind}"
+            COMMAND tlbstorm completion ${kind} > "${PROJECT_BINARY_DIR}/package/completion.${kind}"
+            DEPENDS tlbstorm VERBATIM)
+    endforeach()
+    add_custom_target(ts_manual ALL DEPENDS "${PROJECT_BINARY_DIR}/package/completion.bash"
+        "${PROJECT_BINARY_DIR}/package/completion.man")
+    install(FILES "${PROJECT_BINARY_DIR}/package/completion.man" RENAME tlbstorm.1
+        DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tools)
+    install(FILES "${PROJECT_BINARY_DIR}/package/completion.bash" RENAME tlbstorm
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT tools)
 endif()

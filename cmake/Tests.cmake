@@ -114,6 +114,10 @@ add_test(NAME nightly/slurm CONFIGURATIONS nightly
     COMMAND "${CMAKE_COMMAND}" -E env TS_NODE_DIES=1 bash "${PROJECT_SOURCE_DIR}/tests/cli/slurm.sh")
 ts_test_properties(nightly/slurm nightly)
 set_tests_properties(nightly/slurm PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME nightly/report CONFIGURATIONS nightly
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/browser/report.sh")
+ts_test_properties(nightly/report nightly)
+set_tests_properties(nightly/report PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME nightly/package CONFIGURATIONS nightly
     COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/builds.sh")
 ts_test_properties(nightly/package nightly)

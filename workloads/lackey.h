@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The workload `lackey`: replays the memory accesses that valgrind's tool Lackey prints with
- * --trace-mem=yes, as one thread.
+ * --trace-mem=yes, as one thread; `accesses` does the same with every format of accesses that
+ * trace_format.h knows, and a record of several accesses is as many access lines.
  *
  * The recorded address space is cut into chunks of 1 GiB. A chunk is mapped, as one region at its
  * recorded address, when the first access falls in it. An access becomes one touch for each 64-byte
@@ -70,7 +71,7 @@ struct ts_lackey_counts {
     uint64_t regions;
 };
 
-/* What has been seen so far. w is of the kind `lackey`. */
+/* What has been seen so far. w is of the kind `lackey` or `accesses`. */
 const struct ts_lackey_counts *ts_lackey_workload_counts(const struct ts_workload *w);
 
 #ifdef __cplusplus

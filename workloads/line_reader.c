@@ -101,3 +101,32 @@ int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len
             return -1;
     }
 }
+
+int ts_line_reader_record(struct ts_line_reader *r, size_t size, const char **record, size_t *len,
+                          struct ts_error *err)
+{
+    TS_ASSERT(size > 0 && size <= CHUNK);
+    while (r->end - r->begin < size && !r->at_end)
+        if (fill(r, err) < 0)
+            return -1;
+    size_t n = r->end - r->begin < size ? r->end - r->begin : size;
+    if (n == 0)
+        return 0;
+    r->whole = n == size;
+    r->too_long = false;
+    hand_out(r, record, len, n, n);
+    return 1;
+}
+
+enum ts_status ts_line_reader_peek(struct ts_line_reader *r, size_t most, const char **head,
+                                   size_t *len, bool *whole, struct ts_error *err)
+{
+    TS_ASSERT(most <= CHUNK);
+    while (r->end - r->begin < most && !r->at_end)
+        if (fill(r, err) < 0)
+            return err->status;
+    *head = r->buf + r->begin;
+    *len = r->end - r->begin < most ? r->end - r->begin : most;
+    *whole = r->at_end && *len == r->end - r->begin;
+    return TS_OK;
+}

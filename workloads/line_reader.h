@@ -34,6 +34,13 @@ void ts_line_reader_fini(struct ts_line_reader *r);
  * set when the source fails. */
 int ts_line_reader_next(struct ts_line_reader *r, const char **line, size_t *len,
                         struct ts_error *err);
+/* The next `size` bytes of a file of such records (at most 64 KiB), as a line: less at the end. */
+int ts_line_reader_record(struct ts_line_reader *r, size_t size, const char **record, size_t *len,
+                          struct ts_error *err);
+/* The beginning of what has not been handed out, up to `most` bytes (at most 64 KiB), and whether
+ * that is all. Nothing is taken. */
+enum ts_status ts_line_reader_peek(struct ts_line_reader *r, size_t most, const char **head,
+                                   size_t *len, bool *whole, struct ts_error *err);
 /* The number for an error's place. */
 uint32_t ts_line_reader_line(const struct ts_line_reader *r);
 

@@ -74,6 +74,12 @@ static size_t count_overlaps(const struct ts_regions *r, size_t first, uint64_t 
     return n - first;
 }
 
+const struct ts_region_piece *ts_regions_find(const struct ts_regions *r, uint64_t address)
+{
+    const size_t i = find(r, address);
+    return i < r->map.n && r->map.v[i].start <= address ? &r->map.v[i] : NULL;
+}
+
 enum ts_status ts_regions_collect(const struct ts_regions *r, uint64_t start, uint64_t end,
                                   struct ts_region_pieces *out, struct ts_error *err)
 {

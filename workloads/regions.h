@@ -44,6 +44,8 @@ void ts_regions_fini(struct ts_regions *r);
 /* dst is empty. */
 enum ts_status ts_regions_copy(struct ts_regions *dst, const struct ts_regions *src,
                                struct ts_error *err);
+/* The piece that address is in, or NULL; valid until the next change. */
+const struct ts_region_piece *ts_regions_find(const struct ts_regions *r, uint64_t address);
 /* Appends to out what is mapped of [start, end), clipped to it, by rising address. */
 enum ts_status ts_regions_collect(const struct ts_regions *r, uint64_t start, uint64_t end,
                                   struct ts_region_pieces *out, struct ts_error *err);

@@ -64,22 +64,40 @@ static int hex_digit(char c)
     return -1;
 }
 
+static bool hex_digits(struct ts_lex *x, uint64_t *value)
+{
+    uint64_t v = 0;
+    const char *p = x->p;
+    int d = 0;
+    for (; p < x->end && (d = hex_digit(*p)) >= 0; p++) {
+        if (v >> 60)
+            return ts_lex_fail(x, "a number of more than 64 bits");
+        v = v << 4 | (uint64_t)d;
+    }
+    if (p == x->p)
+        return ts_lex_fail(x, "expected hexadecimal digits");
+    x->p = p;
+    *value = v;
+    return true;
+}
+
+bool ts_lex_hex(struct ts_lex *x, uint64_t *value)
+{
+    if (!ts_lex_skip(x, "0x"))
+        (void)ts_lex_skip(x, "0X");
+    return hex_digits(x, value);
+}
+
 bool ts_lex_number(struct ts_lex *x, uint64_t *value)
 {
     uint64_t v = 0;
     const char *first = x->p;
     if (ts_lex_starts(x, "0x") || ts_lex_starts(x, "0X")) {
-        const char *p = x->p + 2;
-        int d = 0;
-        for (; p < x->end && (d = hex_digit(*p)) >= 0; p++) {
-            if (v >> 60)
-                return ts_lex_fail(x, "a number of more than 64 bits");
-            v = v << 4 | (uint64_t)d;
-        }
-        if (p == x->p + 2)
-            return ts_lex_fail(x, "expected hexadecimal digits");
-        x->p = p;
-        *value = v;
+        struct ts_lex t = *x;
+        t.p += 2;
+        if (!hex_digits(&t, value))
+            return ts_lex_fail(x, x->out->why);
+        x->p = t.p;
         return true;
     }
     for (; x->p < x->end && ts_lex_is_digit(*x->p); x->p++) {
@@ -196,8 +214,13 @@ static bool read_value(struct ts_lex *x, uint64_t *value)
     return true;
 }
 
+static bool is_word(const char *name, const char *word, size_t len)
+{
+    return strlen(name) == len && memcmp(name, word, len) == 0;
+}
+
 /* NAME|NAME|0x8, 0x3, or 0x3 with the names in a comment. Names that the simulator has no use for
- * are passed over. */
+ * are passed over. perf trace leaves out what stands before the first underscore. */
 static bool read_flags(struct ts_lex *x, const struct flag_name *names, size_t n, uint32_t *value)
 {
     *value = 0;
@@ -217,7 +240,8 @@ static bool read_flags(struct ts_lex *x, const struct flag_name *names, size_t n
             x->p++;
         size_t len = (size_t)(x->p - word);
         for (size_t i = 0; i < n; i++)
-            if (strlen(names[i].name) == len && memcmp(names[i].name, word, len) == 0)
+            if (is_word(names[i].name, word, len) ||
+                is_word(strchr(names[i].name, '_') + 1, word, len))
                 *value |= names[i].value;
         if (x->p == first)
             return ts_lex_fail(x, "expected flags");
@@ -226,6 +250,25 @@ static bool read_flags(struct ts_lex *x, const struct flag_name *names, size_t n
             return true;
         x->p++;
     }
+}
+
+bool ts_lex_flags(struct ts_lex *x, enum ts_lex_flag_set set, uint32_t *value)
+{
+    switch (set) {
+    case TS_LEX_PROT:
+        return read_flags(x, prot_names, TS_ARRAY_LEN(prot_names), value);
+    case TS_LEX_MAP:
+        return read_flags(x, map_names, TS_ARRAY_LEN(map_names), value);
+    case TS_LEX_MADV:
+        return read_flags(x, madv_names, TS_ARRAY_LEN(madv_names), value);
+    case TS_LEX_MREMAP:
+        return read_flags(x, mremap_names, TS_ARRAY_LEN(mremap_names), value);
+    case TS_LEX_SHM:
+        return read_flags(x, shm_names, TS_ARRAY_LEN(shm_names), value);
+    case TS_LEX_CLONE:
+        break;
+    }
+    return read_flags(x, clone_names, TS_ARRAY_LEN(clone_names), value);
 }
 
 static bool read_comma(struct ts_lex *x)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pieces of strace text that the line parser's files share. Private to them. */
+/* Pieces of text that the line parsers of recordings share. Private to them. */
 #ifndef TS_WORKLOADS_STRACE_LEX_H
 #define TS_WORKLOADS_STRACE_LEX_H
 
@@ -67,8 +67,20 @@ static inline bool ts_lex_skip(struct ts_lex *x, const char *word)
 const char *ts_lex_find(const char *p, const char *end, const char *word);
 /* Unsigned decimal, or hexadecimal after 0x; fails on overflow. */
 bool ts_lex_number(struct ts_lex *x, uint64_t *value);
+/* Hexadecimal digits, 0x before them or not; fails on overflow. */
+bool ts_lex_hex(struct ts_lex *x, uint64_t *value);
 /* SECONDS[.FRACTION] as nanoseconds, 1 to 9 digits of fraction; at most 2^62. */
 bool ts_lex_seconds(struct ts_lex *x, uint64_t *ns);
+enum ts_lex_flag_set {
+    TS_LEX_PROT,
+    TS_LEX_MAP,
+    TS_LEX_MADV,
+    TS_LEX_MREMAP,
+    TS_LEX_SHM,
+    TS_LEX_CLONE
+};
+/* Names or a number, with the set's prefix (PROT_, MAP_, ...) or without it. */
+bool ts_lex_flags(struct ts_lex *x, enum ts_lex_flag_set set, uint32_t *value);
 /* Skips one "...", comment or <...> that starts at p, if one does; p moves at least by one. */
 bool ts_lex_skip_token(struct ts_lex *x);
 

@@ -357,6 +357,30 @@ static enum ts_status touch_pieces(struct ts_strace_replay *r, struct ts_strace_
     return status;
 }
 
+enum ts_status ts_strace_memory_touch(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                      const struct ts_strace_record *rec, struct ts_error *err)
+{
+    const struct ts_region_piece *found = ts_regions_find(&t->mm->map, rec->addr);
+    if (!found) {
+        r->counts.unknown_touches++;
+        return TS_OK;
+    }
+    const struct ts_region_piece p = *found;
+    const uint64_t offset = (rec->addr & ~(TS_REGIONS_PAGE - 1)) - p.start + p.offset;
+    struct ts_strace_event e = {
+        .op = {.kind = TS_OP_TOUCH, .region = p.region, .offset = offset, .count = 1},
+        .recorded = true};
+    e.op.stride = TS_REGIONS_PAGE;
+    e.op.flags = rec->prot & TS_STRACE_PROT_WRITE  ? TS_OPF_WRITE
+                 : rec->prot & TS_STRACE_PROT_EXEC ? TS_OPF_FETCH
+                                                   : 0u;
+    r->counts.touches++;
+    if (!r->config.recorded_touches)
+        return TS_OK;
+    enum ts_status status = retag(r, t->mm, &p, TS_STRACE_TAG_TOUCHED, 0, err);
+    return status == TS_OK ? ts_strace_emit(r, t, &e, err) : status;
+}
+
 /* MADV_REMOVE punches a hole into the file, MADV_GUARD_INSTALL (Linux 6.13) puts markers in the
  * pages' place: each zaps page-table entries as MADV_DONTNEED does (mm/madvise.c). */
 static bool changes_entries(uint32_t advice)

@@ -60,7 +60,7 @@ const char *ts_strace_call_name(enum ts_strace_call call)
     return call == TS_STRACE_UNMODELLED ? "not modelled" : "other";
 }
 
-static enum ts_strace_call find_call(const char *name, size_t len)
+enum ts_strace_call ts_strace_find_call(const char *name, size_t len)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(call_names); i++)
         if (strlen(call_names[i].name) == len && memcmp(call_names[i].name, name, len) == 0)
@@ -393,7 +393,7 @@ static bool parse_call(struct ts_lex *x)
         return ts_lex_fail(x, "expected '(' after the name of a system call");
     }
     x->p++;
-    r->call = find_call(r->name, r->name_len);
+    r->call = ts_strace_find_call(r->name, r->name_len);
     if (r->call == TS_STRACE_UNMODELLED && *r->name == 'i' && r->name_len == strlen("ioctl") &&
         !ts_lex_find(x->p, x->end, "UFFDIO_"))
         r->call = TS_STRACE_OTHER;
@@ -451,7 +451,7 @@ static bool parse_resumed(struct ts_lex *x)
         return false;
     if (!ts_lex_skip(x, " resumed>"))
         return ts_lex_fail(x, "expected \" resumed>\"");
-    r->call = find_call(r->name, r->name_len);
+    r->call = ts_strace_find_call(r->name, r->name_len);
     return parse_resumed_rest(x);
 }
 

@@ -34,7 +34,27 @@ enum ts_strace_kind {
     TS_STRACE_SIGNAL,     /* a signal or a stop */
     TS_STRACE_EXITED,     /* exited or killed */
     TS_STRACE_SUPERSEDED, /* peer: the thread whose execve took this one's number */
-    TS_STRACE_ATTACHED    /* peer: a thread that strace began to follow */
+    TS_STRACE_ATTACHED,   /* peer: a thread that strace began to follow */
+    /* Of the readers of other recordings (trace_format.h): */
+    TS_STRACE_CHILD,  /* peer: a thread or process that this one has made, flags as of clone */
+    TS_STRACE_TOUCH,  /* addr; prot: TS_STRACE_PROT_* of the access */
+    TS_STRACE_FLUSH,  /* ret TLB flushes of reason `flags` (enum ts_strace_flush) */
+    TS_STRACE_SWITCH, /* peer runs on the CPU now; flags 1: this one sleeps, 0: it waits for a CPU
+                       */
+    TS_STRACE_LOST    /* length events that the recorder lost */
+};
+
+/* Why Linux flushed a TLB: enum tlb_flush_reason (include/linux/mm_types.h in 6.1 and 6.12, but
+ * for what is said), which the tracepoint tlb:tlb_flush prints as a number. */
+enum ts_strace_flush {
+    TS_STRACE_FLUSH_ON_TASK_SWITCH = 0,
+    TS_STRACE_FLUSH_REMOTE_SHOOTDOWN = 1, /* on the CPU that was interrupted */
+    TS_STRACE_FLUSH_LOCAL_SHOOTDOWN = 2,
+    TS_STRACE_FLUSH_LOCAL_MM_SHOOTDOWN = 3,
+    TS_STRACE_FLUSH_REMOTE_SEND_IPI = 4,  /* on the CPU that asks the others */
+    TS_STRACE_FLUSH_REMOTE_WRONG_CPU = 5, /* later than 6.12; seen in a recording of 6.18 */
+    TS_STRACE_FLUSH_OTHER = 6,
+    TS_STRACE_FLUSH_REASONS = 7
 };
 
 /* The calls whose arguments are read. mmap2, execveat and pkey_mprotect count as the plain call. */
@@ -76,6 +96,9 @@ enum ts_strace_result {
 
 /* Flag bits as on x86-64 and arm64 (uapi/asm-generic/mman-common.h, uapi/linux/mman.h and
  * uapi/linux/sched.h), so that -X raw needs no translation. */
+#define TS_STRACE_PROT_READ 1u
+#define TS_STRACE_PROT_WRITE 2u
+#define TS_STRACE_PROT_EXEC 4u
 #define TS_STRACE_MAP_SHARED 0x01u
 #define TS_STRACE_MAP_PRIVATE 0x02u
 #define TS_STRACE_MAP_FIXED 0x10u
@@ -98,6 +121,11 @@ enum ts_strace_result {
 #define TS_STRACE_SHM_RDONLY 010000u
 #define TS_STRACE_CLONE_VM 0x100u
 
+/* A group that is no number of a process: only the process's name tells it. */
+#define TS_STRACE_GROUP_BY_NAME (UINT64_C(1) << 63)
+/* Some group: the record is of a thread that is known, or of none. */
+#define TS_STRACE_GROUP_SOME TS_STRACE_GROUP_BY_NAME
+
 struct ts_strace_record {
     enum ts_strace_kind kind;
     enum ts_strace_call call;
@@ -107,8 +135,11 @@ struct ts_strace_record {
     bool has_duration;
     bool has_flags; /* of clone and clone3, which may be given none that can be read */
     bool foreign;   /* refused, and nothing in the line is like a line of strace */
+    bool has_cpu;
     uint32_t tid;
     uint32_t peer;
+    uint32_t cpu;   /* where it happened */
+    uint64_t group; /* threads of one number share memory; 0: not known; TS_STRACE_GROUP_BY_NAME */
     uint64_t time_ns;
     uint64_t duration_ns;
     /* Arguments. NULL is 0. */
@@ -139,6 +170,8 @@ bool ts_strace_parse_prefixed(const char *line, size_t len, struct ts_strace_rec
 /* A line after one of TS_STRACE_CUT or TS_STRACE_OPEN: the rest of that call, either as
  * TS_STRACE_RESUMED with its result, or as TS_STRACE_NOTE when it only says "<unfinished ...>". */
 bool ts_strace_parse_rest(const char *line, size_t len, struct ts_strace_record *out);
+/* TS_STRACE_OTHER for a name that is not one of those whose arguments are read. */
+enum ts_strace_call ts_strace_find_call(const char *name, size_t len);
 /* The call's usual name; "other" for TS_STRACE_OTHER. */
 const char *ts_strace_call_name(enum ts_strace_call call);
 

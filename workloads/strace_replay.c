@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines of a recording: whose they are, and what happens when a call starts and ends. */
+/* Lines of a recording: what they say, and whose they are. */
 #include "workloads/strace_replay.h"
 
 #include "workloads/grow.h"
@@ -9,8 +9,10 @@
 
 #define DAY_NS UINT64_C(86400000000000)
 
-static enum ts_status handle(struct ts_strace_replay *r, struct ts_strace_task *t,
-                             const struct ts_strace_record *rec, struct ts_error *err);
+static bool is_strace(const struct ts_strace_replay_config *c)
+{
+    return !c->format || !c->format->call;
+}
 
 enum ts_status ts_strace_error(const struct ts_strace_replay *r, struct ts_error *err,
                                const char *what)
@@ -29,9 +31,10 @@ enum ts_status ts_strace_unread(struct ts_strace_replay *r, uint64_t *count, uin
     }
     if (!r->config.strict)
         return TS_OK;
-    const bool foreign = count == &r->counts.foreign_lines && r->record.foreign;
+    const bool foreign =
+        count == &r->counts.foreign_lines && r->record.foreign && is_strace(&r->config);
     return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, line, column, "%s%s%s",
-                           r->accepted ? "" : "not an strace text: ", why,
+                           r->accepted || !is_strace(&r->config) ? "" : "not an strace text: ", why,
                            r->accepted && foreign
                                ? "; strace's option -o FILE keeps what the program prints out"
                                : "");
@@ -44,194 +47,6 @@ enum ts_status ts_strace_impossible(struct ts_strace_replay *r, struct ts_strace
     if (status != TS_OK)
         return status;
     return ts_strace_unread(r, &r->counts.impossible_calls, r->number, 1, why, err);
-}
-
-static uint64_t add_sat(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX / 2u || b > UINT64_MAX / 2u ? UINT64_MAX / 2u : a + b;
-}
-
-/* --- calls ------------------------------------------------------------------------------------ */
-
-/* brk(NULL) is the first memory call of a new program, and answers with a break of its own. Where
- * execve was not recorded, that shows it. */
-static bool shows_new_program(const struct ts_strace_replay *r, const struct ts_strace_task *t,
-                              bool first_call, uint64_t ret)
-{
-    if (r->knows_programs || t->call.call != TS_STRACE_BRK || t->call.addr != 0)
-        return false;
-    return (t->assumed && first_call) || (t->mm->has_brk && t->mm->brk != ret);
-}
-
-static enum ts_status start_call(struct ts_strace_replay *r, struct ts_strace_task *t,
-                                 const struct ts_strace_record *rec, struct ts_error *err)
-{
-    t->call = *rec;
-    t->call.name = NULL; /* points into the line */
-    t->start_ns = r->now_ns;
-    if (r->has_now && t->has_end && r->now_ns > t->end_ns)
-        t->gap_ns = add_sat(t->gap_ns, r->now_ns - t->end_ns);
-    t->has_end = false;
-    r->counts.calls[rec->call]++;
-    if (rec->call == TS_STRACE_EXECVE)
-        r->knows_programs = true;
-    return ts_strace_memory_start(r, t, err);
-}
-
-static enum ts_status end_call(struct ts_strace_replay *r, struct ts_strace_task *t,
-                               const struct ts_strace_record *rec, struct ts_error *err)
-{
-    const bool first_call = !t->had_call;
-    t->had_call = true;
-    if (r->has_now) {
-        t->has_end = true;
-        t->end_ns = rec->has_duration ? t->start_ns + rec->duration_ns : r->now_ns;
-    }
-    if (rec->result != TS_STRACE_RESULT_VALUE) {
-        bool ends = t->call.call == TS_STRACE_EXIT || t->call.call == TS_STRACE_EXIT_GROUP;
-        r->counts.failed_calls += t->call.call != TS_STRACE_OTHER && !ends;
-        return ts_strace_memory_undo(r, t, err);
-    }
-    if (ts_strace_is_clone(&t->call))
-        return ts_strace_cloned(r, t, rec->ret, err);
-    if (t->call.call == TS_STRACE_EXECVE)
-        return ts_strace_exec(r, t, err);
-    if (shows_new_program(r, t, first_call, rec->ret)) {
-        r->counts.assumed_programs++;
-        enum ts_status status = ts_strace_exec(r, t, err);
-        if (status != TS_OK)
-            return status;
-    }
-    return ts_strace_memory_end(r, t, rec->ret, err);
-}
-
-/* The line ended in the call, and no later one went on with it. The last line of a text may be so:
- * strace was ended. */
-static enum ts_status count_open(struct ts_strace_replay *r, struct ts_strace_task *t,
-                                 struct ts_error *err)
-{
-    uint64_t *count = &r->counts.cut_calls;
-    t->open = false;
-    if (t->open_line == r->number) {
-        count = &r->counts.partial_lines;
-        if (!r->config.strict) {
-            ++*count;
-            return TS_OK;
-        }
-    }
-    return ts_strace_unread(r, count, t->open_line, t->open_column, t->open_why, err);
-}
-
-/* The unfinished call will never be resumed. */
-static enum ts_status abandon_call(struct ts_strace_replay *r, struct ts_strace_task *t,
-                                   struct ts_error *err)
-{
-    if (!t->in_call)
-        return TS_OK;
-    t->in_call = false;
-    r->open_clones -= ts_strace_is_clone(&t->call);
-    enum ts_status status = ts_strace_memory_undo(r, t, err);
-    if (status == TS_OK && t->open)
-        return count_open(r, t, err);
-    if (t->call.call != TS_STRACE_EXIT && t->call.call != TS_STRACE_EXIT_GROUP)
-        r->counts.left_unfinished++;
-    return status;
-}
-
-static enum ts_status on_resumed(struct ts_strace_replay *r, struct ts_strace_task *t,
-                                 const struct ts_strace_record *rec, struct ts_error *err)
-{
-    if (!t->in_call || t->call.call != rec->call) {
-        r->counts.resumed_alone++;
-        return TS_OK;
-    }
-    t->in_call = false;
-    t->open = false;
-    r->counts.pairs++;
-    r->open_clones -= ts_strace_is_clone(&t->call);
-    if (rec->has_flags && !t->call.has_flags) {
-        t->call.flags = rec->flags;
-        t->call.has_flags = true;
-    }
-    return end_call(r, t, rec, err);
-}
-
-static enum ts_status on_exit(struct ts_strace_replay *r, struct ts_strace_task *t,
-                              struct ts_error *err)
-{
-    r->counts.exits++;
-    enum ts_status status = abandon_call(r, t, err);
-    /* Threads without a parent need one that lives. */
-    while (status == TS_OK && ts_strace_is_last_parent(r, t))
-        status = ts_strace_adopt_oldest(r, err);
-    if (status != TS_OK)
-        return status;
-    if (r->ntasks == 1 && t->state == TS_STRACE_TASK_SPAWNED) {
-        ts_strace_retire(r, t);
-        return TS_OK;
-    }
-    struct ts_strace_event e = {.op = {.kind = TS_OP_EXIT}};
-    status = ts_strace_emit(r, t, &e, err);
-    if (status != TS_OK)
-        return status;
-    if (t->state == TS_STRACE_TASK_SPAWNED)
-        ts_strace_drop(r, t);
-    else
-        t->ended = true; /* its number is still to be named by its parent */
-    return TS_OK;
-}
-
-/* The thread that called execve takes over the number of the first of its process (man 2 execve),
- * and its call is resumed under it. */
-static enum ts_status on_superseded(struct ts_strace_replay *r, struct ts_strace_task *t,
-                                    uint32_t peer, struct ts_error *err)
-{
-    const uint32_t tid = t->tid;
-    enum ts_status status = on_exit(r, t, err);
-    if (status != TS_OK)
-        return status;
-    struct ts_strace_task *heir = ts_strace_find(r, peer);
-    if (heir && !ts_strace_find(r, tid))
-        ts_strace_rename(r, heir, tid);
-    return TS_OK;
-}
-
-static enum ts_status handle(struct ts_strace_replay *r, struct ts_strace_task *t,
-                             const struct ts_strace_record *rec, struct ts_error *err)
-{
-    enum ts_status status = TS_OK;
-    switch (rec->kind) {
-    case TS_STRACE_CALL:
-        status = abandon_call(r, t, err);
-        if (status == TS_OK)
-            status = start_call(r, t, rec, err);
-        return status == TS_OK ? end_call(r, t, rec, err) : status;
-    case TS_STRACE_UNFINISHED:
-    case TS_STRACE_OPEN:
-    case TS_STRACE_CUT:
-        status = abandon_call(r, t, err);
-        if (status == TS_OK)
-            status = start_call(r, t, rec, err);
-        t->in_call = true;
-        t->open = rec->kind == TS_STRACE_OPEN;
-        t->open_line = r->number;
-        t->open_column = rec->column;
-        t->open_why = rec->why;
-        r->open_clones += ts_strace_is_clone(&t->call);
-        return status;
-    case TS_STRACE_RESUMED:
-        return on_resumed(r, t, rec, err);
-    case TS_STRACE_EXITED:
-        return on_exit(r, t, err);
-    case TS_STRACE_SUPERSEDED:
-        return on_superseded(r, t, rec->peer, err);
-    case TS_STRACE_NOTE:
-    case TS_STRACE_BREAK:
-    case TS_STRACE_SIGNAL:
-    case TS_STRACE_ATTACHED:
-        break;
-    }
-    return TS_OK;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -275,7 +90,7 @@ static enum ts_status drain(struct ts_strace_replay *r, struct ts_error *err)
             r->now_ns = h->now_ns;
             r->number = h->number;
             if (t && !t->ended)
-                status = handle(r, t, &h->record, err);
+                status = ts_strace_handle(r, t, &h->record, err);
         }
         while (r->first_held < r->nheld && r->held[r->first_held].done)
             r->first_held++;
@@ -310,7 +125,7 @@ static enum ts_status whose(struct ts_strace_replay *r, const struct ts_strace_r
     struct ts_strace_task *unnamed = ts_strace_find(r, 0);
     if (!rec->has_tid) {
         *out = r->ntasks == 1 ? r->tasks[0] : unnamed ? unnamed : ts_strace_root(r);
-        return *out ? TS_OK : ts_strace_discover(r, 0, out, err);
+        return *out ? TS_OK : ts_strace_discover(r, 0, rec->group, out, err);
     }
     *out = ts_strace_find(r, rec->tid);
     if (*out)
@@ -321,7 +136,7 @@ static enum ts_status whose(struct ts_strace_replay *r, const struct ts_strace_r
         *out = unnamed;
         return TS_OK;
     }
-    return ts_strace_discover(r, rec->tid, out, err);
+    return ts_strace_discover(r, rec->tid, rec->group, out, err);
 }
 
 /* Sets the time of the line: nanoseconds that only grow by a midnight or a relative time. */
@@ -334,16 +149,16 @@ static void set_now(struct ts_strace_replay *r, const struct ts_strace_record *r
     case TS_STRACE_TIME_UNIX:
         break;
     case TS_STRACE_TIME_DAY:
-        t = add_sat(t, r->day_ns);
+        t = ts_strace_add_times(t, r->day_ns);
         /* Lines of different threads may be a little out of order: only a leap back of half a day
          * is a midnight. */
-        if (r->has_now && r->now_ns > add_sat(t, DAY_NS / 2u)) {
-            r->day_ns = add_sat(r->day_ns, DAY_NS);
-            t = add_sat(t, DAY_NS);
+        if (r->has_now && r->now_ns > ts_strace_add_times(t, DAY_NS / 2u)) {
+            r->day_ns = ts_strace_add_times(r->day_ns, DAY_NS);
+            t = ts_strace_add_times(t, DAY_NS);
         }
         break;
     case TS_STRACE_TIME_RELATIVE:
-        t = add_sat(r->now_ns, t);
+        t = ts_strace_add_times(r->now_ns, t);
         break;
     }
     r->now_ns = t;
@@ -361,13 +176,87 @@ static bool begins_call(const struct ts_strace_record *rec)
            rec->kind == TS_STRACE_OPEN || rec->kind == TS_STRACE_CUT;
 }
 
+/* What a thread does between its calls it does while it has a CPU: the rest is sleep, or waits for
+ * one, which is the simulated machine's to say. */
+static void on_switch(struct ts_strace_replay *r, const struct ts_strace_record *rec)
+{
+    struct ts_strace_task *from = ts_strace_find(r, rec->tid);
+    struct ts_strace_task *to = ts_strace_find(r, rec->peer);
+    if (!r->has_now)
+        return;
+    if (from && from->state == TS_STRACE_TASK_SPAWNED && !from->in_call && from->has_end) {
+        if (r->now_ns > from->end_ns)
+            from->gap_ns = ts_strace_add_times(from->gap_ns, r->now_ns - from->end_ns);
+        from->has_end = false;
+        from->off_cpu = true;
+        from->sleeps = rec->flags != 0;
+        from->end_ns = r->now_ns;
+    }
+    if (to && to->off_cpu && !to->in_call) {
+        if (to->sleeps && r->now_ns > to->end_ns)
+            to->sleep_ns = ts_strace_add_times(to->sleep_ns, r->now_ns - to->end_ns);
+        to->off_cpu = false;
+        to->has_end = true;
+        to->end_ns = r->now_ns;
+    }
+}
+
+/* What is counted, and is no operation of a thread. */
+static bool only_counts(struct ts_strace_replay *r, const struct ts_strace_record *rec)
+{
+    struct ts_strace_counts *c = &r->counts;
+    if (rec->has_cpu && rec->cpu >= c->cpus)
+        c->cpus = (uint64_t)rec->cpu + 1u;
+    switch (rec->kind) {
+    case TS_STRACE_SIGNAL:
+        c->signals++;
+        return true;
+    case TS_STRACE_FLUSH:
+        if (rec->group != 0 && !ts_strace_find(r, rec->tid) && !ts_strace_of_group(r, rec->group))
+            c->flushes_elsewhere += rec->ret;
+        else
+            c->flushes[rec->flags] += rec->ret;
+        return true;
+    case TS_STRACE_SWITCH:
+        c->switches++;
+        on_switch(r, rec);
+        return true;
+    case TS_STRACE_LOST:
+        c->lost_events += rec->length;
+        return true;
+    case TS_STRACE_TOUCH:
+        c->blind_touches += rec->prot == 0;
+        return rec->prot == 0;
+    default:
+        return false;
+    }
+}
+
+/* Where a recording is of the whole machine, what a thread does that has made no call yet is of one
+ * of its threads only if the thread's group has. */
+static bool is_stray(const struct ts_strace_replay *r, const struct ts_strace_record *rec)
+{
+    if (rec->group == 0 || !rec->has_tid || begins_call(rec) || ts_strace_find(r, rec->tid))
+        return false;
+    return rec->kind != TS_STRACE_TOUCH || !ts_strace_of_group(r, rec->group);
+}
+
 static enum ts_status on_record(struct ts_strace_replay *r, const struct ts_strace_record *rec,
                                 struct ts_error *err)
 {
     struct ts_strace_task *t = NULL;
     set_now(r, rec);
-    if (rec->kind == TS_STRACE_SIGNAL) {
-        r->counts.signals++;
+    if (r->config.on_record && rec->kind != TS_STRACE_NOTE && rec->kind != TS_STRACE_BREAK) {
+        enum ts_status status = r->config.on_record(
+            r->config.user, rec, r->has_now && rec->time_kind != TS_STRACE_TIME_NONE, r->now_ns,
+            err);
+        if (status != TS_OK)
+            return status;
+    }
+    if (only_counts(r, rec))
+        return TS_OK;
+    if (is_stray(r, rec)) {
+        r->counts.unknown_touches += rec->kind == TS_STRACE_TOUCH;
         return TS_OK;
     }
     /* Nothing but a call shows that another program has begun. */
@@ -379,19 +268,24 @@ static enum ts_status on_record(struct ts_strace_replay *r, const struct ts_stra
     if (rec->kind == TS_STRACE_ATTACHED) {
         r->counts.notes++;
         bool known = ts_strace_find(r, rec->peer) || (r->next_thread > 0 && !ts_strace_root(r));
-        return known ? TS_OK : ts_strace_discover(r, rec->peer, &t, err);
+        return known ? TS_OK : ts_strace_discover(r, rec->peer, 0, &t, err);
     }
     enum ts_status status = whose(r, rec, &t, err);
     if (status != TS_OK)
         return status;
     t->seen = true;
+    t->cpu = rec->has_cpu ? rec->cpu + 1u : t->cpu;
+    if (rec->group != t->group && rec->group != 0 && rec->group != TS_STRACE_GROUP_SOME)
+        status = ts_strace_set_group(r, t, rec->group, err);
+    if (status != TS_OK)
+        return status;
     if (t->ended) {
         r->counts.notes++;
         return TS_OK;
     }
     if (t->state == TS_STRACE_TASK_HELD)
         return hold(r, t, rec, err);
-    status = handle(r, t, rec, err);
+    status = ts_strace_handle(r, t, rec, err);
     return status == TS_OK ? pump(r, err) : status;
 }
 
@@ -484,10 +378,11 @@ enum ts_status ts_strace_replay_line(struct ts_strace_replay *r, const char *lin
                                      uint32_t number, bool whole, struct ts_error *err)
 {
     struct ts_strace_record *rec = &r->record;
+    const struct ts_trace_format *f = r->config.format;
     r->number = number;
     r->counts.lines++;
-    if (!parse(r, line, len)) {
-        if (can_open(r, rec))
+    if (is_strace(&r->config) ? !parse(r, line, len) : !f->call(r->state, line, len, rec)) {
+        if (is_strace(&r->config) && can_open(r, rec))
             return on_cut(r, rec, err);
         rec->kind = TS_STRACE_NOTE;
         /* Without its newline: strace was ended in the middle of the line. */
@@ -513,8 +408,32 @@ enum ts_status ts_strace_replay_skip(struct ts_strace_replay *r, uint32_t number
     return ts_strace_unread(r, &r->counts.foreign_lines, number, 1, "the line is too long", err);
 }
 
+static enum ts_status finish(struct ts_strace_replay *r, struct ts_error *err)
+{
+    enum ts_status status = TS_OK;
+    bool again = true;
+    while (again && status == TS_OK) {
+        again = false;
+        for (size_t i = 0; i < r->ntasks && status == TS_OK; i++) {
+            again = again || r->tasks[i]->in_call;
+            status = ts_strace_abandon_call(r, r->tasks[i], err);
+        }
+        if (status == TS_OK)
+            status = pump(r, err);
+    }
+    return status == TS_OK ? ts_strace_end_last(r, err) : status;
+}
+
 enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_error *err)
 {
+    if (!is_strace(&r->config)) {
+        if (r->next_thread == 0 && r->config.calls_needed)
+            return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, 0, 0,
+                                   "the recording (%s) has no system call that could be replayed: "
+                                   "%s",
+                                   r->config.format->summary, r->config.format->near_hint);
+        return finish(r, err);
+    }
     if (!r->accepted && r->unread_why)
         return ts_error_set_at(err, TS_ERR_USER, r->config.source_name,
                                (uint32_t)r->counts.first_unread, r->unread_column,
@@ -523,18 +442,7 @@ enum ts_status ts_strace_replay_finish(struct ts_strace_replay *r, struct ts_err
     if (!r->accepted)
         return ts_error_set_at(err, TS_ERR_USER, r->config.source_name, 0, 0,
                                "not an strace text: no system call in it");
-    enum ts_status status = TS_OK;
-    bool again = true;
-    while (again && status == TS_OK) {
-        again = false;
-        for (size_t i = 0; i < r->ntasks && status == TS_OK; i++) {
-            again = again || r->tasks[i]->in_call;
-            status = abandon_call(r, r->tasks[i], err);
-        }
-        if (status == TS_OK)
-            status = pump(r, err);
-    }
-    return status == TS_OK ? ts_strace_end_last(r, err) : status;
+    return finish(r, err);
 }
 
 const struct ts_strace_counts *ts_strace_replay_counts(const struct ts_strace_replay *r)
@@ -555,6 +463,13 @@ enum ts_status ts_strace_replay_create(struct ts_strace_replay **out,
     if (!r)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
     r->config = *config;
+    if (config->format && config->format->state_size > 0) {
+        r->state = calloc(1, config->format->state_size);
+        if (!r->state) {
+            free(r);
+            return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+        }
+    }
     *out = r;
     return TS_OK;
 }
@@ -566,6 +481,7 @@ void ts_strace_replay_destroy(struct ts_strace_replay *r)
     ts_strace_drop_all(r);
     free(r->held);
     free(r->segments);
+    free(r->state);
     ts_region_pieces_fini(&r->scratch);
     free(r);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of an strace text, in the order of the file, to operations per thread.
+/* Records of a recording of calls, in the order of the file, to operations per thread. Names are of
+ * strace, the first format; a record of every other is what strace would have printed, and more.
  *
  * It knows which threads live, in which address space each is and what is mapped there. A release
  * of memory takes effect where its call starts and an acquisition where it ends, because another
@@ -17,10 +18,18 @@
  * goes on in an address space of its own (two programs that strace was attached to). A thread that
  * begins after all others have ended is a second program (recordings one after the other).
  *
+ * Where a recording tells which process a thread is of (its group: in perf script's PID/TID, or by
+ * the process's name if nothing better is there), threads of one group share memory, and others do
+ * not.
+ *
  * A child made by fork begins with its parent's mappings, by the same region numbers.
  *
  * What cannot be read is counted and left out; with `strict` it is an error. Only a text in which
  * no line is a call is always refused.
+ *
+ * Touches that are recorded (page faults) are of the memory that is mapped there in the thread's
+ * address space. Where nothing is known to be they are counted and left out, as are those of a
+ * thread of which nothing else is known.
  *
  * The touch policy applies to memory that becomes writable (mmap, brk, mremap, shmat, mprotect),
  * and again to writable memory after MADV_DONTNEED, MADV_DONTNEED_LOCKED and MADV_FREE, whose pages
@@ -30,7 +39,7 @@
 #define TS_WORKLOADS_STRACE_REPLAY_H
 
 #include "sim/stats.h"
-#include "workloads/strace_parse.h"
+#include "workloads/trace_format.h"
 #include "workloads/workload.h"
 
 #ifdef __cplusplus
@@ -66,6 +75,14 @@ struct ts_strace_counts {
     uint64_t cut_calls;        /* the line ends in the call, and the rest is not found */
     uint64_t impossible_calls; /* what no call can have done: ignored */
     uint64_t first_unread; /* number of the first line of the three kinds that are not read, or 0 */
+    uint64_t touches;      /* recorded, and replayed */
+    uint64_t unknown_touches;                  /* of memory, or by a thread, that is not known */
+    uint64_t blind_touches;                    /* recorded without their address */
+    uint64_t lost_events;                      /* by the recorder */
+    uint64_t flushes[TS_STRACE_FLUSH_REASONS]; /* recorded TLB flushes, by enum ts_strace_flush */
+    uint64_t flushes_elsewhere;                /* while other programs ran */
+    uint64_t switches;                         /* of threads on CPUs */
+    uint64_t cpus;                             /* the highest number of a CPU, plus 1 */
     uint64_t has_time;
     uint64_t first_ns; /* times of the first and last line that have one */
     uint64_t last_ns;
@@ -75,21 +92,33 @@ struct ts_strace_counts {
 extern const struct ts_stat_table ts_strace_losses;
 
 struct ts_strace_event {
-    struct ts_op op; /* op.thread is whose */
-    uint64_t gap_ns; /* recorded time between the thread's calls before this one */
-    bool touch;      /* TS_OP_MUNMAP: the call's last operation, and memory that the touch policy
-                        was applied to was among the unmapped */
+    struct ts_op op;   /* op.thread is whose */
+    uint64_t gap_ns;   /* recorded time between the thread's calls before this one, */
+    uint64_t sleep_ns; /* and that it slept, where switches of threads are recorded */
+    bool recorded;     /* TS_OP_TOUCH: is in the recording, one access */
+    uint32_t cpu;      /* where the thread was, plus 1; 0: not known */
+    bool touch;        /* TS_OP_MUNMAP: the call's last operation, and memory that the touch policy
+                          was applied to was among the unmapped */
 };
-/* TS_OP_TOUCH says by region, offset and length which memory the touch policy applies to now. */
+/* Any other TS_OP_TOUCH says by region, offset and length which memory the touch policy applies to
+ * now. */
 
 typedef enum ts_status ts_strace_emit_fn(void *user, const struct ts_strace_event *event,
                                          struct ts_error *err);
 
+/* Every record that counts, in the order of the file, with its time if one is known. */
+typedef enum ts_status ts_strace_record_fn(void *user, const struct ts_strace_record *record,
+                                           bool has_time, uint64_t time_ns, struct ts_error *err);
+
 struct ts_strace_replay_config {
     ts_strace_emit_fn *emit;
-    void *user;
-    const char *source_name;   /* for errors */
+    ts_strace_record_fn *on_record;       /* or NULL */
+    void *user;                           /* of both */
+    const struct ts_trace_format *format; /* of calls; NULL: strace */
+    const char *source_name;              /* for errors */
+    bool calls_needed;         /* a text without any is an error; of strace it always is */
     bool strict;               /* what cannot be read is an error */
+    bool recorded_touches;     /* emit those of the recording */
     bool touch;                /* emit TS_OP_TOUCH for memory ... */
     uint64_t touch_min_length; /* ... of at least this many bytes */
 };

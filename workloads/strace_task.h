@@ -57,6 +57,8 @@ struct ts_strace_task {
     bool seen;     /* a line of its own was read */
     bool open;     /* call's line ended in the call, on line open_line */
     bool has_end;
+    uint64_t group;          /* as recorded; 0: not known */
+    uint32_t cpu;            /* where it was seen last, plus 1; 0: not known */
     struct ts_strace_mm *mm; /* NULL while held */
     struct ts_strace_record call;
     uint32_t open_line;
@@ -64,6 +66,9 @@ struct ts_strace_task {
     const char *open_why;
     uint64_t start_ns;
     uint64_t end_ns;                /* of the last call */
+    bool off_cpu;                   /* since end_ns, as recorded */
+    bool sleeps;                    /* then */
+    uint64_t sleep_ns;              /* since the last operation */
     uint64_t gap_ns;                /* between calls, since the last operation */
     struct ts_region_pieces pieces; /* what the call in progress is about */
 };
@@ -103,8 +108,14 @@ struct ts_strace_replay {
     size_t nsegments;
     size_t cap_segments;
     struct ts_strace_record record;
+    void *state; /* of the format's parser */
     struct ts_region_pieces scratch;
 };
+
+static inline uint64_t ts_strace_add_times(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX / 2u || b > UINT64_MAX / 2u ? UINT64_MAX / 2u : a + b;
+}
 
 enum ts_status ts_strace_error(const struct ts_strace_replay *r, struct ts_error *err,
                                const char *what);
@@ -114,6 +125,12 @@ enum ts_status ts_strace_unread(struct ts_strace_replay *r, uint64_t *count, uin
 /* t->call cannot have done what the recording says. */
 enum ts_status ts_strace_impossible(struct ts_strace_replay *r, struct ts_strace_task *t,
                                     const char *why, struct ts_error *err);
+/* What a record does that is of a settled task. */
+enum ts_status ts_strace_handle(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                const struct ts_strace_record *rec, struct ts_error *err);
+/* The unfinished call will never be resumed. */
+enum ts_status ts_strace_abandon_call(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                      struct ts_error *err);
 /* The thread's next operation; the rest of op is filled in. */
 enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task *t,
                               struct ts_strace_event *event, struct ts_error *err);
@@ -141,12 +158,18 @@ enum ts_status ts_strace_separate(struct ts_strace_replay *r, struct ts_strace_t
                                   struct ts_error *err);
 
 bool ts_strace_is_clone(const struct ts_strace_record *c);
-/* A thread that is seen for the first time, by a line of its own. */
-enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
+/* A thread that is seen for the first time, by a line of its own. group: of the line. */
+enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid, uint64_t group,
                                   struct ts_strace_task **out, struct ts_error *err);
-/* parent->call, which makes threads, has returned. */
+/* The oldest spawned task of the group, or NULL. */
+struct ts_strace_task *ts_strace_of_group(const struct ts_strace_replay *r, uint64_t group);
+/* A line of a task's own says which group it is in, for the first time. */
+enum ts_status ts_strace_set_group(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                   uint64_t group, struct ts_error *err);
+/* parent has made the thread ret by this call. */
 enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_task *parent,
-                                uint64_t ret, struct ts_error *err);
+                                const struct ts_strace_record *call, uint64_t ret,
+                                struct ts_error *err);
 /* Starts the oldest task that is not spawned, with a parent assumed. There is one. */
 enum ts_status ts_strace_adopt_oldest(struct ts_strace_replay *r, struct ts_error *err);
 
@@ -158,6 +181,9 @@ enum ts_status ts_strace_memory_end(struct ts_strace_replay *r, struct ts_strace
                                     uint64_t ret, struct ts_error *err);
 enum ts_status ts_strace_memory_undo(struct ts_strace_replay *r, struct ts_strace_task *t,
                                      struct ts_error *err);
+/* The thread has used memory at rec->addr, as recorded. */
+enum ts_status ts_strace_memory_touch(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                      const struct ts_strace_record *rec, struct ts_error *err);
 
 #ifdef __cplusplus
 }

@@ -183,6 +183,18 @@ struct ts_strace_task *ts_strace_by_thread(const struct ts_strace_replay *r, uin
     return NULL;
 }
 
+struct ts_strace_task *ts_strace_of_group(const struct ts_strace_replay *r, uint64_t group)
+{
+    struct ts_strace_task *best = NULL;
+    for (size_t i = 0; i < r->ntasks; i++) {
+        struct ts_strace_task *t = r->tasks[i];
+        if (t->group == group && t->state == TS_STRACE_TASK_SPAWNED &&
+            (!best || t->thread < best->thread))
+            best = t;
+    }
+    return best;
+}
+
 static struct ts_strace_task *oldest_unsettled(const struct ts_strace_replay *r)
 {
     struct ts_strace_task *best = NULL;
@@ -240,7 +252,10 @@ enum ts_status ts_strace_emit(struct ts_strace_replay *r, struct ts_strace_task 
 {
     event->op.thread = t->thread;
     event->gap_ns = t->gap_ns;
+    event->cpu = t->cpu;
+    event->sleep_ns = t->sleep_ns;
     t->gap_ns = 0;
+    t->sleep_ns = 0;
     return r->config.emit(r->config.user, event, err);
 }
 
@@ -427,14 +442,50 @@ static struct ts_strace_task *find_unnamed_child(const struct ts_strace_replay *
     return best;
 }
 
-enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
+/* t's group is known: it shares the memory of those in it, or it is of another program. */
+static enum ts_status join_group(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                 struct ts_strace_task *kin, struct ts_error *err)
+{
+    t->state = TS_STRACE_TASK_UNSPAWNED;
+    r->unsettled++;
+    if (kin) {
+        const bool by_name = (t->group & TS_STRACE_GROUP_BY_NAME) != 0;
+        r->counts.assumed_spawns += by_name;
+        t->assumed = by_name;
+        return settle(r, kin, t, 0, err);
+    }
+    r->counts.assumed_programs++;
+    t->mm = mm_create(r, err);
+    if (!t->mm)
+        return err->status;
+    return settle(r, ts_strace_root(r), t, TS_OPF_NEW_MM, err);
+}
+
+enum ts_status ts_strace_set_group(struct ts_strace_replay *r, struct ts_strace_task *t,
+                                   uint64_t group, struct ts_error *err)
+{
+    const bool was_known = t->group != 0;
+    t->group = group;
+    if (was_known || !t->assumed || t->state != TS_STRACE_TASK_SPAWNED ||
+        (group & TS_STRACE_GROUP_BY_NAME))
+        return TS_OK;
+    for (size_t i = 0; i < r->ntasks; i++) {
+        const struct ts_strace_task *o = r->tasks[i];
+        if (o->mm == t->mm && o->group != 0 && o->group != group)
+            return ts_strace_separate(r, t, err);
+    }
+    return TS_OK;
+}
+
+enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid, uint64_t group,
                                   struct ts_strace_task **out, struct ts_error *err)
 {
     bool first = r->next_thread == 0 || r->last;
     if (r->first_tid == 0)
         r->first_tid = tid;
-    struct ts_strace_task *child =
-        r->open_clones == 0 && !is_of_container(r, tid) ? find_unnamed_child(r) : NULL;
+    struct ts_strace_task *child = NULL;
+    if (r->open_clones == 0 && group == 0 && !is_of_container(r, tid))
+        child = find_unnamed_child(r);
     if (child) {
         ts_strace_rename(r, child, tid);
         *out = child;
@@ -444,8 +495,16 @@ enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
     if (status != TS_OK)
         return status;
     struct ts_strace_task *t = *out;
+    t->group = group;
     if (first)
         return start_program(r, t, err);
+    struct ts_strace_task *kin = NULL;
+    if (group != 0 && ts_strace_root(r)) {
+        t->state = TS_STRACE_TASK_HELD; /* is not kin of itself */
+        kin = ts_strace_of_group(r, group);
+        if (kin || r->open_clones == 0)
+            return join_group(r, t, kin, err);
+    }
     if (r->open_clones > 0) {
         place(r, t);
         return TS_OK;
@@ -456,7 +515,8 @@ enum ts_status ts_strace_discover(struct ts_strace_replay *r, uint32_t tid,
 }
 
 enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_task *parent,
-                                uint64_t ret, struct ts_error *err)
+                                const struct ts_strace_record *call, uint64_t ret,
+                                struct ts_error *err)
 {
     if (ret == 0 || ret > INT32_MAX)
         return ts_strace_impossible(r, parent, "not a thread number", err);
@@ -476,12 +536,14 @@ enum ts_status ts_strace_cloned(struct ts_strace_replay *r, struct ts_strace_tas
         t->state = TS_STRACE_TASK_UNSPAWNED;
         r->unsettled++;
     }
-    if (!knows_mm(&parent->call)) {
+    bool shares = shares_mm(call);
+    if (!knows_mm(call) && parent->group != 0 && t->group != 0) {
+        shares = parent->group == t->group;
+    } else if (!knows_mm(call)) {
         t->assumed = true;
         r->counts.assumed_spawns++;
     }
-    return settle(r, parent, t, shares_mm(&parent->call) ? 0u : TS_OPF_NEW_MM | TS_OPF_COPY_MM,
-                  err);
+    return settle(r, parent, t, shares ? 0u : TS_OPF_NEW_MM | TS_OPF_COPY_MM, err);
 }
 
 void ts_strace_drop_all(struct ts_strace_replay *r)

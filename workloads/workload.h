@@ -158,6 +158,9 @@ struct ts_workload {
     /* Thread i stays on CPU i, modulo their number. */
     bool pinned;
     void (*destroy)(struct ts_workload *w);
+    /* NULL, or: the CPU that a thread which is about to start stays on, modulo their number. False
+     * where it may run on any. */
+    bool (*cpu_of)(struct ts_workload *w, uint32_t thread, uint32_t *cpu);
     /* NULL, or: what of its recording the workload has left out or had to assume so far, as a
      * struct whose rows *table names (all counters; 0 is nothing to tell, "first_..." is a line's
      * number). Owned by the workload. */

@@ -135,6 +135,7 @@ struct ts_machine_result {
         system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
     ts_time steal_ps, host_ps;
     uint64_t effective_overcommit_milli; /* models/hypervisor/vcpu_stats.h; 0 on bare metal */
+    uint64_t vcpus_per_pcpu_milli;       /* as configured, all VMs; 1000 on bare metal */
     uint64_t operations; /* workload operations done; those of host tasks are statistics */
     uint64_t shootdowns, ipis;
     uint64_t vm_exits; /* of all vCPUs, those of VMs in the background too */

@@ -2,8 +2,11 @@
 #include "sim/front/cli.hpp"
 
 #include "sim/front/check/cmd_check.hpp"
+#include "sim/front/cli_results.hpp"
+#include "sim/front/cmd_replay.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/cmd_sweep.hpp"
+#include "sim/front/cmd_trace.hpp"
 #include "sim/front/database.hpp"
 #include "sim/front/error.hpp"
 #include "sim/front/jobs.hpp"
@@ -52,7 +55,8 @@ class CommandLine
         app_.set_version_flag("--version", "tlbstorm " TS_VERSION_STRING);
         app_.add_flag("-q,--quiet", quiet_, "Print results and errors only");
         app_.fallthrough();
-        app_.footer("Exit codes: 0 done, 2 wrong input, 3 environment, 4 a run found something "
+        app_.footer("Exit codes: 0 done, 1 a comparison found a regression, 2 wrong input, 3 "
+                    "environment, 4 a run found something "
                     "(oracle, sum rule, watchdog; a reproduced row out of tolerance).");
         add_run();
         add_sweep();
@@ -61,8 +65,9 @@ class CommandLine
         add_check();
         add_list();
         add_explain();
-        add_trace();
+        trace_ = std::make_unique<TraceCommands>(&app_);
         add_schema();
+        more_ = add_result_commands(&app_);
     }
 
     CLI::App &app()
@@ -70,10 +75,16 @@ class CommandLine
         return app_;
     }
 
-    void execute(char **argv)
+    // Returns the exit code.
+    int execute(char **argv)
     {
+        for (const Subcommand &command : more_)
+            if (*command.app)
+                return command.execute();
         if (*run_sub_)
             execute_run(argv);
+        else if (*replay_->sub())
+            execute_replay(argv);
         else if (*sweep_sub_)
             execute_sweep(argv);
         else if (*status_sub_)
@@ -90,10 +101,11 @@ class CommandLine
             command_list(topic_);
         else if (*explain_sub_)
             execute_explain();
-        else if (*info_sub_)
-            command_trace_info(trace_, json_, strict_);
         else if (*schema_sub_)
             command_schema();
+        else
+            trace_->execute();
+        return 0;
     }
 
   private:
@@ -101,14 +113,35 @@ class CommandLine
     {
         run_sub_ = app_.add_subcommand("run", "Run an experiment and write its results");
         add_experiment(run_sub_, &run_);
-        run_sub_->add_flag("--dry-run", run_.dry_run,
-                           "Check everything, print the points and the configuration");
-        run_sub_->add_flag("--force", run_.force, "Replace results that tlbstorm has written");
+        add_folder_options(run_sub_, &run_);
+        replay_ = std::make_unique<ReplayCommands>(&app_);
+        add_run_options(replay_->sub(), &replay_->command.run);
+        add_folder_options(replay_->sub(), &replay_->command.run);
+    }
+
+    static void add_folder_options(CLI::App *sub, RunCommand *run)
+    {
+        sub->add_flag("--dry-run", run->dry_run,
+                      "Check everything, print the points and the configuration");
+        sub->add_flag("--force", run->force, "Replace results that tlbstorm has written");
+        sub->add_flag("--sensitivity", run->sensitivity,
+                      "Then halve and double every assumed number alone, and say which ones the "
+                      "answer hangs on: two runs a mechanism and parameter");
+        sub->add_option("--sensitivity-of", run->sensitivity_of,
+                        "The same of those only whose keys begin so; may be repeated")
+            ->type_name("KEY")
+            ->take_all()
+            ->allow_extra_args(false);
     }
 
     static void add_experiment(CLI::App *sub, RunCommand *run)
     {
         sub->add_option("EXPERIMENT", run->experiment, "Experiment file (YAML)")->required();
+        add_run_options(sub, run);
+    }
+
+    static void add_run_options(CLI::App *sub, RunCommand *run)
+    {
         sub->add_option("-o,--output", run->output, "Folder of the results (out/<name>)");
         sub->add_option("--set", run->sets,
                         "Set a parameter or part of the experiment; wins over all files. Values "
@@ -123,7 +156,10 @@ class CommandLine
             ->type_name("SECONDS")
             ->check(CLI::PositiveNumber);
         sub->add_flag("--timeline", run->timeline,
-                      "Write timeline.json.gz for the Perfetto viewer");
+                      "Write timeline.json.gz and timeline.perfetto-trace.gz, for viewers");
+        sub->add_option("--timeline-window", run->timeline_window,
+                        "The same, of this stretch only: 2ms..2500us, 3ms.., ..1ms")
+            ->type_name("FROM..TO");
         sub->add_flag("--check", run->check, "Let the oracle judge every TLB hit");
         sub->add_option("--kernel", run->kernel, "Simulation kernel")
             ->check(CLI::IsMember({"native", "systemc"}));
@@ -261,18 +297,6 @@ class CommandLine
         explain_sub_->add_flag("--markdown", markdown_, "As a page of the documentation");
     }
 
-    void add_trace()
-    {
-        CLI::App *trace = app_.add_subcommand("trace", "Look at recordings");
-        trace->require_subcommand(1);
-        info_sub_ = trace->add_subcommand("info", "Say what an strace recording holds");
-        info_sub_->add_option("FILE", trace_, "Recording; plain, zstd, gzip, xz or bzip2")
-            ->required();
-        info_sub_->add_flag("--json", json_, "As JSON");
-        info_sub_->add_flag("--strict", strict_,
-                            "A line that cannot be read is an error; else it is counted");
-    }
-
     void add_schema()
     {
         schema_sub_ =
@@ -293,6 +317,12 @@ class CommandLine
     {
         prepare(&run_, argv);
         command_run(run_);
+    }
+
+    void execute_replay(char **argv)
+    {
+        prepare(&replay_->command.run, argv);
+        command_replay(replay_->command);
     }
 
     void execute_sweep(char **argv)
@@ -340,15 +370,17 @@ class CommandLine
     CLI::App *check_sub_ = nullptr;
     CLI::App *list_sub_ = nullptr;
     CLI::App *explain_sub_ = nullptr;
-    CLI::App *info_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
+    std::vector<Subcommand> more_;
     RunCommand run_;
     SweepCommand sweep_;
     ReproduceCommand reproduce_;
     CheckCommand check_;
-    std::string topic_, key_, trace_, folder_, statement_;
+    std::unique_ptr<ReplayCommands> replay_;
+    std::unique_ptr<TraceCommands> trace_;
+    std::string topic_, key_, folder_, statement_;
     bool quiet_ = false;
-    bool all_ = false, markdown_ = false, json_ = false, strict_ = false;
+    bool all_ = false, markdown_ = false, json_ = false;
 };
 
 // What was printed may be of use to nobody if a part of it is missing. A flush alone does not see
@@ -401,8 +433,7 @@ int guarded(int argc, char **argv, KernelRun systemc)
     try {
         line = std::make_unique<CommandLine>(systemc);
         line->app().parse(argc, argv);
-        line->execute(argv);
-        return flushed(0);
+        return flushed(line->execute(argv));
     } catch (const CLI::ParseError &error) {
         // Help and version are no errors.
         if (error.get_exit_code() == 0)

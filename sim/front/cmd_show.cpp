@@ -8,6 +8,7 @@
 #include "models/tlb/replacement.h"
 #include "sim/front/catalogue.hpp"
 #include "sim/front/document.hpp"
+#include "workloads/trace_format.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -194,13 +195,15 @@ bool search(const std::vector<CatalogueEntry> &entries, const std::string &word)
 } // namespace
 
 const std::vector<std::string> list_topics{
-    "mechanisms",  "studies",      "machines", "hypervisors", "guests",   "workloads",
-    "experiments", "replacements", "fabrics",  "schedulers",  "reproduce"};
+    "mechanisms",  "studies",      "machines", "hypervisors", "guests",    "workloads",
+    "experiments", "replacements", "fabrics",  "schedulers",  "reproduce", "traces"};
 
 void command_list(const std::string &topic)
 {
     if (topic == "mechanisms") {
         list_mechanisms();
+    } else if (topic == "traces") {
+        list_table(ts_trace_formats, ts_trace_formats_count);
     } else if (topic == "workloads") {
         for (size_t i = 0; i < ts_workload_kinds_count; i++) {
             print_line(ts_workload_kinds[i]->ops.name, ts_workload_kinds[i]->ops.summary);

@@ -13,7 +13,7 @@ void open_trace(WorkloadChoice *choice, const YamlNode &file, const PartsOf &of)
     choice->trace_label = name;
     if (!of.with_trace)
         return;
-    const std::string path = of.paths.file(name, file.place);
+    const std::string path = of.paths.file(name, file.place, true);
     choice->trace = std::make_shared<Trace>(path, file.place);
     choice->trace_label = of.paths.label(path);
 }

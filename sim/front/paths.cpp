@@ -114,17 +114,17 @@ std::string Paths::piece(const std::string &folder, const std::string &name,
                              (where.empty() ? "any configs folder (none was found)" : where));
 }
 
-std::string Paths::file(const std::string &name, const Place &named_at) const
+std::string Paths::file(const std::string &name, const Place &named_at, bool or_folder) const
 {
     std::vector<fs::path> folders{folder_of(named_at), "."};
     for (const std::string &root : roots_)
         folders.push_back(fs::path(root).parent_path());
+    std::error_code code;
     for (const fs::path &folder : folders) {
         const fs::path path = (folder / name).lexically_normal();
-        if (is_file(path))
+        if (is_file(path) || (or_folder && fs::is_directory(path, code)))
             return path.string();
     }
-    std::error_code code;
     if (fs::is_directory(folders[0] / name, code))
         user_error(named_at, "'" + name + "' is a folder, not a file");
     user_error(named_at, "no such file: " + name);

@@ -25,7 +25,8 @@ class Paths
                       const Place &named_at) const;
     // A trace or include: beside the file that names it, in the current folder, then in the folder
     // that holds a configuration root.
-    std::string file(const std::string &name, const Place &named_at) const;
+    // or_folder: a folder will do.
+    std::string file(const std::string &name, const Place &named_at, bool or_folder = false) const;
     // How a resolved configuration names a file: relative to the folder that holds a root if the
     // file lies in it, so that the text does not depend on the machine; else absolute.
     std::string label(const std::string &path) const;

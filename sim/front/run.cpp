@@ -33,8 +33,10 @@ namespace fs = std::filesystem;
 class ShootdownFile
 {
   public:
-    ShootdownFile(const std::string &path, const Resolved &resolved, MachineSummary *summary)
-        : file_(path), resolved_(resolved), summary_(summary)
+    // timeline: told of each, too; may be null.
+    ShootdownFile(const std::string &path, const Resolved &resolved, MachineSummary *summary,
+                  TimelineFile *timeline)
+        : file_(path), resolved_(resolved), summary_(summary), timeline_(timeline)
     {
         std::string head = "number,guest,initiator,targets,last_target,start,bytes,freed_tables,"
                            "started_ps,total_ps";
@@ -66,6 +68,8 @@ class ShootdownFile
 
     void add(const ts_shootdown_record &record)
     {
+        if (timeline_)
+            timeline_->shootdown(record);
         char row[512];
         char *to = row;
         const bool all = record.end == UINT64_MAX;
@@ -103,6 +107,7 @@ class ShootdownFile
     OutputFile file_;
     const Resolved &resolved_;
     MachineSummary *summary_;
+    TimelineFile *timeline_;
 };
 
 std::string now_text()
@@ -130,6 +135,8 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
     json["command_line"] = options.command_line;
     if (machine)
         json["kernel"] = options.kernel_name;
+    if (options.timeline)
+        json["timeline_window"] = timeline_window_text(options.timeline_window);
     json["started"] = started;
     json["wall_seconds"] = wall_s;
     if (machine)
@@ -153,21 +160,31 @@ void simulate(ts_machine *machine, const RunOptions &options)
     throw_unless_ok(ts_machine_finish(machine, &error), error);
 }
 
+const char *const timeline_names[] = {"timeline.json", "timeline.perfetto-trace"};
+
+std::unique_ptr<TimelineFile> open_timeline(const std::string &work, const RunOptions &options)
+{
+    std::vector<std::unique_ptr<TimelineWriter>> writers;
+    writers.push_back(chrome_timeline(work + "/" + timeline_names[0]));
+    writers.push_back(perfetto_timeline(work + "/" + timeline_names[1]));
+    return std::make_unique<TimelineFile>(std::move(writers), options.timeline_window);
+}
+
 // Writes flushes.csv.zst and the timeline into the folder `work`.
 MachineSummary run_machine(const Experiment &experiment, const Point &point,
                            const Resolved &resolved, const RunOptions &options,
                            const std::string &work, StatsFiles *stats)
 {
     MachineSummary summary{};
-    ShootdownFile flushes(work + "/flushes.csv", resolved, &summary);
     std::unique_ptr<TimelineFile> timeline;
+    if (options.timeline)
+        timeline = open_timeline(work, options);
+    ShootdownFile flushes(work + "/flushes.csv", resolved, &summary, timeline.get());
     const Simulation simulation(experiment, point, resolved);
     ts_machine *machine = simulation.machine.get();
     ts_machine_set_shootdowns(machine, ShootdownFile::record, &flushes);
-    if (options.timeline) {
-        timeline = std::make_unique<TimelineFile>(work + "/timeline.json");
+    if (timeline)
         ts_machine_set_timeline(machine, TimelineFile::record, timeline.get());
-    }
     simulate(machine, options);
     ts_machine_result(machine, &summary.result);
 
@@ -175,7 +192,8 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
     compress_file(work + "/flushes.csv", Compression::Zstd);
     if (timeline) {
         timeline->close(ts_engine_now(ts_machine_engine(machine)));
-        compress_file(work + "/timeline.json", Compression::Gzip);
+        for (const char *name : timeline_names)
+            compress_file(work + "/" + name, Compression::Gzip);
     }
     stats->add_result(summary.result);
     stats->add_machine(machine);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/trace.hpp"
 
+#include "sim/front/trace_folder.hpp"
+
 #include <boost/crc.hpp>
 #include <boost/iostreams/device/file.hpp>
 #include <boost/iostreams/filter/bzip2.hpp>
@@ -10,6 +12,7 @@
 #include <boost/iostreams/filtering_streambuf.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -21,7 +24,8 @@ namespace
 
 namespace io = boost::iostreams;
 
-constexpr size_t cache_bytes_max = 256u << 20;
+// What a run keeps of a recording, so that it is decompressed once: small against a machine.
+constexpr size_t cache_bytes_max = 16u << 20;
 constexpr uint32_t zstd_magic = 0xfd2fb528;
 constexpr uint32_t zstd_skippable = 0x184d2a50; // to ...5f
 
@@ -40,13 +44,10 @@ uint32_t little(const unsigned char *bytes, size_t n)
 constexpr char bzip2_block[] = "\x31\x41\x59\x26\x53\x59";
 constexpr char bzip2_end[] = "\x17\x72\x45\x38\x50\x90";
 
-Format format_of(const std::string &path)
+constexpr size_t magic_bytes = 10;
+
+Format format_of_bytes(const unsigned char *head)
 {
-    std::ifstream file(path, std::ios::binary);
-    unsigned char head[10] = {};
-    if (!file)
-        user_error(Place{path, 0, 0}, "the trace cannot be read");
-    file.read(reinterpret_cast<char *>(head), sizeof head);
     if (little(head, 4) == zstd_magic || (little(head, 4) & 0xfffffff0u) == zstd_skippable)
         return Format::Zstd;
     if (std::memcmp(head,
@@ -58,6 +59,42 @@ Format format_of(const std::string &path)
         (std::memcmp(head + 4, bzip2_block, 6) == 0 || std::memcmp(head + 4, bzip2_end, 6) == 0))
         return Format::Bzip2;
     return head[0] == 0x1f && head[1] == 0x8b ? Format::Gzip : Format::Plain;
+}
+
+Format format_of(const std::string &path)
+{
+    std::ifstream file(path, std::ios::binary);
+    unsigned char head[magic_bytes] = {};
+    if (!file)
+        user_error(Place{path, 0, 0}, "the trace cannot be read");
+    file.read(reinterpret_cast<char *>(head), sizeof head);
+    return format_of_bytes(head);
+}
+
+using Chain = io::filtering_streambuf<io::input>;
+
+void push_decompressor(Chain *chain, Format format)
+{
+    if (format == Format::Zstd)
+        chain->push(io::zstd_decompressor());
+    else if (format == Format::Gzip)
+        chain->push(io::gzip_decompressor());
+    else if (format == Format::Xz)
+        chain->push(io::lzma_decompressor());
+    else if (format == Format::Bzip2)
+        chain->push(io::bzip2_decompressor());
+}
+
+size_t read_chain(Chain *chain, const std::string &name, Format format, char *buffer, size_t size)
+{
+    try {
+        const std::streamsize n = io::read(*chain, buffer, static_cast<std::streamsize>(size));
+        return n > 0 ? static_cast<size_t>(n) : 0;
+    } catch (const std::exception &) { // says "iostream error", whatever it is
+        user_error(Place{name, 0, 0},
+                   std::string("the trace cannot be decompressed: damaged or truncated ") +
+                       format_names[static_cast<size_t>(format)]);
+    }
 }
 
 std::string tail_of(const std::string &path, uint64_t most)
@@ -180,32 +217,69 @@ class FileReader : public TraceReader
   public:
     explicit FileReader(const std::string &path) : TraceReader(path), format_(format_of(path))
     {
-        if (format_ == Format::Zstd)
-            chain_.push(io::zstd_decompressor());
-        else if (format_ == Format::Gzip)
-            chain_.push(io::gzip_decompressor());
-        else if (format_ == Format::Xz)
-            chain_.push(io::lzma_decompressor());
-        else if (format_ == Format::Bzip2)
-            chain_.push(io::bzip2_decompressor());
+        push_decompressor(&chain_, format_);
         chain_.push(io::file_source(path, std::ios::binary));
     }
 
     size_t read(char *buffer, size_t size) override
     {
-        try {
-            const std::streamsize n = io::read(chain_, buffer, static_cast<std::streamsize>(size));
-            return n > 0 ? static_cast<size_t>(n) : 0;
-        } catch (const std::exception &) { // says "iostream error", whatever it is
-            user_error(Place{name_, 0, 0},
-                       std::string("the trace cannot be decompressed: damaged or truncated ") +
-                           format_names[static_cast<size_t>(format_)]);
-        }
+        return read_chain(&chain_, name_, format_, buffer, size);
     }
 
   private:
     Format format_;
-    io::filtering_streambuf<io::input> chain_;
+    Chain chain_;
+};
+
+// Standard input behind the bytes that told its format.
+class InputDevice
+{
+  public:
+    using char_type = char;
+    using category = io::source_tag;
+
+    explicit InputDevice(std::string head) : head_(std::move(head))
+    {
+    }
+    std::streamsize read(char *buffer, std::streamsize size)
+    {
+        if (at_ < head_.size()) {
+            const size_t n = std::min(static_cast<size_t>(size), head_.size() - at_);
+            std::memcpy(buffer, head_.data() + at_, n);
+            at_ += n;
+            return static_cast<std::streamsize>(n);
+        }
+        const size_t n = std::fread(buffer, 1, static_cast<size_t>(size), stdin);
+        return n > 0 ? static_cast<std::streamsize>(n) : -1;
+    }
+
+  private:
+    std::string head_;
+    size_t at_ = 0;
+};
+
+class InputReader : public TraceReader
+{
+  public:
+    InputReader() : TraceReader("standard input")
+    {
+        std::string head(magic_bytes, '\0');
+        head.resize(std::fread(head.data(), 1, head.size(), stdin));
+        std::string padded = head;
+        padded.resize(magic_bytes);
+        format_ = format_of_bytes(reinterpret_cast<const unsigned char *>(padded.data()));
+        push_decompressor(&chain_, format_);
+        chain_.push(InputDevice(head));
+    }
+
+    size_t read(char *buffer, size_t size) override
+    {
+        return read_chain(&chain_, name_, format_, buffer, size);
+    }
+
+  private:
+    Format format_;
+    Chain chain_;
 };
 
 class MemoryReader : public TraceReader
@@ -229,17 +303,14 @@ class MemoryReader : public TraceReader
     size_t at_ = 0;
 };
 
-uint32_t file_crc32(const std::string &path, uint64_t *size)
+void add_file(boost::crc_32_type *crc, const std::string &path, uint64_t *size)
 {
     std::ifstream file(path, std::ios::binary);
-    boost::crc_32_type crc;
     char buffer[65536];
-    *size = 0;
     while (file.read(buffer, sizeof buffer), file.gcount() > 0) {
-        crc.process_bytes(buffer, static_cast<size_t>(file.gcount()));
+        crc->process_bytes(buffer, static_cast<size_t>(file.gcount()));
         *size += static_cast<uint64_t>(file.gcount());
     }
-    return crc.checksum();
 }
 
 } // namespace
@@ -280,14 +351,29 @@ std::unique_ptr<TraceReader> trace_open(const std::string &path)
     return std::make_unique<FileReader>(path);
 }
 
+std::unique_ptr<TraceReader> trace_open_any(const std::string &path)
+{
+    if (path == "-")
+        return std::make_unique<InputReader>();
+    if (std::filesystem::is_directory(path))
+        return trace_open_folder(path);
+    return trace_open(path);
+}
+
 Trace::Trace(std::string path, const Place &named_at) : path_(std::move(path))
 {
-    if (!std::filesystem::is_regular_file(path_))
-        user_error(named_at, path_ + " is no plain file");
-    crc32_ = file_crc32(path_, &file_bytes_);
+    boost::crc_32_type crc;
+    if (std::filesystem::is_directory(path_))
+        for (const auto &file : trace_folder(path_, named_at))
+            add_file(&crc, file.second, &file_bytes_);
+    else if (std::filesystem::is_regular_file(path_))
+        add_file(&crc, path_, &file_bytes_);
+    else
+        user_error(named_at, path_ + " is no plain file and no folder");
+    crc32_ = crc.checksum();
     if (file_bytes_ == 0)
         user_error(named_at, path_ + " is empty");
-    std::unique_ptr<TraceReader> reader = trace_open(path_);
+    std::unique_ptr<TraceReader> reader = trace_open_any(path_);
     std::string bytes;
     bool fits = true;
     char buffer[65536];
@@ -306,7 +392,7 @@ std::unique_ptr<TraceReader> Trace::open() const
 {
     if (cached_)
         return std::make_unique<MemoryReader>(path_, cached_);
-    return std::make_unique<FileReader>(path_);
+    return trace_open_any(path_);
 }
 
 } // namespace ts

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trace files as byte sources: zstd, gzip or plain, told apart by their first bytes.
+// Recordings as byte sources: files, plain or compressed with zstd, gzip, xz or bzip2, told apart
+// by their first bytes; folders of `strace -ff`, put together; and standard input.
 #ifndef TS_SIM_FRONT_TRACE_HPP
 #define TS_SIM_FRONT_TRACE_HPP
 
@@ -8,6 +9,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace ts
 {
@@ -60,8 +63,33 @@ class Trace
     std::shared_ptr<const std::string> cached_; // empty: too large
 };
 
-// Opens a file without the check and the cache.
+// Opens a file without the cache: memory does not grow with its length. A truncated one is found
+// before the first byte where its format tells.
 std::unique_ptr<TraceReader> trace_open(const std::string &path);
+// The same of what a user names: a file, a folder of `strace -ff -o NAME` (files NAME.NUMBER), or
+// "-" for standard input.
+std::unique_ptr<TraceReader> trace_open_any(const std::string &path);
+// The files of such a folder, by their threads' numbers; a user error at named_at if there are none
+// or if they are of several recordings.
+std::vector<std::pair<uint32_t, std::string>> trace_folder(const std::string &path,
+                                                           const Place &named_at);
+// A copy of standard input in a file of its own, which is gone with the object: for what is read
+// more than once.
+class SpooledInput
+{
+  public:
+    SpooledInput();
+    ~SpooledInput();
+    SpooledInput(const SpooledInput &) = delete;
+    SpooledInput &operator=(const SpooledInput &) = delete;
+    const std::string &path() const
+    {
+        return path_;
+    }
+
+  private:
+    std::string path_;
+};
 
 } // namespace ts
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/warnings.hpp"
 
-#include "workloads/trace_info.h"
+#include "sim/front/cmd_trace.hpp"
 
-#include <cstring>
-#include <memory>
 #include <set>
 
 namespace ts
@@ -93,27 +91,9 @@ void warn_of_nothing(std::vector<std::string> *warnings, const Experiment &exper
 
 std::string dropped_calls(const Experiment &experiment, bool *contradicts)
 {
-    if (!experiment.trace || experiment.workload->ops.name != std::string("strace"))
-        return "";
-    const std::unique_ptr<TraceReader> reader = experiment.trace->open();
-    const ts_byte_source source = reader->source();
-    auto info = std::make_unique<ts_strace_info>();
-    ts_error error;
-    if (ts_strace_info_read(info.get(), &source, false, &error) != TS_OK)
-        throw Error(error);
-    std::string text;
-    for (size_t i = 0; i < ts_strace_losses.nrows; i++) {
-        const ts_stat &row = ts_strace_losses.rows[i];
-        uint64_t count = 0;
-        std::memcpy(&count, reinterpret_cast<const char *>(&info->counts) + row.offset,
-                    sizeof count);
-        // A line's number tells nothing without the file at hand; `trace info` has it.
-        if (count == 0 || row.name == std::string("first_unread"))
-            continue;
-        *contradicts = *contradicts || row.name == std::string("stale_overlaps");
-        text += (text.empty() ? "" : "; ") + std::to_string(count) + " " + row.help;
-    }
-    return text;
+    return experiment.trace
+               ? losses_text(*trace_info(experiment.trace->open().get(), false), contradicts)
+               : "";
 }
 
 std::vector<std::string> fault_warnings(const std::vector<Point> &points)

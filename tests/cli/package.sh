@@ -41,6 +41,9 @@ lib=$(dirname "$(find "$prefix" -name libtlbstorm.so)")
 "$prefix/bin/tlbstorm" list machines | grep -q x86-1s-12t || fail "installed machines"
 "$prefix/bin/tlbstorm" run "$prefix/share/tlbstorm/configs/experiments/smoke.yaml" --dry-run \
     >dry.log || fail "installed experiment"
+"$prefix/bin/tlbstorm" plot --help | grep -q latency-cdf || fail "installed Python package"
+grep -q '^\.SH NAME' "$prefix/share/man/man1/tlbstorm.1" || fail "installed manual"
+bash -n "$prefix/share/bash-completion/completions/tlbstorm" || fail "installed completion"
 
 # --- the C library, by CMake and by pkg-config ---
 cmake -S "$root/sim/api/examples" -B storm -DCMAKE_PREFIX_PATH="$prefix" >storm.log

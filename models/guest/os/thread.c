@@ -358,8 +358,10 @@ static enum ts_status start_thread(struct ts_task *self, struct ts_guest *g, uin
     if (s != TS_OK)
         return s;
     thread->started = true;
-    if (g->workload->pinned)
-        thread->task.pinned = thread->task.cpu = &g->domain->cpus[number % g->ncpus];
+    uint32_t cpu = number;
+    if (g->workload->pinned ||
+        (g->workload->cpu_of && g->workload->cpu_of(g->workload, number, &cpu)))
+        thread->task.pinned = thread->task.cpu = &g->domain->cpus[cpu % g->ncpus];
     mm->users++;
     ts_numa_thread_init(thread, mm->users == 1);
     g->threads_alive++;
