@@ -38,12 +38,37 @@ target_sources(unit_example_mechanism_test PRIVATE ${example_sources})
 # The C core's memory in this program is tests/support/failing_memory.hpp.
 target_link_options(unit_memory_test PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 
+# The C library from outside.
+file(GLOB sources CONFIGURE_DEPENDS tests/api/*_test.cpp)
+foreach(source IN LISTS sources)
+    ts_test_program(api ${source} tlbstorm::core GTest::gtest GTest::gtest_main
+        ts_compile)
+endforeach()
+add_executable(storm sim/api/examples/storm.c)
+target_link_libraries(storm PRIVATE tlbstorm::core ts_compile)
+set_target_properties(storm PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+add_test(NAME api/storm_example COMMAND storm)
+ts_test_properties(api/storm_example api)
+
 # libsystemc exports main and wants sc_main, so these programs bring both and no gtest_main.
 if(SYSTEMC_FOUND)
     file(GLOB sources CONFIGURE_DEPENDS tests/sysc/*_test.cpp)
     foreach(source IN LISTS sources)
         ts_test_program(sysc ${source} ts_front ts_systemc ${core_libraries} GTest::gtest)
     endforeach()
+    # The modules, over the shared library: nothing of ts_front is in these programs.
+    file(GLOB sources CONFIGURE_DEPENDS tests/tlm/*_test.cpp)
+    foreach(source IN LISTS sources)
+        ts_test_program(tlm ${source} tlbstorm::systemc ts_compile GTest::gtest)
+    endforeach()
+    foreach(platform shootdown storm)
+        add_executable(platform_${platform} sim/systemc/examples/${platform}.cpp)
+        target_link_libraries(platform_${platform} PRIVATE tlbstorm::systemc ts_compile)
+        set_target_properties(platform_${platform} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+    endforeach()
+    add_test(NAME tlm/platforms COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tlm/platforms.sh")
+    ts_test_properties(tlm/platforms tlm)
 endif()
 
 # A fuzz target is LLVMFuzzerTestOneInput in *_fuzz.cpp: with libFuzzer where TS_FUZZ is on, else
@@ -102,6 +127,14 @@ add_test(NAME nightly/slurm CONFIGURATIONS nightly
     COMMAND "${CMAKE_COMMAND}" -E env TS_NODE_DIES=1 bash "${PROJECT_SOURCE_DIR}/tests/cli/slurm.sh")
 ts_test_properties(nightly/slurm nightly)
 set_tests_properties(nightly/slurm PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME nightly/report CONFIGURATIONS nightly
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/browser/report.sh")
+ts_test_properties(nightly/report nightly)
+set_tests_properties(nightly/report PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME nightly/package CONFIGURATIONS nightly
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/builds.sh")
+ts_test_properties(nightly/package nightly)
+set_tests_properties(nightly/package PROPERTIES TIMEOUT 5400)
 
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)

@@ -14,7 +14,9 @@ import os
 import sys
 
 import plot_overcommit
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 KEYS = ("mechanism", "platform", "metric", "unit", "mean", "ci95", "n")
 METRICS = ("log_speedup", "system_time", "effective_overcommit")

@@ -14,7 +14,9 @@ import re
 import shutil
 import sys
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 COLUMNS = ("case", "inject_cycles", "platform", "vcpus", "calls", "mean_us", "max_us",
            "exits_per_call", "icr_exits_per_call", "hypercalls_per_call", "wakeups_per_call")

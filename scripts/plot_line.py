@@ -11,7 +11,9 @@ import csv
 import os
 import sys
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 PATTERN, CPUS = "line_sharing.pattern", "line_sharing.cpus"
 PLACES = (("smt_ns", "threads of a core"), ("cluster_ns", "same cluster"),

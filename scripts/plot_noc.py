@@ -10,7 +10,9 @@ import csv
 import os
 import sys
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 NAME = "noc_mesh"
 ROUTER, FLITS, LOAD = ("noc_traffic.router", "noc_traffic.packet_flits", "noc_traffic.load_ppm")

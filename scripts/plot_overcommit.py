@@ -9,7 +9,9 @@ import os
 import sys
 import zlib
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 # Times that are drawn where the table has them, in this order.
 TIME_PANELS = (("completion_time", "completion time"),

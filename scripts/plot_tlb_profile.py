@@ -9,7 +9,9 @@ Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is miss
 import os
 import sys
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 NAME = "tlb_profile"
 REGIME, PAGE, PATTERN = "tlb_profile.regime", "tlb_profile.page", "workload.pattern"

@@ -65,6 +65,7 @@ const struct ts_flush_ops ts_flush_free_flush = {
     .name = "free_flush",
     .summary = "free and instant flushes (no bound of completion)",
     .reference = "none; no hardware does it",
+    .hypothetical = true,
     .guests = TS_FOR_LINUX | TS_FOR_WINDOWS,
     .flush_multi = flush_multi,
 };

@@ -135,6 +135,7 @@ struct ts_machine_result {
         system_ps; /* summed over the guests' threads and CPUs: system is kernel + irq + spin */
     ts_time steal_ps, host_ps;
     uint64_t effective_overcommit_milli; /* models/hypervisor/vcpu_stats.h; 0 on bare metal */
+    uint64_t vcpus_per_pcpu_milli;       /* as configured, all VMs; 1000 on bare metal */
     uint64_t operations; /* workload operations done; those of host tasks are statistics */
     uint64_t shootdowns, ipis;
     uint64_t vm_exits; /* of all vCPUs, those of VMs in the background too */
@@ -167,6 +168,11 @@ struct ts_machine_vm_result {
     uint64_t munmap_mean_ps;
 };
 void ts_machine_vm_result(const struct ts_machine *m, uint32_t v, struct ts_machine_vm_result *out);
+
+/* vCPUs of VM v, and where one of them is (models/cpu/vcpu_time.h); on bare metal CPUs, which are
+ * halted while idle and else run. */
+uint32_t ts_machine_vm_vcpus(const struct ts_machine *m, uint32_t v);
+enum ts_vcpu_place ts_machine_vcpu_place(const struct ts_machine *m, uint32_t v, uint32_t vcpu);
 
 /* All statistics of all models, in a fixed order: calls fn once a table, with the sum over the
  * instances of the model (of a mechanism: over the VMs that use it). Group names are those of the

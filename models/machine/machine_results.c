@@ -318,10 +318,13 @@ void ts_machine_result(const struct ts_machine *m, struct ts_machine_result *out
     out->window_ps = m->config.run.window_ps;
     out->mean_completion_ps = sum / m->nmeasured;
     out->vm_exits = m->hypervisor.stats.exits;
+    out->vcpus_per_pcpu_milli = 1000;
     if (!ts_machine_is_bare(&m->config)) {
         struct ts_vcpu_stats vcpus;
         ts_hypervisor_vcpu_sum(&m->hypervisor, &vcpus);
         out->effective_overcommit_milli = vcpus.effective_overcommit_milli;
+        out->vcpus_per_pcpu_milli =
+            (uint64_t)m->hypervisor.nvcpus * 1000 / m->hypervisor.w.host->ncpus;
     }
     set_latencies(latency, &out->shootdown_p50_ps, &out->shootdown_p99_ps, &out->shootdown_max_ps,
                   &out->shootdown_mean_ps);

@@ -139,3 +139,18 @@ void ts_machine_destroy_vm(struct ts_vm *vm)
     free(vm->steal);
     free(vm->input);
 }
+
+uint32_t ts_machine_vm_vcpus(const struct ts_machine *m, uint32_t v)
+{
+    TS_ASSERT(v < m->nguests);
+    return m->vms[v].nvcpus;
+}
+
+enum ts_vcpu_place ts_machine_vcpu_place(const struct ts_machine *m, uint32_t v, uint32_t vcpu)
+{
+    TS_ASSERT(v < m->nguests && vcpu < m->vms[v].nvcpus);
+    const struct ts_cpu *c = &m->guests[v].domain->cpus[vcpu];
+    if (c->is_virtual)
+        return c->host_task->clock.place;
+    return c->current && !c->current->is_idle ? TS_VCPU_RUNNING : TS_VCPU_HALTED;
+}

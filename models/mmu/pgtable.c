@@ -46,6 +46,10 @@ void ts_pgtable_destroy(struct ts_pgtable *pt)
 {
     if (pt == NULL)
         return;
+    if (pt->foreign) {
+        ts_pt_destroy_foreign_(pt);
+        return;
+    }
     ts_pt_discard_(pt, pt_word(pt->root), pt->levels, 0);
     for (struct pt_block *b = pt->blocks, *next; b != NULL; b = next) {
         next = b->next;
@@ -118,6 +122,8 @@ static bool leaf_of(const struct ts_pgtable *pt, uint64_t entry, uint32_t level,
 
 bool ts_pgtable_lookup(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *out)
 {
+    if (pt->foreign)
+        return ts_pt_lookup_foreign_(pt, va, out);
     const struct pt_table *t = pt_descend(pt, va, 0);
     return leaf_of(pt, pt_get(t, pt_index(pt, va, t->level)), t->level, va, out);
 }
@@ -163,6 +169,8 @@ static bool set_bits(struct ts_pgtable *pt, uint64_t va, uint64_t bits, uint64_t
 bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty)
 {
     uint64_t bits = dirty ? PT_ACCESSED | PT_DIRTY : PT_ACCESSED;
+    if (pt->foreign)
+        return ts_pt_mark_foreign_(pt, va, dirty);
     return set_bits(pt, va, bits, bits);
 }
 
@@ -271,6 +279,9 @@ uint32_t ts_pgtable_walk(const struct ts_pgtable *pt, uint64_t va, uint32_t star
                          uint8_t levels_seen[TS_PT_LEVELS_MAX], bool *found, struct ts_pte *pte)
 {
     TS_ASSERT(start_level < pt->levels);
+    if (pt->foreign)
+        return ts_pt_walk_foreign_(pt, va, start_level, start_table, fetch, levels_seen, found,
+                                   pte);
     const struct pt_table *t = pt_descend(pt, va, 0);
     uint64_t entry = pt_get(t, pt_index(pt, va, t->level));
     uint32_t low = t->level, n = 0;
@@ -322,7 +333,7 @@ uint32_t ts_pgtable_levels(const struct ts_pgtable *pt)
 
 uint64_t ts_pgtable_root(const struct ts_pgtable *pt)
 {
-    return pt->root->address;
+    return pt->foreign ? ts_pt_root_foreign_(pt) : pt->root->address;
 }
 
 uint64_t ts_pgtable_leaves(const struct ts_pgtable *pt)

@@ -77,10 +77,13 @@ struct pt_path {
     struct pt_table *t[TS_PT_LEVELS_MAX];
 };
 
+struct pt_foreign;
+
 struct ts_pgtable {
-    struct pt_path *path; /* = &way: const calls move it as well */
-    uint64_t mask;        /* bits of an address that the levels translate */
-    uint32_t last;        /* index of a table's last entry */
+    struct pt_foreign *foreign; /* NULL: the entries are here */
+    struct pt_path *path;       /* = &way: const calls move it as well */
+    uint64_t mask;              /* bits of an address that the levels translate */
+    uint32_t last;              /* index of a table's last entry */
     uint32_t levels;
     uint8_t shift[TS_PT_LEVELS_MAX + 1]; /* log2 of the bytes that an entry of a level covers */
     uint8_t bits;
@@ -274,6 +277,15 @@ static inline struct ts_pte pt_pte_of(const struct ts_pgtable *pt, uint64_t entr
     pte.contiguous = (entry & PT_CONTIGUOUS) != 0;
     return pte;
 }
+
+/* pgtable_foreign.c: the functions of pgtable.h for tables that are elsewhere. */
+void ts_pt_destroy_foreign_(struct ts_pgtable *pt);
+uint64_t ts_pt_root_foreign_(const struct ts_pgtable *pt);
+uint32_t ts_pt_walk_foreign_(const struct ts_pgtable *pt, uint64_t va, uint32_t start_level,
+                             uint64_t start_table, uint64_t *fetch, uint8_t *levels_seen,
+                             bool *found, struct ts_pte *pte);
+bool ts_pt_lookup_foreign_(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *out);
+bool ts_pt_mark_foreign_(struct ts_pgtable *pt, uint64_t va, bool dirty);
 
 /* pgtable_store.c. What allocates returns NULL when there is no memory, and has told the owner. */
 bool ts_pt_grow_(struct ts_pgtable *pt, size_t bytes);

@@ -31,7 +31,14 @@ ROWS = {
     # The search for races, which the command line calls.
     "sim/front/check": ("sim", "sim/front", "workloads", "models/machine", "models/flush",
                         "models/interconnect"),
+    # The C library: the front end and one MMU behind extern "C". Its header includes nothing.
+    "sim/api": ("sim", "sim/front", "workloads", "models/machine", "models/mmu", "models/tlb"),
+    "sim/api/examples": ("sim/api",),
     "sim/systemc": ("sim", "sim/front", "workloads"),
+    # TLM-2.0 modules: headers for users in tlbstorm/, which include each other in <>.
+    "sim/systemc/tlbstorm": (),
+    "sim/systemc/modules": ("sim", "sim/api", "sim/systemc") + HARDWARE,
+    "sim/systemc/examples": (),
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),
     "models/line": ("sim", "models/topology", "models/interconnect"),
@@ -68,19 +75,23 @@ ROWS = {
     "tests/swarm": ALL + TEST_TOOLS,
     "tests/fuzz": ALL + TEST_TOOLS,
     "tests/sysc": ALL + TEST_TOOLS + ("sim/systemc",),
+    "tests/tlm": ALL + TEST_TOOLS + ("sim/systemc", "sim/systemc/modules", "tests/tlm"),
+    "tests/api": (), # from outside, as tests/package
+    "tests/package/subdirectory": (),
     "bench": ALL + TEST_TOOLS,
 }
 
 # Generated, in no folder.
-GENERATED = {"version.h": r"^(sim/front|tests|bench)\b", "source_dir.h": r"^tests\b"}
+GENERATED = {"version.h": r"^(sim/front|tests|bench)\b", "install_paths.h": r"^sim/front\b",
+             "source_dir.h": r"^tests\b"}
 # A mechanism stands alone: of its own folder it includes these only.
 MECHANISM_HEADERS = re.compile(r"^models/flush/flush(_\w+)?\.h$")
 
 # Third-party headers that belong to some folders only.
-EDGES = r"^(sim/front|sim/systemc|tests|bench)/"
+EDGES = r"^(sim/front|sim/api|sim/systemc|tests|bench)/"
 LIBRARIES = (
     ("SystemC", r"^(systemc|tlm|tlm_utils|tlm_core|sysc)(\.h)?(/|$)",
-     r"^(sim/systemc|tests/sysc)/"),
+     r"^(sim/systemc|tests/sysc|tests/tlm)/"),
     ("yaml-cpp", r"^yaml-cpp/", EDGES),
     ("CLI11", r"^CLI/", EDGES),
     ("nlohmann-json", r"^nlohmann/", EDGES),

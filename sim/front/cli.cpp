@@ -2,6 +2,7 @@
 #include "sim/front/cli.hpp"
 
 #include "sim/front/check/cmd_check.hpp"
+#include "sim/front/cli_results.hpp"
 #include "sim/front/cmd_replay.hpp"
 #include "sim/front/cmd_reproduce.hpp"
 #include "sim/front/cmd_sweep.hpp"
@@ -54,7 +55,8 @@ class CommandLine
         app_.set_version_flag("--version", "tlbstorm " TS_VERSION_STRING);
         app_.add_flag("-q,--quiet", quiet_, "Print results and errors only");
         app_.fallthrough();
-        app_.footer("Exit codes: 0 done, 2 wrong input, 3 environment, 4 a run found something "
+        app_.footer("Exit codes: 0 done, 1 a comparison found a regression, 2 wrong input, 3 "
+                    "environment, 4 a run found something "
                     "(oracle, sum rule, watchdog; a reproduced row out of tolerance).");
         add_run();
         add_sweep();
@@ -65,6 +67,7 @@ class CommandLine
         add_explain();
         trace_ = std::make_unique<TraceCommands>(&app_);
         add_schema();
+        more_ = add_result_commands(&app_);
     }
 
     CLI::App &app()
@@ -72,8 +75,12 @@ class CommandLine
         return app_;
     }
 
-    void execute(char **argv)
+    // Returns the exit code.
+    int execute(char **argv)
     {
+        for (const Subcommand &command : more_)
+            if (*command.app)
+                return command.execute();
         if (*run_sub_)
             execute_run(argv);
         else if (*replay_->sub())
@@ -98,6 +105,7 @@ class CommandLine
             command_schema();
         else
             trace_->execute();
+        return 0;
     }
 
   private:
@@ -116,6 +124,14 @@ class CommandLine
         sub->add_flag("--dry-run", run->dry_run,
                       "Check everything, print the points and the configuration");
         sub->add_flag("--force", run->force, "Replace results that tlbstorm has written");
+        sub->add_flag("--sensitivity", run->sensitivity,
+                      "Then halve and double every assumed number alone, and say which ones the "
+                      "answer hangs on: two runs a mechanism and parameter");
+        sub->add_option("--sensitivity-of", run->sensitivity_of,
+                        "The same of those only whose keys begin so; may be repeated")
+            ->type_name("KEY")
+            ->take_all()
+            ->allow_extra_args(false);
     }
 
     static void add_experiment(CLI::App *sub, RunCommand *run)
@@ -140,7 +156,10 @@ class CommandLine
             ->type_name("SECONDS")
             ->check(CLI::PositiveNumber);
         sub->add_flag("--timeline", run->timeline,
-                      "Write timeline.json.gz for the Perfetto viewer");
+                      "Write timeline.json.gz and timeline.perfetto-trace.gz, for viewers");
+        sub->add_option("--timeline-window", run->timeline_window,
+                        "The same, of this stretch only: 2ms..2500us, 3ms.., ..1ms")
+            ->type_name("FROM..TO");
         sub->add_flag("--check", run->check, "Let the oracle judge every TLB hit");
         sub->add_option("--kernel", run->kernel, "Simulation kernel")
             ->check(CLI::IsMember({"native", "systemc"}));
@@ -352,6 +371,7 @@ class CommandLine
     CLI::App *list_sub_ = nullptr;
     CLI::App *explain_sub_ = nullptr;
     CLI::App *schema_sub_ = nullptr;
+    std::vector<Subcommand> more_;
     RunCommand run_;
     SweepCommand sweep_;
     ReproduceCommand reproduce_;
@@ -413,8 +433,7 @@ int guarded(int argc, char **argv, KernelRun systemc)
     try {
         line = std::make_unique<CommandLine>(systemc);
         line->app().parse(argc, argv);
-        line->execute(argv);
-        return flushed(0);
+        return flushed(line->execute(argv));
     } catch (const CLI::ParseError &error) {
         // Help and version are no errors.
         if (error.get_exit_code() == 0)

@@ -4,6 +4,7 @@
 #define TS_SIM_FRONT_CLI_HPP
 
 #include "sim/front/jobs.hpp"
+#include "sim/front/runlist.hpp"
 
 #include <string>
 #include <vector>
@@ -25,10 +26,13 @@ struct RunCommand {
     unsigned jobs = available_cpus();
     double timeout_s = 0; // 0: none
     bool timeline = false;
+    std::string timeline_window; // empty: all of it
     bool dry_run = false;
     bool force = false;
     bool check = false;
     bool quiet = false;
+    bool sensitivity = false;
+    std::vector<std::string> sensitivity_of; // beginnings of keys; empty: all
     std::string kernel = "native";
     KernelRun systemc = nullptr;
     std::vector<std::string> command_line;
@@ -45,6 +49,11 @@ void refuse_options(const RunCommand &command, const Experiment &experiment);
 // Assumed parameters, and where everything is. points and runs go together.
 void print_notes(const Experiment &experiment, const std::vector<Point> &points,
                  const std::vector<RunSummary> &runs, const std::string &folder);
+// What the results say; nothing where mechanisms are not compared.
+void print_verdict(const RunList &list, const std::vector<RunSummary> &runs);
+// On standard error: why they may say less than they seem to.
+void print_guards(const RunList &list, const std::vector<RunSummary> &runs,
+                  const std::string &folder);
 // As a shell takes it, in quotes where it needs them.
 std::string shell_word(const std::string &text);
 // Both must outlive what is returned.

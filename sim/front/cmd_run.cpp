@@ -7,6 +7,8 @@
 #include "sim/front/jobs.hpp"
 #include "sim/front/output.hpp"
 #include "sim/front/results.hpp"
+#include "sim/front/sensitivity.hpp"
+#include "sim/front/verdict.hpp"
 #include "sim/front/warnings.hpp"
 
 #include <algorithm>
@@ -18,6 +20,11 @@ namespace ts
 {
 namespace
 {
+
+bool wants_sensitivity(const RunCommand &command)
+{
+    return command.sensitivity || !command.sensitivity_of.empty();
+}
 
 void dry_run(const Experiment &experiment, const std::vector<Point> &points)
 {
@@ -58,6 +65,20 @@ void resume(OutputFolder *folder, const Experiment &experiment, const std::vecto
         return done;
     });
     options->on_done = [folder] { folder->keep(); };
+}
+
+// The results are complete before it begins: an interruption takes nothing from them.
+void run_sensitivity(const RunCommand &command, const Experiment &experiment,
+                     const std::vector<Point> &points, const std::vector<RunSummary> &runs,
+                     const std::string &results)
+{
+    OutputFolder work(results + "/sensitivity", true);
+    work.open();
+    const std::vector<Sensitivity> list =
+        sensitivity_run(command, experiment, points, runs, work.partial());
+    replace_file(results + "/sensitivity.csv", sensitivity_csv(list));
+    mark_files(results);
+    std::printf("\n%s", sensitivity_text(list).c_str());
 }
 
 } // namespace
@@ -109,11 +130,27 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     std::printf("Results: %s\n", folder.c_str());
 }
 
+void print_verdict(const RunList &list, const std::vector<RunSummary> &runs)
+{
+    constexpr size_t verdicts_max = 8;
+    const std::string text = verdict_text(list, runs, verdicts_max);
+    std::printf("%s%s", text.empty() ? "" : "\n", text.c_str());
+}
+
+void print_guards(const RunList &list, const std::vector<RunSummary> &runs,
+                  const std::string &folder)
+{
+    for (const std::string &guard : verdict_guards(list, runs, folder))
+        std::fprintf(stderr, "warning: %s\n", guard.c_str());
+}
+
 void refuse_options(const RunCommand &command, const Experiment &experiment)
 {
     const std::pair<bool, const char *> options[] = {
         {command.check, "--check"},
+        {wants_sensitivity(command), "--sensitivity"},
         {command.timeline, "--timeline"},
+        {!command.timeline_window.empty(), "--timeline-window"},
         {command.kernel != "native", "--kernel"},
     };
     for (const auto &option : options)
@@ -159,7 +196,9 @@ JobsOptions jobs_options(const RunCommand &command, const Experiment &experiment
     options.jobs = command.jobs;
     options.quiet = command.quiet;
     options.timeout_s = command.timeout_s;
-    options.run.timeline = command.timeline;
+    options.run.timeline = command.timeline || !command.timeline_window.empty();
+    if (!command.timeline_window.empty())
+        options.run.timeline_window = timeline_window_parse(command.timeline_window);
     options.run.kernel_name = command.kernel;
     options.run.kernel = command.kernel == "systemc" ? command.systemc : nullptr;
     options.run.command_line = command.command_line;
@@ -175,6 +214,7 @@ void command_run(const RunCommand &command)
     refuse_options(command, experiment);
     const std::vector<Point> points = experiment_points(experiment);
     experiment_check(experiment);
+    sensitivity_check(command, experiment, points);
     for (const std::string &warning : fault_warnings(points))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (command.dry_run) {
@@ -204,14 +244,19 @@ void command_run(const RunCommand &command)
         results = folder.commit_incomplete();
     }
     std::fputs(summary_table(list, runs).c_str(), stdout);
+    print_verdict(list, runs);
     if (!command.quiet)
         print_notes(experiment, points, runs, results);
     std::fflush(stdout);
+    if (!command.quiet)
+        print_guards(list, runs, results);
     for (const std::string &warning : warnings_of(experiment, points, runs))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (!failures.empty())
         throw failures_error(failures, what_of_others(failures.size(), points.size(), results),
                              options);
+    if (wants_sensitivity(command))
+        run_sensitivity(command, experiment, points, runs, results);
 }
 
 } // namespace ts

@@ -89,9 +89,12 @@ std::vector<std::string> missing_ids(const Prepared &sweep, const std::vector<St
 void print_results(const SweepCommand &command, const Prepared &sweep, const Collected &collected)
 {
     std::fputs(summary_table(collected.list, collected.runs, table_groups_max).c_str(), stdout);
+    print_verdict(collected.list, collected.runs);
     if (!command.run.quiet)
         print_notes(sweep.experiment, sweep.points, collected.runs, sweep.folder);
     std::fflush(stdout);
+    if (!command.run.quiet)
+        print_guards(collected.list, collected.runs, sweep.folder);
     for (const std::string &warning : warnings_of(sweep.experiment, sweep.points, collected.runs))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
 }
@@ -250,6 +253,8 @@ std::string worker_command(const SweepCommand &command, const std::string &folde
         text += " --check";
     if (run.timeline)
         text += " --timeline";
+    if (!run.timeline_window.empty())
+        text += " --timeline-window " + shell_word(run.timeline_window);
     if (run.kernel != "native")
         text += " --kernel " + run.kernel;
     if (run.timeout_s > 0)

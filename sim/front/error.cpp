@@ -27,8 +27,8 @@ std::string with_place(const Place &place, const std::string &message)
 } // namespace
 
 Error::Error(ts_status status, Place place, std::string message)
-    : status_(status), exit_code_(static_cast<int>(status)), message_(std::move(message)),
-      text_(with_place(place, message_))
+    : status_(status), exit_code_(static_cast<int>(status)), place_(std::move(place)),
+      message_(std::move(message)), text_(with_place(place_, message_))
 {
 }
 

@@ -51,10 +51,15 @@ class Error : public std::exception
     {
         return message_;
     }
+    const Place &place() const
+    {
+        return place_;
+    }
 
   private:
     ts_status status_;
     int exit_code_;
+    Place place_;
     std::string message_;
     std::string text_; // with the place
 };

@@ -197,6 +197,17 @@ bool confidence_parse(const std::string &text, ts_confidence *out)
     return false;
 }
 
+uint64_t time_need(const std::string &option, const std::string &text, uint64_t min)
+{
+    const ts_param row{"time",         TS_PARAM_TIME, 0,  0,  min,
+                       1000000 * TS_S, nullptr,       "", "", TS_CONF_CHOICE};
+    uint64_t ps = 0;
+    ts_error err{};
+    if (ts_param_set(&row, &ps, text.c_str(), &err) != TS_OK)
+        user_error(Place(), option + " " + text + ": " + err.message);
+    return ps;
+}
+
 const ts_flush_ops &mechanism_need(const std::string &name, const Place &place)
 {
     const ts_flush_ops *mechanism = ts_flush_find(name.c_str());

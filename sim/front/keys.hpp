@@ -80,6 +80,9 @@ class Keys
 // "verbatim", ...; false if there is no such confidence.
 bool confidence_parse(const std::string &text, ts_confidence *out);
 
+// A time of the command line, as "10us", in ps, from min to 10^6 s; a user error that names the
+// option.
+uint64_t time_need(const std::string &option, const std::string &text, uint64_t min);
 const ts_flush_ops &mechanism_need(const std::string &name, const Place &place);
 const ts_workload_kind &workload_need(const std::string &name, const Place &place);
 const ts_study_ops &study_need(const std::string &name, const Place &place);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/paths.hpp"
 
+#include "install_paths.h"
+
 #include <algorithm>
 #include <cstdlib>
+#include <dlfcn.h>
 #include <filesystem>
 #include <set>
 
@@ -43,6 +46,16 @@ bool relative_inside(const fs::path &path, const fs::path &folder, std::string *
     return true;
 }
 
+// Of the file that holds this code: the program, or the library that another program has loaded.
+fs::path code_folder()
+{
+    Dl_info info;
+    std::error_code code;
+    if (dladdr(reinterpret_cast<const void *>(&program_folder), &info) == 0 || !info.dli_fname)
+        return {};
+    return fs::canonical(info.dli_fname, code).parent_path();
+}
+
 } // namespace
 
 std::string program_folder()
@@ -66,7 +79,13 @@ Paths::Paths(const std::string &experiment)
             if (up.filename() == "configs")
                 candidates.push_back(up);
     candidates.emplace_back("configs");
-    candidates.push_back(fs::path(program_folder()) / ".." / ".." / "configs");
+    const fs::path program = program_folder(), library = code_folder();
+    candidates.push_back(program / ".." / ".." / "configs");
+    candidates.push_back(program / TS_DATA_FROM_BIN / "configs");
+    if (!library.empty() && library != program) {
+        candidates.push_back(library / ".." / ".." / "configs");
+        candidates.push_back(library / TS_DATA_FROM_LIB / "configs");
+    }
     for (const fs::path &candidate : candidates) {
         const fs::path root = fs::canonical(candidate, code);
         if (code || !fs::is_directory(root, code))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where files are looked for. Configuration roots, in this order: $TLBSTORM_CONFIGS, the `configs`
-// folder above the experiment, ./configs, and <folder of the program>/../../configs.
+// folder above the experiment, ./configs, <folder of the program>/../../configs, and what is
+// installed with the program; of the library, the two from its own folder as well.
 #ifndef TS_SIM_FRONT_PATHS_HPP
 #define TS_SIM_FRONT_PATHS_HPP
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/results.hpp"
 
+#include "sim/front/groups.hpp"
 #include "sim/front/output.hpp"
 #include "sim/front/stats_files.hpp"
 #include "sim/front/study.hpp"
+#include "sim/front/verdict.hpp"
 
 #include <boost/math/distributions/students_t.hpp>
 
@@ -16,65 +18,6 @@ namespace ts
 {
 namespace
 {
-
-// The runs that differ only in the seed, as far as they have finished.
-struct Group {
-    const ListedRun *point;
-    std::vector<const RunSummary *> runs;
-    // Of the same platform and swept values, paired by seed. NULL: not run, or failed.
-    std::vector<const RunSummary *> baseline;
-};
-
-// In order of seeds; NULL for those that failed.
-std::vector<const RunSummary *> all_seeds(const RunSummary *first, size_t n)
-{
-    std::vector<const RunSummary *> runs;
-    for (size_t i = 0; i < n; i++)
-        runs.push_back(first[i].failed ? nullptr : &first[i]);
-    return runs;
-}
-
-// What mechanisms of one table have in common.
-using Row = std::pair<std::string, std::vector<std::string>>;
-
-Row row_of(const ListedRun &run)
-{
-    return {run.platform, run.swept};
-}
-
-// The first runs of the baseline, by what they are compared with.
-std::map<Row, const RunSummary *> baselines(const RunList &list,
-                                            const std::vector<RunSummary> &runs)
-{
-    std::map<Row, const RunSummary *> found;
-    for (size_t i = 0; !list.baseline.empty() && i < runs.size(); i += list.per_group)
-        if (list.runs[i].subject == list.baseline)
-            found.emplace(row_of(list.runs[i]), &runs[i]);
-    return found;
-}
-
-std::vector<Group> groups_of(const RunList &list, const std::vector<RunSummary> &runs)
-{
-    const size_t n = list.per_group;
-    std::vector<Group> groups;
-    TS_ASSERT(list.runs.size() == runs.size() && runs.size() % n == 0);
-    const std::map<Row, const RunSummary *> bases = baselines(list, runs);
-    for (size_t i = 0; i < runs.size(); i += n) {
-        Group group{&list.runs[i], all_seeds(&runs[i], n), {}};
-        const auto base = bases.find(row_of(list.runs[i]));
-        if (base != bases.end())
-            group.baseline = all_seeds(base->second, n);
-        group.baseline.resize(n, nullptr);
-        for (size_t r = n; r-- > 0;)
-            if (!group.runs[r]) {
-                group.runs.erase(group.runs.begin() + static_cast<std::ptrdiff_t>(r));
-                group.baseline.erase(group.baseline.begin() + static_cast<std::ptrdiff_t>(r));
-            }
-        if (!group.runs.empty())
-            groups.push_back(std::move(group));
-    }
-    return groups;
-}
 
 Metric result_metric(const ResultColumn &column, const std::string &unit, double scale)
 {
@@ -198,15 +141,7 @@ std::string seeds_text(size_t n)
 
 std::string point_title(const RunList &list, const Group &group)
 {
-    std::string text = group.point->platform;
-    for (size_t i = 0; i < list.columns.size(); i++)
-        text += ", " + list.columns[i].key + " = " + group.point->swept[i];
-    return text + seeds_text(group.runs.size());
-}
-
-bool has_window(const Group &group)
-{
-    return group.runs[0]->machine.result.window_ps > 0;
+    return row_title(list, *group.point) + seeds_text(group.runs.size());
 }
 
 std::vector<std::string> table_row(const Group &group)
@@ -490,8 +425,13 @@ void write_summaries(const RunList &list, const std::vector<RunSummary> &runs,
 {
     replace_file(folder + "/summary.csv", summary_csv(list, runs));
     replace_file(folder + "/columns.csv", columns_csv(list));
-    if (!list.study)
-        replace_file(folder + "/critical_path.csv", critical_path_csv(list, runs));
+    if (list.study)
+        return;
+    replace_file(folder + "/critical_path.csv", critical_path_csv(list, runs));
+    std::string verdict = verdict_text(list, runs);
+    for (const std::string &guard : verdict_guards(list, runs, folder))
+        verdict += "warning: " + guard + "\n";
+    replace_file(folder + "/" + verdict_name, verdict);
 }
 
 } // namespace ts

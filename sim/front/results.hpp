@@ -36,8 +36,8 @@ std::string columns_csv(const RunList &list);
 // At most max_groups of what differs not only in the seed; the rest is counted.
 std::string summary_table(const RunList &list, const std::vector<RunSummary> &runs,
                           size_t max_groups = SIZE_MAX);
-// Writes summary.csv, columns.csv and, of machines, critical_path.csv into folder, each in one
-// step.
+// Writes summary.csv, columns.csv and, of machines, critical_path.csv and verdict.txt into folder,
+// each in one step.
 void write_summaries(const RunList &list, const std::vector<RunSummary> &runs,
                      const std::string &folder);
 

@@ -2,6 +2,7 @@
 #include "sim/front/run.hpp"
 
 #include "sim/front/output.hpp"
+#include "sim/front/simulation.hpp"
 #include "sim/front/stats_files.hpp"
 #include "sim/front/store.hpp"
 #include "sim/front/study.hpp"
@@ -27,20 +28,15 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct MachineDelete {
-    void operator()(ts_machine *machine) const
-    {
-        ts_machine_destroy(machine);
-    }
-};
-
 // flushes.csv: a row a shootdown. Runs on the initiator's fiber, so it formats by hand into a small
 // buffer.
 class ShootdownFile
 {
   public:
-    ShootdownFile(const std::string &path, const Resolved &resolved, MachineSummary *summary)
-        : file_(path), resolved_(resolved), summary_(summary)
+    // timeline: told of each, too; may be null.
+    ShootdownFile(const std::string &path, const Resolved &resolved, MachineSummary *summary,
+                  TimelineFile *timeline)
+        : file_(path), resolved_(resolved), summary_(summary), timeline_(timeline)
     {
         std::string head = "number,guest,initiator,targets,last_target,start,bytes,freed_tables,"
                            "started_ps,total_ps";
@@ -72,6 +68,8 @@ class ShootdownFile
 
     void add(const ts_shootdown_record &record)
     {
+        if (timeline_)
+            timeline_->shootdown(record);
         char row[512];
         char *to = row;
         const bool all = record.end == UINT64_MAX;
@@ -109,6 +107,7 @@ class ShootdownFile
     OutputFile file_;
     const Resolved &resolved_;
     MachineSummary *summary_;
+    TimelineFile *timeline_;
 };
 
 std::string now_text()
@@ -136,6 +135,8 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
     json["command_line"] = options.command_line;
     if (machine)
         json["kernel"] = options.kernel_name;
+    if (options.timeline)
+        json["timeline_window"] = timeline_window_text(options.timeline_window);
     json["started"] = started;
     json["wall_seconds"] = wall_s;
     if (machine)
@@ -148,49 +149,25 @@ std::string run_json(const RunOptions &options, const MachineSummary *machine,
     return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-struct Simulation {
-    // Destroyed in reverse: the machine before what it uses.
-    std::vector<Workload> workloads;
-    HostStreams host;
-    std::unique_ptr<ts_machine, MachineDelete> machine;
-};
-
-void check(ts_status status, const ts_error &error)
-{
-    if (status != TS_OK)
-        throw Error(error);
-}
-
-void create(Simulation *simulation, const Experiment &experiment, const Point &point,
-            const Resolved &resolved)
-{
-    ts_error error;
-    ts_machine *machine = nullptr;
-    std::vector<ts_machine_vm> vms;
-    for (uint64_t i = 0; i < resolved.guests(); i++) {
-        const ResolvedVm *vm = resolved.vms.empty() ? nullptr : resolved.by_vm[i];
-        simulation->workloads.push_back(
-            vm ? workload_make(*vm->load, vm->workload_params, point.seed, i)
-               : workload_make(experiment, resolved.workload_params, point.seed, i));
-        vms.push_back({simulation->workloads.back().workload.get(),
-                       vm ? vm->mechanism : point.mechanism,
-                       vm ? vm->mechanism_struct() : resolved.subject_struct()});
-    }
-    check(ts_machine_create(&machine, &resolved.config, vms.data(), point.seed, &error), error);
-    simulation->machine.reset(machine);
-    simulation->host.add_to(machine, point.platform->host_tasks);
-    simulation->host.add_to(machine, point.platform->host_noise, resolved.config, point.seed);
-}
-
 void simulate(ts_machine *machine, const RunOptions &options)
 {
     ts_error error;
-    check(ts_machine_start(machine, &error), error);
+    throw_unless_ok(ts_machine_start(machine, &error), error);
     if (options.kernel)
         options.kernel(ts_machine_engine(machine), TS_TIME_NEVER);
     else
         ts_machine_run(machine);
-    check(ts_machine_finish(machine, &error), error);
+    throw_unless_ok(ts_machine_finish(machine, &error), error);
+}
+
+const char *const timeline_names[] = {"timeline.json", "timeline.perfetto-trace"};
+
+std::unique_ptr<TimelineFile> open_timeline(const std::string &work, const RunOptions &options)
+{
+    std::vector<std::unique_ptr<TimelineWriter>> writers;
+    writers.push_back(chrome_timeline(work + "/" + timeline_names[0]));
+    writers.push_back(perfetto_timeline(work + "/" + timeline_names[1]));
+    return std::make_unique<TimelineFile>(std::move(writers), options.timeline_window);
 }
 
 // Writes flushes.csv.zst and the timeline into the folder `work`.
@@ -199,16 +176,15 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
                            const std::string &work, StatsFiles *stats)
 {
     MachineSummary summary{};
-    ShootdownFile flushes(work + "/flushes.csv", resolved, &summary);
     std::unique_ptr<TimelineFile> timeline;
-    Simulation simulation;
-    create(&simulation, experiment, point, resolved);
+    if (options.timeline)
+        timeline = open_timeline(work, options);
+    ShootdownFile flushes(work + "/flushes.csv", resolved, &summary, timeline.get());
+    const Simulation simulation(experiment, point, resolved);
     ts_machine *machine = simulation.machine.get();
     ts_machine_set_shootdowns(machine, ShootdownFile::record, &flushes);
-    if (options.timeline) {
-        timeline = std::make_unique<TimelineFile>(work + "/timeline.json");
+    if (timeline)
         ts_machine_set_timeline(machine, TimelineFile::record, timeline.get());
-    }
     simulate(machine, options);
     ts_machine_result(machine, &summary.result);
 
@@ -216,7 +192,8 @@ MachineSummary run_machine(const Experiment &experiment, const Point &point,
     compress_file(work + "/flushes.csv", Compression::Zstd);
     if (timeline) {
         timeline->close(ts_engine_now(ts_machine_engine(machine)));
-        compress_file(work + "/timeline.json", Compression::Gzip);
+        for (const char *name : timeline_names)
+            compress_file(work + "/" + name, Compression::Gzip);
     }
     stats->add_result(summary.result);
     stats->add_machine(machine);

@@ -5,6 +5,7 @@
 
 #include "sim/front/experiment.hpp"
 #include "sim/front/kernel.hpp"
+#include "sim/front/timeline.hpp"
 
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct RunOptions {
     KernelRun kernel = nullptr; // null: the native one
     std::string kernel_name = "native";
     bool timeline = false;
+    TimelineWindow timeline_window;
     // Other processes may run the same points in the same folder, on this machine or another: names
     // of what is not complete say whose they are.
     bool shared = false;

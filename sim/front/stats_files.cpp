@@ -19,6 +19,8 @@ const ResultColumn result_columns[] = {
     {"steal_time", "ps", &ts_machine_result::steal_ps, "vCPUs that wanted to run and could not"},
     {"effective_overcommit", "milli", &ts_machine_result::effective_overcommit_milli,
      "vCPUs that run or wait, per pCPU, mean over the time in which at least one waits; in 1/1000"},
+    {"vcpus_per_pcpu", "milli", &ts_machine_result::vcpus_per_pcpu_milli,
+     "vCPUs of all VMs, as configured, per pCPU; in 1/1000"},
     {"host_time", "ps", &ts_machine_result::host_ps, "time in the hypervisor"},
     {"operations", "1", &ts_machine_result::operations, "operations of the workload"},
     {"shootdowns", "1", &ts_machine_result::shootdowns, "flushes that concerned another CPU"},

@@ -43,6 +43,7 @@ const ResultField result_fields[] = {
     {"steal_ps", &ts_machine_result::steal_ps},
     {"host_ps", &ts_machine_result::host_ps},
     {"effective_overcommit_milli", &ts_machine_result::effective_overcommit_milli},
+    {"vcpus_per_pcpu_milli", &ts_machine_result::vcpus_per_pcpu_milli},
     {"operations", &ts_machine_result::operations},
     {"shootdowns", &ts_machine_result::shootdowns},
     {"ipis", &ts_machine_result::ipis},
@@ -176,6 +177,10 @@ Stored read_checked(const fs::path &folder, const std::string &id, const ts_stud
             return other("a run by another simulation kernel");
         if (options && options->timeline && !json.at("files").contains(timeline_name))
             return other("a run without a timeline");
+        if (options && options->timeline &&
+            about.value("timeline_window", std::string()) !=
+                timeline_window_text(options->timeline_window))
+            return other("a run with a timeline of another window");
     }
     stored.state = StoredState::Done;
     return stored;

@@ -47,6 +47,16 @@ class ResultTables(tree.TreeTest):
         self.assertTrue(text.startswith("x\n<!-- table: ") and text.endswith(" -->\ny\n"), text)
         return text.splitlines()[2:-2]
 
+    def test_validity(self):
+        self.write("results/a/f.csv", "experiment,row,role,error_pct,tolerance_pct\nE4,a,predict,-3,5\n"
+                   "E4,b,predict,9,5\nE4,c,predict,4,\nE4,d,predict,,5\nE5,x,calibrate,0.04,1\n")
+        self.assertEqual(
+            self.made("validity f.csv"),
+            ["| experiment | rows are | rows | median error | worst | within tolerance |", "|---|---|---|---|---|---|",
+             "| E4 | predicted | 3 | 4.0 % | 9.0 %: b | 1 of 2 |", "| E5 | fitted | 1 | 0.0 % | 0.0 %: x | 1 of 1 |"])
+        self.write("results/a/g.csv", "experiment,row,role,error_pct,tolerance_pct\nE6,y,predict,1,\n")
+        self.assertIn("| E6 | predicted | 1 | 1.0 % | 1.0 %: y | - |", self.made("validity f.csv,g.csv"))
+
     def test_pages_of_the_tree(self):
         self.assertEqual(self.run_tables("--check"), (0, ""))
 

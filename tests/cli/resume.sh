@@ -22,12 +22,14 @@ done_kills=0
 starts=0
 while [ "$done_kills" -lt "$kills" ]; do
     rm -rf cut
+    longest=400 # ms; longer each time, so that a busy machine comes to an end, too
     while :; do
         finished cut.partial >before.txt
         starts=$((starts + 1))
         "$TLBSTORM" run "$smoke" -o cut "${points[@]}" --jobs "$((RANDOM % 3 + 1))" >out.txt 2>err.txt &
         pid=$!
-        sleep "0.$(printf %03d $((RANDOM % 400)))"
+        sleep "$(printf '%d.%03d' $((pause = RANDOM % longest, pause / 1000)) $((pause % 1000)))"
+        longest=$((longest + 200))
         if kill -9 "$pid" 2>/dev/null; then
             done_kills=$((done_kills + 1))
             wait "$pid" 2>/dev/null

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shrinker against findings that are known in advance.
+#include "sim/front/check/run_case.hpp"
 #include "sim/front/check/shrink.hpp"
 
 #include <gtest/gtest.h>
@@ -95,6 +96,25 @@ TEST(CheckShrink, ABarrierGoesForAllWhoMeetThere)
     };
     const Shrunk small = shrink(sample(), finds, 3000);
     EXPECT_EQ(operations_of(small.c), 3u);
+}
+
+// One sum that does not hold does not stand for another.
+TEST(CheckShrink, WhatStandsForWhat)
+{
+    const auto found = [](FindingKind kind, const std::string &message) {
+        CaseResult result;
+        result.kind = kind;
+        result.message = message;
+        return result;
+    };
+    const CaseResult sum = found(FindingKind::Other, "tlb: hits 12 and misses 0x1f make 43");
+    EXPECT_TRUE(same_finding(sum, found(FindingKind::Other, "tlb: hits 7 and misses 2 make 9.5")));
+    EXPECT_FALSE(
+        same_finding(sum, found(FindingKind::Other, "line: hits 12 and misses 1 make 43")));
+    EXPECT_FALSE(same_finding(sum, found(FindingKind::Crash, sum.message)));
+    EXPECT_FALSE(same_finding(found(FindingKind::Crash, "tlb.c:12: a < b"),
+                              found(FindingKind::Crash, "tlb.c:12: a < c")));
+    EXPECT_TRUE(same_finding(found(FindingKind::Stale, "a"), found(FindingKind::Stale, "b")));
 }
 
 TEST(CheckShrink, TriesNoMoreThanItMay)

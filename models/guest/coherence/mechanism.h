@@ -56,6 +56,7 @@ struct ts_flush_ops {
     const char *summary;   /* one line */
     const char *reference; /* kernel file and version, thread, paper */
     const char *faults;    /* what is known to be wrong with it, for the oracle to find; or NULL */
+    bool hypothetical;     /* a bound: nobody could build it, so it wins no comparison */
     uint32_t needs;        /* enum ts_flush_needs */
     uint32_t guests;       /* enum ts_flush_guests; 0: Linux alone */
     uint32_t offers;       /* enum ts_flush_offers */

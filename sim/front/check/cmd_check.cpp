@@ -56,13 +56,7 @@ void read_seeds(const std::string &text, SearchSettings *settings)
 
 double seconds_of(const std::string &text)
 {
-    static const ts_param row{"time",         TS_PARAM_TIME, 0,  0,  TS_MS,
-                              1000000 * TS_S, nullptr,       "", "", TS_CONF_CHOICE};
-    uint64_t ps = 0;
-    ts_error err{};
-    if (ts_param_set(&row, &ps, text.c_str(), &err) != TS_OK)
-        user_error(Place(), "--time " + text + ": " + err.message);
-    return static_cast<double>(ps) * 1e-12;
+    return static_cast<double>(time_need("--time", text, TS_MS)) * 1e-12;
 }
 
 std::vector<std::string> mechanism_names()
@@ -145,9 +139,9 @@ std::string finding_text(const Candidate &candidate, uint64_t seed, const CheckC
     if (command.shrinks) {
         const Shrunk small = shrink(
             *shrunk,
-            [kind = result.kind, apart](const CheckCase &c) {
+            [&result, apart](const CheckCase &c) {
                 try {
-                    return (apart ? run_case_apart(c) : run_case(c)).kind == kind;
+                    return same_finding(apart ? run_case_apart(c) : run_case(c), result);
                 } catch (const Error &) {
                     return false; // it cannot run
                 }

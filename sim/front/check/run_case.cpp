@@ -86,6 +86,23 @@ struct Counts {
     }
 };
 
+// Each number, hexadecimal or not, is one '#'.
+std::string without_numbers(const std::string &text)
+{
+    std::string out;
+    bool within = false;
+    for (const char c : text) {
+        const bool digit = c >= '0' && c <= '9';
+        const bool more = within && ((c >= 'a' && c <= 'f') || c == 'x' || c == '.');
+        if (!digit && !more)
+            out += c;
+        else if (!within)
+            out += '#';
+        within = digit || more;
+    }
+    return out;
+}
+
 } // namespace
 
 const char *finding_name(FindingKind kind)
@@ -212,6 +229,14 @@ std::string read_all(int from)
 }
 
 } // namespace
+
+bool same_finding(const CaseResult &a, const CaseResult &b)
+{
+    if (a.kind != b.kind)
+        return false;
+    return (a.kind != FindingKind::Crash && a.kind != FindingKind::Other) ||
+           without_numbers(a.message) == without_numbers(b.message);
+}
 
 CaseResult run_case_apart(const CheckCase &c)
 {

@@ -11,8 +11,7 @@
 namespace ts
 {
 
-// By how a run ended. Two findings are of a kind if one may stand for the other when a case is made
-// smaller.
+// By how a run ended.
 enum class FindingKind { None, Stale, FreedTable, BreakBeforeMake, NoProgress, Crash, Other };
 const char *finding_name(FindingKind kind);
 
@@ -21,6 +20,11 @@ struct CaseResult {
     std::string message;                              // of the finding
     uint64_t in_window = 0, hits = 0, shootdowns = 0; // what the case was good for
 };
+
+// Whether one may stand for the other when a case is made smaller: of a kind, and, where the kind
+// is only how it ended (a broken invariant, a sum that does not hold), with the same words but for
+// numbers.
+bool same_finding(const CaseResult &a, const CaseResult &b);
 
 // Who wants to see what happens. Calls come in time order, from within the run.
 class CaseWatcher

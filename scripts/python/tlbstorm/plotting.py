@@ -5,12 +5,16 @@ files, and details of layout."""
 import argparse
 import contextlib
 import csv
+import difflib
 import importlib
 import os
+import re
 import sys
 
 DRAWN, WRONG_INPUT, NOT_POSSIBLE = 0, 2, 3
 GRID = {"linewidth": 0.4, "alpha": 0.6}
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#17becf", "#7f7f7f")
+COLUMN_INCHES = 3.4 # one of two columns of a paper
 
 
 class InputError(Exception):
@@ -21,6 +25,19 @@ class PackageError(Exception):
     """A Python package is missing."""
 
 
+class CommandParser(argparse.ArgumentParser):
+    """What is wrong is told in one line, with the nearest of the choices."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message):
+        match = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        near = difflib.get_close_matches(match[1], re.findall("'([^']*)'", match[2]), 1) if match else []
+        print(f"{self.prog}: {message}" + (f"; did you mean '{near[0]}'?" if near else ""), file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+
+
 def parser(doc, folder="result folder with summary.csv", nargs=None):
     """The description is the first paragraph of doc; the only argument is the folder, or nargs of them."""
     result = argparse.ArgumentParser(description=doc.split("\n\n", maxsplit=1)[0])
@@ -28,16 +45,21 @@ def parser(doc, folder="result folder with summary.csv", nargs=None):
     return result
 
 
-def load(*names):
-    """pyplot, which draws without a display, and the modules of these names."""
-    packages = "python3-matplotlib" + (" and python3-pandas" if "pandas" in names else "")
+def modules(*names):
+    """The modules of these names."""
+    packages = " and ".join(f"python3-{name.split('.')[0]}" for name in names)
     try:
-        import matplotlib
-        matplotlib.use("Agg")
-        return [importlib.import_module(name) for name in ("matplotlib.pyplot", *names)]
+        return [importlib.import_module(name) for name in names]
     except ImportError as error:
         raise PackageError(f"{error}. Install {packages} (scripts/setup does) and use "
                            "/usr/bin/python3.") from error
+
+
+def load(*names):
+    """pyplot, which draws without a display, and the modules of these names."""
+    matplotlib, *_ = modules("matplotlib", *names)
+    matplotlib.use("Agg")
+    return modules("matplotlib.pyplot", *names)
 
 
 def run(script, work, *arguments, told=(OSError,)):
@@ -103,6 +125,34 @@ def keep(table, path, wanted, fixed):
                              f"{', '.join(sorted(set(table[key])))}")
         table = table[table[key].isin(values)]
     return table
+
+
+def keep_values(table, path, wanted):
+    """As keep, of a table whose columns may be numbers: 4 is 4.0."""
+    texts = table.assign(**{c: [f"{v:g}" if isinstance(v, float) else str(v) for v in table[c]] for c in table.columns})
+    return table.loc[keep(texts, path, wanted, ()).index]
+
+
+def digits(value):
+    """For people: three digits, and thousands set apart."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+
+
+def column_width(figure):
+    """Makes the figure as wide as a column of a paper: small letters, the legend below."""
+    width, height = figure.get_size_inches()
+    marked = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
+    for axes in figure.axes:
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
+            text.set_fontsize(7)
+        legend = axes.get_legend()
+        if legend:
+            labels = [text.get_text() for text in legend.get_texts()]
+            handles = [marked.get(label, handle) for label, handle in zip(labels, legend.legendHandles)]
+            axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.24), fontsize=6.5,
+                        ncols=1 if len(figure.axes) > 1 else 2, frameon=False)
+    figure.suptitle("")
+    figure.set_size_inches(COLUMN_INCHES, min(height * max(COLUMN_INCHES / width, 0.8), 9))
 
 
 def to_numbers(pandas, table, keys):
