@@ -107,6 +107,19 @@ foreach(script IN LISTS scripts)
 endforeach()
 
 # What takes too long for every day: ctest -C nightly -L nightly.
+# Every reader of recordings by itself, for a minute.
+file(GLOB formats CONFIGURE_DEPENDS workloads/format_*.c)
+foreach(format IN LISTS formats)
+    cmake_path(GET format STEM LAST_ONLY stem)
+    string(REPLACE "format_" "" stem "${stem}")
+    file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz/${stem}")
+    add_test(NAME nightly/fuzz_${stem} CONFIGURATIONS nightly
+        WORKING_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz/${stem}"
+        COMMAND "${CMAKE_COMMAND}" -E env TS_FUZZ_FORMAT=${stem} $<TARGET_FILE:trace_fuzz>
+            -runs=1000000000 -seed=1 -max_total_time=60 .
+            "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/trace")
+    ts_test_properties(nightly/fuzz_${stem} nightly)
+endforeach()
 add_test(NAME nightly/resume CONFIGURATIONS nightly
     COMMAND "${CMAKE_COMMAND}" -E env TS_KILLS=200 bash "${PROJECT_SOURCE_DIR}/tests/cli/resume.sh")
 ts_test_properties(nightly/resume nightly)

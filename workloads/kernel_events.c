@@ -192,8 +192,18 @@ static bool field(const struct event *e, const char *key, bool hex, uint64_t *va
     return ts_lex_hex(&x, value);
 }
 
+static bool is_name(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!ts_lex_is_name(name[i]))
+            return false;
+    return true;
+}
+
 static bool call_begins(struct event *e, const char *name, size_t len, struct ts_strace_record *out)
 {
+    if (!is_name(name, len))
+        return false;
     out->kind = TS_STRACE_UNFINISHED;
     out->name = name;
     out->name_len = len;
@@ -207,6 +217,8 @@ static bool call_begins(struct event *e, const char *name, size_t len, struct ts
 static bool call_ends(struct event *e, const char *name, size_t len, struct ts_strace_record *out)
 {
     uint64_t value = 0;
+    if (!is_name(name, len))
+        return false;
     out->kind = TS_STRACE_RESUMED;
     out->name = name;
     out->name_len = len;

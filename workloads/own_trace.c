@@ -55,7 +55,7 @@ static bool read_leader(struct ts_lex *x)
     struct ts_strace_record *r = x->out;
     uint64_t v = 0;
     if (!ts_lex_skip(x, "-")) {
-        if (!number(x, (UINT64_C(1) << 62) - 1u, &r->time_ns))
+        if (!number(x, UINT64_MAX / 2u, &r->time_ns))
             return false;
         r->time_kind = TS_STRACE_TIME_UNIX;
     }
@@ -104,7 +104,7 @@ static bool read_result(struct ts_lex *x)
     if (!ts_lex_skip(x, "+"))
         return true;
     r->has_duration = true;
-    return number(x, (UINT64_C(1) << 62) - 1u, &r->duration_ns);
+    return number(x, UINT64_MAX / 2u, &r->duration_ns);
 }
 
 static bool set_call(struct ts_lex *x, const char *name, size_t len)

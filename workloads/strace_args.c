@@ -3,41 +3,48 @@
 
 struct flag_name {
     const char *name;
+    uint32_t len;
+    uint32_t prefix; /* of the len, with the underscore */
     uint32_t value;
 };
 
-static const struct flag_name prot_names[] = {
-    {"PROT_READ", 1u}, {"PROT_WRITE", 2u}, {"PROT_EXEC", 4u}};
+#define FLAG(prefix, name, value)                                                                  \
+    {                                                                                              \
+        prefix name, sizeof(prefix name) - 1, sizeof(prefix) - 1, value                            \
+    }
 
-static const struct flag_name map_names[] = {{"MAP_PRIVATE", TS_STRACE_MAP_PRIVATE},
-                                             {"MAP_ANONYMOUS", TS_STRACE_MAP_ANONYMOUS},
-                                             {"MAP_FIXED", TS_STRACE_MAP_FIXED},
-                                             {"MAP_SHARED", TS_STRACE_MAP_SHARED},
-                                             {"MAP_SHARED_VALIDATE", TS_STRACE_MAP_SHARED},
-                                             {"MAP_ANON", TS_STRACE_MAP_ANONYMOUS},
-                                             {"MAP_HUGETLB", TS_STRACE_MAP_HUGETLB}};
+static const struct flag_name prot_names[] = {FLAG("PROT_", "READ", 1u), FLAG("PROT_", "WRITE", 2u),
+                                              FLAG("PROT_", "EXEC", 4u)};
+
+static const struct flag_name map_names[] = {FLAG("MAP_", "PRIVATE", TS_STRACE_MAP_PRIVATE),
+                                             FLAG("MAP_", "ANONYMOUS", TS_STRACE_MAP_ANONYMOUS),
+                                             FLAG("MAP_", "FIXED", TS_STRACE_MAP_FIXED),
+                                             FLAG("MAP_", "SHARED", TS_STRACE_MAP_SHARED),
+                                             FLAG("MAP_", "SHARED_VALIDATE", TS_STRACE_MAP_SHARED),
+                                             FLAG("MAP_", "ANON", TS_STRACE_MAP_ANONYMOUS),
+                                             FLAG("MAP_", "HUGETLB", TS_STRACE_MAP_HUGETLB)};
 
 static const struct flag_name madv_names[] = {
-    {"MADV_DONTNEED", TS_STRACE_MADV_DONTNEED},
-    {"MADV_FREE", TS_STRACE_MADV_FREE},
-    {"MADV_REMOVE", TS_STRACE_MADV_REMOVE},
-    {"MADV_HUGEPAGE", TS_STRACE_MADV_HUGEPAGE},
-    {"MADV_NOHUGEPAGE", TS_STRACE_MADV_NOHUGEPAGE},
-    {"MADV_COLD", TS_STRACE_MADV_COLD},
-    {"MADV_PAGEOUT", TS_STRACE_MADV_PAGEOUT},
-    {"MADV_DONTNEED_LOCKED", TS_STRACE_MADV_DONTNEED_LOCKED},
-    {"MADV_COLLAPSE", TS_STRACE_MADV_COLLAPSE},
-    {"MADV_HWPOISON", TS_STRACE_MADV_HWPOISON},
-    {"MADV_SOFT_OFFLINE", TS_STRACE_MADV_SOFT_OFFLINE},
-    {"MADV_GUARD_INSTALL", TS_STRACE_MADV_GUARD_INSTALL}};
+    FLAG("MADV_", "DONTNEED", TS_STRACE_MADV_DONTNEED),
+    FLAG("MADV_", "FREE", TS_STRACE_MADV_FREE),
+    FLAG("MADV_", "REMOVE", TS_STRACE_MADV_REMOVE),
+    FLAG("MADV_", "HUGEPAGE", TS_STRACE_MADV_HUGEPAGE),
+    FLAG("MADV_", "NOHUGEPAGE", TS_STRACE_MADV_NOHUGEPAGE),
+    FLAG("MADV_", "COLD", TS_STRACE_MADV_COLD),
+    FLAG("MADV_", "PAGEOUT", TS_STRACE_MADV_PAGEOUT),
+    FLAG("MADV_", "DONTNEED_LOCKED", TS_STRACE_MADV_DONTNEED_LOCKED),
+    FLAG("MADV_", "COLLAPSE", TS_STRACE_MADV_COLLAPSE),
+    FLAG("MADV_", "HWPOISON", TS_STRACE_MADV_HWPOISON),
+    FLAG("MADV_", "SOFT_OFFLINE", TS_STRACE_MADV_SOFT_OFFLINE),
+    FLAG("MADV_", "GUARD_INSTALL", TS_STRACE_MADV_GUARD_INSTALL)};
 
-static const struct flag_name shm_names[] = {{"SHM_RDONLY", TS_STRACE_SHM_RDONLY}};
+static const struct flag_name shm_names[] = {FLAG("SHM_", "RDONLY", TS_STRACE_SHM_RDONLY)};
 
-static const struct flag_name mremap_names[] = {{"MREMAP_MAYMOVE", 1u},
-                                                {"MREMAP_FIXED", TS_STRACE_MREMAP_FIXED},
-                                                {"MREMAP_DONTUNMAP", TS_STRACE_MREMAP_DONTUNMAP}};
+static const struct flag_name mremap_names[] = {
+    FLAG("MREMAP_", "MAYMOVE", 1u), FLAG("MREMAP_", "FIXED", TS_STRACE_MREMAP_FIXED),
+    FLAG("MREMAP_", "DONTUNMAP", TS_STRACE_MREMAP_DONTUNMAP)};
 
-static const struct flag_name clone_names[] = {{"CLONE_VM", TS_STRACE_CLONE_VM}};
+static const struct flag_name clone_names[] = {FLAG("CLONE_", "VM", TS_STRACE_CLONE_VM)};
 
 const char *ts_lex_find(const char *p, const char *end, const char *word)
 {
@@ -100,16 +107,17 @@ bool ts_lex_number(struct ts_lex *x, uint64_t *value)
         x->p = t.p;
         return true;
     }
-    for (; x->p < x->end && ts_lex_is_digit(*x->p); x->p++) {
-        uint64_t d = (uint64_t)(*x->p - '0');
-        if (v > (UINT64_MAX - d) / 10u) {
-            x->p = first;
+    const char *p = first;
+    const char *end = x->end;
+    for (; p < end && ts_lex_is_digit(*p); p++) {
+        uint64_t d = (uint64_t)(*p - '0');
+        if (v >= UINT64_MAX / 10u && (v > UINT64_MAX / 10u || d > UINT64_MAX % 10u))
             return ts_lex_fail(x, "a number of more than 64 bits");
-        }
         v = v * 10u + d;
     }
-    if (x->p == first)
+    if (p == first)
         return ts_lex_fail(x, "expected a number");
+    x->p = p;
     *value = v;
     return true;
 }
@@ -127,16 +135,17 @@ bool ts_lex_seconds(struct ts_lex *x, uint64_t *ns)
     }
     s *= UINT64_C(1000000000);
     if (ts_lex_at(x, '.')) {
-        x->p++;
-        uint64_t unit = UINT64_C(100000000);
-        first = x->p;
-        for (; x->p < x->end && ts_lex_is_digit(*x->p); x->p++, unit /= 10u) {
-            if (unit == 0)
-                return ts_lex_fail(x, "more than nine digits of a second");
-            s += unit * (uint64_t)(*x->p - '0');
-        }
-        if (x->p == first)
+        uint64_t unit = UINT64_C(1000000000), fraction = 0;
+        const char *p = first = x->p + 1;
+        const char *end = x->end;
+        for (; p < end && ts_lex_is_digit(*p) && unit > 1; p++, unit /= 10u)
+            fraction = fraction * 10u + (uint64_t)(*p - '0');
+        x->p = p;
+        if (p < end && ts_lex_is_digit(*p))
+            return ts_lex_fail(x, "more than nine digits of a second");
+        if (p == first)
             return ts_lex_fail(x, "expected the fraction of a second");
+        s += fraction * unit;
     }
     *ns = s;
     return true;
@@ -214,9 +223,11 @@ static bool read_value(struct ts_lex *x, uint64_t *value)
     return true;
 }
 
-static bool is_word(const char *name, const char *word, size_t len)
+static bool is_flag(const struct flag_name *f, const char *word, size_t len)
 {
-    return strlen(name) == len && memcmp(name, word, len) == 0;
+    if (len == f->len)
+        return memcmp(f->name, word, len) == 0;
+    return len == f->len - f->prefix && memcmp(f->name + f->prefix, word, len) == 0;
 }
 
 /* NAME|NAME|0x8, 0x3, or 0x3 with the names in a comment. Names that the simulator has no use for
@@ -240,8 +251,7 @@ static bool read_flags(struct ts_lex *x, const struct flag_name *names, size_t n
             x->p++;
         size_t len = (size_t)(x->p - word);
         for (size_t i = 0; i < n; i++)
-            if (is_word(names[i].name, word, len) ||
-                is_word(strchr(names[i].name, '_') + 1, word, len))
+            if (is_flag(&names[i], word, len))
                 *value |= names[i].value;
         if (x->p == first)
             return ts_lex_fail(x, "expected flags");

@@ -14,42 +14,48 @@
 
 struct call_name {
     const char *name;
+    size_t len;
     enum ts_strace_call call;
 };
 
+#define CALL(name, call)                                                                           \
+    {                                                                                              \
+        name, sizeof(name) - 1, call                                                               \
+    }
+
 /* Every first entry of a call is its usual name. */
 static const struct call_name call_names[] = {
-    {"mmap", TS_STRACE_MMAP},
-    {"munmap", TS_STRACE_MUNMAP},
-    {"mprotect", TS_STRACE_MPROTECT},
-    {"madvise", TS_STRACE_MADVISE},
-    {"mremap", TS_STRACE_MREMAP},
-    {"brk", TS_STRACE_BRK},
-    {"clone", TS_STRACE_CLONE},
-    {"clone3", TS_STRACE_CLONE3},
-    {"fork", TS_STRACE_FORK},
-    {"vfork", TS_STRACE_VFORK},
-    {"execve", TS_STRACE_EXECVE},
-    {"exit", TS_STRACE_EXIT},
-    {"exit_group", TS_STRACE_EXIT_GROUP},
-    {"mmap2", TS_STRACE_MMAP},
-    {"old_mmap", TS_STRACE_MMAP},
-    {"pkey_mprotect", TS_STRACE_MPROTECT},
-    {"execveat", TS_STRACE_EXECVE},
-    {"_exit", TS_STRACE_EXIT},
-    {"shmget", TS_STRACE_SHMGET},
-    {"shmat", TS_STRACE_SHMAT},
-    {"shmdt", TS_STRACE_SHMDT},
-    {"ioctl", TS_STRACE_UNMODELLED}, /* those of userfaultfd: the others are TS_STRACE_OTHER */
-    {"remap_file_pages", TS_STRACE_UNMODELLED},
-    {"process_madvise", TS_STRACE_UNMODELLED},
-    {"process_mrelease", TS_STRACE_UNMODELLED},
-    {"map_shadow_stack", TS_STRACE_UNMODELLED},
-    {"io_setup", TS_STRACE_UNMODELLED}, /* maps its ring (fs/aio.c aio_setup_ring) */
-    {"io_destroy", TS_STRACE_UNMODELLED},
-    {"mbind", TS_STRACE_UNMODELLED}, /* it, and the next two, move pages (mm/migrate.c) */
-    {"move_pages", TS_STRACE_UNMODELLED},
-    {"migrate_pages", TS_STRACE_UNMODELLED},
+    CALL("mmap", TS_STRACE_MMAP),
+    CALL("munmap", TS_STRACE_MUNMAP),
+    CALL("mprotect", TS_STRACE_MPROTECT),
+    CALL("madvise", TS_STRACE_MADVISE),
+    CALL("mremap", TS_STRACE_MREMAP),
+    CALL("brk", TS_STRACE_BRK),
+    CALL("clone", TS_STRACE_CLONE),
+    CALL("clone3", TS_STRACE_CLONE3),
+    CALL("fork", TS_STRACE_FORK),
+    CALL("vfork", TS_STRACE_VFORK),
+    CALL("execve", TS_STRACE_EXECVE),
+    CALL("exit", TS_STRACE_EXIT),
+    CALL("exit_group", TS_STRACE_EXIT_GROUP),
+    CALL("mmap2", TS_STRACE_MMAP),
+    CALL("old_mmap", TS_STRACE_MMAP),
+    CALL("pkey_mprotect", TS_STRACE_MPROTECT),
+    CALL("execveat", TS_STRACE_EXECVE),
+    CALL("_exit", TS_STRACE_EXIT),
+    CALL("shmget", TS_STRACE_SHMGET),
+    CALL("shmat", TS_STRACE_SHMAT),
+    CALL("shmdt", TS_STRACE_SHMDT),
+    CALL("ioctl", TS_STRACE_UNMODELLED), /* those of userfaultfd: the others are TS_STRACE_OTHER */
+    CALL("remap_file_pages", TS_STRACE_UNMODELLED),
+    CALL("process_madvise", TS_STRACE_UNMODELLED),
+    CALL("process_mrelease", TS_STRACE_UNMODELLED),
+    CALL("map_shadow_stack", TS_STRACE_UNMODELLED),
+    CALL("io_setup", TS_STRACE_UNMODELLED), /* maps its ring (fs/aio.c aio_setup_ring) */
+    CALL("io_destroy", TS_STRACE_UNMODELLED),
+    CALL("mbind", TS_STRACE_UNMODELLED), /* it, and the next two, move pages (mm/migrate.c) */
+    CALL("move_pages", TS_STRACE_UNMODELLED),
+    CALL("migrate_pages", TS_STRACE_UNMODELLED),
 };
 
 const char *ts_strace_call_name(enum ts_strace_call call)
@@ -63,7 +69,7 @@ const char *ts_strace_call_name(enum ts_strace_call call)
 enum ts_strace_call ts_strace_find_call(const char *name, size_t len)
 {
     for (size_t i = 0; i < TS_ARRAY_LEN(call_names); i++)
-        if (strlen(call_names[i].name) == len && memcmp(call_names[i].name, name, len) == 0)
+        if (call_names[i].len == len && memcmp(call_names[i].name, name, len) == 0)
             return call_names[i].call;
     return TS_STRACE_OTHER;
 }

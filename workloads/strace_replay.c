@@ -463,12 +463,12 @@ enum ts_status ts_strace_replay_create(struct ts_strace_replay **out,
     if (!r)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
     r->config = *config;
-    if (config->format && config->format->state_size > 0) {
-        r->state = calloc(1, config->format->state_size);
-        if (!r->state) {
-            free(r);
-            return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
-        }
+    const size_t state = config->format ? config->format->state_size : 0;
+    r->guesses = calloc(TS_STRACE_GUESSES, sizeof(*r->guesses));
+    r->state = state > 0 ? calloc(1, state) : NULL;
+    if (!r->guesses || (state > 0 && !r->state)) {
+        ts_strace_replay_destroy(r);
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
     }
     *out = r;
     return TS_OK;
@@ -482,6 +482,7 @@ void ts_strace_replay_destroy(struct ts_strace_replay *r)
     free(r->held);
     free(r->segments);
     free(r->state);
+    free(r->guesses);
     ts_region_pieces_fini(&r->scratch);
     free(r);
 }

@@ -73,12 +73,15 @@ struct ts_strace_task {
     struct ts_region_pieces pieces; /* what the call in progress is about */
 };
 
+#define TS_STRACE_GUESSES 256u
+
 struct ts_strace_replay {
     struct ts_strace_replay_config config;
     struct ts_strace_counts counts;
     struct ts_strace_task **tasks; /* by tid */
     size_t ntasks;
     size_t cap_tasks;
+    uint32_t *guesses; /* by tid, modulo TS_STRACE_GUESSES: where in tasks it was found last */
     struct ts_strace_task *last; /* has ended after all others, its EXIT is not emitted, or NULL */
     struct ts_strace_task *root; /* the oldest spawned task, or NULL when it must be looked up */
     struct ts_strace_held *held; /* in the order of the file */

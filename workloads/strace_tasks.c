@@ -115,7 +115,11 @@ static size_t find_index(const struct ts_strace_replay *r, uint32_t tid)
 
 struct ts_strace_task *ts_strace_find(const struct ts_strace_replay *r, uint32_t tid)
 {
+    uint32_t *guess = &r->guesses[tid % TS_STRACE_GUESSES];
+    if (*guess < r->ntasks && r->tasks[*guess]->tid == tid)
+        return r->tasks[*guess];
     size_t i = find_index(r, tid);
+    *guess = (uint32_t)i;
     return i < r->ntasks && r->tasks[i]->tid == tid ? r->tasks[i] : NULL;
 }
 

@@ -157,7 +157,13 @@ static enum ts_status give_record(void *user, const struct ts_strace_record *rec
 static void count_call(struct ts_strace_info *info, const char *name, size_t len)
 {
     char key[TS_STRACE_INFO_NAME_MAX] = {0};
-    memcpy(key, name, len < sizeof(key) - 1 ? len : sizeof(key) - 1);
+    const size_t most = len < sizeof(key) - 1 ? len : sizeof(key) - 1;
+    struct ts_strace_info_call *last = &info->calls[info->last_call]; /* calls come in runs */
+    if (memcmp(last->name, name, most) == 0 && last->name[most] == '\0' && last->count > 0) {
+        last->count++;
+        return;
+    }
+    memcpy(key, name, most);
     size_t lo = 0, hi = (size_t)info->call_names;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2u;
@@ -166,6 +172,7 @@ static void count_call(struct ts_strace_info *info, const char *name, size_t len
         else
             lo = mid + 1u;
     }
+    info->last_call = lo < TS_STRACE_INFO_NAMES ? lo : 0u;
     if (lo < info->call_names && strcmp(info->calls[lo].name, key) == 0) {
         info->calls[lo].count++;
         return;

@@ -29,6 +29,7 @@ struct ts_strace_info {
     uint64_t operations; /* what a simulation would replay, touches and think time not included */
     uint64_t span_ns;
     uint64_t pages[TS_TRACE_WHATS][TS_TRACE_PAGE_BUCKETS];
+    uint64_t last_call; /* index of the last one counted */
     uint64_t call_names;
     uint64_t calls_not_named;                               /* of names beyond the room for them */
     struct ts_strace_info_call calls[TS_STRACE_INFO_NAMES]; /* by name */

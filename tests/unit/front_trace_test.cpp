@@ -140,7 +140,7 @@ TEST_F(FrontTrace, WhatIsNoTraceFile)
     EXPECT_EQ(user_error_of([&] { ts::Trace(empty, place); }),
               "exp.yaml:3:9: " + empty + " is empty");
     EXPECT_EQ(user_error_of([&] { ts::Trace(folder_, place); }),
-              "exp.yaml:3:9: " + folder_ + " is no plain file");
+              "exp.yaml:3:9: " + folder_ + " holds no files of strace -ff -o NAME (NAME.NUMBER)");
 }
 
 } // namespace
