@@ -134,7 +134,11 @@ set_tests_properties(nightly/report PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME nightly/package CONFIGURATIONS nightly
     COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/builds.sh")
 ts_test_properties(nightly/package nightly)
-set_tests_properties(nightly/package PROPERTIES TIMEOUT 5400)
+add_test(NAME nightly/kernels CONFIGURATIONS nightly
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/kernels.sh")
+ts_test_properties(nightly/kernels nightly)
+set_tests_properties(nightly/kernels PROPERTIES SKIP_RETURN_CODE 77)
+set_tests_properties(nightly/package nightly/kernels PROPERTIES TIMEOUT 36000)
 
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)

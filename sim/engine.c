@@ -13,6 +13,7 @@ struct ts_engine {
     bool bound_exact;           /* head.bound is the time of a pending event, or nothing pends */
     bool running;
     bool stopped;
+    bool was_stopped; /* the last run */
     bool use_heap;
     uint32_t pending;
     uint32_t max_events;
@@ -213,9 +214,15 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
         event->fn(engine, event);
     }
     engine->head.limit = TS_TIME_NEVER;
+    engine->was_stopped = engine->stopped;
     engine->stopped = engine->failure.status != TS_OK;
     engine->running = false;
     return engine->events_run - before;
+}
+
+bool ts_engine_was_stopped(const struct ts_engine *engine)
+{
+    return engine->was_stopped;
 }
 
 enum ts_phase ts_engine_phase(const struct ts_engine *engine)

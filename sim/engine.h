@@ -85,6 +85,8 @@ static inline bool ts_engine_try_advance(struct ts_engine *engine, ts_time when)
 /* Runs events with time <= limit in order until none is left or ts_engine_stop is called. now is
  * afterwards the time of the last event run (not limit). Returns the number of events run. */
 uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit);
+/* Did ts_engine_stop or ts_engine_fail end the last ts_engine_run, and not its limit? */
+bool ts_engine_was_stopped(const struct ts_engine *engine);
 /* Of the event under way. */
 enum ts_phase ts_engine_phase(const struct ts_engine *engine);
 /* Makes ts_engine_run return after the current event. No effect outside a run. */

@@ -287,7 +287,8 @@ uint32_t ts_pgtable_walk(const struct ts_pgtable *pt, uint64_t va, uint32_t star
     uint32_t low = t->level, n = 0;
     struct pt_table *const *way = pt->path->t;
     if (start_level >= low && way[start_level]->address == start_table) {
-        for (uint32_t l = start_level + 1; l-- > low;) {
+        /* The bound on n holds of itself; at -O3 gcc unrolls the loop and warns without it. */
+        for (uint32_t l = start_level + 1; l-- > low && n < TS_PT_LEVELS_MAX;) {
             fetch[n] = way[l]->address + pt_index(pt, va, l) * sizeof(uint64_t);
             levels_seen[n++] = (uint8_t)l;
         }

@@ -38,7 +38,7 @@ ROWS = {
     # TLM-2.0 modules: headers for users in tlbstorm/, which include each other in <>.
     "sim/systemc/tlbstorm": (),
     "sim/systemc/modules": ("sim", "sim/api", "sim/systemc") + HARDWARE,
-    "sim/systemc/examples": (),
+    "sim/systemc/examples": ("",), # as its user writes it: "platform.hpp", beside the file
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),
     "models/line": ("sim", "models/topology", "models/interconnect"),

@@ -18,8 +18,8 @@ ENDING = re.compile(r"^scripts/|\.(c|h|cpp|hpp|md|yaml|csv|py|sh|txt|cmake|svg|p
 COMMENT = {".yaml": re.compile(r"(?:^|\s)#(.*)$")}
 # A page or configuration named without its folder; EXPERIMENT.yaml is a placeholder.
 BARE = re.compile(r"(?<![\w/.*<>-])[a-z][\w-]*[a-z_-][\w.-]*\.(?:md|yaml)(?!\w)")
-# What builds and runs make.
-MADE = re.compile(r"_table\.h$|^config\.resolved\.yaml$")
+# What builds and runs make, and what the reader of the tutorial writes.
+MADE = re.compile(r"_table\.h$|^config\.resolved\.yaml$|^question\.yaml$")
 
 
 def text_of(path, line):

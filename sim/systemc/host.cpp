@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/systemc/host.hpp"
 
-#include <cstring>
-#include <new>
+#include <algorithm>
 
 namespace ts
 {
@@ -16,15 +15,11 @@ ts_time present()
 
 } // namespace
 
-EngineHost::EngineHost(sc_core::sc_module_name name, ts_engine *engine, ts_time limit)
-    : sc_core::sc_module(name), engine_(engine), limit_(limit), sentinel_(), wake_("wake")
+EngineHost::EngineHost(sc_core::sc_module_name name, ts_engine *engine, ts_time limit,
+                       ts_time quantum)
+    : sc_core::sc_module(name), engine_(engine), limit_(limit), quantum_(quantum), wake_("wake")
 {
     TS_ASSERT(sc_core::sc_get_time_resolution() == sc_core::sc_time(1, sc_core::SC_PS));
-    ts_event_init(&sentinel_.event, on_sentinel);
-    ts_error error;
-    std::memset(&error, 0, sizeof error);
-    if (ts_engine_reserve(engine_, 1, &error) != TS_OK)
-        throw std::bad_alloc();
     SC_HAS_PROCESS(EngineHost);
     SC_METHOD(step);
     dont_initialize();
@@ -34,52 +29,44 @@ EngineHost::EngineHost(sc_core::sc_module_name name, ts_engine *engine, ts_time 
     wake_.notify(sc_core::sc_time::from_value(now > present() ? now - present() : 0));
 }
 
-EngineHost::~EngineHost()
+void EngineHost::run_to(ts_time bound)
 {
-    ts_engine_cancel(engine_, &sentinel_.event);
+    bound = std::min({bound, limit_, TS_TIME_NEVER - 1});
+    if (stopped_ || ts_engine_next_time(engine_) > bound)
+        return;
+    ts_engine_run(engine_, bound);
+    stopped_ = ts_engine_was_stopped(engine_);
 }
 
-// Goes behind everything that is still due at this time, whatever its phase.
-void EngineHost::on_sentinel(ts_engine *engine, ts_event *event)
-{
-    const ts_time now = ts_engine_now(engine);
-    if (ts_engine_next_time(engine) == now)
-        ts_engine_schedule(engine, event, now, TS_PHASE_SAMPLE);
-    else
-        reinterpret_cast<Sentinel *>(event)->reached = true;
-}
-
-// ts_engine_run does not tell whether the limit or ts_engine_stop ended it, and the two differ when
-// the last event of a picosecond stops the engine. The sentinel tells: only a stop keeps the run
-// from reaching it. It takes nothing from the order of the others, which is relative.
 void EngineHost::catch_up()
 {
-    while (!stopped_) {
-        const ts_time next = ts_engine_next_time(engine_);
-        if (next > present() || next > limit_ || next == TS_TIME_NEVER)
-            break;
-        sentinel_.reached = false;
-        ts_engine_schedule(engine_, &sentinel_.event, next, TS_PHASE_SAMPLE);
-        ts_engine_run(engine_, next);
-        stopped_ = !sentinel_.reached;
-    }
-    ts_engine_cancel(engine_, &sentinel_.event);
+    run_to(present());
     TS_ASSERT(ts_engine_now(engine_) <= present());
+}
+
+// How far nobody else acts: the engine's own wake-up is not pending while step() runs.
+ts_time EngineHost::horizon() const
+{
+    const ts_time others = sc_core::sc_time_to_pending_activity().value();
+    return quantum_ == 0 || others == 0 ? present() : present() + std::min(quantum_, others - 1);
 }
 
 void EngineHost::rearm()
 {
     wake_.cancel();
-    const ts_time next = ts_engine_next_time(engine_);
-    if (stopped_ || next > limit_ || next == TS_TIME_NEVER)
-        return;
-    TS_ASSERT(next >= present());
-    wake_.notify(sc_core::sc_time::from_value(next - present()));
+    const ts_time next = ts_engine_next_time(engine_), now = ts_engine_now(engine_);
+    if (!stopped_ && next <= limit_ && next != TS_TIME_NEVER) {
+        TS_ASSERT(next >= present());
+        wake_.notify(sc_core::sc_time::from_value(next - present()));
+    } else if (now > present()) {
+        // The end of the run, to which SystemC's time has yet to come.
+        wake_.notify(sc_core::sc_time::from_value(now - present()));
+    }
 }
 
 void EngineHost::step()
 {
-    catch_up();
+    run_to(horizon());
     rearm();
 }
 
@@ -98,12 +85,22 @@ FreshContext::~FreshContext()
     sc_core::sc_default_global_context = global_before_;
 }
 
-ts_time systemc_run(ts_engine *engine, ts_time limit)
+static ts_time run_alone(ts_engine *engine, ts_time limit, ts_time quantum)
 {
     const FreshContext context;
-    EngineHost host("engine", engine, limit);
+    EngineHost host("engine", engine, limit, quantum);
     sc_core::sc_start();
     return ts_engine_now(engine);
+}
+
+ts_time systemc_run(ts_engine *engine, ts_time limit)
+{
+    return run_alone(engine, limit, systemc_quantum);
+}
+
+ts_time systemc_run_stepwise(ts_engine *engine, ts_time limit)
+{
+    return run_alone(engine, limit, 0);
 }
 
 } // namespace ts

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace
@@ -116,6 +117,23 @@ TEST(Api, SlicesAndNeighboursChangeNothing)
     EXPECT_GT(stat(whole, "result.shootdowns"), 0u);
     EXPECT_EQ(stats_of(whole), stats_of(sliced));
     EXPECT_EQ(tlbstorm_machine_now(whole.get()), tlbstorm_machine_now(sliced.get()));
+}
+
+TEST(Api, MachinesOfSeveralThreads)
+{
+    Stats stats[3];
+    const auto run = [](Stats *out, size_t point) {
+        const Config config = parse(text);
+        const Machine machine = make(config, point);
+        EXPECT_EQ(tlbstorm_machine_run(machine.get(), nullptr), TLBSTORM_OK);
+        *out = stats_of(machine);
+    };
+    std::thread a(run, &stats[0], 1), b(run, &stats[1], 0);
+    a.join();
+    b.join();
+    run(&stats[2], 1);
+    EXPECT_EQ(stats[0], stats[2]);
+    EXPECT_NE(stats[0], stats[1]);
 }
 
 void add_up(void *user, const tlbstorm_shootdown *s)

@@ -56,6 +56,18 @@ LD_LIBRARY_PATH="$lib" ./by_pc >by_pkg_config
 cmp by_cmake by_pkg_config
 [ "$(pkg-config --modversion tlbstorm)" = "$(sed -n 's/^tlbstorm //p' by_cmake)" ] || fail version
 
+# --- the SystemC modules, the same ways ---
+if [ -e "$lib/libtlbstorm-systemc.a" ]; then
+    cmake -S "$root/sim/systemc/examples" -B platforms -DCMAKE_PREFIX_PATH="$prefix" >platforms.log
+    cmake --build platforms --target shootdown >>platforms.log
+    platforms/shootdown >shootdown.txt
+    cmp shootdown.txt "$root/docs/systemc/shootdown.txt"
+    eval "g++ -std=c++17 '$root/sim/systemc/examples/storm.cpp' -o storm_pc" \
+        "$(pkg-config --cflags --libs tlbstorm-systemc)"
+    LD_LIBRARY_PATH="$lib" ./storm_pc >storm.txt
+    cmp storm.txt "$root/docs/systemc/storm.txt"
+fi
+
 # --- components ---
 mkdir missing
 printf '%s\n' 'cmake_minimum_required(VERSION 3.25)' 'project(p LANGUAGES C CXX)' \

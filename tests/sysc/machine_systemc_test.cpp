@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole machine inside SystemC: every statistic and every shootdown as in the native kernel.
+// A whole machine inside SystemC, in slices and event by event: every statistic and every shootdown
+// as in the native kernel.
 #include <gtest/gtest.h>
 
 #include <cstdio>
 
 #include "sim/front/kernel.hpp"
+#include "sim/systemc/host.hpp"
 #include "tests/support/machine_rig.hpp"
 
 using namespace ts_test;
@@ -34,13 +36,15 @@ TEST(MachineInSystemC, GivesTheSameResultsAsTheNativeKernel)
         for (bool arm : platforms(m)) {
             SCOPED_TRACE(std::string(m->name) + (arm ? " arm64" : " x86"));
             Outcome native = run_storm(small_machine(arm, m), m, storm, 1);
-            Outcome hosted = run_storm(small_machine(arm, m), m, storm, 1, ts::systemc_kernel());
             ASSERT_EQ(native.status, TS_OK) << native.message;
-            EXPECT_EQ(native.stats, hosted.stats);
-            EXPECT_EQ(native.result.completion_ps, hosted.result.completion_ps);
-            ASSERT_EQ(native.shootdowns.size(), hosted.shootdowns.size());
-            for (size_t k = 0; k < native.shootdowns.size(); k++)
-                EXPECT_TRUE(same(native.shootdowns[k], hosted.shootdowns[k])) << k;
+            for (const ts::KernelRun kernel : {ts::systemc_kernel(), &ts::systemc_run_stepwise}) {
+                Outcome hosted = run_storm(small_machine(arm, m), m, storm, 1, kernel);
+                EXPECT_EQ(native.stats, hosted.stats);
+                EXPECT_EQ(native.result.completion_ps, hosted.result.completion_ps);
+                ASSERT_EQ(native.shootdowns.size(), hosted.shootdowns.size());
+                for (size_t k = 0; k < native.shootdowns.size(); k++)
+                    EXPECT_TRUE(same(native.shootdowns[k], hosted.shootdowns[k])) << k;
+            }
         }
     }
 }

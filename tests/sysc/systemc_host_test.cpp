@@ -139,10 +139,12 @@ TEST(SystemcHost, RunsTheSameEventsInTheSameOrder)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         for (ts_queue_kind queue : {TS_QUEUE_WHEEL, TS_QUEUE_HEAP}) {
             const Outcome native = outcome(native_run, seed, 2000, queue, {TS_TIME_NEVER - 1});
-            const Outcome hosted = outcome(ts::systemc_run, seed, 2000, queue, {TS_TIME_NEVER - 1});
             ASSERT_GT(native.log.size(), 20u) << "seed " << seed;
             advances += native.advances;
-            ASSERT_EQ(native, hosted) << "seed " << seed << " queue " << queue;
+            for (const auto run : {ts::systemc_run, ts::systemc_run_stepwise}) {
+                const Outcome hosted = outcome(run, seed, 2000, queue, {TS_TIME_NEVER - 1});
+                ASSERT_EQ(native, hosted) << "seed " << seed << " queue " << queue;
+            }
         }
     }
     EXPECT_GT(advances, 0u) << "the programs never took the fast path";
@@ -153,8 +155,10 @@ TEST(SystemcHost, GoesOnFromALimit)
     const std::vector<ts_time> limits = {0, 1, 777, 778, 5000, 5000, 40000, TS_TIME_NEVER - 1};
     for (uint64_t seed = 1; seed <= 20; seed++) {
         const Outcome native = outcome(native_run, seed, 1000, TS_QUEUE_WHEEL, limits);
-        const Outcome hosted = outcome(ts::systemc_run, seed, 1000, TS_QUEUE_WHEEL, limits);
-        ASSERT_EQ(native, hosted) << "seed " << seed;
+        for (const auto run : {ts::systemc_run, ts::systemc_run_stepwise}) {
+            const Outcome hosted = outcome(run, seed, 1000, TS_QUEUE_WHEEL, limits);
+            ASSERT_EQ(native, hosted) << "seed " << seed;
+        }
     }
 }
 
@@ -249,6 +253,44 @@ class Injector : public sc_core::sc_module
     Note &note_;
     sc_core::sc_event at_;
 };
+
+// With a quantum the engine is ahead of SystemC's time, but never of what somebody else does, and
+// at the end SystemC's time is the engine's.
+TEST_F(SystemcHostExact, RunsAheadOfNobodyElse)
+{
+    Note early = note(false);
+    Note meets = note(false);
+    Note late = note(false);
+    Note injected = note(false);
+    ts_engine_schedule(engine, &early.event, 1000, TS_PHASE_HARDWARE);
+    ts_engine_schedule(engine, &meets.event, 1500, TS_PHASE_SAMPLE);
+    ts_engine_schedule(engine, &late.event, 9000, TS_PHASE_HARDWARE);
+    const ts::FreshContext context;
+    ts::EngineHost host("host", engine, TS_TIME_NEVER, 100000);
+    Injector injector("injector", host, engine, injected);
+    sc_core::sc_start(sc_core::sc_time::from_value(1000));
+    EXPECT_EQ(ts_engine_now(engine), 1000u);
+    sc_core::sc_start();
+    EXPECT_EQ(injector.seen, 2u);
+    EXPECT_EQ(times, std::vector<ts_time>({1000, 1500, 1507, 9000}));
+    EXPECT_EQ(sc_core::sc_time_stamp().value(), 9000u);
+}
+
+TEST_F(SystemcHostExact, RunsAheadByTheQuantum)
+{
+    Note first = note(false);
+    Note within = note(false);
+    Note beyond = note(false);
+    ts_engine_schedule(engine, &first.event, 1000, TS_PHASE_HARDWARE);
+    ts_engine_schedule(engine, &within.event, 1100, TS_PHASE_HARDWARE);
+    ts_engine_schedule(engine, &beyond.event, 1101, TS_PHASE_HARDWARE);
+    const ts::FreshContext context;
+    ts::EngineHost host("host", engine, TS_TIME_NEVER, 100);
+    sc_core::sc_start(sc_core::sc_time::from_value(1000));
+    EXPECT_EQ(times, std::vector<ts_time>({1000, 1100}));
+    sc_core::sc_start();
+    EXPECT_EQ(times, std::vector<ts_time>({1000, 1100, 1101}));
+}
 
 TEST_F(SystemcHostExact, TakesAnInjectedEventBeforeItsOwnNext)
 {

@@ -547,10 +547,16 @@ TEST(Machine, TwoInOneSimulationAreAsEachByItself)
     config.sample = ns(5000);
     tlbstorm::machine a("a", config);
     config.point = 1;
+    config.quantum = ns(1000);
     tlbstorm::machine b("b", config);
+    config.sample = sc_core::SC_ZERO_TIME;
+    tlbstorm::machine ahead("ahead", config);
     sc_core::sc_signal<uint64_t> &walks = a.watch("mmu.walks");
     sc_core::sc_start();
-    ASSERT_TRUE(a.done() && b.done());
+    ASSERT_TRUE(a.done() && b.done() && ahead.done());
+    EXPECT_EQ(stats_of(b.handle()), stats_of(ahead.handle()));
+    EXPECT_EQ(sc_time_stamp().value(),
+              std::max(tlbstorm_machine_now(a.handle()), tlbstorm_machine_now(b.handle())));
     EXPECT_EQ(walks.read(), a.statistic("mmu.walks"));
     EXPECT_GT(walks.read(), 0u);
     tlbstorm_config *c = nullptr;

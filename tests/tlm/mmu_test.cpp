@@ -5,6 +5,7 @@
 #include <tlbstorm/mmu.hpp>
 
 #include <random>
+#include <tlm_utils/tlm_quantumkeeper.h>
 
 using namespace ts_test;
 
@@ -443,6 +444,47 @@ TEST(MmuLoose, TwoInitiatorsAndAnInvalidationInBetween)
     EXPECT_EQ(ended[0], ns(80)) << "an invalidation by address takes the walk-cache entries too";
     EXPECT_EQ(ended[1], ns(80)) << "a hit";
     EXPECT_EQ(mmu.statistic("walks"), 2u);
+}
+
+// An initiator with a quantum keeper: it synchronises once a quantum, and in the end SystemC's time
+// is the sum of all delays.
+TEST(MmuLoose, QuantumKeeper)
+{
+    ts::FreshContext context;
+    Initiator core("core");
+    tlbstorm::mmu mmu("mmu", Platform::config());
+    Memory bus("bus"), tables("tables");
+    core.socket.bind(mmu.target);
+    mmu.downstream.bind(bus.socket);
+    mmu.walk.bind(tables.socket);
+    tables.word(root) = 0x2000 | P | RW;
+    tables.word(0x2000) = 0x3000 | P | RW;
+    tables.word(0x3000 + 8 * 2) = leaf | P | RW;
+    tables.word(leaf) = frame | P | RW | A | D;
+    mmu.set_context({0, 1, root});
+    unsigned syncs = 0;
+    sc_time ended;
+    Thread thread("thread", [&] {
+        tlm_utils::tlm_quantumkeeper keeper;
+        tlm_utils::tlm_quantumkeeper::set_global_quantum(ns(100));
+        keeper.reset();
+        for (int i = 0; i < 50; i++) {
+            sc_time local = keeper.get_local_time();
+            core.socket->b_transport(core.payload(tlm::TLM_READ_COMMAND, va), local);
+            keeper.set(local);
+            if (keeper.need_sync()) {
+                keeper.sync();
+                syncs++;
+            }
+        }
+        keeper.sync();
+        ended = sc_time_stamp();
+    });
+    sc_core::sc_start(ns(5000));
+    const sc_time sum = ns(4 * 10 + walk_ns + 50 * 10);
+    EXPECT_EQ(mmu.statistic("l1_hits"), 49u);
+    EXPECT_EQ(syncs, 5u);
+    EXPECT_EQ(ended, sum);
 }
 
 // Time-decoupled: the local time that the caller is ahead by changes nothing of what is charged.

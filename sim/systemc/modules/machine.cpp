@@ -58,17 +58,32 @@ struct machine::impl {
         return text.empty() ? text : text + ": ";
     }
 
-    // Everything up to and including now, and when to come back.
-    void catch_up()
+    // How far it may run: the wake-up of its own is not pending while step() runs.
+    sc_time horizon() const
     {
-        if (!told)
-            status = tlbstorm_machine_run_until(core, sc_time_stamp().value(), &err);
-        if (status != TLBSTORM_OK)
+        const sc_time others = sc_core::sc_time_to_pending_activity();
+        const sc_time least = sc_time::from_value(1);
+        if (config.quantum == sc_core::SC_ZERO_TIME || others == sc_core::SC_ZERO_TIME)
+            return sc_time_stamp();
+        return sc_time_stamp() + std::min(config.quantum, others - least);
+    }
+
+    // Everything up to and including a time, and when to come back.
+    void catch_up(const sc_time &until)
+    {
+        // What it finds is told once.
+        const tlbstorm_status now = tlbstorm_machine_run_until(core, until.value(), &err);
+        if (now != TLBSTORM_OK) {
+            status = now;
             message = err.message;
+        }
         const uint64_t next = tlbstorm_machine_next(core);
         wake.cancel();
         if (next != TLBSTORM_NEVER)
             wake.notify(sc_time::from_value(next) - sc_time_stamp());
+        else if (!told && until > sc_time_stamp()) // its end, to which SystemC has yet to come
+            wake.notify(std::max(sc_time::from_value(tlbstorm_machine_now(core)), sc_time_stamp()) -
+                        sc_time_stamp());
     }
 
     static void take(void *user, const char *name, const char *, uint64_t value)
@@ -100,8 +115,9 @@ machine::~machine() = default;
 
 void machine::step()
 {
-    impl_->catch_up();
-    if (impl_->told || !tlbstorm_machine_done(impl_->core))
+    impl_->catch_up(impl_->horizon());
+    if (impl_->told || !tlbstorm_machine_done(impl_->core) ||
+        sc_time_stamp().value() < tlbstorm_machine_now(impl_->core))
         return;
     impl_->told = true;
     impl_->finished.notify(sc_core::SC_ZERO_TIME);
@@ -167,14 +183,14 @@ sc_core::sc_signal<uint64_t> &machine::watch(const std::string &statistic_name)
 void machine::inject(uint32_t vm, uint32_t vcpu, tlbstorm_op *op)
 {
     tlbstorm_error err;
-    impl_->catch_up();
+    impl_->catch_up(sc_time_stamp());
     if (tlbstorm_machine_inject(impl_->core, vm, vcpu, op, &err) != TLBSTORM_OK)
         report_error("/tlbstorm/inject", std::string(name()) + ": " + err.message);
 }
 
 void machine::close()
 {
-    impl_->catch_up();
+    impl_->catch_up(sc_time_stamp());
     tlbstorm_machine_close(impl_->core);
 }
 
