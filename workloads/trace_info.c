@@ -16,7 +16,7 @@
     {#field, TS_STAT_COUNTER, offsetof(struct ts_strace_counts, field), "1", help}
 /* What is left out or assumed, most telling first: for the recording and for a run. */
 #define LOSSES(ROW_OF) \
-    ROW_OF(foreign_lines, "lines that strace did not print, or that cannot be read: ignored"), \
+    ROW_OF(foreign_lines, "lines that the recorder did not print, or that cannot be read: ignored"), \
     ROW_OF(cut_calls, "calls whose line ends in the middle: ignored"), \
     ROW_OF(impossible_calls, "calls that cannot have done what is recorded: ignored"), \
     ROW_OF(first_unread, "number of the first line of these, 0: none"), \
