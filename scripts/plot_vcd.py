@@ -6,9 +6,12 @@ order of the file.
 The file is read as SystemC writes it: $var lines, `0id`, `1id` and `b... id` changes, `#time`.
 Exit codes: 0 drawn, 2 the input is missing or wrong, 3 a Python package is missing."""
 
+import os
 import sys
 
-import plotting
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "python"))
+
+from tlbstorm import plotting
 
 SCALE = 1e6 # ps to us
 

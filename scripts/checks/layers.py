@@ -38,7 +38,7 @@ ROWS = {
     # TLM-2.0 modules: headers for users in tlbstorm/, which include each other in <>.
     "sim/systemc/tlbstorm": (),
     "sim/systemc/modules": ("sim", "sim/api", "sim/systemc") + HARDWARE,
-    "sim/systemc/examples": ("",), # as its user writes it: "platform.hpp", beside the file
+    "sim/systemc/examples": (),
     "models/topology": ("sim",),
     "models/interconnect": ("sim", "models/topology"),
     "models/line": ("sim", "models/topology", "models/interconnect"),
@@ -105,7 +105,13 @@ def folder_of(path):
     return path.rpartition("/")[0]
 
 
+# Written as their users write them: a header beside the file has no folder.
+BESIDE = ("sim/systemc/examples",)
+
+
 def may_include(folder, header):
+    if folder in BESIDE and "/" not in header:
+        return True
     if header in GENERATED:
         return re.match(GENERATED[header], folder) is not None
     target = folder_of(header)

@@ -357,6 +357,8 @@ std::unique_ptr<TraceReader> trace_open_any(const std::string &path)
         return std::make_unique<InputReader>();
     if (std::filesystem::is_directory(path))
         return trace_open_folder(path);
+    if (!std::filesystem::exists(path))
+        user_error(Place(), path + " is no plain file and no folder");
     return trace_open(path);
 }
 

@@ -69,7 +69,7 @@ starve() {
     grep -q "$want" err.txt || fail "'$(cat err.txt)' does not match '$want'"
     [ ! -e starved ] && [ ! -e starved.partial ] || fail "a run without memory left a folder"
 }
-starve 'out of memory for 4096 ' 50000 --set run.vcpus=4096 --set workload.threads=4096
+starve 'out of memory for 4096 ' 56000 --set run.vcpus=4096 --set workload.threads=4096
 starve 'cannot map a stack.*memory' 300000 --set run.vcpus=4096 --set workload.threads=4096
 starve 'memory' 40000 --set run.vcpus=2 --set workload.threads=1 \
     --set workload.pages=1000000 --set workload.touch_pages=1000000 \

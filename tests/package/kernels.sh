@@ -38,6 +38,7 @@ for experiment in "$@"; do
         echo "$name: native ${took[native]} ms, systemc ${took[systemc]} ms"
     fi
     # What both have finished.
+    [ -d native ] && [ -d systemc ] || continue
     for file in $(cd native && find . -path '*partial*' -prune -o \
         \( -name stats.json -o -name flushes.csv.zst -o -name vms.csv \) -print); do
         [ -e "systemc/$file" ] || continue

@@ -120,6 +120,7 @@ void machine::step()
         sc_time_stamp().value() < tlbstorm_machine_now(impl_->core))
         return;
     impl_->told = true;
+    impl_->sample_wake.cancel(); // the last sample is taken now
     impl_->finished.notify(sc_core::SC_ZERO_TIME);
     if (impl_->status != TLBSTORM_OK && impl_->config.report_findings)
         report_error("/tlbstorm/finding", std::string(name()) + ": " + impl_->message);
