@@ -90,6 +90,8 @@ grep -q 'warning: bad.txt: 1 lines were not read' err.txt || fail "convert says 
 # The files of strace -ff: as what -f writes.
 says "$TS_SOURCE_DIR/tests/data/strace/variants/ff" threads 3
 says "$TS_SOURCE_DIR/tests/data/strace/variants/ff" stale_overlaps 0
+run 0 trace convert "$TS_SOURCE_DIR/tests/data/strace/variants/ff"
+grep -v '^#' out.txt | cut -d' ' -f1 | sort -nc || fail "strace -ff: lines are not by their times"
 mkdir none two
 run 2 trace info none
 one_line 'none: none holds no files of strace -ff'
