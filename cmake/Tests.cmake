@@ -60,6 +60,13 @@ if(SYSTEMC_FOUND)
     file(GLOB sources CONFIGURE_DEPENDS tests/tlm/*_test.cpp)
     foreach(source IN LISTS sources)
         ts_test_program(tlm ${source} tlbstorm::systemc ts_compile GTest::gtest)
+        if(TS_SANITIZE MATCHES "address")
+            # AddressSanitizer does not know SystemC's stacks: after an exception there it reports
+            # frames that are gone (and says that it may). These tests are the ones with exceptions.
+            cmake_path(GET source STEM LAST_ONLY stem)
+            set_tests_properties(tlm/${stem} PROPERTIES ENVIRONMENT_MODIFICATION
+                "GTEST_FILTER=set:-*.Breaches*:*Elaboration*:Interrupt.Refuses*:Interconnect.KeepsEndReqBack*:Machine.*")
+        endif()
     endforeach()
     foreach(platform shootdown storm)
         add_executable(platform_${platform} sim/systemc/examples/${platform}.cpp)

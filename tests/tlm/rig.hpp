@@ -35,7 +35,7 @@ enum class Style { Accepted, EndReqUpdated, RespUpdated, NoEndReq, Completed };
 constexpr Style all_styles[] = {Style::Accepted, Style::EndReqUpdated, Style::RespUpdated,
                                 Style::NoEndReq, Style::Completed};
 
-class Memory : public sc_core::sc_module, tlm::tlm_fw_transport_if<>
+class Memory : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
 {
   public:
     tlm::tlm_target_socket<> socket;
@@ -141,7 +141,7 @@ class Memory : public sc_core::sc_module, tlm::tlm_fw_transport_if<>
     tlbstorm::Phases timer_;
 };
 
-class Initiator : public sc_core::sc_module, tlm::tlm_bw_transport_if<>
+class Initiator : public sc_core::sc_module, public tlm::tlm_bw_transport_if<>
 {
   public:
     tlm::tlm_initiator_socket<> socket;
