@@ -4,6 +4,7 @@
 #define TLBSTORM_EXAMPLES_PLATFORM_HPP
 
 #include <cstring>
+#include <memory>
 #include <tlbstorm/base.hpp>
 #include <tlm_utils/simple_initiator_socket.h>
 #include <tlm_utils/simple_target_socket.h>
@@ -63,21 +64,31 @@ class memory : public sc_core::sc_module
     std::vector<unsigned char> bytes_;
 };
 
-// Payloads that live until nobody holds them.
+// Payloads that are used again when nobody holds them. A thread that still waits when the
+// simulation ends holds one for ever, so they are the pool's.
 class payload_pool : public tlm::tlm_mm_interface
 {
   public:
     tlm::tlm_generic_payload *take()
     {
-        auto *trans = new tlm::tlm_generic_payload(this);
+        if (free_.empty()) {
+            all_.push_back(std::make_unique<tlm::tlm_generic_payload>(this));
+            free_.push_back(all_.back().get());
+        }
+        tlm::tlm_generic_payload *trans = free_.back();
+        free_.pop_back();
         trans->acquire();
         return trans;
     }
     void free(tlm::tlm_generic_payload *trans) override
     {
         trans->reset();
-        delete trans;
+        free_.push_back(trans);
     }
+
+  private:
+    std::vector<std::unique_ptr<tlm::tlm_generic_payload>> all_;
+    std::vector<tlm::tlm_generic_payload *> free_;
 };
 
 // Loads and stores of 8 bytes with the phases of the base protocol, from an SC_THREAD.
