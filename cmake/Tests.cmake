@@ -15,6 +15,8 @@ endfunction()
 function(ts_test_program folder source)
     cmake_path(GET source STEM LAST_ONLY stem)
     set(target ${folder}_${stem})
+    set(stem ${stem} PARENT_SCOPE)
+    set(target ${target} PARENT_SCOPE)
     add_executable(${target} ${source})
     target_link_libraries(${target} PRIVATE ${ARGN})
     set_target_properties(${target} PROPERTIES
@@ -55,15 +57,16 @@ if(SYSTEMC_FOUND)
     file(GLOB sources CONFIGURE_DEPENDS tests/sysc/*_test.cpp)
     foreach(source IN LISTS sources)
         ts_test_program(sysc ${source} ts_front ts_systemc ${core_libraries} GTest::gtest)
+        target_sources(${target} PRIVATE tests/sysc/main.cpp)
     endforeach()
     # The modules, over the shared library: nothing of ts_front is in these programs.
     file(GLOB sources CONFIGURE_DEPENDS tests/tlm/*_test.cpp)
     foreach(source IN LISTS sources)
         ts_test_program(tlm ${source} tlbstorm::systemc ts_compile GTest::gtest)
+        target_sources(${target} PRIVATE tests/sysc/main.cpp)
         if(TS_SANITIZE MATCHES "address")
             # AddressSanitizer does not know SystemC's stacks: after an exception there it reports
             # frames that are gone (and says that it may). These tests are the ones with exceptions.
-            cmake_path(GET source STEM LAST_ONLY stem)
             set_tests_properties(tlm/${stem} PROPERTIES ENVIRONMENT_MODIFICATION
                 "GTEST_FILTER=set:-*.Breaches*:*Elaboration*:Interrupt.Refuses*:Interconnect.KeepsEndReqBack*:Machine.*")
         endif()

@@ -137,19 +137,10 @@ struct Visit {
 void visit_hist(const Visit &visit, const std::string &name, const ts_stat &row,
                 const ts_hist &hist)
 {
-    const std::pair<const char *, uint64_t> parts[] = {
-        {"count", hist.count},
-        {"sum", hist.sum},
-        {"min", hist.count > 0 ? hist.min : 0},
-        {"max", hist.max},
-        {"p50", ts_hist_quantile(&hist, 500)},
-        {"p90", ts_hist_quantile(&hist, 900)},
-        {"p99", ts_hist_quantile(&hist, 990)},
-        {"p999", ts_hist_quantile(&hist, 999)},
-    };
-    for (const auto &part : parts)
-        visit.fn(visit.user, (name + "." + part.first).c_str(),
-                 std::strcmp(part.first, "count") == 0 ? "1" : row.unit, part.second);
+    ts::each_hist_part(hist, row.unit,
+                       [&](const char *part, const std::string &unit, uint64_t value) {
+                           visit.fn(visit.user, (name + "." + part).c_str(), unit.c_str(), value);
+                       });
 }
 
 void visit_table(void *user, const ts_stat_table *table, const void *base)

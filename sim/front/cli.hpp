@@ -4,7 +4,6 @@
 #define TS_SIM_FRONT_CLI_HPP
 
 #include "sim/front/jobs.hpp"
-#include "sim/front/runlist.hpp"
 
 #include <string>
 #include <vector>
@@ -49,11 +48,6 @@ void refuse_options(const RunCommand &command, const Experiment &experiment);
 // Assumed parameters, and where everything is. points and runs go together.
 void print_notes(const Experiment &experiment, const std::vector<Point> &points,
                  const std::vector<RunSummary> &runs, const std::string &folder);
-// What the results say; nothing where mechanisms are not compared.
-void print_verdict(const RunList &list, const std::vector<RunSummary> &runs);
-// On standard error: why they may say less than they seem to.
-void print_guards(const RunList &list, const std::vector<RunSummary> &runs,
-                  const std::string &folder);
 // As a shell takes it, in quotes where it needs them.
 std::string shell_word(const std::string &text);
 // Both must outlive what is returned.

@@ -130,20 +130,6 @@ void print_notes(const Experiment &experiment, const std::vector<Point> &points,
     std::printf("Results: %s\n", folder.c_str());
 }
 
-void print_verdict(const RunList &list, const std::vector<RunSummary> &runs)
-{
-    constexpr size_t verdicts_max = 8;
-    const std::string text = verdict_text(list, runs, verdicts_max);
-    std::printf("%s%s", text.empty() ? "" : "\n", text.c_str());
-}
-
-void print_guards(const RunList &list, const std::vector<RunSummary> &runs,
-                  const std::string &folder)
-{
-    for (const std::string &guard : verdict_guards(list, runs, folder))
-        std::fprintf(stderr, "warning: %s\n", guard.c_str());
-}
-
 void refuse_options(const RunCommand &command, const Experiment &experiment)
 {
     const std::pair<bool, const char *> options[] = {
@@ -244,12 +230,10 @@ void command_run(const RunCommand &command)
         results = folder.commit_incomplete();
     }
     std::fputs(summary_table(list, runs).c_str(), stdout);
-    print_verdict(list, runs);
+    verdict_print(results, command.quiet);
     if (!command.quiet)
         print_notes(experiment, points, runs, results);
     std::fflush(stdout);
-    if (!command.quiet)
-        print_guards(list, runs, results);
     for (const std::string &warning : warnings_of(experiment, points, runs))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
     if (!failures.empty())

@@ -6,6 +6,7 @@
 #include "sim/front/folder.hpp"
 #include "sim/front/output.hpp"
 #include "sim/front/paths.hpp"
+#include "sim/front/verdict.hpp"
 #include "sim/front/warnings.hpp"
 
 #include <nlohmann/json.hpp>
@@ -89,12 +90,10 @@ std::vector<std::string> missing_ids(const Prepared &sweep, const std::vector<St
 void print_results(const SweepCommand &command, const Prepared &sweep, const Collected &collected)
 {
     std::fputs(summary_table(collected.list, collected.runs, table_groups_max).c_str(), stdout);
-    print_verdict(collected.list, collected.runs);
+    verdict_print(sweep.folder, command.run.quiet);
     if (!command.run.quiet)
         print_notes(sweep.experiment, sweep.points, collected.runs, sweep.folder);
     std::fflush(stdout);
-    if (!command.run.quiet)
-        print_guards(collected.list, collected.runs, sweep.folder);
     for (const std::string &warning : warnings_of(sweep.experiment, sweep.points, collected.runs))
         std::fprintf(stderr, "warning: %s\n", warning.c_str());
 }

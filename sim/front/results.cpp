@@ -7,8 +7,6 @@
 #include "sim/front/study.hpp"
 #include "sim/front/verdict.hpp"
 
-#include <boost/math/distributions/students_t.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -283,41 +281,6 @@ std::string study_table(const RunList &list, const std::vector<Group> &groups)
 
 } // namespace
 
-Estimate estimate(const std::vector<double> &samples)
-{
-    Estimate result;
-    result.n = samples.size();
-    if (samples.empty())
-        return result;
-    double sum = 0;
-    for (const double sample : samples)
-        sum += sample;
-    const auto n = static_cast<double>(samples.size());
-    result.mean = sum / n;
-    if (samples.size() < 2)
-        return result;
-    double squares = 0;
-    for (const double sample : samples)
-        squares += (sample - result.mean) * (sample - result.mean);
-    const boost::math::students_t distribution(n - 1);
-    const double t = boost::math::quantile(boost::math::complement(distribution, 0.025));
-    result.half_width = t * std::sqrt(squares / (n - 1) / n);
-    result.has_half_width = true;
-    return result;
-}
-
-Estimate ratio_estimate(const std::vector<double> &above, const std::vector<double> &below)
-{
-    const double base = estimate(below).mean;
-    const double ratio = estimate(above).mean / base;
-    std::vector<double> residuals;
-    for (size_t i = 0; i < above.size(); i++)
-        residuals.push_back((above[i] - ratio * below[i]) / base);
-    Estimate result = estimate(residuals);
-    result.mean = ratio;
-    return result;
-}
-
 std::vector<Metric> metrics_of(const RunList &list)
 {
     if (!list.study)
@@ -428,10 +391,7 @@ void write_summaries(const RunList &list, const std::vector<RunSummary> &runs,
     if (list.study)
         return;
     replace_file(folder + "/critical_path.csv", critical_path_csv(list, runs));
-    std::string verdict = verdict_text(list, runs);
-    for (const std::string &guard : verdict_guards(list, runs, folder))
-        verdict += "warning: " + guard + "\n";
-    replace_file(folder + "/" + verdict_name, verdict);
+    verdict_write(list, runs, folder);
 }
 
 } // namespace ts

@@ -58,23 +58,12 @@ void StatsFiles::add_value(const std::string &group, const std::string &name,
 
 void StatsFiles::add_hist(const std::string &group, const ts_stat &row, const ts_hist &hist)
 {
-    const std::pair<const char *, uint64_t> parts[] = {
-        {"count", hist.count},
-        {"sum", hist.sum},
-        {"min", hist.count > 0 ? hist.min : 0},
-        {"max", hist.max},
-        {"p50", ts_hist_quantile(&hist, 500)},
-        {"p90", ts_hist_quantile(&hist, 900)},
-        {"p99", ts_hist_quantile(&hist, 990)},
-        {"p999", ts_hist_quantile(&hist, 999)},
-    };
     nlohmann::ordered_json &json = json_["groups"][group][row.name];
-    for (const auto &part : parts) {
-        const std::string unit = std::string(part.first) == "count" ? "1" : row.unit;
-        json[part.first] = part.second;
-        csv_ += group + "," + row.name + "." + part.first + "," + unit + "," +
-                std::to_string(part.second) + "\n";
-    }
+    each_hist_part(hist, row.unit, [&](const char *part, const std::string &unit, uint64_t value) {
+        json[part] = value;
+        csv_ +=
+            group + "," + row.name + "." + part + "," + unit + "," + std::to_string(value) + "\n";
+    });
     json["unit"] = row.unit;
     for (uint32_t i = 0; i < TS_HIST_BUCKETS; i++) {
         uint64_t low, high;

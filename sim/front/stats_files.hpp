@@ -39,6 +39,20 @@ class StatsFiles
     std::exception_ptr failure_; // of visit: an exception must not pass through C
 };
 
+// What is said of a distribution: count, sum, min, max, p50, p90, p99, p999, in this order. Calls
+// fn(part, unit, value); unit: of the values.
+template <typename Fn> void each_hist_part(const ts_hist &hist, const std::string &unit, Fn &&fn)
+{
+    fn("count", std::string("1"), hist.count);
+    fn("sum", unit, hist.sum);
+    fn("min", unit, hist.count > 0 ? hist.min : 0);
+    fn("max", unit, hist.max);
+    fn("p50", unit, ts_hist_quantile(&hist, 500));
+    fn("p90", unit, ts_hist_quantile(&hist, 900));
+    fn("p99", unit, ts_hist_quantile(&hist, 990));
+    fn("p999", unit, ts_hist_quantile(&hist, 999));
+}
+
 // The statistics that every run has, with their units: what summary.csv and "result" hold.
 struct ResultColumn {
     const char *name;

@@ -19,11 +19,6 @@ namespace ts
 struct TimelineWindow {
     ts_time from = 0, to = TS_TIME_NEVER;
     uint64_t records_max = 4000000; // then it ends as at `to`, with a mark: viewers hold so much
-
-    bool whole() const
-    {
-        return from == 0 && to == TS_TIME_NEVER;
-    }
 };
 // "2ms..2500us"; either end may be left out. A user error if it is none, or empty.
 TimelineWindow timeline_window_parse(const std::string &text);

@@ -48,8 +48,8 @@ std::string timeline_track_name(TimelineTrack track);
 // JSON of Chrome's trace viewer ("Trace Event Format"), which Perfetto and others read, too. Times
 // are microseconds with three digits: whole nanoseconds.
 std::unique_ptr<TimelineWriter> chrome_timeline(const std::string &path);
-// Perfetto's own format (protos/perfetto/trace of google/perfetto): a third of the size, and no
-// limit of its viewer's JSON reader. Whole nanoseconds.
+// Perfetto's own format (protos/perfetto/trace of google/perfetto), smaller, and without the limits
+// of its viewer's JSON reader. Whole nanoseconds.
 std::unique_ptr<TimelineWriter> perfetto_timeline(const std::string &path);
 
 } // namespace ts

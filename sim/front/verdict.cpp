@@ -2,6 +2,7 @@
 #include "sim/front/verdict.hpp"
 
 #include "models/flush/flush.h"
+#include "sim/front/estimate.hpp"
 #include "sim/front/groups.hpp"
 #include "sim/front/output.hpp"
 
@@ -15,11 +16,13 @@
 namespace ts
 {
 
-const char verdict_name[] = "verdict.txt";
-
 namespace
 {
 
+const char verdict_name[] = "verdict.txt";
+const char verdict_begin[] = "Verdict, ";
+const char warning_begin[] = "warning: ";
+constexpr size_t shown_max = 8;
 constexpr size_t seeds_enough = 5;
 
 // What is asked of every row.
@@ -195,7 +198,7 @@ std::string row_verdict(const RunList &list, const RowOfContenders &row)
 {
     const Group &first = *row.contenders[0].group;
     const size_t n = first.runs.size();
-    std::string text = "Verdict, " + row_title(list, *row.point) + " (" +
+    std::string text = verdict_begin + row_title(list, *row.point) + " (" +
                        (n == 1 ? std::string("1 seed: no intervals")
                                : std::to_string(n) + " seeds, paired; 95 % intervals") +
                        "):\n";
@@ -349,25 +352,15 @@ void guard_queues(const std::vector<Group> &groups, const std::string &folder,
 
 } // namespace
 
-std::string verdict_text(const RunList &list, const std::vector<RunSummary> &runs, size_t max_rows)
+std::string verdict_text(const RunList &list, const std::vector<RunSummary> &runs)
 {
-    if (list.study)
-        return "";
-    const std::vector<Group> groups = groups_of(list, runs);
     std::string text;
-    size_t shown = 0, left = 0;
-    for (const RowOfContenders &row : rows_of_contenders(list, runs, groups)) {
-        if (row.contenders.size() < 2)
-            continue;
-        if (shown < max_rows) {
-            shown++;
+    if (list.study)
+        return text;
+    const std::vector<Group> groups = groups_of(list, runs);
+    for (const RowOfContenders &row : rows_of_contenders(list, runs, groups))
+        if (row.contenders.size() >= 2)
             text += row_verdict(list, row);
-        } else {
-            left++;
-        }
-    }
-    if (left > 0)
-        text += "... and " + std::to_string(left) + " verdicts more in " + verdict_name + "\n";
     return text;
 }
 
@@ -382,6 +375,37 @@ std::vector<std::string> verdict_guards(const RunList &list, const std::vector<R
     guard_overcommit(groups, &guards);
     guard_queues(groups, folder, &guards);
     return guards;
+}
+
+void verdict_write(const RunList &list, const std::vector<RunSummary> &runs,
+                   const std::string &folder)
+{
+    std::string text = verdict_text(list, runs);
+    for (const std::string &guard : verdict_guards(list, runs, folder))
+        text += warning_begin + guard + "\n";
+    replace_file(folder + "/" + verdict_name, text);
+}
+
+void verdict_print(const std::string &folder, bool quiet)
+{
+    std::ifstream file(folder + "/" + verdict_name);
+    std::string verdicts, warnings;
+    size_t n = 0;
+    for (std::string line; std::getline(file, line);) {
+        n += line.rfind(verdict_begin, 0) == 0;
+        if (line.rfind(warning_begin, 0) == 0)
+            warnings += line + "\n";
+        else if (n <= shown_max)
+            verdicts += line + "\n";
+    }
+    if (n > shown_max)
+        verdicts +=
+            "... and " + std::to_string(n - shown_max) + " verdicts more in " + verdict_name + "\n";
+    if (!verdicts.empty())
+        std::printf("\n%s", verdicts.c_str());
+    std::fflush(stdout);
+    if (!quiet)
+        std::fputs(warnings.c_str(), stderr);
 }
 
 } // namespace ts

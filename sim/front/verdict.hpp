@@ -4,7 +4,7 @@
 #ifndef TS_SIM_FRONT_VERDICT_HPP
 #define TS_SIM_FRONT_VERDICT_HPP
 
-#include "sim/front/results.hpp"
+#include "sim/front/run.hpp"
 #include "sim/front/runlist.hpp"
 
 #include <string>
@@ -13,13 +13,11 @@
 namespace ts
 {
 
-// A line or more for each platform and combination of swept values, at most max_rows of them; the
-// rest is counted. Three questions each: completion (or records), system time, latency of a
-// shootdown. Best against the baseline and against the next, paired by seed, with 95 % intervals; a
-// difference whose interval holds 0 is called none. Empty for studies and where there is nothing to
-// compare.
-std::string verdict_text(const RunList &list, const std::vector<RunSummary> &runs,
-                         size_t max_rows = SIZE_MAX);
+// Some lines for each platform and combination of swept values. Three questions each: completion
+// (or records), system time, latency of a shootdown. Best against the baseline and against the
+// next, paired by seed, with 95 % intervals; a difference whose interval holds 0 is called none.
+// Empty for studies and where there is nothing to compare.
+std::string verdict_text(const RunList &list, const std::vector<RunSummary> &runs);
 
 // Why a verdict may not be one, a line each: few seeds, seeds that do not differ, overcommit that
 // was none, queues that were full. folder: of the points, whose stats.csv are read; what cannot be
@@ -27,7 +25,12 @@ std::string verdict_text(const RunList &list, const std::vector<RunSummary> &run
 std::vector<std::string> verdict_guards(const RunList &list, const std::vector<RunSummary> &runs,
                                         const std::string &folder);
 
-extern const char verdict_name[]; // verdict.txt: both, of all rows
+// Writes both into folder/verdict.txt, guards as lines that begin with "warning: ".
+void verdict_write(const RunList &list, const std::vector<RunSummary> &runs,
+                   const std::string &folder);
+// Prints what verdict_write has left there, if anything: verdicts on standard output, of many the
+// first few; guards on standard error, unless quiet.
+void verdict_print(const std::string &folder, bool quiet);
 
 } // namespace ts
 

@@ -37,10 +37,7 @@ import os
 import re
 
 import tlbstorm
-from tlbstorm import plot, plotting, report
-
-if "pandas" not in plotting.modules("pandas")[0].__name__:
-    raise SystemExit(1)
+from tlbstorm import plot, report
 
 one = ["--keep", "guest.flush_ceiling=33"]
 figures = [("r", "speedup", one, ["native_sequential", "vCPUs per pCPU"]),

@@ -48,16 +48,3 @@ TEST(MachineInSystemC, GivesTheSameResultsAsTheNativeKernel)
         }
     }
 }
-
-// Own main: with gtest_main the one of libsystemc could win, and no test would run.
-int main(int argc, char **argv)
-{
-    ::testing::InitGoogleTest(&argc, argv);
-    return RUN_ALL_TESTS();
-}
-
-extern "C" int sc_main(int, char **)
-{
-    std::fputs("linked wrongly: the main() of libsystemc runs, not the test's\n", stderr);
-    return 97;
-}

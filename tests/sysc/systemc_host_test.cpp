@@ -312,16 +312,3 @@ TEST_F(SystemcHostExact, TakesAnInjectedEventBeforeItsOwnNext)
 }
 
 } // namespace
-
-// Own main: with gtest_main the one of libsystemc could win, and no test would run.
-int main(int argc, char **argv)
-{
-    ::testing::InitGoogleTest(&argc, argv);
-    return RUN_ALL_TESTS();
-}
-
-int sc_main(int, char **)
-{
-    std::fputs("linked wrongly: the main() of libsystemc runs, not the test's\n", stderr);
-    return 97;
-}

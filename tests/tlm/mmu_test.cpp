@@ -389,20 +389,6 @@ TEST(MmuPhases, AnInvalidationDuringAWalk)
     }
 }
 
-struct Thread : sc_core::sc_module {
-    std::function<void()> run;
-    Thread(sc_core::sc_module_name name, std::function<void()> fn)
-        : sc_core::sc_module(name), run(std::move(fn))
-    {
-        SC_HAS_PROCESS(Thread);
-        SC_THREAD(main);
-    }
-    void main()
-    {
-        run();
-    }
-};
-
 // Two loosely timed initiators of one MMU, whose reads of tables wait: the second waits for the
 // first's walk, and an invalidation in between counts for both.
 TEST(MmuLoose, TwoInitiatorsAndAnInvalidationInBetween)
@@ -534,16 +520,3 @@ TEST(MmuElaboration, NamesTheWrongSetting)
 }
 
 } // namespace
-
-// Own main: with gtest_main the one of libsystemc could win, and no test would run.
-int main(int argc, char **argv)
-{
-    ::testing::InitGoogleTest(&argc, argv);
-    return RUN_ALL_TESTS();
-}
-
-extern "C" int sc_main(int, char **)
-{
-    std::fputs("linked wrongly: the main() of libsystemc runs, not the test's\n", stderr);
-    return 97;
-}

@@ -223,6 +223,21 @@ class Initiator : public sc_core::sc_module, public tlm::tlm_bw_transport_if<>
     tlbstorm::Payloads pool_;
 };
 
+// Software that waits.
+struct Thread : sc_core::sc_module {
+    std::function<void()> run;
+    Thread(sc_core::sc_module_name name, std::function<void()> fn)
+        : sc_core::sc_module(name), run(std::move(fn))
+    {
+        SC_HAS_PROCESS(Thread);
+        SC_THREAD(main);
+    }
+    void main()
+    {
+        run();
+    }
+};
+
 // The message of the error that fn is to be.
 inline std::string error_of(const std::function<void()> &fn)
 {

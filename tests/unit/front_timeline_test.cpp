@@ -172,7 +172,7 @@ TEST_F(FrontTimeline, WindowsAreRead)
     EXPECT_EQ(ts::timeline_window_parse("2ms..2500us").from, 2 * TS_MS);
     EXPECT_EQ(ts::timeline_window_parse("2ms..2500us").to, 2500 * TS_US);
     EXPECT_EQ(ts::timeline_window_parse("..1us").from, 0u);
-    EXPECT_TRUE(ts::timeline_window_parse("..").whole());
+    EXPECT_EQ(ts::timeline_window_parse("..").to, TS_TIME_NEVER);
     for (const char *wrong : {"2ms", "3ms..2ms", "2ms..2ms", "x..2ms", "1..2", ""}) {
         try {
             ts::timeline_window_parse(wrong);

@@ -15,20 +15,11 @@ def steps(table):
     return [high * 1e-6 for high in counts.index], list(100 * counts.cumsum() / total), int(total)
 
 
-def points_of(table, results):
-    keys = [key for key in ("platform", *results.swept) if table[key].nunique() > 1]
-    if not keys:
-        return [("", table)]
-    return [(", ".join(f"{v}" if k == "platform" else f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}"
-                       for k, v in zip(keys, values if isinstance(values, tuple) else (values,))), rows)
-            for values, rows in table.groupby(keys if len(keys) > 1 else keys[0], sort=False)]
-
-
 def draw(results, options):
     pyplot, _ = plotting.load("pandas")
     table = results.histogram("guest", "shootdown_ps")
     table = plotting.keep_values(table, results.folder, options.keep)
-    points = points_of(table, results)
+    points = list(results.points(table, drop_single=True))
     across = min(len(points), PANELS_ACROSS)
     down = -(-len(points) // across)
     figure, grid = pyplot.subplots(down, across, squeeze=False, sharey=True, layout="constrained",

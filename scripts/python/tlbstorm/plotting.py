@@ -127,9 +127,14 @@ def keep(table, path, wanted, fixed):
     return table
 
 
+def plain(value):
+    """As a configuration has it: 4 for 4.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def keep_values(table, path, wanted):
     """As keep, of a table whose columns may be numbers: 4 is 4.0."""
-    texts = table.assign(**{c: [f"{v:g}" if isinstance(v, float) else str(v) for v in table[c]] for c in table.columns})
+    texts = table.assign(**{c: [plain(v) for v in table[c]] for c in table.columns})
     return table.loc[keep(texts, path, wanted, ()).index]
 
 

@@ -49,12 +49,9 @@ def value_text(mean, half, unit):
 
 def rows_of(results):
     """[(title, {mechanism: {metric: (mean, half, unit)}})] in the order of the summary."""
-    table, subject = results.summary, results.summary.columns[0]
-    keys = ["platform", *results.swept]
+    subject = results.summary.columns[0]
     rows = []
-    for values, own in table.groupby(keys if len(keys) > 1 else keys[0], sort=False, dropna=False):
-        values = values if isinstance(values, tuple) else (values,)
-        title = ", ".join(f"{v}" if k == "platform" else f"{k} = {v}" for k, v in zip(keys, values))
+    for title, own in results.points(results.summary):
         cells = {}
         for name, metric, unit, mean, half in zip(own[subject], own["metric"], own["unit"], own["mean"], own["ci95"]):
             cells.setdefault(str(name), {})[metric] = (mean, 0.0 if math.isnan(half) else half, unit)
@@ -130,11 +127,8 @@ def cdf_figures(results):
         table = results.histogram("guest", "shootdown_ps")
     except plotting.InputError:
         return []
-    keys = ["platform", *results.swept]
     figures = []
-    for values, rows in table.groupby(keys if len(keys) > 1 else keys[0], sort=False):
-        values = values if isinstance(values, tuple) else (values,)
-        title = ", ".join(f"{v}" if k == "platform" else f"{k} = {v}" for k, v in zip(keys, values))
+    for title, rows in results.points(table):
         at = sorted(set(rows["high"]))
         step = max(1, len(at) // CDF_POINTS)
         at = [*at[::step], *([at[-1]] if (len(at) - 1) % step else [])]
@@ -172,12 +166,9 @@ def breakdown_html(results):
     table = results.critical_path
     if table.empty:
         return ""
-    keys = ["platform", *results.swept]
     order = list(breakdown.PARTS)
     out, seen = [], set()
-    for values, rows in table.groupby(keys if len(keys) > 1 else keys[0], sort=False):
-        values = values if isinstance(values, tuple) else (values,)
-        title = ", ".join(f"{v}" if k == "platform" else f"{k} = {v}" for k, v in zip(keys, values))
+    for title, rows in results.points(table):
         sums = {}
         for name, own in rows.groupby("mechanism", sort=False):
             count = own.groupby("part")["shootdowns"].sum()

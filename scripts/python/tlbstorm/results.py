@@ -115,6 +115,15 @@ class Results:
         path = self.path(folder, "stats.csv")
         return plotting.read_table(pandas, path, ("group", "name", "unit", "value")).set_index(["group", "name"])
 
+    def points(self, table, drop_single=False):
+        """(title, rows) of a table that has the columns of points, for each platform and combination of
+        swept values: "x86, run.vms = 4". drop_single: keys with one value go unnamed."""
+        keys = ["platform", *self.swept]
+        named = [key for key in keys if not drop_single or table[key].nunique() > 1]
+        for values, rows in table.groupby(keys if len(keys) > 1 else keys[0], sort=False, dropna=False):
+            values = dict(zip(keys, values if isinstance(values, tuple) else (values,)))
+            yield ", ".join(values[k] if k == "platform" else f"{k} = {plotting.plain(values[k])}" for k in named), rows
+
     def histogram(self, group, name, **keep):
         """Buckets (low, high, count) of a distribution, with the columns that name its run; low and high
         are in ps where the statistic is a time."""
