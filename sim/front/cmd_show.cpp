@@ -195,8 +195,8 @@ bool search(const std::vector<CatalogueEntry> &entries, const std::string &word)
 } // namespace
 
 const std::vector<std::string> list_topics{
-    "mechanisms",  "studies",      "machines", "hypervisors", "guests",    "workloads",
-    "experiments", "replacements", "fabrics",  "schedulers",  "reproduce", "traces"};
+    "mechanisms",   "studies", "machines",   "hypervisors", "guests", "workloads", "experiments",
+    "replacements", "fabrics", "schedulers", "reproduce",   "fits",   "traces"};
 
 void command_list(const std::string &topic)
 {
