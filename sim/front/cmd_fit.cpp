@@ -17,6 +17,8 @@ namespace
 // Difference quotients go over this part of a parameter's range: costs of whole cycles and the
 // steps of a simulated machine make smaller ones say more about rounding than about the parameter.
 constexpr double step_part = 0.02;
+// A smaller relative decrease of the sum of squares is not worth another derivative.
+constexpr double worth = 1e-3;
 
 FitPlace place_of(const Vector &at)
 {
@@ -70,6 +72,7 @@ FitResult run(const Fit &fit, const FitCommand &command, FitRuns *runs)
     LeastSquaresOptions options;
     options.iterations = fit.iterations;
     options.starts = fit.starts;
+    options.tolerance = worth;
     options.on_iteration = [&](size_t start, size_t i, double cost) {
         say("start " + std::to_string(start + 1) + ", step " + std::to_string(i) + ", " +
             std::to_string(runs->simulations()) + " simulations, sum of squares " + number(cost));

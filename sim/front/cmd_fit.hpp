@@ -62,6 +62,8 @@ struct FitResult {
     std::vector<double> left_out;  // a fitted row's relative error in a fit without it
     size_t simulations = 0;
 };
+// False: some parameter hangs on this fitted row alone, so a fit without it says nothing of it.
+bool is_checked(const FitResult &result, size_t row);
 // Relative: simulated over published less 1.
 double fit_error(const FitRow &row, double simulated);
 double median_size(std::vector<double> errors); // of their absolute values

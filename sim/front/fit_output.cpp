@@ -12,6 +12,8 @@ namespace
 
 // Estimates that go together more than this are named: the rows tell them apart badly.
 constexpr double correlation_shown = 0.9;
+// A row that the fit follows so far is checked by no other.
+constexpr double leverage_alone = 0.98;
 
 const char *bound_name(BoundReached bound)
 {
@@ -84,6 +86,16 @@ std::vector<double> fitted_errors(const Fit &fit, const FitResult &result)
     return errors;
 }
 
+// Of rows that others check, in a fit without each.
+std::vector<double> checked_errors(const Fit &fit, const FitResult &result)
+{
+    std::vector<double> errors;
+    for (size_t i = 0; i < fit.fitted; i++)
+        if (is_checked(result, i))
+            errors.push_back(result.left_out[i]);
+    return errors;
+}
+
 TableRows parameter_table(const Fit &fit, const FitResult &result)
 {
     TableRows rows{{"parameter", "keys", "from", "to", "start", "fitted", "standard error"}};
@@ -109,12 +121,19 @@ TableRows row_table(const Fit &fit, const FitResult &result)
                         number(std::round(row.row->published * 10) / 10),
                         number(std::round(result.simulated[i] * 10) / 10),
                         percent(fit_error(row, result.simulated[i])),
-                        row.fitted ? percent(result.left_out[i]) : "not fitted"});
+                        !row.fitted             ? "not fitted"
+                        : is_checked(result, i) ? percent(result.left_out[i])
+                                                : "by itself"});
     }
     return rows;
 }
 
 } // namespace
+
+bool is_checked(const FitResult &result, size_t row)
+{
+    return result.squares.leverage[row] < leverage_alone;
+}
 
 std::string fit_csv(const Fit &fit, const FitResult &result)
 {
@@ -145,7 +164,8 @@ std::string fit_rows_csv(const Fit &fit, const FitResult &result)
                 number(row.row->published) + "," + number(result.at_start[i]) + "," +
                 number(result.simulated[i]) + "," +
                 number(fit_error(row, result.simulated[i]) * 100) + "," +
-                (row.fitted ? number(result.left_out[i] * 100) : "") + "\n";
+                (row.fitted && is_checked(result, i) ? number(result.left_out[i] * 100) : "") +
+                "\n";
     }
     return text;
 }
@@ -189,13 +209,19 @@ std::string fit_text(const Fit &fit, const FitResult &result)
     std::string text = fit.id + ": " + fit.title + "\n" +
                        table_text(parameter_table(fit, result), 2) + "\n" +
                        table_text(row_table(fit, result), 3) + "\n";
+    const std::vector<double> left_out = checked_errors(fit, result);
     text += "Median error of the " + std::to_string(fit.fitted) + " fitted rows " +
             percent(median_size(fitted_errors(fit, result))) + ", of each in a fit without it " +
-            percent(median_size(result.left_out)) + "; " + std::to_string(fit.parameters.size()) +
-            " parameters, " + std::to_string(result.simulations) + " simulations.\n";
+            (left_out.empty() ? "-" : percent(median_size(left_out))) + "; " +
+            std::to_string(fit.parameters.size()) + " parameters, " +
+            std::to_string(result.simulations) + " simulations.\n";
     if (!result.squares.converged)
         text += "The fit has not come to its end within " + std::to_string(fit.iterations) +
                 " steps ('iterations').\n";
+    for (size_t i = 0; i < fit.fitted; i++)
+        if (!is_checked(result, i))
+            text += "Some parameter hangs on '" + fit.rows[i].row->name +
+                    "' alone: a fit without it says nothing of it.\n";
     for (size_t i = 0; i < fit.parameters.size(); i++) {
         const FitParameter &p = fit.parameters[i];
         if (result.squares.bounds[i] != BoundReached::None)

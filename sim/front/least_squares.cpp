@@ -16,7 +16,7 @@ using Matrix = std::vector<Vector>; // rows
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 // Of Marquardt's damping, in units of J'J's diagonal.
-constexpr double damping_start = 1e-3, damping_min = 1e-12, damping_max = 1e9;
+constexpr double damping_start = 1e-3, damping_min = 1e-12, damping_max = 1e6;
 constexpr double damping_factor = 10;
 // Added to the diagonal, so that directions which no residual sees do not matter.
 constexpr double ridge = 1e-12;
@@ -136,6 +136,22 @@ class Search
         return 0;
     }
 
+    // The undamped step alone, where it is better. Returns the relative decrease.
+    double advance_fully()
+    {
+        const Vector place = stepped(damping_min);
+        if (place == at_)
+            return 0;
+        const Vector values = problem_.residuals({place})[0];
+        const double before = cost_;
+        if (cost_of(values) >= before)
+            return 0;
+        at_ = place;
+        residuals_ = values;
+        cost_ = cost_of(values);
+        return 1 - cost_ / before;
+    }
+
     double cost() const
     {
         return cost_;
@@ -143,10 +159,6 @@ class Search
     const Vector &residuals() const
     {
         return residuals_;
-    }
-    void restart_damping()
-    {
-        damping_ = damping_start;
     }
 
     LeastSquaresResult result() const
@@ -278,6 +290,7 @@ class Search
     void estimate_errors(LeastSquaresResult *result) const
     {
         result->standard_errors.assign(n_, nan);
+        result->leverage.assign(residuals_.size(), 0);
         result->correlations.assign(n_, Vector(n_, nan));
         std::vector<size_t> seen;
         for (size_t k = 0; k < n_; k++)
@@ -296,6 +309,14 @@ class Search
             Vector unit(m, 0);
             unit[i] = 1;
             inverse.push_back(solve_definite(square, std::move(unit)));
+        }
+        for (size_t i = 0; i < residuals_.size(); i++) {
+            double own = 0;
+            for (size_t k = 0; k < m; k++)
+                for (size_t l = 0; l < m; l++)
+                    own += jacobian_[i][seen[k]] / scale(k) * inverse[k][l] *
+                           jacobian_[i][seen[l]] / scale(l);
+            result->leverage[i] = own;
         }
         const double variance = cost_ / static_cast<double>(residuals_.size() - m);
         for (size_t i = 0; i < m; i++) {
@@ -389,11 +410,9 @@ Vector least_squares_without(const LeastSquaresProblem &problem, const LeastSqua
     Search search(problem);
     search.leave_out(row);
     search.set(fit);
-    for (size_t i = 0; i < options.iterations; i++) {
-        search.restart_damping();
-        if (search.advance() < options.tolerance)
+    for (size_t i = 0; i < options.iterations; i++)
+        if (search.advance_fully() < options.tolerance)
             break;
-    }
     return search.residuals();
 }
 

@@ -54,6 +54,9 @@ struct LeastSquaresResult {
     // NaN as well without more residuals than such variables.
     Vector standard_errors;
     std::vector<Vector> correlations; // of the estimates; NaN where a standard error is
+    // Of each residual, from 0 to 1: how far the fit follows it (the diagonal of J (J'J)^-1 J'). At
+    // 1 some direction of the variables hangs on it alone, so leaving it out tells nothing.
+    Vector leverage;
 
     double cost() const; // the sum of squares
 };

@@ -72,6 +72,8 @@ TEST(LeastSquares, FitsALineWithItsErrorsAndTheirCorrelation)
     EXPECT_NEAR(fit.standard_errors[1], std::sqrt(variance * 0.2), 1e-5);
     EXPECT_NEAR(fit.correlations[0][1], -0.3 / std::sqrt(0.7 * 0.2), 1e-4);
     EXPECT_NEAR(fit.jacobian[3][1], 3, 1e-4);
+    for (size_t i = 0; i < 4; i++) // 1/n + (x - mean)^2 / sum of them
+        EXPECT_NEAR(fit.leverage[i], 0.25 + std::pow(double(i) - 1.5, 2) / 5, 1e-4);
     EXPECT_EQ(fit.bounds, (std::vector<BoundReached>{BoundReached::None, BoundReached::None}));
     EXPECT_FALSE(made.outside);
 }
@@ -249,6 +251,7 @@ struct MadeFit {
         result.squares.bounds = {BoundReached::None, BoundReached::Low};
         result.squares.standard_errors = {3.2, nan};
         result.squares.correlations = {{1, -0.95}, {-0.95, 1}};
+        result.squares.leverage = {0.5, 0.5, 0.999};
         result.values = {50, 10};
         result.at_start = {1, 1, 1, 1};
         result.simulated = {101, 96, 102, 130};
@@ -265,8 +268,9 @@ TEST(Fit, SaysWhatIsDoubtfulOfIt)
     const std::string text = fit_text(made.fit, made.result);
 
     for (const char *line :
-         {"Median error of the 3 fitted rows 2.0 %, of each in a fit without it 5.0 %; 2 "
+         {"Median error of the 3 fitted rows 2.0 %, of each in a fit without it 4.5 %; 2 "
           "parameters, 11 simulations.\n",
+          "Some parameter hangs on 'row 2' alone: a fit without it says nothing of it.\n",
           "The fit has not come to its end within 7 steps ('iterations').\n",
           "entry is at its low bound, 10cycles (a book).\n", "No fitted row depends on entry.\n",
           "The rows hardly tell exit and entry apart: their estimates have a correlation of "
@@ -288,7 +292,7 @@ TEST(Fit, WritesItsTables)
               "left_out_error_pct\n"
               "T,row 0,yes,1,ns,100,1,101,1,2\n"
               "T,row 1,yes,1,ns,100,1,96,-4,-7\n"
-              "T,row 2,yes,1,ns,100,1,102,2,5\n"
+              "T,row 2,yes,1,ns,100,1,102,2,\n"
               "T,row 3,no,,ns,100,1,130,30,\n");
     EXPECT_EQ(fit_yaml(made.fit, made.result, "T"),
               "# Made by `tlbstorm fit` from T.\n"
