@@ -97,7 +97,7 @@ struct ts_task {
     struct ts_sched_entity member; /* se's, inside its group (group.h) */
     bool wake_pending;             /* woken while about to block */
     bool is_idle;
-    bool spinning;  /* parked in ts_task_spin right now */
+    bool spinning; /* parked in ts_task_spin right now */
     /* The owner's: it spins without PAUSE, so that it takes its share of the core. */
     bool spin_executes;
     bool user_mode; /* executes user code (PLE and accounting care) */

@@ -136,22 +136,6 @@ class Search
         return 0;
     }
 
-    // The undamped step alone, where it is better. Returns the relative decrease.
-    double advance_fully()
-    {
-        const Vector place = stepped(damping_min);
-        if (place == at_)
-            return 0;
-        const Vector values = problem_.residuals({place})[0];
-        const double before = cost_;
-        if (cost_of(values) >= before)
-            return 0;
-        at_ = place;
-        residuals_ = values;
-        cost_ = cost_of(values);
-        return 1 - cost_ / before;
-    }
-
     double cost() const
     {
         return cost_;
@@ -410,8 +394,10 @@ Vector least_squares_without(const LeastSquaresProblem &problem, const LeastSqua
     Search search(problem);
     search.leave_out(row);
     search.set(fit);
-    for (size_t i = 0; i < options.iterations; i++)
-        if (search.advance_fully() < options.tolerance)
+    // The derivatives are no longer those of the place after a step or two.
+    constexpr size_t steps = 2;
+    for (size_t i = 0; i < steps; i++)
+        if (search.advance() < options.tolerance)
             break;
     return search.residuals();
 }

@@ -160,7 +160,7 @@ if (ulimit -v 100000 && "$TLBSTORM" --version) >/dev/null 2>&1; then # not so wi
             # shellcheck disable=SC2086
             (ulimit -v "$kib" && "$TLBSTORM" $command) >/dev/null 2>err.txt
             got=$?
-            [[ $got =~ ^(0|3|127)$ || ($got = 134 && $kib -lt 17000) ]] || fail "exit $got with $kib KiB: $command: $(cat err.txt)"
+            [[ $got =~ ^(0|3|127)$ || ($got = 134 && $kib -lt 18000) ]] || fail "exit $got with $kib KiB: $command: $(cat err.txt)"
             [ "$got" -ne 3 ] || one_line 'memory'
         done
     done

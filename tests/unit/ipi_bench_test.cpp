@@ -286,9 +286,9 @@ TEST(IpiBench, TheLockIsTakenInOrderOfArrivalByOneAtATime)
     Order order;
     std::map<std::string, uint64_t> stats;
 
-    WorkloadPtr w = make("ipi_bench", {{"mode", "broadcast_lock"},
-                                       {"iterations", "2"},
-                                       {"hold", std::to_string(held) + "ns"}});
+    WorkloadPtr w = make(
+        "ipi_bench",
+        {{"mode", "broadcast_lock"}, {"iterations", "2"}, {"hold", std::to_string(held) + "ns"}});
     ts_machine_vm vm{w.get(), ts_flush_find("native_sequential"), nullptr};
     ASSERT_EQ(ts_machine_create(&made, &m, &vm, 1, &err), TS_OK) << err.message;
     ts_machine_set_timeline(made, Order::record, &order);
