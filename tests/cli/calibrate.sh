@@ -60,7 +60,7 @@ run 0 run storm.yaml -o out
 resolved=$(find out -name config.resolved.yaml | head -1)
 grep -q 'core_hz: {value: .*measured here.*confidence: measured} # measured$' "$resolved" ||
     fail "the resolved configuration does not say what is measured"
-assumed() { sed -n 's/.* \([0-9]*\) of [0-9]* parameters.*assumed.*/\1/p' out.txt | head -1; }
+assumed() { sed -n 's/^  [^ ]*: \([0-9]*\) of [0-9]*, marked in .*/\1/p' out.txt; }
 before=$(assumed)
 sed 's/confidence: measured}/confidence: guess}/' my.yaml >guess.yaml
 sed 's/my.yaml/guess.yaml/' storm.yaml >guessed.yaml

@@ -13,6 +13,13 @@
 #include <fstream>
 #include <random>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 namespace
 {
 
@@ -309,6 +316,63 @@ TEST(Rows, EachIsMeasuredOnThisHost)
     EXPECT_NE(none.why.find("CPUs are needed"), std::string::npos);
     const HostSample bad = run_on_host({TS_CAL_MPROTECT, 1, 0}, {1 << 16}, 0.001);
     EXPECT_NE(bad.why.find("affinity"), std::string::npos);
+}
+
+TEST(Rows, WhereTheOtherThreadDoesNotRunNothingCounts)
+{
+    // Both on one CPU: while the caller runs the other one does not.
+    const int cpu = allowed_cpus().front();
+    const HostSample sample = run_on_host({TS_CAL_MPROTECT, 1, 1}, {cpu, cpu}, 0.03);
+    EXPECT_LE(sample.spread.n, 2u); // a tick in between may let it in
+    EXPECT_TRUE(sample.spread.n > 0 || sample.why.find("other programs") == 0) << sample.why;
+}
+
+// From here on the process may not make the call, as in a container.
+void forbid(int number)
+{
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{4, program};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        _exit(77);
+}
+
+// Exit code 0 if the row is left out and says that it is not permitted; 77: no filters here.
+int without(int call, const BenchRow &row)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        const std::vector<int> cpus = allowed_cpus();
+        forbid(call);
+        const HostSample sample = run_on_host(row, cpus, 0.001);
+        _exit(sample.spread.n == 0 && sample.why.find("not permitted") == 0 ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Rows, WhatIsNotPermittedIsLeftOut)
+{
+    const int affinity = without(SYS_sched_setaffinity, {TS_CAL_MMAP, 1, 0});
+    EXPECT_TRUE(affinity == 0 || affinity == 77) << affinity;
+    const int membarrier = without(SYS_membarrier, {TS_CAL_MEMBARRIER, 1, 0});
+    EXPECT_TRUE(membarrier == 0 || membarrier == 77) << membarrier;
+}
+
+TEST(Storm, RunsInAProcessOfItsOwn)
+{
+    const ts_cal_storm two{2, 3, 64, 4};
+    ts_cal_storm_result result{};
+    ASSERT_EQ(ts_cal_storm_run(&two, &result), 0);
+    EXPECT_GT(result.completion_ns, 3 * 50000); // three naps with the timer's slack
+    const ts_cal_storm none{0, 1, 1, 1};
+    EXPECT_EQ(ts_cal_storm_run(&none, &result), EINVAL);
 }
 
 // --- parameters from made-up measurements ---
