@@ -60,7 +60,7 @@ class ResultTables(tree.TreeTest):
     def test_validation(self):
         self.write("results/a/v.csv", "row,role,real_ns,real_q1_ns,real_q3_ns,n,simulated_ns,error_percent\n"
                    "\"mprotect pair, 1 page\",used,4200,4100,4300,900,4200,0.0\n"
-                   "storm,held out,24500000,23000000,26000000,7,12250000,-50.0\nidle,held out,0,0,0,3,10,\n")
+                   "storm,held_out,24500000,23000000,26000000,7,12250000,-50.0\nidle,held_out,0,0,0,3,10,\n")
         self.assertEqual(
             self.made("validation v.csv"),
             ["| row | role | real | quartiles | n | simulated | error |", "|---|---|---|---|---|---|---|",

@@ -3,6 +3,7 @@
 // derived from measurements of a made-up kernel.
 #include "sim/front/calibrate/files.hpp"
 #include "sim/front/error.hpp"
+#include "source_dir.h"
 
 #include <gtest/gtest.h>
 
@@ -378,6 +379,7 @@ TEST(Storm, RunsInAProcessOfItsOwn)
 // --- parameters from made-up measurements ---
 
 constexpr double ghz = 2;
+const std::string milan = std::string(TS_SOURCE_DIR) + "/configs/machines/milan-1s-72t.yaml";
 
 Measurements made_up()
 {
@@ -399,8 +401,7 @@ void put_row(Measurements *m, const BenchRow &row, double ns)
 
 Derivation nothing()
 {
-    return Derivation{
-        ParameterSet(piece_layer("machines", "milan-1s-72t")), ParameterSet(Layer()), {}, {}};
+    return Derivation{ParameterSet(piece_layer("machines", milan)), ParameterSet(Layer()), {}, {}};
 }
 
 const Setting &setting(const ParameterSet &set, const std::string &key)
@@ -619,7 +620,7 @@ TEST(Files, WhatIsWrittenIsReadAgain)
 {
     const FakeHost host;
     const std::string path = host.root() + "/m.yaml";
-    ParameterSet set(piece_layer("machines", "milan-1s-72t"));
+    ParameterSet set(piece_layer("machines", milan));
     set.set("guest.mprotect", "1234cycles", "measured here: \"a\", b: c # d", TS_CONF_MEASURED);
     set.set("topology.core_hz", "2929MHz", "measured here: x", TS_CONF_MEASURED);
     std::ofstream(path) << piece_text("a \"title\": x", "head\nof two lines", set.layer());

@@ -119,7 +119,7 @@ std::string rows_csv(const Validation &v)
 {
     std::string text = "row,role,real_ns,real_q1_ns,real_q3_ns,n,simulated_ns,error_percent\n";
     for (const ValidateRow &row : v.rows)
-        text += csv_field(row.name) + "," + (row.held_out ? "held out" : "used") + "," +
+        text += csv_field(row.name) + "," + (row.held_out ? "held_out" : "used") + "," +
                 fixed(row.real.median, 0) + "," + fixed(row.real.low, 0) + "," +
                 fixed(row.real.high, 0) + "," + std::to_string(row.real.n) + "," +
                 fixed(row.simulated, 0) + "," + (row.real.median > 0 ? fixed(row.error(), 1) : "") +
