@@ -10,6 +10,7 @@ enum mode { MODE_DRY, MODE_SELF, MODE_NORMAL, MODE_BROADCAST, MODE_BROADCAST_LOC
 struct params {
     uint64_t mode;
     uint64_t iterations;
+    uint64_t hold_ps;
 };
 
 /* Calls an operation makes: few enough for the watchdog to see progress. */
@@ -35,7 +36,12 @@ static int bench_next(struct ts_workload *base, uint32_t thread, struct ts_op *o
     *op = (struct ts_op){.kind = TS_OP_CALL};
     op->count = left < BATCH ? left : BATCH;
     op->target = targets[b->params.mode];
-    op->flags = b->params.mode == MODE_BROADCAST_LOCK ? TS_OPF_LOCK : 0;
+    if (b->params.mode == MODE_BROADCAST_LOCK) {
+        op->flags = TS_OPF_LOCK;
+        op->length = b->params.hold_ps / TS_NS;
+    } else if (b->params.mode == MODE_SELF || b->params.mode == MODE_NORMAL) {
+        op->flags = TS_OPF_TIMED;
+    }
     b->done += op->count;
     return 1;
 }
@@ -65,11 +71,16 @@ static const char *const mode_names[] = {"dry",       "self",           "normal"
 #define AT(field) offsetof(struct params, field)
 static const struct ts_param rows[] = {
     {"mode", TS_PARAM_ENUM, AT(mode), MODE_NORMAL, 0, MODE_BROADCAST_LOCK, mode_names,
-     "dry: reads the clock only; self: the own CPU; normal: one other CPU; broadcast: all others; "
-     "broadcast_lock: all others, whose functions take one spinlock",
+     "dry: the loop only; self: the own CPU; normal: one other CPU, and as self with the clock "
+     "read "
+     "before and in the function; broadcast: all others; broadcast_lock: all others, whose "
+     "functions take one spinlock",
      "setting of the experiment", TS_CONF_CHOICE},
     {"iterations", TS_PARAM_COUNT, AT(iterations), 100000, 1, UINT64_C(1) << 40, NULL, "calls",
      "the module's NTIMES", TS_CONF_VERBATIM},
+    {"hold", TS_PARAM_TIME, AT(hold_ps), 0, 0, TS_S, NULL,
+     "broadcast_lock: how long a function has the lock; whole nanoseconds count",
+     "the module's handle_ipi_spinlock takes it and lets go", TS_CONF_VERBATIM},
 };
 static const struct ts_param_table table = {"workload", rows, TS_ARRAY_LEN(rows)};
 

@@ -91,6 +91,8 @@ enum ts_flush_target {
     1024u /* MMAP: offset is the guest-physical address that the region stands for, whole pages.   \
              All of it has been mapped by the kernel before, which never takes it back */
 
+#define TS_OPF_TIMED 2048u /* CALL: caller and function read the clock */
+
 struct ts_op {
     enum ts_op_kind kind;
     uint32_t thread; /* who does it */

@@ -97,7 +97,9 @@ struct ts_task {
     struct ts_sched_entity member; /* se's, inside its group (group.h) */
     bool wake_pending;             /* woken while about to block */
     bool is_idle;
-    bool spinning;  /* parked in ts_task_spin right now */
+    bool spinning; /* parked in ts_task_spin right now */
+    /* The owner's: it spins without PAUSE, so that it takes its share of the core. */
+    bool spin_executes;
     bool user_mode; /* executes user code (PLE and accounting care) */
     bool spin_signalled;
     bool stall_over;          /* ts_task_stall_done came before the stall */
@@ -298,7 +300,8 @@ static inline uint64_t ts_task_cycle(const struct ts_task *self)
 /* --- primitives that let time pass; on self's own fiber only --- */
 
 /* Executes for a number of core cycles; for longer while other threads of the core execute, too
- * (topology.smt_throughput): those that idle or spin take nothing. */
+ * (topology.smt_throughput): those that idle take nothing, nor those that spin, but for tasks that
+ * are spin_executes. */
 void ts_task_work(struct ts_task *self, uint64_t cycles);
 /* The same at once, if nothing else is due before its end: false if something is, and nothing has
  * been done. Interrupts are not looked for. */

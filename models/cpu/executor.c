@@ -460,9 +460,12 @@ bool ts_task_spin_deadline(struct ts_task *self, bool (*cond)(void *arg), void *
         self->spinning = true;
         self->spin_signalled = false;
         /* PAUSE leaves the core to its other threads. */
-        ts_cpu_note_busy(p, false);
+        bool leaves = !self->spin_executes;
+        if (leaves)
+            ts_cpu_note_busy(p, false);
         ts_cpu_park(p, pause < deadline ? pause : deadline, TS_PARK_INTERRUPTIBLE);
-        ts_cpu_note_busy(p, true);
+        if (leaves)
+            ts_cpu_note_busy(p, true);
         self->spinning = false;
         if (self->spin_signalled) {
             if (line)

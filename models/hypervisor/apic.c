@@ -444,15 +444,21 @@ void ts_vcpu_pv_eoi_arm(struct ts_vcpu *v)
     v->pv_eoi = v->hyp->params.pv_eoi && v->accel == TS_ACCEL_NONE && waiting + v->in_service == 1;
 }
 
-/* A GIC's virtual CPU interface deactivates without an exit, and so do virtual APIC pages. */
+/* A GIC's virtual CPU interface deactivates without an exit, and so do virtual APIC pages; of
+ * those, an xAPIC guest's write costs what its others do. */
 void ts_vcpu_eoi(struct ts_task *self)
 {
     struct ts_vcpu *v = ts_vcpu_of(self->cpu);
     const struct ts_hypervisor *h = v->hyp;
     TS_ASSERT(v->in_service);
     v->in_service = false;
-    if (h->w.arch != TS_ARCH_X86 || (v->accel != TS_ACCEL_NONE && v->accel != TS_ACCEL_AVIC_HYBRID))
+    if (h->w.arch != TS_ARCH_X86)
         return;
+    if (v->accel != TS_ACCEL_NONE && v->accel != TS_ACCEL_AVIC_HYBRID) {
+        if (ts_intr_is_xapic(v->vm->intr_mode))
+            ts_task_work(self, h->interrupt_params.mmio_write_cycles);
+        return;
+    }
     if (v->pv_eoi) {
         v->pv_eoi = false;
         v->hyp->stats.eoi_pv++;

@@ -26,7 +26,9 @@ static bool halt_poll(struct ts_vcpu *v)
     v->poll_mark = ts_vcpu_on_pcpu_ps(v);
     v->polling = true;
     ts_engine_schedule(engine, &v->poll_event, ts_engine_now(engine) + v->poll_ps, TS_PHASE_TIMER);
+    v->task.spin_executes = !v->hyp->params.halt_poll_relax;
     ts_task_spin(&v->task, poll_ended, v, NULL);
+    v->task.spin_executes = false;
     ts_engine_cancel(engine, &v->poll_event);
     TS_ASSERT(v->polling && !v->entering);
     v->polled_ps = ts_vcpu_polled_ps(v);

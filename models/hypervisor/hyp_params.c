@@ -134,6 +134,10 @@ static const struct ts_param rows[] = {
      "divisor of the polling time after a halt longer than halt_poll; below halt_poll_grow_start "
      "it is 0. 0: 0 at once",
      "halt_poll_ns_shrink, kvm_main.c: 0 in 6.1, 2 in 6.12", V},
+    FLAG("halt_poll_relax", halt_poll_relax, 1,
+         "halt polling executes PAUSE in its loop; without, it takes its share of the core "
+         "(topology.smt_throughput)",
+         "virt/kvm/kvm_main.c kvm_vcpu_halt: cpu_relax, 6.1 and 6.12", V),
     TIME("wakeup", wakeup_ps, 2 * TS_US, TS_S,
          "idle pCPU: from its interrupt until it runs again (C1-class idle state)",
          "calibration A5: halt wake 5-20 us in all without polling, of which this is the idle exit",

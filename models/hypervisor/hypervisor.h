@@ -87,6 +87,7 @@ struct ts_hypervisor_params {
     uint64_t halt_poll_grow; /* factor; 0: never */
     uint64_t halt_poll_grow_start_ps;
     uint64_t halt_poll_shrink; /* divisor; 0: to nothing at once */
+    uint64_t halt_poll_relax;  /* bool: with PAUSE, so that the core's other threads lose nothing */
     uint64_t wakeup_ps;        /* idle pCPU: interrupt to running (C-state exit) */
     uint64_t ple;              /* bool */
     uint64_t ple_window_cycles;

@@ -3,6 +3,7 @@
 
 #include "sim/front/cli_docs.hpp"
 #include "sim/front/cmd_compare.hpp"
+#include "sim/front/cmd_fit.hpp"
 #include "sim/front/cmd_python.hpp"
 #include "sim/front/jobs.hpp"
 
@@ -40,6 +41,29 @@ Subcommand add_compare(CLI::App *app)
     return {sub, [command] { return command_compare(*command); }};
 }
 
+Subcommand add_fit(CLI::App *app)
+{
+    const auto command = std::make_shared<FitCommand>();
+    command->jobs = available_cpus();
+    CLI::App *sub = app->add_subcommand(
+        "fit", "Fit parameters to published rows, within their physical bounds");
+    sub->add_option("FIT", command->id, "A name (`tlbstorm list fits`), or a file")->required();
+    sub->add_option("-o,--output", command->output, "Folder of the results (out/fit/<name>)");
+    sub->add_option("--set", command->sets, "As of run, for every experiment that is run")
+        ->type_name("KEY=VALUE")
+        ->take_all()
+        ->allow_extra_args(false);
+    sub->add_option("--jobs,-j", command->jobs,
+                    "Runs at a time (as many as there are CPUs); results do not depend on it")
+        ->check(CLI::Range(1, 1024));
+    sub->add_flag("--force", command->force, "Replace results that tlbstorm has written");
+    return {sub, [app, command]() -> int {
+                command->quiet = app->count("--quiet") > 0;
+                command_fit(*command);
+                return 0;
+            }};
+}
+
 // The package has the options, and their help.
 Subcommand add_python(CLI::App *app, const std::string &name, const std::string &help)
 {
@@ -72,6 +96,7 @@ std::vector<Subcommand> add_result_commands(CLI::App *app)
 {
     return {
         add_compare(app),
+        add_fit(app),
         add_python(app, "plot", "Draw a figure of a folder of results: speedup, latency-cdf, ..."),
         add_python(app, "report", "Write a page of a folder of results that explains them"),
         add_completion(app),

@@ -66,8 +66,9 @@ struct Reproduction {
     std::map<std::string, std::string> experiments; // name -> file
     std::vector<ReproduceRow> rows;
 };
-// Reads configs/reproduce/<id>.yaml, or the file that a path names.
-Reproduction reproduction_load(const std::string &id, const Paths &paths);
+// Reads configs/reproduce/<id>.yaml, or the file that a path names; named_at: where it is named.
+Reproduction reproduction_load(const std::string &id, const Paths &paths,
+                               const Place &named_at = Place());
 Reproduction reproduction_parse(const std::string &text, const std::string &path,
                                 const Paths &paths);
 

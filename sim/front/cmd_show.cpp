@@ -8,6 +8,7 @@
 #include "models/tlb/replacement.h"
 #include "sim/front/catalogue.hpp"
 #include "sim/front/document.hpp"
+#include "sim/front/kept_sensitivity.hpp"
 #include "workloads/trace_format.h"
 
 #include <algorithm>
@@ -76,6 +77,26 @@ std::string accepted(const Key &key)
     return key.format(row.min) + " to " + max;
 }
 
+// What has been seen of it; nothing if nothing has. A workload's key does not say whose it is.
+const std::vector<KeptSensitivity> &sensitivities_of(const Key &key)
+{
+    static const KeptSensitivities all = kept_sensitivities(Paths(""));
+    static const std::vector<KeptSensitivity> none;
+    const auto found = all.find(key.name);
+    return found == all.end() || key.scope == KeyScope::Workload ? none : found->second;
+}
+
+// In short: what a result is called up to its first comma.
+std::string sensitivity_cell(const Key &key)
+{
+    std::string text;
+    for (const KeptSensitivity &kept : sensitivities_of(key))
+        if (kept_text(kept) != kept_none)
+            text += (text.empty() ? "" : "; ") + kept.result.substr(0, kept.result.find(',')) +
+                    " " + kept_text(kept);
+    return text.empty() && !sensitivities_of(key).empty() ? kept_none : text;
+}
+
 void explain_key(const Key &key)
 {
     const ts_param &row = *key.row;
@@ -86,6 +107,10 @@ void explain_key(const Key &key)
     std::printf("  source:     %s\n", row.source);
     std::printf("  confidence: %s%s\n", ts_confidence_name(row.confidence),
                 key.assumed() ? " (assumed)" : "");
+    for (const KeptSensitivity &kept : sensitivities_of(key))
+        std::printf("  sensitivity: completion time of %s, %s to %s: %s%s\n", kept.result.c_str(),
+                    kept.low.c_str(), kept.high.c_str(), kept_text(kept).c_str(),
+                    kept_text(kept) == kept_none ? "" : ", % for 1 % of the parameter");
 }
 
 // What each version sets, from the oldest.
@@ -124,20 +149,25 @@ void explain_markdown()
         "Made by `tlbstorm explain --all --markdown` from the tables beside the models; a test "
         "holds\nthe two together. Parameters whose confidence is *remembered* or *guess* are "
         "assumed: no source\nhas been read for them. A parameter of a workload is written "
-        "`workload.KEY` in an experiment.\n");
+        "`workload.KEY` in an experiment.\n\n"
+        "Sensitivity: change of the completion time in per cent for one per cent of the parameter, "
+        "of the\nmechanism that moves most, in "
+        "[small versions of the main results](../results/sensitivity/README.md);\nof assumed "
+        "parameters that these runs have.\n");
     std::string section;
     for (const auto &item : Keys::get().all()) {
         const Key &key = item.second;
         if (section_of(key) != section) {
             section = section_of(key);
             std::printf("\n## %s\n\n| key | meaning | type | accepts | default | source | "
-                        "confidence |\n|---|---|---|---|---|---|---|\n",
+                        "confidence | sensitivity |\n|---|---|---|---|---|---|---|---|\n",
                         section.c_str());
         }
-        std::printf("| `%s` | %s | %s | %s | %s | %s | %s%s |\n", key.row->key,
+        std::printf("| `%s` | %s | %s | %s | %s | %s | %s%s | %s |\n", key.row->key,
                     cell(key.row->help).c_str(), key.type_name(), cell(accepted(key)).c_str(),
                     cell(key.format(key.row->def)).c_str(), cell(key.row->source).c_str(),
-                    ts_confidence_name(key.row->confidence), key.assumed() ? ", assumed" : "");
+                    ts_confidence_name(key.row->confidence), key.assumed() ? ", assumed" : "",
+                    cell(sensitivity_cell(key)).c_str());
     }
 }
 
@@ -195,8 +225,8 @@ bool search(const std::vector<CatalogueEntry> &entries, const std::string &word)
 } // namespace
 
 const std::vector<std::string> list_topics{
-    "mechanisms",  "studies",      "machines", "hypervisors", "guests",    "workloads",
-    "experiments", "replacements", "fabrics",  "schedulers",  "reproduce", "traces"};
+    "mechanisms",   "studies", "machines",   "hypervisors", "guests", "workloads", "experiments",
+    "replacements", "fabrics", "schedulers", "reproduce",   "fits",   "traces"};
 
 void command_list(const std::string &topic)
 {

@@ -333,7 +333,7 @@ Reproduction reproduction_parse(const std::string &text, const std::string &path
     return Reader(yaml_parse(text, path), path, paths).read();
 }
 
-Reproduction reproduction_load(const std::string &id, const Paths &paths)
+Reproduction reproduction_load(const std::string &id, const Paths &paths, const Place &named_at)
 {
     const std::vector<std::string> names = paths.names("reproduce");
     const bool is_path = id.find('/') != std::string::npos ||
@@ -342,12 +342,12 @@ Reproduction reproduction_load(const std::string &id, const Paths &paths)
         std::string all;
         for (const std::string &name : names)
             all += (all.empty() ? "" : ", ") + name;
-        user_error(Place(), "nothing published under '" + id + "'" + did_you_mean(id, names) +
-                                (all.empty() ? "; there is no configs/reproduce"
-                                             : "; there are " + all + " and all"));
+        user_error(named_at, "nothing published under '" + id + "'" + did_you_mean(id, names) +
+                                 (all.empty() ? "; there is no configs/reproduce"
+                                              : "; there are " + all + " and all"));
     }
-    const std::string path = paths.piece("reproduce", id, Place());
-    return Reader(yaml_load(path, Place()), path, paths).read();
+    const std::string path = paths.piece("reproduce", id, named_at);
+    return Reader(yaml_load(path, named_at), path, paths).read();
 }
 
 } // namespace ts

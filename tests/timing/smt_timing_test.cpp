@@ -40,6 +40,7 @@ class Smt
             ts_task *t = rig.spawn(
                 cpu,
                 [this, to](ts_task *self) {
+                    self->spin_executes = without_pause;
                     if (they_spin)
                         ts_task_spin_deadline(self, never, nullptr, nullptr, to);
                     else
@@ -64,7 +65,7 @@ class Smt
     }
     CpuRig rig;
     ts_time began = 0; /* the work of cycles_of */
-    bool they_spin = false;
+    bool they_spin = false, without_pause = false;
 };
 
 } // namespace
@@ -108,6 +109,11 @@ TEST(SmtTiming, AThreadThatSpinsTakesNothing)
     s.they_spin = true;
     EXPECT_EQ(s.cycles_of(10000, {2}), 10000u);
     EXPECT_EQ(s.rig.domain.cpus[0].stats.smt_lost_cycles, 0u);
+
+    /* Unless it spins without PAUSE. */
+    Smt without(125);
+    without.they_spin = without.without_pause = true;
+    EXPECT_EQ(without.cycles_of(10000, {2}), 16000u);
 
     Smt interrupted(125);
     interrupted.they_spin = true;

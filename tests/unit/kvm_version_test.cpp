@@ -70,6 +70,7 @@ TEST(KvmVersion, EachRuleBeginsWhereItsRowSays)
         {"hypervisor.boost_rule", "5.2", "preempted", "5.3", "ready"},
         {"hypervisor.boost_rule", "5.12", "ready", "5.13", "ready_irq"},
         {"hypervisor.pv_preempted_rule", "5.18", "any_put", "5.19", "preempted_at_irq_exit"},
+        {"hypervisor.halt_poll_relax", "5.13", "false", "5.14", "true"},
         {"hypervisor.halt_poll_shrink", "6.10", "0", "6.11", "2"},
         {"hypervisor.hv_flush", "4.17", "off", "4.18", "4.18"},
         {"hypervisor.hv_flush", "6.1", "4.18", "6.2", "fifo16"},

@@ -140,6 +140,7 @@ struct ts_guest_params {
     uint64_t smp_call_setup_cycles;   /* smp_call_function_many_cond, fixed part */
     uint64_t smp_call_target_cycles;  /* each target: mask walk, csd fill */
     uint64_t smp_call_handler_cycles; /* dispatch of one csd on the target */
+    uint64_t call_loop_cycles;        /* a turn of an IPI benchmark's loop */
     uint64_t clock_read_cycles;       /* ktime_get */
     uint64_t flush_func_cycles;       /* flush_tlb_func's decisions */
     uint64_t switch_mm_cycles;        /* switch_mm_irqs_off without CR3 writes and lines */

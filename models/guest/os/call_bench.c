@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The IPI micro-benchmark (Y. Norov, "IPI performance benchmark", linux-kernel, December 2017):
- * calls a function on another CPU, or on all, with wait, and adds up the time from sending to the
- * function's start. With a lock, the functions take one spinlock before they read the clock: a
- * queue in order of arrival, as qspinlock has, whose next owner is told through its own line. */
+/* The IPI micro-benchmark (Y. Norov, "IPI performance benchmark", linux-kernel, December 2017,
+ * send_ipi, handle_ipi and handle_ipi_spinlock): calls a function on another CPU, or on all, with
+ * wait. A call to one CPU reads the clock before it, and so does the function: the time between is
+ * added up. A broadcast and the dry run read no clock. With a lock, the functions take one
+ * spinlock: a queue in order of arrival, as qspinlock has, whose next owner is told through its own
+ * line. */
 #include "models/guest/os/thread.h"
 
 #include <stdlib.h>
@@ -17,7 +19,8 @@ struct call_lock {
 struct call_bench {
     struct ts_guest *g;
     ts_time sent;
-    bool locked;
+    bool timed, locked;
+    ts_time hold_ps; /* under the lock */
     struct call_lock *lock;
 };
 
@@ -69,11 +72,14 @@ static void function(struct ts_task *self, void *arg)
     struct ts_guest *g = b->g;
     if (b->locked)
         lock_take(self, b->lock);
+    if (b->timed)
+        ts_task_work(self, g->params.clock_read_cycles);
     ts_hist_add(&g->stats.call_delay_ps, ts_task_now(self) - b->sent);
     g->stats.call_functions++;
-    ts_task_work(self, g->params.clock_read_cycles);
-    if (b->locked)
+    if (b->locked) {
+        ts_task_work_ps(self, b->hold_ps);
         lock_release(self, b->lock);
+    }
 }
 
 /* smp_call_function_single to the calling CPU runs the function with interrupts off. */
@@ -105,14 +111,14 @@ static void call_once(struct ts_task *self, struct call_bench *b, uint32_t targe
     struct ts_guest *g = b->g;
     ts_time started = ts_task_now(self);
     ts_preempt_disable(self);
-    ts_task_work(self, g->params.clock_read_cycles);
+    ts_task_work(self, g->params.call_loop_cycles);
+    if (b->timed)
+        ts_task_work(self, g->params.clock_read_cycles);
     b->sent = ts_task_now(self);
     if (target == TS_CALL_SELF)
         call_self(self, b);
     else if (target != TS_CALL_NOBODY)
         call_others(self, b, target == TS_CALL_ALL);
-    else
-        ts_task_work(self, g->params.clock_read_cycles);
     ts_preempt_enable(self);
     ts_hist_add(&g->stats.call_total_ps, ts_task_now(self) - started);
     g->stats.calls++;
@@ -121,7 +127,10 @@ static void call_once(struct ts_task *self, struct call_bench *b, uint32_t targe
 void ts_call_bench(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)
 {
     struct ts_guest *g = ts_guest_cpu_of(self)->guest;
-    struct call_bench b = {.g = g, .locked = (op->flags & TS_OPF_LOCK) != 0};
+    struct call_bench b = {.g = g,
+                           .timed = (op->flags & TS_OPF_TIMED) != 0,
+                           .locked = (op->flags & TS_OPF_LOCK) != 0,
+                           .hold_ps = op->length * TS_NS};
     struct call_lock lock = {0};
     if (b.locked) {
         struct ts_guest_thread *thread = self->user;
