@@ -20,6 +20,7 @@ struct ts_engine {
     uint64_t sequence;
     uint64_t events_run;
     uint64_t order; /* of the event under way, or the last */
+    ts_time passed; /* all events up to here have run, though now may be earlier; 0: not known */
     struct ts_heap heap;
     struct ts_wheel wheel;
     struct ts_error failure; /* status TS_OK: none */
@@ -61,6 +62,7 @@ enum ts_status ts_engine_create(struct ts_engine **out, const struct ts_engine_c
     engine->head.bound = TS_TIME_NEVER;
     engine->head.limit = TS_TIME_NEVER;
     engine->bound_exact = true;
+    engine->sequence = TS_TICKETS_FIXED;
     engine->use_heap = c.queue == TS_QUEUE_HEAP;
     engine->max_events = c.max_events ? c.max_events : ENGINE_MAX_EVENTS_DEFAULT;
     if (!ts_wheel_init(&engine->wheel, c.slot_shift ? c.slot_shift : TS_WHEEL_SHIFT_DEFAULT) ||
@@ -109,16 +111,29 @@ bool ts_event_pending(const struct ts_event *event)
     return event->state != TS_EVENT_IDLE;
 }
 
+uint64_t ts_engine_ticket(struct ts_engine *engine)
+{
+    return engine->sequence++;
+}
+
 void ts_engine_schedule(struct ts_engine *engine, struct ts_event *event, ts_time when,
                         enum ts_phase phase)
+{
+    ts_engine_schedule_ticket(engine, event, when, phase, engine->sequence++);
+}
+
+void ts_engine_schedule_ticket(struct ts_engine *engine, struct ts_event *event, ts_time when,
+                               enum ts_phase phase, uint64_t ticket)
 {
     TS_ASSERT(when >= engine->head.now && when < TS_TIME_NEVER);
     TS_ASSERT(event->state == TS_EVENT_IDLE && event->fn != NULL);
     TS_ASSERT((uint32_t)phase < TS_PHASE_COUNT);
     TS_ASSERT(engine->pending < engine->max_events);
+    if (when <= engine->passed)
+        engine->passed = 0;
     engine->pending++;
     event->when = when;
-    event->order = (uint64_t)phase << TS_ORDER_PHASE_SHIFT | engine->sequence++;
+    event->order = (uint64_t)phase << TS_ORDER_PHASE_SHIFT | ticket;
     if (engine->use_heap)
         ts_heap_push(&engine->heap, event);
     else
@@ -204,6 +219,7 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
     TS_ASSERT(!engine->running);
     engine->running = true;
     engine->head.limit = limit;
+    engine->passed = 0;
     while (!engine->stopped && (event = engine_pop(engine, limit)) != NULL) {
         event->state = TS_EVENT_IDLE;
         engine->pending--;
@@ -214,6 +230,8 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
         event->fn(engine, event);
     }
     engine->head.limit = TS_TIME_NEVER;
+    if (!engine->stopped)
+        engine->passed = limit;
     engine->was_stopped = engine->stopped;
     engine->stopped = engine->failure.status != TS_OK;
     engine->running = false;
@@ -223,6 +241,15 @@ uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit)
 bool ts_engine_was_stopped(const struct ts_engine *engine)
 {
     return engine->was_stopped;
+}
+
+bool ts_engine_is_past(const struct ts_engine *engine, ts_time when, enum ts_phase phase,
+                       uint64_t ticket)
+{
+    uint64_t order = (uint64_t)phase << TS_ORDER_PHASE_SHIFT | ticket;
+
+    return when < engine->head.now || when <= engine->passed ||
+           (when == engine->head.now && order <= engine->order);
 }
 
 enum ts_phase ts_engine_phase(const struct ts_engine *engine)

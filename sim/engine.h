@@ -2,10 +2,10 @@
 /* The event engine: a total order of callbacks in simulated time.
  *
  * Events are intrusive: the owner embeds struct ts_event, and neither scheduling nor running
- * allocates. The order is (time, phase, sequence), where sequence is the count of schedule calls:
- * first scheduled, first run among equals. Two queue implementations (a timing wheel with an
- * overflow heap, and a plain heap) hold the same order; a differential test compares them.
- * One engine is one thread; many engines may live in one process.
+ * allocates. The order is (time, phase, sequence), where sequence counts schedule calls and
+ * tickets: first scheduled, first run among equals. Two queue implementations (a timing wheel with
+ * an overflow heap, and a plain heap) hold the same order; a differential test compares them. One
+ * engine is one thread; many engines may live in one process.
  */
 #ifndef TS_SIM_ENGINE_H
 #define TS_SIM_ENGINE_H
@@ -43,6 +43,9 @@ struct ts_event {
     uint32_t state; /* 0: idle */
 };
 
+/* Of these numbers ts_engine_ticket gives none. */
+#define TS_TICKETS_FIXED (UINT64_C(1) << 20)
+
 enum ts_queue_kind { TS_QUEUE_WHEEL = 0, TS_QUEUE_HEAP = 1 };
 
 struct ts_engine_config {
@@ -68,6 +71,17 @@ static inline ts_time ts_engine_now(const struct ts_engine *engine);
 /* when >= now, when < TS_TIME_NEVER; the event must not be pending. */
 void ts_engine_schedule(struct ts_engine *engine, struct ts_event *event, ts_time when,
                         enum ts_phase phase);
+/* A place in the order of the moment of this call, for events that are scheduled later, perhaps
+ * more than once: what happens in one step or in many then has one order. Each is of one event at a
+ * time.
+ */
+uint64_t ts_engine_ticket(struct ts_engine *engine);
+/* As ts_engine_schedule, but among equals of time and phase as if scheduled when the ticket was
+ * taken. Tickets below TS_TICKETS_FIXED are the owner's to give, one event each of a phase: they
+ * come before all others, in this order. An event whose place the run has passed at this time is
+ * next. */
+void ts_engine_schedule_ticket(struct ts_engine *engine, struct ts_event *event, ts_time when,
+                               enum ts_phase phase, uint64_t ticket);
 /* No effect on an event that is not pending. */
 void ts_engine_cancel(struct ts_engine *engine, struct ts_event *event);
 /* No event is pending any more, and none may be scheduled: for owners of events that take them down
@@ -87,6 +101,10 @@ static inline bool ts_engine_try_advance(struct ts_engine *engine, ts_time when)
 uint64_t ts_engine_run(struct ts_engine *engine, ts_time limit);
 /* Did ts_engine_stop or ts_engine_fail end the last ts_engine_run, and not its limit? */
 bool ts_engine_was_stopped(const struct ts_engine *engine);
+/* Would an event of this time, phase and ticket have run by now? That of the event under way has,
+ * and so have all up to the limit of a run that reached it. */
+bool ts_engine_is_past(const struct ts_engine *engine, ts_time when, enum ts_phase phase,
+                       uint64_t ticket);
 /* Of the event under way. */
 enum ts_phase ts_engine_phase(const struct ts_engine *engine);
 /* Makes ts_engine_run return after the current event. No effect outside a run. */

@@ -65,7 +65,8 @@ const char *ts_param_type_name(enum ts_param_type type)
 
 const char *ts_confidence_name(enum ts_confidence confidence)
 {
-    static const char *const names[] = {"verbatim", "derived", "remembered", "guess", "choice"};
+    static const char *const names[] = {"verbatim", "derived", "remembered",
+                                        "guess",    "choice",  "measured"};
 
     TS_ASSERT((size_t)confidence < TS_ARRAY_LEN(names));
     return names[confidence];

@@ -29,7 +29,8 @@ enum ts_confidence {
     TS_CONF_DERIVED,    /* D: formula over verbatim figures */
     TS_CONF_REMEMBERED, /* R */
     TS_CONF_GUESS,      /* G */
-    TS_CONF_CHOICE      /* not a fact: a setting of the experiment */
+    TS_CONF_CHOICE,     /* not a fact: a setting of the experiment */
+    TS_CONF_MEASURED    /* by tlbstorm calibrate, on the machine that the source names */
 };
 
 struct ts_param {

@@ -4,14 +4,15 @@
  *
  * The heap is 4-ary and keeps the keys beside the pointers, so that a comparison touches no event.
  *
- * The wheel is hierarchical. Level 0 has one FIFO list for each picosecond and phase of the block
- * that holds base; level l > 0 has 256 FIFO lists, each as wide as the whole level below. An event
+ * The wheel is hierarchical. Level 0 has one list for each picosecond and phase of the block
+ * that holds base; level l > 0 has 256 lists, each as wide as the whole level below. An event
  * sits at the level of the highest digit in which its time differs from base, so everything at a
  * level is earlier than everything above it, and the first list of the lowest level in use holds
  * the earliest event. When that list is not of level 0 it is dealt out to the levels below
- * (cascade), front to back: a list gets the older events first, so FIFO is sequence order and no
- * keys are compared. The heap takes what the wheel cannot hold: times in another block of the top
- * level, and times before base. It is compared with the wheel at each pop, so it is exact too.
+ * (cascade), front to back: a list gets the older events first, so FIFO is sequence order but for
+ * events with tickets, which find their place in a list of level 0. The heap takes what the wheel
+ * cannot hold: times in another block of the top level, and times before base. It is compared with
+ * the wheel at each pop, so it is exact too.
  */
 #ifndef TS_SIM_QUEUE_H
 #define TS_SIM_QUEUE_H

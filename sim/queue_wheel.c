@@ -53,8 +53,24 @@ static inline uint32_t level_of(const struct ts_wheel *wheel, ts_time x)
     return (top - wheel->slot_shift + TS_WHEEL_DIGIT_BITS) / TS_WHEEL_DIGIT_BITS;
 }
 
-/* Appends the event to its list; its level is known to be in the wheel. */
-static inline void wheel_append(struct ts_wheel *wheel, struct ts_event *event, uint32_t l)
+/* Its place in a list of level 0 before later tickets; most events go to the end. */
+static void wheel_insert(struct ts_wheel_list *q, struct ts_event *event)
+{
+    struct ts_event *before = q->tail;
+
+    while (before && before->order > event->order)
+        before = before->prev;
+    event->prev = before;
+    event->next = before ? before->next : q->head;
+    if (before)
+        before->next = event;
+    else
+        q->head = event;
+    event->next->prev = event;
+}
+
+/* Adds the event to its list; its level is known to be in the wheel. */
+static inline void wheel_add(struct ts_wheel *wheel, struct ts_event *event, uint32_t l)
 {
     const struct ts_wheel_level *level = &wheel->levels[l];
     uint64_t key = event->when << TS_WHEEL_PHASE_BITS | event->order >> TS_ORDER_PHASE_SHIFT;
@@ -65,6 +81,10 @@ static inline void wheel_append(struct ts_wheel *wheel, struct ts_event *event, 
     event->index = list;
     event->next = NULL;
     if (q->head) {
+        if (l == 0 && q->tail->order > event->order) {
+            wheel_insert(q, event);
+            return;
+        }
         event->prev = q->tail;
         q->tail->next = event;
     } else {
@@ -103,7 +123,7 @@ static void wheel_cascade(struct ts_wheel *wheel, uint32_t l, uint32_t list)
             back = back->prev;
             __builtin_prefetch(back);
         }
-        wheel_append(wheel, event, level_of(wheel, event->when ^ wheel->base));
+        wheel_add(wheel, event, level_of(wheel, event->when ^ wheel->base));
         event = next;
     }
 }
@@ -167,7 +187,7 @@ void ts_wheel_push(struct ts_wheel *wheel, struct ts_event *event, ts_time now)
     if (l >= TS_WHEEL_LEVELS || event->when < wheel->base)
         ts_heap_push(&wheel->overflow, event);
     else
-        wheel_append(wheel, event, l);
+        wheel_add(wheel, event, l);
 }
 
 struct ts_event *ts_wheel_pop(struct ts_wheel *wheel, ts_time limit)

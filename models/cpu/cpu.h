@@ -222,8 +222,13 @@ struct ts_cpu {
     uint64_t held;           /* cycles that this work, or what follows, stands still for */
     uint64_t held_since;     /* the cycle from which on it does so */
     uint64_t stood;          /* for so many it has, in this work */
+    uint64_t work_start;     /* cycle at which that began */
     struct ts_work_run *run; /* that it is parked in, and that has not been settled; or NULL */
     struct ts_line_req line_req;
+    struct ts_task *line_task; /* which waits for a line: in an exit, a host's */
+    uint64_t line_cycles;      /* of work, once the line is there; 0: the fiber sees to it */
+    bool line_worked;          /* it has been begun when the line came */
+    ts_time line_came;         /* at this instant, before software has had its turn */
 };
 
 /* Scratch of the scheduler: what the CPUs of a group have. */
@@ -256,6 +261,7 @@ struct ts_cpu_domain {
     bool balance;             /* wake placement, idle pull and balancing may move tasks */
     struct ts_event balance_event;
     struct ts_cpu_group *scratch; /* [ncpus], owned */
+    bool express; /* of pCPUs: a line that has come costs no event, and no result either */
     uint32_t *busy_threads; /* of pCPUs that share cores: by core, those that execute; owned. NULL:
                                nothing is shared */
     size_t stack_bytes;     /* of the fibers of its tasks */

@@ -13,6 +13,7 @@ void ts_cpu_executor_init(struct ts_cpu *p)
 {
     ts_event_init(&p->park_event, on_park_event);
     p->park = TS_PARK_NONE;
+    p->line_came = TS_TIME_NEVER;
 }
 
 struct ts_cpu *ts_cpu_physical(struct ts_cpu *cpu)
@@ -40,13 +41,20 @@ void ts_cpu_hand_over(struct ts_cpu *p, struct ts_task *leaf)
     ts_fiber_suspend(leaf->fiber);
 }
 
+/* Of CPUs that go on at one time, the one of the lowest number does first: however their events
+ * came to be scheduled. */
+static void wake_at(struct ts_cpu *p, ts_time when)
+{
+    ts_engine_schedule_ticket(p->domain->engine, &p->park_event, when, TS_PHASE_SOFTWARE, p->id);
+}
+
 void ts_cpu_park(struct ts_cpu *p, ts_time until, uint32_t kind)
 {
     TS_ASSERT(p && !p->is_virtual && p->park == TS_PARK_NONE);
     struct ts_task *leaf = ts_cpu_leaf(p);
     p->park = kind;
     if (until != TS_TIME_NEVER)
-        ts_engine_schedule(p->domain->engine, &p->park_event, until, TS_PHASE_SOFTWARE);
+        wake_at(p, until);
     ts_fiber_suspend(leaf->fiber);
 }
 
@@ -56,7 +64,7 @@ static void unpark(struct ts_cpu *p)
     struct ts_engine *engine = p->domain->engine;
     p->park = TS_PARK_NONE;
     ts_engine_cancel(engine, &p->park_event);
-    ts_engine_schedule(engine, &p->park_event, ts_engine_now(engine), TS_PHASE_SOFTWARE);
+    wake_at(p, ts_engine_now(engine));
 }
 
 /* Before whatever comes next: the part under way is the last. One that ends at this instant has not
@@ -225,7 +233,8 @@ void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign)
 {
     struct ts_cpu *c = pcpu->working;
     TS_ASSERT(!pcpu->is_virtual);
-    if (!c)
+    /* It has not begun to work before software has had its turn. */
+    if (!c || pcpu->line_came == ts_engine_now(pcpu->domain->engine))
         return;
     stand(pcpu);
     pcpu->held += cycles;
@@ -237,17 +246,22 @@ void ts_cpu_hold(struct ts_cpu *pcpu, uint64_t cycles, bool foreign)
     c->stats.held_foreign_cycles += foreign ? cycles : 0;
 }
 
-/* Parks p in self's work until end; returns the cycles since start that p did not stand still. */
-static uint64_t park_in_work(struct ts_task *self, struct ts_cpu *p, uint64_t start, ts_time end)
+/* p is about to be parked in self's work. */
+static void begin_work(struct ts_task *self, struct ts_cpu *p, uint64_t start)
 {
-    struct ts_engine *engine = self->domain->engine;
     p->working = self->cpu;
     p->held_since = start;
+    p->work_start = start;
     p->stood = 0;
-    ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+}
+
+/* Returns the cycles since then that p did not stand still. */
+static uint64_t end_work(struct ts_task *self, struct ts_cpu *p)
+{
     p->working = NULL;
     stand(p);
-    return ts_clock_cycle_at(self->domain->clock, ts_engine_now(engine)) - start - p->stood;
+    return ts_clock_cycle_at(self->domain->clock, ts_engine_now(self->domain->engine)) -
+           p->work_start - p->stood;
 }
 
 bool ts_task_try_work(struct ts_task *self, uint64_t cycles)
@@ -279,14 +293,20 @@ void ts_cpu_note_busy(struct ts_cpu *p, bool busy)
     }
 }
 
+/* What is left of so many units, p having worked for some cycles at this speed. */
+static uint64_t less(struct ts_cpu *p, uint64_t left, uint64_t cycles, uint64_t speed)
+{
+    uint64_t done = cycles * speed < left ? cycles * speed : left;
+    p->stats.smt_lost_cycles += cycles - done / units_of(p);
+    return left - done;
+}
+
 /* Interrupted, or at another speed: the cycle in progress completes, the rest is still to be
  * done. What holds the CPU from the end on is part of it. */
-void ts_task_work(struct ts_task *self, uint64_t cycles)
+static void work(struct ts_task *self, uint64_t left)
 {
     struct ts_engine *engine = self->domain->engine;
     const struct ts_clock *clock = self->domain->clock;
-    uint64_t units = units_of(ts_cpu_physical(self->cpu)), left = cycles * units;
-    TS_ASSERT(self->cpu->current == self);
     for (;;) {
         if (ts_task_attention(self))
             ts_task_poll(self);
@@ -296,16 +316,23 @@ void ts_task_work(struct ts_task *self, uint64_t cycles)
         uint64_t speed = speed_of(p), passed = cycles_at(left, speed);
         uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
         ts_time end = ts_clock_cycle_time(clock, start + p->held + passed);
-        if (ts_engine_try_advance(engine, end))
+        if (ts_engine_try_advance(engine, end)) {
             p->held = 0;
-        else
-            passed = park_in_work(self, p, start, end);
-        uint64_t done = passed * speed < left ? passed * speed : left;
-        left -= done;
-        p->stats.smt_lost_cycles += passed - done / units;
+        } else {
+            begin_work(self, p, start);
+            ts_cpu_park(p, end, TS_PARK_INTERRUPTIBLE);
+            passed = end_work(self, p);
+        }
+        left = less(p, left, passed, speed);
         if (left == 0 && p->held == 0)
             return;
     }
+}
+
+void ts_task_work(struct ts_task *self, uint64_t cycles)
+{
+    TS_ASSERT(self->cpu->current == self);
+    work(self, cycles * units_of(ts_cpu_physical(self->cpu)));
 }
 
 /* A part that ends at this instant was held up by what has come at it, as in ts_task_work, which
@@ -342,11 +369,31 @@ void ts_task_work_ps(struct ts_task *self, ts_time ps)
     ts_task_work(self, ts_clock_cycle_at(clock, ps));
 }
 
+/* p's fiber would go on, find nothing that wants its attention, and work: it is left alone until
+ * that is done. What comes yet at this instant kicks it before it has worked for a cycle, as if it
+ * had seen it first. */
+static bool work_at_once(struct ts_cpu *p)
+{
+    struct ts_engine *engine = p->domain->engine;
+    const struct ts_clock *clock = p->domain->clock;
+    struct ts_task *t = p->line_task;
+    if (p->line_cycles == 0 || p->held || p->domain->busy_threads || ts_task_attention(t))
+        return false;
+    uint64_t start = ts_clock_cycle_at(clock, ts_engine_now(engine));
+    begin_work(t, p, start);
+    p->line_worked = true;
+    p->line_came = ts_engine_now(engine);
+    p->park = TS_PARK_INTERRUPTIBLE;
+    wake_at(p, ts_clock_cycle_time(clock, start + p->line_cycles));
+    return true;
+}
+
 static void line_done(struct ts_line_req *req)
 {
     struct ts_cpu *p = req->user;
     TS_ASSERT(p->park == TS_PARK_STALLED);
-    unpark(p);
+    if (!work_at_once(p))
+        unpark(p);
 }
 
 void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op)
@@ -357,8 +404,18 @@ void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op
     TS_ASSERT(p && self->cpu->current == self);
     uint64_t cycles = 0;
     if (!ts_line_access(self->domain->lines, line, self->domain->topology->core[p->id], op,
-                        &p->line_req, line_done, p, &cycles))
+                        &p->line_req, line_done, p, &cycles)) {
+        p->line_task = self;
+        p->line_cycles = p->domain->express ? cycles : 0;
         ts_cpu_park(p, TS_TIME_NEVER, TS_PARK_STALLED);
+        if (p->line_worked) {
+            p->line_worked = false;
+            p->line_came = TS_TIME_NEVER;
+            cycles = less(p, cycles, end_work(self, p), 1);
+            if (cycles == 0 && p->held == 0)
+                return;
+        }
+    }
     ts_task_work(self, cycles);
 }
 

@@ -52,6 +52,10 @@ static const struct ts_param rows[] = {
      "nothing published found", TS_CONF_GUESS},
     {"vc_depth", TS_PARAM_COUNT, ROW(vc_depth), 8, 1, 255, NULL,
      "flits that a virtual channel buffers (flit)", "nothing published found", TS_CONF_GUESS},
+    {"express", TS_PARAM_BOOL, ROW(express), 1, 0, 1, NULL,
+     "a message reserves a way without conflicts at once, with one event (message). It changes how "
+     "long a run takes and no result; background traffic and jitter turn it off",
+     "setting of the simulator", TS_CONF_CHOICE},
     {"credit_cycles", TS_PARAM_CYCLES, ROW(credit_cycles), 1, 1, 64, NULL,
      "from a credit's arrival to its use (flit)", "nothing published found", TS_CONF_GUESS},
 };
@@ -113,7 +117,7 @@ static uint64_t idle_slots(const struct ts_interconnect *ic, uint32_t flits)
     return flits * UINT64_C(1000) / ic->share;
 }
 
-ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits)
+static ts_time serial_ps(const struct ts_interconnect *ic, uint32_t flits)
 {
     ts_u128 work = (ts_u128)flits * ic->params.flit_bytes * 1000u * TS_S;
     ts_u128 rate = (ts_u128)ic->params.socket_link_rate * ic->share;
@@ -121,12 +125,23 @@ ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits)
     return (ts_time)((work + rate - 1) / rate);
 }
 
+ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits)
+{
+    return flits < IC_SERIAL_FLITS ? ic->serial_ps[flits] : serial_ps(ic, flits);
+}
+
+void ic_call_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn, uint64_t cycle)
+{
+    msg->event.fn = fn;
+    ts_engine_schedule_ticket(ic->engine, &msg->event, ts_clock_cycle_time(&ic->clock, cycle),
+                              TS_PHASE_HARDWARE,
+                              ic->flit ? ts_engine_ticket(ic->engine) : msg->ticket);
+}
+
 void ic_schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn, uint64_t cycle)
 {
     msg->cycle = cycle;
-    msg->event.fn = fn;
-    ts_engine_schedule(ic->engine, &msg->event, ts_clock_cycle_time(&ic->clock, cycle),
-                       TS_PHASE_HARDWARE);
+    ic_call_at(ic, msg, fn, cycle);
 }
 
 void ic_on_delivered(struct ts_engine *engine, struct ts_event *event)
@@ -135,6 +150,7 @@ void ic_on_delivered(struct ts_engine *engine, struct ts_event *event)
     struct ts_interconnect *ic = msg->ic;
 
     TS_ASSERT(ic->stats.in_flight > 0);
+    ic_express_end(ic, msg);
     ic->stats.in_flight--;
     ic->stats.delivered++;
     ts_hist_add(&ic->stats.latency_ps, ts_engine_now(engine) - msg->sent);
@@ -161,7 +177,7 @@ static void on_router(struct ts_engine *engine, struct ts_event *event);
 void ic_cross(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *then)
 {
     uint32_t from = ic->socket[msg->at], to = ic->socket[msg->dst];
-    ts_time *serial_free = &ic->serial_free[from * ic->sockets + to];
+    ts_time *serial_free = &ic->serial[from * ic->sockets + to].free;
     ts_time ready = ts_clock_cycle_time(&ic->clock, msg->cycle + ic->params.router_cycles);
     ts_time start = ready;
 
@@ -221,6 +237,8 @@ void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
     msg->sent = now;
     msg->at = msg->src;
     msg->hops = 0;
+    msg->links = msg->shown_hops = msg->shown_crossings = 0;
+    msg->ticket = ts_engine_ticket(ic->engine);
     ic->stats.messages++;
     ic->stats.in_flight++;
     ic->stats.flits += msg->flits;
@@ -237,7 +255,10 @@ void ts_interconnect_send(struct ts_interconnect *ic, struct ts_msg *msg)
                          &slots);
     if (msg->src == msg->dst)
         deliver_at(ic, msg, start + 2 * ic->params.inject_cycles + slots - 1);
-    else
+    else if (ic->plans) {
+        msg->cycle = start + ic->params.inject_cycles;
+        ic_express_send(ic, msg);
+    } else
         ic_schedule_at(ic, msg, on_router, start + ic->params.inject_cycles);
 }
 
@@ -280,8 +301,10 @@ ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src
     return ts_interconnect_arrival(ic, src, dst, flits, 0);
 }
 
-const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic)
+const struct ts_interconnect_stats *ts_interconnect_stats(struct ts_interconnect *ic)
 {
+    if (ic->plans)
+        ic_express_settle(ic);
     return &ic->stats;
 }
 
@@ -293,6 +316,11 @@ enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts
                             "that would deliver them",
                             ic->stats.in_flight);
     return ic->flit ? ic_flit_check(ic, err) : TS_OK;
+}
+
+bool ts_interconnect_is_express(const struct ts_interconnect *ic)
+{
+    return ic->plans != NULL;
 }
 
 struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic)
@@ -353,22 +381,41 @@ enum ts_status ts_interconnect_check_params(const struct ts_interconnect_params 
     return TS_OK;
 }
 
+/* A share of a link's slots depends on the order of all that came before, and jitter is drawn in
+ * the order of arrival; why no message may be delivered at once is in interconnect_express.c. */
+static bool is_express(const struct ts_interconnect_params *p)
+{
+    return p->express && p->detail == TS_IC_MESSAGE && !p->background_permille &&
+           !p->jitter_cycles && p->inject_cycles > 0;
+}
+
+static struct ic_link *allocate_links(size_t n)
+{
+    struct ic_link *links = aligned_alloc(_Alignof(struct ic_link), n * sizeof(*links));
+
+    if (links)
+        memset(links, 0, n * sizeof(*links));
+    return links;
+}
+
 static bool allocate(struct ts_interconnect *ic)
 {
     size_t n = ic->per_socket;
 
     ic->route = calloc(n * n, sizeof(*ic->route));
     ic->socket = calloc(ic->nodes, sizeof(*ic->socket));
-    ic->inject = calloc(ic->nodes, sizeof(*ic->inject));
-    ic->eject = calloc(ic->nodes, sizeof(*ic->eject));
-    ic->out = calloc((size_t)ic->nodes * ic->ports, sizeof(*ic->out));
-    ic->serial_free = calloc((size_t)ic->sockets * ic->sockets, sizeof(*ic->serial_free));
+    ic->inject = allocate_links(ic->nodes);
+    ic->eject = allocate_links(ic->nodes);
+    ic->out = allocate_links((size_t)ic->nodes * ic->ports);
+    ic->serial = allocate_links((size_t)ic->sockets * ic->sockets);
+    if (is_express(&ic->params) && !ic->fabric->instant && !ic_express_create(ic))
+        return false;
     if (ic->params.jitter_cycles) {
         ic->last = calloc((size_t)ic->nodes * ic->nodes, sizeof(*ic->last));
         if (!ic->last)
             return false;
     }
-    return ic->route && ic->socket && ic->inject && ic->eject && ic->out && ic->serial_free;
+    return ic->route && ic->socket && ic->inject && ic->eject && ic->out && ic->serial;
 }
 
 enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_engine *engine,
@@ -397,6 +444,8 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
     ic->ports = fabric->ports(ic->per_socket);
     ic->gateway = fabric->gateway(ic->per_socket);
     ts_hist_init(&ic->stats.latency_ps);
+    for (uint32_t flits = 0; flits < IC_SERIAL_FLITS; flits++)
+        ic->serial_ps[flits] = serial_ps(ic, flits);
     if (!allocate(ic)) {
         ts_interconnect_destroy(ic);
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "interconnect: out of memory for %u nodes",
@@ -432,7 +481,8 @@ void ts_interconnect_destroy(struct ts_interconnect *ic)
     free(ic->inject);
     free(ic->eject);
     free(ic->out);
-    free(ic->serial_free);
+    free(ic->serial);
+    ic_express_destroy(ic);
     free(ic->last);
     free(ic);
 }

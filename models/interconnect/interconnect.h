@@ -4,8 +4,9 @@
  * Nodes 0..cores-1 are the cores' routers (topology.core); each socket is one on-chip fabric
  * (models/interconnect/fabric_*.c), and sockets are joined by serial links between gateway nodes.
  * A message is routed hop by hop; each hop costs the router's pipeline and the link, and a link
- * carries one flit a cycle, so messages that want the same link queue in order of arrival
- * (virtual cut-through: the head goes on while the tail serialises). Message classes have their own
+ * carries one flit a cycle, so messages that want the same link queue in order of arrival, and
+ * those that come in one cycle in order of their sending (virtual cut-through: the head goes on
+ * while the tail serialises). Message classes have their own
  * virtual network, so classes never wait for each other's credits; they share link bandwidth.
  *
  * That is `detail: message`. With `detail: flit` every socket is a network of virtual-channel
@@ -56,11 +57,18 @@ struct ts_msg {
     uint32_t klass;             /* enum ts_msg_class */
     ts_time sent;               /* set by send */
     uint32_t at;                /* private: node the head is at */
-    uint32_t hops;              /* routers passed, for statistics */
+    uint32_t hops;              /* links between routers or sockets passed, when delivered */
     uint64_t cycle;             /* private: mesh cycle at which the head is there */
     uint32_t order;             /* private: number among those of the same source and destination */
-    struct ts_msg *held;        /* private: the next that came too early */
+    struct ts_msg *held;        /* private: the next of a list */
     struct ts_interconnect *ic; /* private */
+    /* Private, of express messages: */
+    uint64_t ticket;                      /* place in the order of sending */
+    uint32_t plan;                        /* which of all plans */
+    uint32_t links;                       /* so many it has reserved, from `at` on */
+    uint32_t resume_at;                   /* node from which it goes on, if not delivered */
+    uint32_t plan_hops, plan_crossings;   /* of the links that it has reserved */
+    uint32_t shown_hops, shown_crossings; /* of these, in the statistics by now */
 };
 
 enum ts_interconnect_detail { TS_IC_MESSAGE = 0, TS_IC_FLIT = 1 };
@@ -80,6 +88,8 @@ struct ts_interconnect_params {
     uint64_t vcs;                 /* flit: virtual channels of a message class */
     uint64_t vc_depth;            /* flit: flits that a virtual channel buffers */
     uint64_t credit_cycles;       /* flit: from a credit's arrival to its use */
+    uint64_t express; /* 1: a way without conflicts is reserved at once and costs one event; it
+                         changes speed, and nothing else; message */
 };
 extern const struct ts_param_table ts_interconnect_param_table; /* prefix "interconnect" */
 
@@ -121,13 +131,16 @@ ts_time ts_interconnect_zero_load(const struct ts_interconnect *ic, uint32_t src
 /* Time of delivery of an uncontended message sent at `sent`, exact for any phase of the clock. */
 ts_time ts_interconnect_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
                                 uint32_t flits, ts_time sent);
+/* Is params.express in force? */
+bool ts_interconnect_is_express(const struct ts_interconnect *ic);
 const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic);
 /* Node on which the socket's link to the other sockets sits. */
 uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket);
 /* At any time between events: no message in flight when nothing is left to happen; sum rules of the
  * routers: no flit lost or duplicated, credits conserved, no deadlock. TS_ERR_FINDING otherwise. */
 enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err);
-const struct ts_interconnect_stats *ts_interconnect_stats(const struct ts_interconnect *ic);
+/* Up to now; delivered and in_flight are kept up to date without a call. */
+const struct ts_interconnect_stats *ts_interconnect_stats(struct ts_interconnect *ic);
 struct ts_engine *ts_interconnect_engine(struct ts_interconnect *ic);
 
 #ifdef __cplusplus

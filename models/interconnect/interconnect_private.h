@@ -7,12 +7,25 @@
 #include "models/interconnect/interconnect.h"
 #include "sim/rng.h"
 
+/* A message's reservation of a link: its head comes there at mesh cycle `arrival`, and it has the
+ * link for length, to end, in the link's unit. */
+struct ic_taken {
+    uint64_t arrival;
+    uint64_t end;
+    uint32_t length; /* 0: no reservation, but what is known of all before */
+    uint32_t ticket; /* of the message, modulo 2^32 */
+};
+enum { IC_TAKEN = 4, IC_SERIAL_FLITS = 64 };
+
 /* One output of a node, or one node's port to or from its router; times in mesh cycles. carry
  * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
  * loses exactly its share. */
 struct ic_link {
-    uint64_t free;
+    _Alignas(128) uint64_t free;
     uint64_t carry;
+    uint32_t
+        last; /* express: which of these comes last, modulo IC_TAKEN; those before it, before */
+    struct ic_taken taken[IC_TAKEN]; /* of plans too; the others end by free */
 };
 
 struct ic_route {
@@ -37,11 +50,14 @@ struct ts_interconnect {
     uint16_t *socket;       /* of each node */
     struct ic_link *inject;
     struct ic_link *eject;
-    struct ic_link *out;  /* [node * ports + port] */
-    ts_time *serial_free; /* [from socket * sockets + to socket] */
-    struct ic_flit *flit; /* NULL: message by message */
-    struct ts_rng rng;    /* of the jitter */
-    uint64_t *last;       /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
+    struct ic_link *out;    /* [node * ports + port] */
+    struct ic_link *serial; /* [from socket * sockets + to socket], in ps */
+    struct ic_flit *flit;   /* NULL: message by message */
+    struct ts_rng rng;      /* of the jitter */
+    uint64_t *last;         /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
+    ts_time serial_ps[IC_SERIAL_FLITS]; /* of messages of so many flits on the link of sockets */
+    struct ts_msg **plans; /* messages that have reserved links; NULL: all go hop by hop */
+    uint32_t nplans, max_plans;
     struct ts_interconnect_stats stats;
 };
 
@@ -50,6 +66,9 @@ struct ts_interconnect {
  * need on it. */
 uint64_t ic_link_take(struct ts_interconnect *ic, struct ic_link *link, uint64_t ready,
                       uint32_t flits, uint64_t *slots);
+/* The event of the message, among others of that cycle in the order of sending. */
+void ic_call_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn, uint64_t cycle);
+/* The same, and the head is somewhere at that cycle. */
 void ic_schedule_at(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *fn,
                     uint64_t cycle);
 ts_time ic_serial_ps(const struct ts_interconnect *ic, uint32_t flits);
@@ -59,6 +78,16 @@ void ic_on_delivered(struct ts_engine *engine, struct ts_event *event);
  * destination's, where `then` is called. */
 void ic_cross(struct ts_interconnect *ic, struct ts_msg *msg, ts_event_fn *then);
 uint32_t ic_hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t to);
+
+/* interconnect_express.c */
+bool ic_express_create(struct ts_interconnect *ic);
+void ic_express_destroy(struct ts_interconnect *ic);
+/* The head comes to the router of the source at msg->cycle. */
+void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg);
+/* All that the message has reserved lies behind it. */
+void ic_express_end(struct ts_interconnect *ic, struct ts_msg *msg);
+/* Brings the statistics up to now. */
+void ic_express_settle(struct ts_interconnect *ic);
 
 /* interconnect_flit.c */
 enum ts_status ic_flit_check_params(const struct ts_interconnect_params *params,

@@ -7,7 +7,7 @@ import os
 import sys
 
 SKIP_CODE = 77
-CODE_FOLDERS = ("sim", "models", "workloads", "tests", "bench")
+CODE_FOLDERS = ("sim", "models", "workloads", "calibrate", "tests", "bench")
 CODE_SUFFIXES = (".c", ".h", ".cpp", ".hpp")
 
 

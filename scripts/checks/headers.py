@@ -29,7 +29,7 @@ def compile_alone(root, includes, path, command):
 
 
 def jobs_of(root):
-    for folder in ("sim", "models", "workloads"):
+    for folder in ("sim", "models", "workloads", "calibrate"):
         for path in common.walk(root, folder):
             if path.endswith(".h"):
                 yield path, C

@@ -20,17 +20,22 @@ GUEST = tuple("models/guest/" + name for name in ("lock", "core", "coherence", "
 KERNEL = SEAM + ("models/oracle", "workloads")
 MODELS = HARDWARE + ("models/abi", "models/oracle") + GUEST + (
     "models/hypervisor", "models/flush", "models/machine", "models/study")
-ALL = ("sim", "sim/front", "sim/front/check", "workloads") + MODELS
+ALL = ("sim", "sim/front", "sim/front/check", "sim/front/calibrate", "workloads",
+       "calibrate") + MODELS
 TEST_TOOLS = ("tests", "tests/support", "tests/conformance")
 
 # Folder: folders whose headers it may include.
 ROWS = {
     "sim": (),
-    "sim/front": ("sim", "sim/front/check", "workloads", "models/machine", "models/study", "models/flush",
+    "sim/front": ("sim", "sim/front/check", "sim/front/calibrate", "workloads", "models/machine", "models/study", "models/flush",
                   "models/guest/coherence", "models/tlb", "models/interconnect", "models/cpu"),
     # The search for races, which the command line calls.
     "sim/front/check": ("sim", "sim/front", "workloads", "models/machine", "models/flush",
                         "models/interconnect"),
+    # Calibration: what is measured of the host, and what the simulator says of the same.
+    "sim/front/calibrate": ("sim", "sim/front", "sim/front/check", "workloads", "models/machine",
+                            "models/study", "models/flush", "calibrate"),
+    "calibrate": (),
     # The C library: the front end and one MMU behind extern "C". Its header includes nothing.
     "sim/api": ("sim", "sim/front", "workloads", "models/machine", "models/mmu", "models/tlb"),
     "sim/api/examples": ("sim/api",),

@@ -10,7 +10,7 @@ import re
 import common
 
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)]*)?\)")
-TOP = ("sim", "models", "workloads", "tests", "bench", "configs", "docs", "scripts", "results",
+TOP = ("sim", "models", "workloads", "calibrate", "tests", "bench", "configs", "docs", "scripts", "results",
        "cmake")
 # A path has no wildcard, no placeholder in capitals, and an end that tells it from a phrase.
 PATH = re.compile(r"(?<![\w/.~}-])((?:" + "|".join(TOP) + r")/[\w./+-]*[\w+-])(?![\w/*{<\[])")
@@ -18,8 +18,8 @@ ENDING = re.compile(r"^scripts/|\.(c|h|cpp|hpp|md|yaml|csv|py|sh|txt|cmake|svg|p
 COMMENT = {".yaml": re.compile(r"(?:^|\s)#(.*)$")}
 # A page or configuration named without its folder; EXPERIMENT.yaml is a placeholder.
 BARE = re.compile(r"(?<![\w/.*<>-])[a-z][\w-]*[a-z_-][\w.-]*\.(?:md|yaml)(?!\w)")
-# What builds and runs make, and what the reader of the tutorial writes.
-MADE = re.compile(r"_table\.h$|^config\.resolved\.yaml$|^question\.yaml$")
+# What builds, runs and calibrate make, and what the reader of the tutorial writes.
+MADE = re.compile(r"_table\.h$|^config\.resolved\.yaml$|^question\.yaml$|^my-machine(-hypervisor)?\.yaml$")
 
 
 def text_of(path, line):

@@ -2,6 +2,7 @@
 #include "sim/front/cli.hpp"
 
 #include "sim/front/check/cmd_check.hpp"
+#include "sim/front/cli_host.hpp"
 #include "sim/front/cli_results.hpp"
 #include "sim/front/cmd_replay.hpp"
 #include "sim/front/cmd_reproduce.hpp"
@@ -67,7 +68,9 @@ class CommandLine
         add_explain();
         trace_ = std::make_unique<TraceCommands>(&app_);
         add_schema();
-        more_ = add_result_commands(&app_);
+        more_ = add_host_commands(&app_);
+        for (Subcommand &command : add_result_commands(&app_))
+            more_.push_back(std::move(command));
     }
 
     CLI::App &app()

@@ -62,12 +62,13 @@ struct Loader {
 
     static void read_confidence(const YamlNode &node, ts_confidence *out)
     {
-        static const std::vector<std::string> names{"verbatim", "derived", "remembered", "guess",
-                                                    "choice"};
+        static const std::vector<std::string> names{"verbatim", "derived", "remembered",
+                                                    "guess",    "choice",  "measured"};
         const std::string &text = node.as_scalar("confidence");
         if (!confidence_parse(text, out))
-            user_error(node.place, "unknown confidence '" + text + "'" + did_you_mean(text, names) +
-                                       ": verbatim, derived, remembered, guess or choice");
+            user_error(node.place,
+                       "unknown confidence '" + text + "'" + did_you_mean(text, names) +
+                           ": verbatim, derived, remembered, guess, choice or measured");
     }
 
     // What is merged in later also stands later, so that it wins where one file says `a.b: 1` and
@@ -127,7 +128,7 @@ Setting read_leaf(const Key &key, const YamlNode &node, const Document &document
         Loader::read_confidence(confidence->value, &setting.confidence);
     else if (source && !defaults_of(document, node.place.file).has_confidence)
         user_error(node.place, key.name + ": a source needs its confidence: verbatim, derived, " +
-                                   "remembered, guess or choice");
+                                   "remembered, guess, choice or measured");
     return setting;
 }
 

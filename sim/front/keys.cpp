@@ -187,8 +187,8 @@ const Key &Keys::need(const std::string &name, const KeyOwners &owners, const Pl
 
 bool confidence_parse(const std::string &text, ts_confidence *out)
 {
-    for (const ts_confidence confidence :
-         {TS_CONF_VERBATIM, TS_CONF_DERIVED, TS_CONF_REMEMBERED, TS_CONF_GUESS, TS_CONF_CHOICE}) {
+    for (const ts_confidence confidence : {TS_CONF_VERBATIM, TS_CONF_DERIVED, TS_CONF_REMEMBERED,
+                                           TS_CONF_GUESS, TS_CONF_CHOICE, TS_CONF_MEASURED}) {
         if (text == ts_confidence_name(confidence)) {
             *out = confidence;
             return true;

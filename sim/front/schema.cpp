@@ -74,7 +74,8 @@ Json value_schema(const Key &key)
         {"properties",
          {{"value", scalar_schema(key)},
           {"source", {{"type", "string"}}},
-          {"confidence", {{"enum", {"verbatim", "derived", "remembered", "guess", "choice"}}}}}},
+          {"confidence",
+           {{"enum", {"verbatim", "derived", "remembered", "guess", "choice", "measured"}}}}}},
         {"required", {"value"}},
         {"additionalProperties", false}};
     schema["anyOf"] = {scalar_schema(key), with_source};

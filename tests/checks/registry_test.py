@@ -125,7 +125,7 @@ class DroppedFile(tree.TreeTest):
 
     def setUp(self):
         super().setUp()
-        for name in ("cmake", "models", "sim", "workloads"):
+        for name in ("cmake", "models", "sim", "workloads", "calibrate"):
             shutil.copytree(os.path.join(tree.ROOT, name), os.path.join(self.root, name))
         shutil.copy(os.path.join(tree.ROOT, "CMakeLists.txt"), self.root)
         self.write("probe.c", PROBE)

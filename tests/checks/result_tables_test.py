@@ -57,6 +57,18 @@ class ResultTables(tree.TreeTest):
         self.write("results/a/g.csv", "experiment,row,role,error_pct,tolerance_pct\nE6,y,predict,1,\n")
         self.assertIn("| E6 | predicted | 1 | 1.0 % | 1.0 %: y | - |", self.made("validity f.csv,g.csv"))
 
+    def test_validation(self):
+        self.write("results/a/v.csv", "row,role,real_ns,real_q1_ns,real_q3_ns,n,simulated_ns,error_percent\n"
+                   "\"mprotect pair, 1 page\",used,4200,4100,4300,900,4200,0.0\n"
+                   "storm,held_out,24500000,23000000,26000000,7,12250000,-50.0\nidle,held_out,0,0,0,3,10,\n")
+        self.assertEqual(
+            self.made("validation v.csv"),
+            ["| row | role | real | quartiles | n | simulated | error |", "|---|---|---|---|---|---|---|",
+             "| mprotect pair, 1 page | used | 4.2 us | 4.1 us to 4.3 us | 900 | 4.2 us | +0 % |",
+             "| storm | held out | 24.5 ms | 23 ms to 26 ms | 7 | 12.2 ms | -50 % |",
+             "| idle | held out | 0 ps | 0 ps to 0 ps | 3 | 10 ns | - |"])
+        self.assertEqual(len(self.made("validation v.csv role=used")), 3)
+
     def test_pages_of_the_tree(self):
         self.assertEqual(self.run_tables("--check"), (0, ""))
 

@@ -22,6 +22,8 @@ class Queue
     virtual ts_time now() = 0;
     virtual bool pending(int id) = 0;
     virtual void schedule(int id, ts_time when, ts_phase phase) = 0;
+    virtual uint64_t ticket() = 0;
+    virtual void schedule_ticket(int id, ts_time when, ts_phase phase, uint64_t ticket) = 0;
     virtual void cancel(int id) = 0;
     virtual ts_time next_time() = 0;
     virtual bool try_advance(ts_time when) = 0;
@@ -137,8 +139,25 @@ class Driver
     {
         int id = static_cast<int>(below(event_count));
 
-        if (!queue_->pending(id))
-            queue_->schedule(id, saturating(queue_->now(), delay()), phase());
+        if (below(8) == 0)
+            tickets_.push_back(queue_->ticket());
+        if (queue_->pending(id))
+            return;
+        ts_time when = saturating(queue_->now(), delay());
+        switch (below(4)) {
+        case 0: /* a place of its own, before all that are counted */
+            queue_->schedule_ticket(id, when, phase(), static_cast<uint64_t>(id));
+            break;
+        case 1:
+            if (!tickets_.empty()) {
+                queue_->schedule_ticket(id, when, phase(), tickets_.back());
+                tickets_.pop_back();
+                break;
+            }
+            [[fallthrough]];
+        default:
+            queue_->schedule(id, when, phase());
+        }
     }
     void cancel_some()
     {
@@ -156,6 +175,7 @@ class Driver
     Profile profile_;
     ts_time unit_;
     bool quiet_ = false;
+    std::vector<uint64_t> tickets_;
 };
 
 class EngineQueue : public Queue
@@ -192,6 +212,14 @@ class EngineQueue : public Queue
     void schedule(int id, ts_time when, ts_phase phase) override
     {
         ts_engine_schedule(engine_, &items_[id].event, when, phase);
+    }
+    uint64_t ticket() override
+    {
+        return ts_engine_ticket(engine_);
+    }
+    void schedule_ticket(int id, ts_time when, ts_phase phase, uint64_t ticket) override
+    {
+        ts_engine_schedule_ticket(engine_, &items_[id].event, when, phase, ticket);
     }
     void cancel(int id) override
     {
@@ -244,7 +272,15 @@ class NaiveQueue : public Queue
     }
     void schedule(int id, ts_time when, ts_phase phase) override
     {
-        Entry e = {when, phase, sequence_++, id};
+        schedule_ticket(id, when, phase, ticket());
+    }
+    uint64_t ticket() override
+    {
+        return sequence_++;
+    }
+    void schedule_ticket(int id, ts_time when, ts_phase phase, uint64_t ticket) override
+    {
+        Entry e = {when, phase, ticket, id};
 
         entries_.insert(std::upper_bound(entries_.begin(), entries_.end(), e), e);
     }
@@ -309,7 +345,7 @@ class NaiveQueue : public Queue
     std::vector<Entry> entries_;
     ts_time now_ = 0;
     ts_time limit_ = TS_TIME_NEVER;
-    uint64_t sequence_ = 0;
+    uint64_t sequence_ = TS_TICKETS_FIXED;
     bool stopped_ = false;
 };
 

@@ -334,6 +334,30 @@ TEST(MachineSwarm, FinishesCleanWithVmsThatDiffer)
     }
 }
 
+/* Messages that reserve their way at once, and CPUs that work on at once when a line has come, are
+ * the same run, but for its events (interconnect.express). */
+TEST(MachineSwarm, ExpressMessagesChangeNothing)
+{
+    uint64_t only = from_environment("TS_SWARM_SEED", 0);
+    uint64_t runs = from_environment("TS_SWARM_RUNS", 200) / 4;
+    for (uint64_t seed = only ? only : 1; seed <= (only ? only : runs); seed++) {
+        SCOPED_TRACE("repeat: TS_SWARM_SEED=" + std::to_string(seed) + " swarm_machine_swarm_test");
+        Scenario s = scenario(seed);
+        if (seed % 2)
+            mix(s, seed);
+        Outcome express = run(s, s.mechanism, seed);
+        put(s, "interconnect.express", "false");
+        Outcome by_hop = run(s, s.mechanism, seed);
+        ASSERT_EQ(express.status, by_hop.status) << express.message << by_hop.message;
+        ASSERT_EQ(express.stats, by_hop.stats) << s.mechanism->name << s.text;
+        ASSERT_EQ(express.shootdowns.size(), by_hop.shootdowns.size());
+        for (size_t i = 0; i < express.shootdowns.size(); i++) {
+            ASSERT_EQ(express.shootdowns[i].started, by_hop.shootdowns[i].started) << i;
+            ASSERT_EQ(express.shootdowns[i].total_ps, by_hop.shootdowns[i].total_ps) << i;
+        }
+    }
+}
+
 /* The same machines and the same operations would have told. */
 TEST(MachineSwarm, FindsMechanismsThatAreBroken)
 {

@@ -95,6 +95,52 @@ TEST_P(Engine, RunsByTimeThenPhaseThenSequence)
     EXPECT_EQ(ts_engine_events_run(engine), 6u);
 }
 
+TEST_P(Engine, ATicketKeepsItsPlaceAmongEquals)
+{
+    at(1, 100);
+    uint64_t ticket = ts_engine_ticket(engine);
+    at(3, 100);
+    at(9, 101);
+    Probe *late = probe(2), *fixed = probe(0);
+    ts_engine_schedule_ticket(engine, &late->event, 100, TS_PHASE_HARDWARE, ticket);
+    ts_engine_schedule_ticket(engine, &fixed->event, 100, TS_PHASE_HARDWARE, 7);
+    EXPECT_EQ(run(), (Log{{0, 100}, {1, 100}, {2, 100}, {3, 100}, {9, 101}}));
+}
+
+/* What has run by now is asked by time, phase and ticket; a run up to a limit has passed it. */
+TEST_P(Engine, KnowsWhatIsPast)
+{
+    struct Asker {
+        ts_event event;
+        uint64_t before, own, after;
+        bool answers[6];
+    } a{};
+    a.before = ts_engine_ticket(engine);
+    a.own = ts_engine_ticket(engine);
+    a.after = ts_engine_ticket(engine);
+    ts_event_init(&a.event, [](ts_engine *e, ts_event *event) {
+        auto *me = reinterpret_cast<Asker *>(event);
+        me->answers[0] = ts_engine_is_past(e, 99, TS_PHASE_SAMPLE, me->after);
+        me->answers[1] = ts_engine_is_past(e, 100, TS_PHASE_SOFTWARE, me->before);
+        me->answers[2] = ts_engine_is_past(e, 100, TS_PHASE_SOFTWARE, me->own);
+        me->answers[3] = ts_engine_is_past(e, 100, TS_PHASE_SOFTWARE, me->after);
+        me->answers[4] = ts_engine_is_past(e, 100, TS_PHASE_TIMER, me->before);
+        me->answers[5] = ts_engine_is_past(e, 101, TS_PHASE_HARDWARE, me->before);
+    });
+    ts_engine_schedule_ticket(engine, &a.event, 100, TS_PHASE_SOFTWARE, a.own);
+    at(1, 500);
+    (void)run(300);
+    const bool expected[6] = {true, true, true, false, false, false};
+    for (int i = 0; i < 6; i++)
+        EXPECT_EQ(a.answers[i], expected[i]) << i;
+    EXPECT_EQ(ts_engine_now(engine), 100u);
+    EXPECT_TRUE(ts_engine_is_past(engine, 300, TS_PHASE_SAMPLE, a.after));
+    EXPECT_FALSE(ts_engine_is_past(engine, 301, TS_PHASE_HARDWARE, a.before));
+    /* What is scheduled yet below the limit has not run. */
+    at(2, 200);
+    EXPECT_FALSE(ts_engine_is_past(engine, 200, TS_PHASE_HARDWARE, a.after));
+}
+
 TEST_P(Engine, StartsAtZeroAndEmpty)
 {
     EXPECT_EQ(ts_engine_now(engine), 0u);

@@ -287,6 +287,8 @@ TEST(Param, NamesOfTypesAndConfidences)
     EXPECT_TRUE(ts_confidence_assumed(TS_CONF_REMEMBERED));
     EXPECT_TRUE(ts_confidence_assumed(TS_CONF_GUESS));
     EXPECT_FALSE(ts_confidence_assumed(TS_CONF_CHOICE));
+    EXPECT_STREQ(ts_confidence_name(TS_CONF_MEASURED), "measured");
+    EXPECT_FALSE(ts_confidence_assumed(TS_CONF_MEASURED));
 }
 
 } // namespace
