@@ -68,7 +68,7 @@ static void unpark(struct ts_cpu *p)
 }
 
 /* Before whatever comes next: the part under way is the last. One that ends at this instant has not
- * been looked at yet, unless software has had its turn: then the next has begun. (The end of all of
+ * been looked at yet, unless this CPU has had its turn: then the next has begun. (The end of all of
  * them would have been looked at.) */
 static void settle(struct ts_cpu *p)
 {
@@ -77,8 +77,9 @@ static void settle(struct ts_cpu *p)
     struct ts_work_run *run = p->run;
     ts_time now = ts_engine_now(engine);
     uint64_t cycle = ts_clock_cycle_at(clock, now), passed = cycle - run->start;
-    bool begun =
-        ts_engine_phase(engine) > TS_PHASE_SOFTWARE && ts_clock_cycle_time(clock, cycle) == now;
+    bool begun = p->park != TS_PARK_NONE &&
+                 ts_engine_is_past(engine, now, TS_PHASE_SOFTWARE, p->id) &&
+                 ts_clock_cycle_time(clock, cycle) == now;
     TS_ASSERT(passed + begun <= run->cycles);
     p->run = NULL;
     run->settled = true;

@@ -391,7 +391,7 @@ static bool is_express(const struct ts_interconnect_params *p)
 
 static struct ic_link *allocate_links(size_t n)
 {
-    struct ic_link *links = aligned_alloc(_Alignof(struct ic_link), n * sizeof(*links));
+    struct ic_link *links = aligned_alloc(__alignof__(struct ic_link), n * sizeof(*links));
 
     if (links)
         memset(links, 0, n * sizeof(*links));

@@ -21,7 +21,7 @@ enum { IC_TAKEN = 4, IC_SERIAL_FLITS = 64 };
  * keeps the part of a slot that other traffic has taken beyond whole cycles, so that a busy link
  * loses exactly its share. */
 struct ic_link {
-    _Alignas(128) uint64_t free;
+    __attribute__((aligned(128))) uint64_t free; /* of two cache lines */
     uint64_t carry;
     uint32_t
         last; /* express: which of these comes last, modulo IC_TAKEN; those before it, before */

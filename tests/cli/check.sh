@@ -23,7 +23,7 @@ run 4 check hyperv_2017 --seeds "$seed" -q
 cmp -s <(sed -n '/what happens/,$p' one.txt) <(sed -n '/what happens/,$p' out.txt) ||
     fail "another story when it is repeated"
 operations=$(tail -1 found/check.csv | sed 's/.*,//')
-[ "$operations" -le 20 ] || fail "the case has $operations operations still"
+[ "$operations" -le 24 ] || fail "the case has $operations operations still"
 grep -q "^repeat: tlbstorm check hyperv_2017 --seeds $seed$" found/finding-1.txt ||
     fail "no story in the folder"
 gzip -dc found/finding-1.timeline.json.gz | "$TS_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||

@@ -175,14 +175,14 @@ const std::vector<Cell> cells = {
       {"hypervisor.inject", 1},
       {"hypervisor.host_irq", 0},
       {"interrupt.icr_write_cycles", 1}}},
-    {"apicv_xapic_phys", /* reads and ICR2 stay in the virtual APIC page */
+    {"apicv_xapic_phys", /* reads, ICR2 and the target's EOI stay in the virtual APIC page */
      false,
      2,
      xphys,
      {{"exits", 1}, {"exit_icr", 1}, {"icr_slow", 1}, {"posted", 1}, {"notify_sent", 1}},
      {{"hypervisor.exit", 1},
       {"hypervisor.icr_slowpath", 1},
-      {"interrupt.mmio_write_cycles", 1},
+      {"interrupt.mmio_write_cycles", 2},
       {"interrupt.icr_poll_cycles", 1}}},
     {"apicv_xapic_flat",
      false,
@@ -204,7 +204,7 @@ const std::vector<Cell> cells = {
      {{"hypervisor.exit", 0},
       {"interrupt.icr_write_cycles", 0},
       {"interrupt.icr_poll_cycles", 1},
-      {"interrupt.mmio_write_cycles", 2}}},
+      {"interrupt.mmio_write_cycles", 3}}},
     {"ipiv_x2apic_cluster", /* logical: not virtualised */
      false,
      2,
@@ -224,7 +224,7 @@ const std::vector<Cell> cells = {
      {{"posted", 1}, {"doorbells", 1}},
      {{"hypervisor.exit", 0},
       {"interrupt.icr_poll_cycles", 1},
-      {"interrupt.mmio_write_cycles", 2}}},
+      {"interrupt.mmio_write_cycles", 3}}},
     {"avic_x2apic_phys", /* hybrid: the doorbell alone */
      false,
      2,
