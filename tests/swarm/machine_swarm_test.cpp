@@ -5,6 +5,8 @@
  * are broken on purpose some must not. TS_SWARM_SEED=N repeats one; TS_SWARM_RUNS=N runs more. */
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "models/interconnect/fabric.h"
 #include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/environment.hpp"

@@ -36,6 +36,29 @@ TEST(CpuTiming, WorkTakesItsCyclesExactly)
     }
 }
 
+/* At one instant the CPU of the lower number goes on first, whichever began its work before. */
+TEST(CpuTiming, CpusThatGoOnAtOneTimeDoSoInTheOrderOfTheirNumbers)
+{
+    for (uint32_t early : {0u, 1u, 2u}) {
+        CpuRig rig(3);
+        std::vector<uint32_t> order;
+        ts_time ends[3];
+        for (uint32_t cpu = 0; cpu < 3; cpu++) {
+            rig.spawn(cpu, [&, cpu](ts_task *self) {
+                if (cpu != early)
+                    ts_task_work(self, 100 + cpu);
+                ts_task_work(self, cpu == early ? 1000 : 900 - cpu);
+                order.push_back(cpu);
+                ends[cpu] = ts_task_now(self);
+            });
+        }
+        rig.run();
+        EXPECT_EQ(ends[0], ends[1]);
+        EXPECT_EQ(ends[0], ends[2]);
+        EXPECT_EQ(order, (std::vector<uint32_t>{0, 1, 2})) << early;
+    }
+}
+
 TEST(CpuTiming, InterruptDelaysWorkByItsHandlerAndNoMore)
 {
     CpuRig rig(1);
