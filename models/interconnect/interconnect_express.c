@@ -18,6 +18,10 @@
 
 #include <stdlib.h>
 
+/* A plan is no longer than so many links: what is planned far ahead is often come before, and fills
+ * the lists of links. It is the way across a socket of some thirty cores. */
+enum { PLAN_LINKS = 10 };
+
 /* One link of a way: the head is at node `at` at mesh cycle `arrival`, and has the link from ready
  * on, in the link's unit, if it need not wait. */
 struct step {
@@ -335,7 +339,7 @@ static void plan(struct ts_interconnect *ic, struct ts_msg *msg)
     msg->links = 0;
     for (;;) {
         look_at(ic, msg, &s);
-        if (ic->nplans == ic->max_plans || !reserve(msg, &s)) {
+        if (ic->nplans == ic->max_plans || msg->links == PLAN_LINKS || !reserve(msg, &s)) {
             msg->resume_at = s.at;
             ic_call_at(ic, msg, on_express, s.arrival);
             break;
@@ -429,7 +433,7 @@ void ic_express_settle(struct ts_interconnect *ic)
 
 bool ic_express_create(struct ts_interconnect *ic)
 {
-    ic->max_plans = 1024 + 16 * ic->nodes;
+    ic->max_plans = 256; /* more are too many to look through; messages beyond go hop by hop */
     ic->plans = calloc(ic->max_plans, sizeof(ic->plans[0]));
     return ic->plans != NULL;
 }
