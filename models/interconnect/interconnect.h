@@ -60,7 +60,7 @@ struct ts_msg {
     uint32_t hops;              /* links between routers or sockets passed, when delivered */
     uint64_t cycle;             /* private: mesh cycle at which the head is there */
     uint32_t order;             /* private: number among those of the same source and destination */
-    struct ts_msg *held;        /* private: the next of a list */
+    struct ts_msg *held;        /* private: the next that came too early */
     struct ts_interconnect *ic; /* private */
     /* Private, of express messages: */
     uint64_t ticket;                      /* place in the order of sending */

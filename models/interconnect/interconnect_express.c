@@ -72,14 +72,19 @@ static inline void step_at(const struct ts_interconnect *ic, const struct ts_msg
     look_at(ic, msg, s);
 }
 
-/* The step after s, which is a hop and has its link from start on. */
-static inline void step_on(const struct ts_interconnect *ic, const struct ts_msg *msg,
-                           uint64_t start, struct step *s)
+/* To the step after s, which is a hop and has its link from start on. */
+static inline void move_on(const struct ts_interconnect *ic, uint64_t start, struct step *s)
 {
     s->arrival = s->crosses
                      ? ts_clock_cycle_at(&ic->clock, start + s->length + ic->params.socket_link_ps)
                      : start + ic->params.link_cycles;
     s->at = s->next;
+}
+
+static inline void step_on(const struct ts_interconnect *ic, const struct ts_msg *msg,
+                           uint64_t start, struct step *s)
+{
+    move_on(ic, start, s);
     look_at(ic, msg, s);
 }
 
@@ -328,8 +333,7 @@ static void deliver_from(struct ts_interconnect *ic, struct ts_msg *msg, uint64_
     ic_call_at(ic, msg, ic_on_delivered, start + ic->params.inject_cycles + msg->flits - 1);
 }
 
-/* From msg->at, where the head comes at msg->cycle, in the future. */
-static void plan(struct ts_interconnect *ic, struct ts_msg *msg)
+void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg)
 {
     uint32_t hops = 0, crossings = 0;
     struct step s;
@@ -351,20 +355,12 @@ static void plan(struct ts_interconnect *ic, struct ts_msg *msg)
         }
         hops++;
         crossings += s.crosses;
-        s.arrival = s.crosses ? ts_clock_cycle_at(&ic->clock,
-                                                  s.ready + s.length + ic->params.socket_link_ps)
-                              : s.ready + ic->params.link_cycles;
-        s.at = s.next;
+        move_on(ic, s.ready, &s);
     }
     msg->plan_hops = hops;
     msg->plan_crossings = crossings;
     if (msg->links)
         enter_plans(ic, msg);
-}
-
-void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg)
-{
-    plan(ic, msg);
 }
 
 void ic_express_end(struct ts_interconnect *ic, struct ts_msg *msg)
@@ -406,10 +402,10 @@ static void on_express(struct ts_engine *engine, struct ts_event *event)
         return;
     }
     count(ic, msg, 1, s.crosses);
-    step_on(ic, msg, start, &s);
+    move_on(ic, start, &s);
     msg->at = s.at;
     msg->cycle = s.arrival;
-    plan(ic, msg);
+    ic_express_send(ic, msg);
 }
 
 void ic_express_settle(struct ts_interconnect *ic)

@@ -82,7 +82,7 @@ uint32_t ic_hop_count(const struct ts_interconnect *ic, uint32_t from, uint32_t 
 /* interconnect_express.c */
 bool ic_express_create(struct ts_interconnect *ic);
 void ic_express_destroy(struct ts_interconnect *ic);
-/* The head comes to the router of the source at msg->cycle. */
+/* On from msg->at, where the head comes at msg->cycle, in the future. */
 void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg);
 /* All that the message has reserved lies behind it. */
 void ic_express_end(struct ts_interconnect *ic, struct ts_msg *msg);

@@ -14,4 +14,6 @@ cp "$out/machine.yaml" "$out/calibrate.txt" "$here/"
 cp "$out/validate/validation.csv" "$out/validate/verdict.txt" "$here/"
 # Where it was written to is nobody's business.
 sed -i '/^wrote /d' "$here/calibrate.txt"
+# Nor how its kernel's build is called.
+sed -i -E 's/(Linux [0-9.]+)-[-[:alnum:]]+/\1/' "$here"/*.yaml "$here/calibrate.txt"
 scripts/result-tables

@@ -4,7 +4,6 @@
 #include "sim/front/experiment.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 
@@ -12,34 +11,6 @@ namespace ts
 {
 namespace
 {
-
-void check_keys(const YamlNode &map, const std::vector<std::string> &known, const std::string &what)
-{
-    for (const YamlEntry &entry : map.as_map(what))
-        if (std::find(known.begin(), known.end(), entry.key) == known.end())
-            user_error(entry.place, "unknown key '" + entry.key + "' in " + what +
-                                        did_you_mean(entry.key, known));
-}
-
-const YamlNode &need(const YamlNode &map, const std::string &key, const std::string &what)
-{
-    const YamlEntry *entry = map.find(key);
-    if (!entry)
-        user_error(map.place, what + " has no '" + key + "'");
-    return entry->value;
-}
-
-double weight_of(const YamlNode &node)
-{
-    const std::string &text = node.as_scalar("weight");
-    double value = 0;
-    const std::from_chars_result got =
-        std::from_chars(text.data(), text.data() + text.size(), value);
-    if (got.ec != std::errc() || got.ptr != text.data() + text.size() || !(value > 0) ||
-        !std::isfinite(value))
-        user_error(node.place, "weight: '" + text + "' is no number above 0");
-    return value;
-}
 
 class Reader
 {
@@ -53,12 +24,11 @@ class Reader
 
     Fit read()
     {
-        check_keys(root_,
-                   {"schema", "title", "description", "reproductions", "set", "iterations",
-                    "starts", "parameters", "rows"},
-                   "a fit");
-        need(root_, "schema", "the fit").as_number("schema", 1, 1);
-        fit_.title = need(root_, "title", "the fit").as_scalar("title");
+        root_.allow_keys({"schema", "title", "description", "reproductions", "set", "iterations",
+                          "starts", "parameters", "rows"},
+                         "a fit");
+        root_.need("schema", "the fit").as_number("schema", 1, 1);
+        fit_.title = root_.need("title", "the fit").as_scalar("title");
         if (const YamlEntry *text = root_.find("description"))
             text->value.as_scalar("description");
         if (const YamlEntry *entry = root_.find("iterations"))
@@ -67,10 +37,10 @@ class Reader
             fit_.starts = entry->value.as_number("starts", 1, 100);
         read_sets();
         read_reproductions();
-        const YamlNode &parameters = need(root_, "parameters", "the fit");
+        const YamlNode &parameters = root_.need("parameters", "the fit");
         for (const YamlEntry &entry : parameters.as_map("parameters"))
             read_parameter(entry);
-        const YamlNode &rows = need(root_, "rows", "the fit");
+        const YamlNode &rows = root_.need("rows", "the fit");
         for (const YamlEntry &entry : rows.as_map("rows"))
             read_rows(entry);
         if (fit_.rows.size() <= fit_.parameters.size() || fit_.parameters.empty())
@@ -97,7 +67,7 @@ class Reader
 
     void read_reproductions()
     {
-        const YamlNode &list = need(root_, "reproductions", "the fit");
+        const YamlNode &list = root_.need("reproductions", "the fit");
         for (const YamlNode *node : list.as_list("reproductions")) {
             const std::string &id = node->as_scalar("a reproduction");
             fit_.reproductions.push_back(reproduction_load(id, paths_, node->place));
@@ -131,7 +101,7 @@ class Reader
     {
         const YamlNode &map = entry.value;
         const std::string what = "the parameter '" + entry.key + "'";
-        check_keys(map, {"keys", "in", "start", "low", "high", "source"}, what);
+        map.allow_keys({"keys", "in", "start", "low", "high", "source"}, what);
         FitParameter p;
         p.name = entry.key;
         p.place = entry.place;
@@ -141,14 +111,14 @@ class Reader
         } else {
             p.in.insert(ids_.begin(), ids_.end());
         }
-        const YamlNode &keys = need(map, "keys", what);
+        const YamlNode &keys = map.need("keys", what);
         for (const YamlNode *key : keys.as_list("keys"))
             p.keys.push_back(&key_of(p, key->as_scalar("keys"), key->place));
         if (p.keys.empty())
             user_error(keys.place, what + " has no key");
         const Key &key = p.key();
         const auto value = [&](const char *name) {
-            const YamlNode &node = need(map, name, what);
+            const YamlNode &node = map.need(name, what);
             return key.parse(node.as_scalar(name), node.place);
         };
         p.low = value("low");
@@ -160,7 +130,7 @@ class Reader
             user_error(map.find("start")->value.place, what + ": the start is not within " +
                                                            key.format(p.low) + " to " +
                                                            key.format(p.high));
-        p.source = need(map, "source", what).as_scalar("source");
+        p.source = map.need("source", what).as_scalar("source");
         fit_.parameters.push_back(std::move(p));
     }
 
@@ -205,10 +175,10 @@ class Reader
             row.reproduction = reproduction;
             const YamlNode *name = &item;
             if (item.kind == YamlNode::Map) {
-                check_keys(item, {"row", "weight"}, "a row");
-                name = &need(item, "row", "a row");
+                item.allow_keys({"row", "weight"}, "a row");
+                name = &item.need("row", "a row");
                 if (const YamlEntry *weight = item.find("weight"))
-                    row.weight = weight_of(weight->value);
+                    row.weight = weight->value.as_positive("weight");
             }
             row.row = &row_of(reproduction, name->as_scalar("a row"), name->place);
             fit_.rows.push_back(row);

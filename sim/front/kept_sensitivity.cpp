@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/kept_sensitivity.hpp"
 
+#include "sim/front/yaml.hpp"
+
 #include <boost/tokenizer.hpp>
 
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -19,9 +20,7 @@ const char header[] = "result,parameter,mechanism,low,high,elasticity,standard_e
 double number_of(const std::string &path, const std::string &text)
 {
     double value = 0;
-    const std::from_chars_result got =
-        std::from_chars(text.data(), text.data() + text.size(), value);
-    if (got.ec != std::errc() || got.ptr != text.data() + text.size())
+    if (!parse_number(text, &value))
         environment_error(path + ": '" + text + "' is no number");
     return value;
 }

@@ -5,7 +5,6 @@
 #include "sim/front/document.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -35,37 +34,6 @@ std::vector<std::string> fields_of(const std::string &line, char separator)
     return fields;
 }
 
-bool parse_number(const std::string &text, double *out)
-{
-    const char *end = text.data() + text.size();
-    const std::from_chars_result result = std::from_chars(text.data(), end, *out);
-    return result.ec == std::errc() && result.ptr == end && std::isfinite(*out);
-}
-
-double number_of(const YamlNode &node, const std::string &what)
-{
-    double value = 0;
-    if (!parse_number(node.as_scalar(what), &value) || value <= 0)
-        user_error(node.place, what + ": '" + node.scalar + "' is no number above 0");
-    return value;
-}
-
-void check_keys(const YamlNode &map, const std::vector<std::string> &known, const std::string &what)
-{
-    for (const YamlEntry &entry : map.as_map(what))
-        if (std::find(known.begin(), known.end(), entry.key) == known.end())
-            user_error(entry.place, "unknown key '" + entry.key + "' in " + what +
-                                        did_you_mean(entry.key, known));
-}
-
-const YamlNode &need(const YamlNode &map, const std::string &key, const std::string &what)
-{
-    const YamlEntry *entry = map.find(key);
-    if (!entry)
-        user_error(map.place, what + " has no '" + key + "'");
-    return entry->value;
-}
-
 std::string read_text(const std::string &path)
 {
     std::ifstream file(path, std::ios::binary);
@@ -88,16 +56,16 @@ class Reader
 
     Reproduction read()
     {
-        check_keys(root_,
-                   {"schema", "title", "source", "description", "published", "experiments", "rows"},
-                   "a reproduction");
-        need(root_, "schema", "the reproduction").as_number("schema", 1, 1);
-        result_.title = need(root_, "title", "the reproduction").as_scalar("title");
-        result_.source = need(root_, "source", "the reproduction").as_scalar("source");
+        root_.allow_keys(
+            {"schema", "title", "source", "description", "published", "experiments", "rows"},
+            "a reproduction");
+        root_.need("schema", "the reproduction").as_number("schema", 1, 1);
+        result_.title = root_.need("title", "the reproduction").as_scalar("title");
+        result_.source = root_.need("source", "the reproduction").as_scalar("source");
         if (const YamlEntry *text = root_.find("description"))
             text->value.as_scalar("description");
         read_experiments();
-        const YamlNode &rows = need(root_, "rows", "the reproduction");
+        const YamlNode &rows = root_.need("rows", "the reproduction");
         for (const YamlEntry &entry : rows.as_map("rows"))
             read_row(entry);
         if (result_.rows.empty())
@@ -108,7 +76,7 @@ class Reader
   private:
     void read_experiments()
     {
-        const YamlNode &map = need(root_, "experiments", "the reproduction");
+        const YamlNode &map = root_.need("experiments", "the reproduction");
         for (const YamlEntry &entry : map.as_map("experiments"))
             result_.experiments[entry.key] = paths_.piece(
                 "experiments", entry.value.as_scalar("an experiment"), entry.value.place);
@@ -123,10 +91,10 @@ class Reader
         ReproduceRow row;
         row.name = entry.key;
         row.place = entry.place;
-        check_keys(map, {"role", "unit", "published", "simulated", "over", "tolerance"}, what);
-        row.role = role_of(need(map, "role", what));
-        row.unit = need(map, "unit", what).as_scalar("unit");
-        row.simulated = read_ref(need(map, "simulated", what), SimulatedRef(), "simulated");
+        map.allow_keys({"role", "unit", "published", "simulated", "over", "tolerance"}, what);
+        row.role = role_of(map.need("role", what));
+        row.unit = map.need("unit", what).as_scalar("unit");
+        row.simulated = read_ref(map.need("simulated", what), SimulatedRef(), "simulated");
         if (const YamlEntry *over = map.find("over")) {
             row.has_base = true;
             row.base = read_ref(over->value, row.simulated, "over");
@@ -157,7 +125,7 @@ class Reader
     {
         SimulatedRef ref = from;
         ref.place = map.place;
-        check_keys(map, {"experiment", "platform", "mechanism", "sweep", "stat", "per"}, what);
+        map.allow_keys({"experiment", "platform", "mechanism", "sweep", "stat", "per"}, what);
         const std::pair<const char *, std::string *> words[] = {{"experiment", &ref.experiment},
                                                                 {"platform", &ref.platform},
                                                                 {"mechanism", &ref.mechanism},
@@ -182,22 +150,22 @@ class Reader
 
     void read_published(ReproduceRow *row, const YamlNode &map)
     {
-        check_keys(map, {"file", "row", "column", "unit", "per"}, "published");
+        map.allow_keys({"file", "row", "column", "unit", "per"}, "published");
         const YamlEntry *file = map.find("file");
         if (!file)
             file = root_.find("published");
         if (!file)
             user_error(map.place, "no 'published' file is named, neither here nor at the top");
         std::map<std::string, std::string> keys;
-        for (const YamlEntry &entry : need(map, "row", "published").as_map("row"))
+        for (const YamlEntry &entry : map.need("row", "published").as_map("row"))
             keys[entry.key] = entry.value.as_scalar(entry.key);
-        const YamlNode &column = need(map, "column", "published");
+        const YamlNode &column = map.need("column", "published");
         double value =
             published_value(table(file->value), keys, column.as_scalar("column"), column.place);
         if (const YamlEntry *per = map.find("per"))
-            value /= number_of(per->value, "per");
+            value /= per->value.as_positive("per");
         // Cycles are those of the row then, so no clock is needed here.
-        const YamlNode &unit = need(map, "unit", "published");
+        const YamlNode &unit = map.need("unit", "published");
         row->published = convert_unit(value, unit.as_scalar("unit"), row->unit, 0, unit.place);
         row->has_published = true;
     }

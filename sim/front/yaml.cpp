@@ -7,6 +7,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -243,6 +244,37 @@ uint64_t YamlNode::as_number(const std::string &what, uint64_t min, uint64_t max
         user_error(place, what + ": '" + text + "' is out of bounds: must be a whole number from " +
                               std::to_string(min) + " to " + std::to_string(max));
     return value;
+}
+
+bool parse_number(const std::string &text, double *out)
+{
+    const char *end = text.data() + text.size();
+    const std::from_chars_result result = std::from_chars(text.data(), end, *out);
+    return result.ec == std::errc() && result.ptr == end && std::isfinite(*out);
+}
+
+double YamlNode::as_positive(const std::string &what) const
+{
+    double value = 0;
+    if (!parse_number(as_scalar(what), &value) || value <= 0)
+        user_error(place, what + ": '" + scalar + "' is no number above 0");
+    return value;
+}
+
+const YamlNode &YamlNode::need(const std::string &key, const std::string &what) const
+{
+    const YamlEntry *entry = find(key);
+    if (!entry)
+        user_error(place, what + " has no '" + key + "'");
+    return entry->value;
+}
+
+void YamlNode::allow_keys(const std::vector<std::string> &known, const std::string &what) const
+{
+    for (const YamlEntry &entry : as_map(what))
+        if (std::find(known.begin(), known.end(), entry.key) == known.end())
+            user_error(entry.place, "unknown key '" + entry.key + "' in " + what +
+                                        did_you_mean(entry.key, known));
 }
 
 std::vector<const YamlNode *> YamlNode::as_list(const std::string &what) const

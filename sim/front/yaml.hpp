@@ -33,6 +33,12 @@ struct YamlNode {
     const std::string &as_scalar(const std::string &what) const;
     const std::vector<YamlEntry> &as_map(const std::string &what) const;
     uint64_t as_number(const std::string &what, uint64_t min, uint64_t max) const;
+    // A number above 0.
+    double as_positive(const std::string &what) const;
+    // Its value; an error if the map has none.
+    const YamlNode &need(const std::string &key, const std::string &what) const;
+    // An error at the first key that is not known, with the nearest that is.
+    void allow_keys(const std::vector<std::string> &known, const std::string &what) const;
     // A sequence of scalars, or one scalar.
     std::vector<const YamlNode *> as_list(const std::string &what) const;
 };
@@ -42,6 +48,9 @@ struct YamlEntry {
     Place place;
     YamlNode value;
 };
+
+// Of the whole text, finite.
+bool parse_number(const std::string &text, double *out);
 
 const char *yaml_kind_name(YamlNode::Kind kind);
 
