@@ -25,6 +25,7 @@ extern "C" {
 struct ts_cal_samples {
     double *values;
     size_t n, capacity;
+    size_t rounds; /* ts_cal_bench_run adds its calls and pairs, those that do not count as well */
 };
 
 /* --- clock and core (clock.c) --- */
@@ -35,8 +36,14 @@ double ts_cal_clock_cost(void);
 /* The calling thread stays on the CPU. */
 int ts_cal_pin(int cpu);
 /* Dependent additions of two registers, one a core cycle on every x86 and arm64 core. Nanoseconds
- * each; 0 on another architecture. */
+ * each, the mean of TS_CAL_ADDITIONS; 0 on another architecture. */
 double ts_cal_addition(void);
+enum { TS_CAL_ADDITIONS = 200000 };
+/* Core cycles of such an addition by the CPU's own counter (counters.c; perf_event_open, of user
+ * mode only). EACCES and EPERM: kernel.perf_event_paranoid or a seccomp filter do not allow it;
+ * ENOENT and EOPNOTSUPP: there is no such counter (a guest without a PMU); ENODATA: it did not
+ * count. */
+int ts_cal_cycles_an_addition(double *cycles);
 /* Ticks of the TSC or of CNTVCT a second, measured for 20 ms; 0 where there is none. */
 double ts_cal_counter_hz(void);
 
@@ -102,6 +109,13 @@ struct ts_cal_bench {
  * three rounds at least. A round during which one of the spinning threads does not run is left out;
  * EBUSY: all of them were. */
 int ts_cal_bench_run(const struct ts_cal_bench *bench, uint64_t until, struct ts_cal_samples *out);
+
+/* --- the deadline of a CPU's timer (timer.c) --- */
+
+/* Nanoseconds of one write of the deadline: half of what setting a timer before all others and
+ * taking it away takes more than one behind them, by timerfd_settime. It contains the kernel's part
+ * (hrtimer_reprogram). In a guest of x86 it is an exit. */
+int ts_cal_timer_run(int cpu, uint64_t until, struct ts_cal_samples *out);
 
 /* --- a storm of mmap (storm.c) --- */
 

@@ -255,11 +255,12 @@ static int measure(const struct arena *a, const struct ts_cal_bench *b, struct t
     bool counts;
     double ns = 0;
 
-    for (int i = 0; i < WARM_UP && !error; i++)
+    for (int i = 0; i < WARM_UP && !error; i++, out->rounds++)
         error = one_round(a, b, s, &counts, &ns);
     while (!error && out->n < out->capacity &&
            (ts_cal_now() < until || out->n + skipped - first < ROUNDS_LEAST)) {
         error = one_round(a, b, s, &counts, &ns);
+        out->rounds++;
         if (!error && counts)
             out->values[out->n++] = ns;
         else

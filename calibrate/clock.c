@@ -53,13 +53,13 @@ int ts_cal_pin(int cpu)
 double ts_cal_addition(void)
 {
 #ifdef ADD
-    enum { LOOPS = 20000, EACH = 10 };
+    enum { EACH = 10, LOOPS = TS_CAL_ADDITIONS / EACH };
     uint64_t sum = 1, step = 3, start = ts_cal_now();
 
     /* Registers on both sides: what adds a constant may take no cycle (Golden Cove). */
     for (int i = 0; i < LOOPS; i++)
         __asm__ volatile(ADD ADD ADD ADD ADD ADD ADD ADD ADD ADD : "+r"(sum) : "r"(step));
-    return (double)(ts_cal_now() - start) / (LOOPS * EACH);
+    return (double)(ts_cal_now() - start) / TS_CAL_ADDITIONS;
 #else
     return 0;
 #endif

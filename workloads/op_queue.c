@@ -38,35 +38,22 @@ static void set_fields(struct ts_op *op, const uint64_t f[FIELDS])
 void ts_op_queue_fini(struct ts_op_queue *q)
 {
     free(q->buf);
+    free(q->back);
     memset(q, 0, sizeof(*q));
 }
 
 bool ts_op_queue_empty(const struct ts_op_queue *q)
 {
-    return q->begin == q->end;
+    return q->begin == q->end && q->chain.blocks == 0 && q->back_bytes == 0;
 }
 
-enum ts_status ts_op_queue_push(struct ts_op_queue *q, const struct ts_op *op, struct ts_error *err)
+/* The operation's bytes, of OP_BYTES_MAX at most; how many. */
+static size_t pack(const struct ts_op *op, unsigned char *bytes)
 {
-    /* Moves what is left to the front when that frees at least half, so that each byte is moved a
-     * bounded number of times. */
-    if (q->cap - q->end < OP_BYTES_MAX && q->begin >= q->end - q->begin) {
-        if (q->end > q->begin)
-            memmove(q->buf, q->buf + q->begin, q->end - q->begin);
-        q->end -= q->begin;
-        q->begin = 0;
-    }
-    unsigned char *buf = ts_grow(q->buf, &q->cap, q->end + OP_BYTES_MAX, 1, err);
-    if (!buf)
-        return TS_ERR_ENVIRONMENT;
-    q->buf = buf;
-
     uint64_t f[FIELDS];
     unsigned mask = 0;
     get_fields(op, f);
-    unsigned char *p = buf + q->end;
-    unsigned char *head = p;
-    p += 3;
+    unsigned char *p = bytes + 3;
     for (unsigned i = 0; i < FIELDS; i++) {
         uint64_t v = f[i];
         if (v == 0)
@@ -76,16 +63,81 @@ enum ts_status ts_op_queue_push(struct ts_op_queue *q, const struct ts_op *op, s
             *p++ = (unsigned char)(v | 0x80u);
         *p++ = (unsigned char)v;
     }
-    head[0] = (unsigned char)op->kind;
-    head[1] = (unsigned char)(mask & 0xffu);
-    head[2] = (unsigned char)(mask >> 8);
-    q->end = (size_t)(p - buf);
+    bytes[0] = (unsigned char)op->kind;
+    bytes[1] = (unsigned char)(mask & 0xffu);
+    bytes[2] = (unsigned char)(mask >> 8);
+    return (size_t)(p - bytes);
+}
+
+static enum ts_status push_front(struct ts_op_queue *q, const unsigned char *bytes, size_t n,
+                                 struct ts_error *err)
+{
+    /* Moves what is left to the front when that frees at least half, so that each byte is moved a
+     * bounded number of times. */
+    if (q->cap - q->end < n && q->begin >= q->end - q->begin) {
+        if (q->end > q->begin)
+            memmove(q->buf, q->buf + q->begin, q->end - q->begin);
+        q->end -= q->begin;
+        q->begin = 0;
+    }
+    unsigned char *buf = ts_grow(q->buf, &q->cap, q->end + n, 1, err);
+    if (!buf)
+        return TS_ERR_ENVIRONMENT;
+    q->buf = buf;
+    memcpy(buf + q->end, bytes, n);
+    q->end += n;
     return TS_OK;
 }
 
-void ts_op_queue_pop(struct ts_op_queue *q, struct ts_op *op)
+static enum ts_status push_back(struct ts_op_queue *q, const unsigned char *bytes, size_t n,
+                                struct ts_error *err)
 {
-    TS_ASSERT(q->begin < q->end);
+    enum ts_status status = TS_OK;
+
+    if (!q->back && !(q->back = malloc(TS_OP_SPILL_BLOCK)))
+        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+    if (q->back_bytes + n > TS_OP_SPILL_BLOCK) {
+        status = ts_op_spill_write(q->spill, &q->chain, q->back, q->back_bytes, err);
+        q->back_bytes = 0;
+    }
+    memcpy(q->back + q->back_bytes, bytes, n);
+    q->back_bytes += n;
+    return status;
+}
+
+enum ts_status ts_op_queue_push(struct ts_op_queue *q, const struct ts_op *op, struct ts_error *err)
+{
+    unsigned char bytes[OP_BYTES_MAX];
+    size_t n = pack(op, bytes);
+    bool behind = q->chain.blocks > 0 || q->back_bytes > 0;
+
+    if (q->spill && (behind || q->end - q->begin >= TS_OP_QUEUE_KEEPS))
+        return push_back(q, bytes, n, err);
+    return push_front(q, bytes, n, err);
+}
+
+/* The next block comes to the front, which is empty. */
+static enum ts_status refill(struct ts_op_queue *q, struct ts_error *err)
+{
+    unsigned char *buf = ts_grow(q->buf, &q->cap, TS_OP_SPILL_BLOCK, 1, err);
+
+    if (!buf)
+        return TS_ERR_ENVIRONMENT;
+    q->buf = buf;
+    q->begin = q->end = 0;
+    if (q->chain.blocks > 0)
+        return ts_op_spill_read(q->spill, &q->chain, q->buf, &q->end, err);
+    memcpy(q->buf, q->back, q->back_bytes);
+    q->end = q->back_bytes;
+    q->back_bytes = 0;
+    return TS_OK;
+}
+
+enum ts_status ts_op_queue_pop(struct ts_op_queue *q, struct ts_op *op, struct ts_error *err)
+{
+    TS_ASSERT(!ts_op_queue_empty(q));
+    if (q->begin == q->end && refill(q, err))
+        return TS_ERR_ENVIRONMENT;
     const unsigned char *p = q->buf + q->begin;
     uint64_t f[FIELDS] = {0};
     unsigned mask = p[1] | (unsigned)p[2] << 8;
@@ -103,4 +155,5 @@ void ts_op_queue_pop(struct ts_op_queue *q, struct ts_op *op)
     set_fields(op, f);
     q->begin = (size_t)(p - q->buf);
     TS_ASSERT(q->begin <= q->end);
+    return TS_OK;
 }

@@ -39,7 +39,8 @@ struct recording {
     uint64_t instance;
     struct ts_line_reader reader;
     struct ts_strace_replay *replay;
-    struct slot *slots; /* by thread */
+    struct ts_op_spill spill; /* of all streams */
+    struct slot *slots;       /* by thread */
     size_t nslots;
     size_t cap_slots;
     bool finished; /* the whole text is read */
@@ -70,6 +71,7 @@ static struct stream *stream_of(struct recording *s, uint32_t thread, struct ts_
     uint64_t number = (s->instance << 32) | thread;
     ts_rng_init(&st->touch_rng, s->seed, "workload.strace.touch", number);
     ts_rng_init(&st->think_rng, s->seed, "workload.strace.think", number);
+    st->queue.spill = &s->spill;
     s->slots[thread].stream = st;
     return st;
 }
@@ -204,10 +206,11 @@ static void next_touch(struct stream *st, struct ts_op *op)
     st->touches_left--;
 }
 
-static int take(struct stream *st, uint32_t thread, struct ts_op *op)
+static int take(struct stream *st, uint32_t thread, struct ts_op *op, struct ts_error *err)
 {
     if (st->touches_left == 0) {
-        ts_op_queue_pop(&st->queue, op);
+        if (ts_op_queue_pop(&st->queue, op, err))
+            return -1;
         op->thread = thread;
         if (op->kind == TS_OP_TOUCH && op->length > 0) {
             st->touch_offset = op->offset;
@@ -231,7 +234,7 @@ static int recording_next(struct ts_workload *w, uint32_t thread, struct ts_op *
         struct slot *slot = thread < s->nslots ? &s->slots[thread] : NULL;
         struct stream *st = slot ? slot->stream : NULL;
         if (st && (st->touches_left > 0 || !ts_op_queue_empty(&st->queue)))
-            return take(st, thread, op);
+            return take(st, thread, op, err);
         if (st && st->ended) {
             slot->over = true;
             free_stream(slot);
@@ -274,6 +277,7 @@ static void recording_destroy(struct ts_workload *w)
         free_stream(&s->slots[i]);
     free(s->slots);
     ts_strace_replay_destroy(s->replay);
+    ts_op_spill_fini(&s->spill);
     ts_line_reader_fini(&s->reader);
     free(s);
 }

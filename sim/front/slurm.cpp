@@ -3,15 +3,12 @@
 
 #include "sim/front/output.hpp"
 
+#include <boost/process.hpp>
+
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <iterator>
 
 namespace ts
 {
@@ -19,42 +16,28 @@ namespace
 {
 
 namespace fs = std::filesystem;
+namespace process = boost::process;
 
 // A program's standard output. What it says on standard error is the user's to read.
-std::string output_of(std::vector<std::string> words)
+std::string output_of(const std::vector<std::string> &words)
 {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        system_error("cannot make a", "pipe");
-    std::vector<char *> argv;
-    for (std::string &word : words)
-        argv.push_back(word.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    pid_t pid = 0;
-    const int code = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    std::string text;
-    char buffer[4096];
-    ssize_t n;
-    while (code == 0 &&
-           ((n = read(ends[0], buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR)))
-        text.append(buffer, n > 0 ? static_cast<size_t>(n) : 0);
-    close(ends[0]);
-    if (code == ENOENT)
+    const boost::filesystem::path program = process::search_path(words[0]);
+    if (program.empty())
         environment_error("--launcher slurm: " + words[0] +
                           " is not there; it is one of Slurm's programs (slurm-client)");
-    if (code != 0)
-        environment_error("cannot run " + words[0] + ": " + std::strerror(code));
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        environment_error("--launcher slurm: " + words[0] + " has failed");
-    return text;
+    try {
+        process::ipstream output;
+        process::child child(
+            program, process::args(std::vector<std::string>(words.begin() + 1, words.end())),
+            process::std_out > output);
+        const std::string text(std::istreambuf_iterator<char>(output), {});
+        child.wait();
+        if (child.exit_code() != 0)
+            environment_error("--launcher slurm: " + words[0] + " has failed");
+        return text;
+    } catch (const process::process_error &error) {
+        environment_error("cannot run " + words[0] + ": " + error.code().message());
+    }
 }
 
 // Indices of an array are below it.

@@ -58,16 +58,49 @@ class ResultTables(tree.TreeTest):
         self.assertIn("| E6 | predicted | 1 | 1.0 % | 1.0 %: y | - |", self.made("validity f.csv,g.csv"))
 
     def test_validation(self):
-        self.write("results/a/v.csv", "row,role,real_ns,real_q1_ns,real_q3_ns,n,simulated_ns,error_percent\n"
-                   "\"mprotect pair, 1 page\",used,4200,4100,4300,900,4200,0.0\n"
-                   "storm,held_out,24500000,23000000,26000000,7,12250000,-50.0\nidle,held_out,0,0,0,3,10,\n")
+        self.write("results/a/v.csv", "row,role,unit,real,real_q1,real_q3,n,simulated,error_percent\n"
+                   "\"mprotect pair, 1 page\",used,ns,4200,4100,4300,900,4200,0.0\n"
+                   "storm,held_out,ns,24500000,23000000,26000000,7,12250000,-50.0\n"
+                   "idle,held_out,ns,0,0,0,3,10,\ncounts,held_out,interrupts,1.962,1.9,2,8,2,1.9\n")
         self.assertEqual(
             self.made("validation v.csv"),
             ["| row | role | real | quartiles | n | simulated | error |", "|---|---|---|---|---|---|---|",
              "| mprotect pair, 1 page | used | 4.2 us | 4.1 us to 4.3 us | 900 | 4.2 us | +0 % |",
              "| storm | held out | 24.5 ms | 23 ms to 26 ms | 7 | 12.2 ms | -50 % |",
-             "| idle | held out | 0 ps | 0 ps to 0 ps | 3 | 10 ns | - |"])
+             "| idle | held out | 0 ps | 0 ps to 0 ps | 3 | 10 ns | - |",
+             "| counts | held out | 1.96 | 1.90 to 2.00 | 8 | 2.00 | +2 % |"])
         self.assertEqual(len(self.made("validation v.csv role=used")), 3)
+
+    def test_fit(self):
+        self.write("results/a/fit.csv", "parameter,keys,low,high,start,fitted,standard_error,at_bound\n"
+                   "exit,a.exit a.entry,5cycles,9cycles,6cycles,7cycles,2cycles,\n"
+                   "wire,a.wire,1ns,3ns,2ns,3ns,,high\nalone,a.alone,1,3,2,2,,\n")
+        self.assertEqual(
+            self.made("fit fit.csv"),
+            ["| parameter | keys | bounds | start | fitted | standard error |", "|---|---|---|---|---|---|",
+             "| exit | `a.exit`, `a.entry` | 5cycles to 9cycles | 6cycles | 7cycles | 2cycles |",
+             "| wire | `a.wire` | 1ns to 3ns | 2ns | 3ns | at its high bound |",
+             "| alone | `a.alone` | 1 to 3 | 2 | 2 | - |"])
+
+    def test_rows_of_a_fit(self):
+        self.write("results/a/rows.csv", "row,fitted,unit,published,at_start,simulated,error_pct,left_out_error_pct\n"
+                   "dry,yes,ns,23.92,9,24.16,1.003,-4.56\nall,yes,ns,15110.4,9,15000,-0.73,\n"
+                   "other,no,ns,100,9,90,-10,\n")
+        self.assertEqual(
+            self.made("fit_rows rows.csv")[2:],
+            ["| dry | fitted | ns | 23.9 | 24.2 | +1.0 % | -4.6 % |",
+             "| all | fitted | ns | 15,110 | 15,000 | -0.7 % | by itself |",
+             "| other | predicted | ns | 100.0 | 90.0 | -10.0 % | - |"])
+
+    def test_sensitivity(self):
+        self.write("results/a/s.csv", "result,parameter,mechanism,value,low,high,elasticity,standard_error,seeds\n"
+                   "storm,a.one,native,4,2,8,0.5,0.01,3\nstorm,a.one,free,4,2,8,-0.6,0.02,3\n"
+                   "storm,a.noise,native,4,2,8,0.9,0.5,3\nloop,a.two,native,1ns,0ns,2ns,0.7,0.1,3\n")
+        head = ["| parameter | varied | storm | loop |", "|---|---|---|---|"]
+        rows = ["| `a.two` | 0ns to 2ns | - | +0.70 +- 0.10 (native) |",
+                "| `a.one` | 2 to 8 | -0.60 +- 0.02 (free) | - |"]
+        self.assertEqual(self.made("sensitivity s.csv"), head + rows) # noise is not beyond twice its error
+        self.assertEqual(self.made("sensitivity s.csv top=1"), head + rows[:1])
 
     def test_pages_of_the_tree(self):
         self.assertEqual(self.run_tables("--check"), (0, ""))

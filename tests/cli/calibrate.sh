@@ -72,12 +72,12 @@ run 0 validate my.yaml --time 5s -o valid
 for file in validation.csv verdict.txt; do
     [ -s "valid/$file" ] || fail "no $file"
 done
-grep -q '^"mprotect pair, 8 pages",held_out,[0-9]*,[0-9]*,[0-9]*,[0-9]*,[0-9]*,' valid/validation.csv ||
+grep -q '^"mprotect pair, 8 pages",held_out,ns,[0-9]*,[0-9]*,[0-9]*,[0-9]*,[0-9]*,' valid/validation.csv ||
     fail "validation.csv: $(cat valid/validation.csv)"
 grep -q 'mmap storm, 65 threads: CPU time",held_out' valid/validation.csv || fail "no storm"
 grep -q 'never saw' valid/verdict.txt || fail "verdict.txt: $(cat valid/verdict.txt)"
 # What a value was derived from, the simulator gives back, but for the noise between two measurements.
-awk -F, '/^"mmap, 1 page",used/ {found = $7 > $4 / 20 && $7 < $4 * 20} END {exit !found}' \
+awk -F, '/^"mmap, 1 page",used/ {found = $9 > $5 / 20 && $9 < $5 * 20} END {exit !found}' \
     valid/validation.csv || fail "mmap, 1 page: $(grep '^"mmap' valid/validation.csv)"
 
 # One CPU: what needs two is left out, with a line that says so.

@@ -5,6 +5,7 @@
 #include "sim/front/error.hpp"
 #include "source_dir.h"
 #include "tests/unit/fake_host.hpp"
+#include "tests/unit/forbid.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,12 +15,7 @@
 #include <fstream>
 #include <random>
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace
 {
@@ -268,42 +264,22 @@ TEST(Rows, WhereTheOtherThreadDoesNotRunNothingCounts)
     EXPECT_TRUE(sample.spread.n > 0 || sample.why.find("other programs") == 0) << sample.why;
 }
 
-// From here on the process may not make the call, as in a container.
-void forbid(int number)
-{
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog filter{4, program};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-        _exit(77);
-}
-
-// Exit code 0 if the row is left out and says that it is not permitted; 77: no filters here.
+// Exit code 0 if the row is left out and says that it is not permitted.
 int without(int call, const BenchRow &row)
 {
-    const pid_t child = fork();
-    if (child == 0) {
-        const std::vector<int> cpus = allowed_cpus();
-        forbid(call);
+    const std::vector<int> cpus = allowed_cpus();
+    return ts_test::without_call(call, [&] {
         const HostSample sample = run_on_host(row, cpus, 0.001);
-        _exit(sample.spread.n == 0 && sample.why.find("not permitted") == 0 ? 0 : 1);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        return sample.spread.n == 0 && sample.why.find("not permitted") == 0 ? 0 : 1;
+    });
 }
 
 TEST(Rows, WhatIsNotPermittedIsLeftOut)
 {
     const int affinity = without(SYS_sched_setaffinity, {TS_CAL_MMAP, 1, 0});
-    EXPECT_TRUE(affinity == 0 || affinity == 77) << affinity;
+    EXPECT_TRUE(affinity == 0 || affinity == ts_test::NO_FILTERS) << affinity;
     const int membarrier = without(SYS_membarrier, {TS_CAL_MEMBARRIER, 1, 0});
-    EXPECT_TRUE(membarrier == 0 || membarrier == 77) << membarrier;
+    EXPECT_TRUE(membarrier == 0 || membarrier == ts_test::NO_FILTERS) << membarrier;
 }
 
 TEST(Storm, RunsInAProcessOfItsOwn)

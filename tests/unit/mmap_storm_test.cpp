@@ -272,7 +272,12 @@ TEST(MmapStorm, SharedMappingsAreFeltByEveryCpu)
             Outcome got = run_storm(c, tlbi, params, 1);
             EXPECT_EQ(got.status, TS_OK) << got.message;
             EXPECT_GT(got.stats.at("guest.touches"), 2 * alone.stats.at("guest.touches"));
-            EXPECT_EQ(run_storm(c, local_only, params, 1).status, TS_ERR_FINDING);
+            /* Whether an entry is used while it is wrong is a matter of time: of five runs one at
+             * least. */
+            ts_status found = TS_OK;
+            for (uint64_t seed = 1; seed <= 5 && found == TS_OK; seed++)
+                found = run_storm(c, local_only, params, seed).status;
+            EXPECT_EQ(found, TS_ERR_FINDING);
         }
         /* More threads than CPUs. */
         params["threads"] = "9";

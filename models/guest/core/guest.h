@@ -116,6 +116,7 @@ struct ts_guest_params {
     uint64_t mmap_cycles;
     uint64_t munmap_cycles;
     uint64_t mprotect_cycles;
+    uint64_t madvise_cycles;
     uint64_t vma_split_cycles;   /* each extra VMA touched or made */
     uint64_t fault_entry_cycles; /* exception entry and exit */
     uint64_t fault_anon_cycles;  /* handle_mm_fault, allocation and clearing of one 4K page */

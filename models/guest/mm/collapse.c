@@ -259,10 +259,12 @@ void ts_mm_madvise_thp(struct ts_task *self, struct ts_mm *mm, const struct ts_o
         return;
     ts_syscall_enter(self, mm, op);
     if (op->kind == TS_OP_MADVISE_COLLAPSE) {
+        ts_task_work(self, mm->guest->params.madvise_cycles);
         if (ts_mm_op_range(mm, op, &start, &end))
             collapse_range(self, mm, start, end);
     } else {
         ts_mm_write_lock(self, mm);
+        ts_task_work(self, mm->guest->params.madvise_cycles);
         if (ts_mm_op_range(mm, op, &start, &end))
             advise(self, mm, start, end,
                    op->kind == TS_OP_MADVISE_HUGEPAGE ? TS_ADVICE_HUGEPAGE : TS_ADVICE_NOHUGEPAGE);

@@ -159,6 +159,7 @@ void ts_mm_madvise_reclaim(struct ts_task *self, struct ts_mm *mm, const struct 
         return;
     ts_syscall_enter(self, mm, op);
     ts_mm_read_lock(self, mm);
+    ts_task_work(self, mm->guest->params.madvise_cycles);
     if (ts_mm_op_range(mm, op, &start, &end)) {
         /* VMAs do not change under the read lock. MADV_FREE is for private anonymous memory, and an
          * error at the first other VMA. */

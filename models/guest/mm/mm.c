@@ -536,6 +536,7 @@ void ts_mm_madvise_dontneed(struct ts_task *self, struct ts_mm *mm, const struct
         return;
     ts_syscall_enter(self, mm, op);
     ts_mm_read_lock(self, mm);
+    ts_task_work(self, mm->guest->params.madvise_cycles);
     if (ts_mm_op_range(mm, op, &start, &end)) {
         uint64_t va = start;
         /* VMAs do not change under the read lock. */

@@ -83,7 +83,7 @@ SimulatedPlatform platform_with(const Measurements &m, const std::string &base,
 Simulator simulator_of(const Measurements &m, const std::string &base, const Derivation *d)
 {
     return {[&m, base, d](const ParameterSet &machine, const BenchRow &row) {
-                return simulate_row(platform_with(m, base, machine, d->hypervisor), row);
+                return simulate_row(platform_with(m, base, machine, d->hypervisor), row).ns;
             },
             [&m, base, d](const ParameterSet &machine, const std::string &column) {
                 return simulate_line(platform_with(m, base, machine, d->hypervisor), column);

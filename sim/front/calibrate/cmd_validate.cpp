@@ -2,12 +2,11 @@
 #include "sim/front/calibrate/cmd_calibrate.hpp"
 
 #include "sim/front/calibrate/files.hpp"
+#include "sim/front/calibrate/validation.hpp"
 #include "sim/front/folder.hpp"
 #include "sim/front/output.hpp"
 #include "sim/front/results.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -23,22 +22,12 @@ constexpr size_t storms_most = 50;
 // Kernels that account by ticks tell system from user time of so much and more.
 constexpr double cpu_least_ns = 1e8;
 
-struct ValidateRow {
-    std::string name;
-    bool held_out = true;
-    Spread real; // ns
-    double simulated = 0;
-
-    double error() const
-    {
-        return (simulated - real.median) / real.median * 100;
-    }
-};
-
-struct Validation {
-    std::vector<ValidateRow> rows;
-    std::vector<std::string> left_out;
-};
+bool flushes_one_page(const BenchRow &row)
+{
+    return row.spinners > 0 && row.pages == 1 &&
+           (row.call == TS_CAL_MPROTECT || row.call == TS_CAL_DONTNEED ||
+            row.call == TS_CAL_MUNMAP);
+}
 
 // All that stands on the host goes first, so that the simulations do not disturb it.
 void validate_calls(const Measurements &m, const SimulatedPlatform &platform, double seconds,
@@ -50,13 +39,21 @@ void validate_calls(const Measurements &m, const SimulatedPlatform &platform, do
     for (const BenchRow &row : held_out_rows(cpus))
         all.push_back(row);
     const std::vector<HostSample> samples = run_on_host(all, m.order, seconds);
+    std::vector<ValidateRow> interrupts;
     for (size_t i = 0; i < all.size(); i++) {
-        if (samples[i].spread.n == 0)
+        if (samples[i].spread.n == 0) {
             v->left_out.push_back(all[i].name() + ": " + samples[i].why);
-        else
-            v->rows.push_back(
-                {all[i].name(), i >= used, samples[i].spread, simulate_row(platform, all[i])});
+            continue;
+        }
+        const SimulatedRow simulated = simulate_row(platform, all[i]);
+        v->rows.push_back({all[i].name(), i >= used, samples[i].spread, simulated.ns});
+        if (flushes_one_page(all[i]) && samples[i].interrupts.n > 0)
+            interrupts.push_back({"interrupts of " + all[i].name(), true, samples[i].interrupts,
+                                  simulated.interrupts, ValidateRow::Unit::Interrupts});
     }
+    if (cpus > 1 && interrupts.empty())
+        v->left_out.emplace_back("counts of TLB-shootdown interrupts: /proc/interrupts has none");
+    v->rows.insert(v->rows.end(), interrupts.begin(), interrupts.end());
 }
 
 struct StormRuns {
@@ -115,54 +112,6 @@ void validate_storms(const Measurements &m, const SimulatedPlatform &platform, d
     }
 }
 
-std::string rows_csv(const Validation &v)
-{
-    std::string text = "row,role,real_ns,real_q1_ns,real_q3_ns,n,simulated_ns,error_percent\n";
-    for (const ValidateRow &row : v.rows)
-        text += csv_field(row.name) + "," + (row.held_out ? "held_out" : "used") + "," +
-                fixed(row.real.median, 0) + "," + fixed(row.real.low, 0) + "," +
-                fixed(row.real.high, 0) + "," + std::to_string(row.real.n) + "," +
-                fixed(row.simulated, 0) + "," + (row.real.median > 0 ? fixed(row.error(), 1) : "") +
-                "\n";
-    return text;
-}
-
-std::string rows_table(const Validation &v)
-{
-    TableRows table = {{"row", "", "real", "IQR", "n", "simulated", "error"}};
-    for (const ValidateRow &row : v.rows)
-        table.push_back(
-            {row.name, row.held_out ? "held out" : "used", short_time(row.real.median * 1e-9),
-             short_time(row.real.low * 1e-9) + " to " + short_time(row.real.high * 1e-9),
-             std::to_string(row.real.n), short_time(row.simulated * 1e-9),
-             row.real.median > 0 ? fixed(row.error(), 0) + " %" : "-"});
-    return table_text(table, 2);
-}
-
-std::string verdict_of(const Validation &v)
-{
-    std::vector<double> errors;
-    const ValidateRow *worst = nullptr;
-    for (const ValidateRow &row : v.rows) {
-        if (!row.held_out || row.real.median <= 0)
-            continue;
-        errors.push_back(std::fabs(row.error()));
-        if (!worst || std::fabs(row.error()) > std::fabs(worst->error()))
-            worst = &row;
-    }
-    const Spread spread = spread_of(errors);
-    std::string text = "Rows that calibrate has used are marked `used`; the verdict is of the " +
-                       std::to_string(spread.n) + " that it never saw.\n";
-    if (worst)
-        text += "Held out: the median error is " + fixed(spread.median, 0) +
-                " %, half of the rows are within " + fixed(spread.low, 0) + " to " +
-                fixed(spread.high, 0) + " %; the worst is " + worst->name + " at " +
-                fixed(worst->error(), 0) + " %.\n";
-    for (const std::string &line : v.left_out)
-        text += "left out: " + line + "\n";
-    return text;
-}
-
 SimulatedPlatform platform_of(const Measurements &m, const std::string &machine)
 {
     const std::string path = fs::absolute(machine).string(), below = hypervisor_path(path);
@@ -189,12 +138,12 @@ void command_validate(const ValidateCommand &command)
     v.left_out = m.limits.notes;
     validate_calls(m, platform, seconds * share_rows, &v);
     validate_storms(m, platform, seconds * share_storm, &v);
-    const std::string verdict = verdict_of(v);
-    write_file(folder.partial() + "/validation.csv", rows_csv(v));
+    const std::string verdict = v.verdict();
+    write_file(folder.partial() + "/validation.csv", v.csv());
     write_file(folder.partial() + "/verdict.txt", verdict);
     folder.commit();
     if (!command.quiet)
-        std::printf("%s\n", rows_table(v).c_str());
+        std::printf("%s\n", v.table().c_str());
     std::printf("%swrote %s\n", verdict.c_str(), command.output.c_str());
 }
 

@@ -62,13 +62,16 @@ void derive_clock(const Measurements &m, Derivation *d)
 {
     if (m.addition.n == 0)
         return;
-    const double mhz = std::round(1e3 / m.addition.least);
-    std::string value = number(mhz) + "MHz";
+    const bool counted = m.cycles_an_addition > 0;
+    const double cycles = counted ? m.cycles_an_addition : 1;
+    const auto mhz = [&](double ns) { return number(std::round(1e3 * cycles / ns)); };
+    std::string value = mhz(m.addition.least) + "MHz";
     d->machine.set("topology.core_hz", value,
-                   here("dependent additions, one a cycle; the fastest of " +
-                        std::to_string(m.addition.n) + ", IQR " +
-                        number(std::round(1e3 / m.addition.high)) + " to " +
-                        number(std::round(1e3 / m.addition.low)) + " MHz"),
+                   here("dependent additions, " +
+                        (counted ? fixed(cycles, 3) + " cycles each by the CPU's counter"
+                                 : std::string("one a cycle")) +
+                        "; the fastest of " + std::to_string(m.addition.n) + ", IQR " +
+                        mhz(m.addition.high) + " to " + mhz(m.addition.low) + " MHz"),
                    TS_CONF_MEASURED);
     d->report.push_back({"clock of a core", value, "fastest of " + std::to_string(m.addition.n),
                          "topology.core_hz"});
@@ -102,7 +105,7 @@ void derive_cache_sizes(const Measurements &m, Derivation *d)
 
 uint64_t cycles_of(const Measurements &m, double ns)
 {
-    return static_cast<uint64_t>(std::max(0.0, std::round(ns / m.addition.least)));
+    return static_cast<uint64_t>(std::max(0.0, std::round(ns / m.cycle_ns())));
 }
 
 void derive_cache_times(const Measurements &m, Derivation *d)
@@ -126,7 +129,7 @@ std::vector<double> page_cycles(const Measurements &m, const std::vector<ChasePo
 {
     std::vector<double> cycles;
     for (const ChasePoint &point : points)
-        cycles.push_back((point.apart_ns - point.packed_ns) / m.addition.least);
+        cycles.push_back((point.apart_ns - point.packed_ns) / m.cycle_ns());
     return cycles;
 }
 

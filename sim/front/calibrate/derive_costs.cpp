@@ -150,6 +150,7 @@ void derive_calls(const Measurements &m, const Simulator &simulator, Derivation 
         {"guest.mmap", {TS_CAL_MMAP, 1, 0}, 1, call_cycles},
         {"guest.mprotect", {TS_CAL_MPROTECT, 1, 0}, 2, call_cycles},
         {"guest.munmap", {TS_CAL_MUNMAP, 1, 0}, 1, call_cycles},
+        {"guest.madvise", {TS_CAL_DONTNEED, 1, 0}, 1, call_cycles},
         {"guest.free_table", {TS_CAL_MUNMAP_TABLE, 1, 0}, 1, call_cycles},
     };
     // One number for all that the model lacks of an IPI's way: the share of each part cannot be
@@ -247,6 +248,25 @@ void derive_exit(const Measurements &m, Derivation *d)
                          spread_text(m.exit, "ns"), "hypervisor.exit, hypervisor.entry"});
 }
 
+// In a guest of x86 the write is an exit (KVM: the MSR TSC_DEADLINE), on bare metal and on Arm the
+// CPU's own.
+void derive_timer(const Measurements &m, Derivation *d)
+{
+    const bool exits = m.guest.hypervisor && d->machine.value("topology.arch") == TS_ARCH_X86;
+    const std::string key = exits ? "hypervisor.icr_fastpath" : "guest.timer_program";
+    if (m.timer_write.n == 0)
+        return;
+    d->report.push_back(
+        {exits ? "exit, by a write of the timer's deadline" : "write of the timer's deadline",
+         ns_text(m.timer_write.median), spread_text(m.timer_write, "ns"), key});
+    if (exits && m.exit.n == 0)
+        return;
+    set_direct(d, key, m.timer_write.median - (exits ? m.exit.median : 0),
+               "a write of the timer's deadline, by timerfd_settime" +
+                   std::string(exits ? ", less a CPUID" : "") + ": " +
+                   ns_text(m.timer_write.median) + ", " + spread_text(m.timer_write, "ns"));
+}
+
 void report_rows(const Measurements &m, Derivation *d)
 {
     for (const auto &item : m.rows)
@@ -266,6 +286,7 @@ void derive_costs(const Measurements &m, const Simulator &simulator, Derivation 
 {
     derive_lines(m, simulator, d);
     derive_exit(m, d);
+    derive_timer(m, d);
     derive_calls(m, simulator, d);
     report_rows(m, d);
 }

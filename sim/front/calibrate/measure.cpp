@@ -16,7 +16,7 @@ constexpr size_t line = 64, small_page = 4096, huge_page = 2 << 20;
 
 // Shares of the time. What is left is for the simulations, which follow.
 constexpr double share_core = 0.03, share_tlb = 0.22, share_caches = 0.05, share_lines = 0.12,
-                 share_rows = 0.36, share_distances = 0.06, share_exit = 0.02;
+                 share_rows = 0.35, share_distances = 0.06, share_exit = 0.02, share_timer = 0.01;
 
 uint64_t after(double seconds)
 {
@@ -102,19 +102,6 @@ std::vector<ChasePoint> chase(const ts_cal_memory &memory, const std::vector<siz
         }
     }
     return points;
-}
-
-void measure_core(Measurements *m, double seconds)
-{
-    const uint64_t until = after(seconds);
-    std::vector<double> additions;
-    m->counter_hz = ts_cal_counter_hz();
-    while (additions.size() < 20 || ts_cal_now() < until)
-        additions.push_back(ts_cal_addition());
-    if (additions.front() > 0)
-        m->addition = spread_of(std::move(additions));
-    else
-        m->left_out.emplace_back("clock of the cores: this architecture is not known");
 }
 
 void measure_tlb(Measurements *m, double seconds)
@@ -206,7 +193,7 @@ void measure_lines(Measurements *m, double seconds)
             if (done >= least_pairs && ts_cal_now() >= until)
                 break;
             double at[samples];
-            ts_cal_samples out{at, 0, samples};
+            ts_cal_samples out{at, 0, samples, 0};
             const int error = ts_cal_line(pairs[done].a, pairs[done].b, transfers, &out);
             if (error) {
                 m->left_out.push_back("line transfers: " + host_error_text(error));
@@ -265,7 +252,42 @@ void measure_exit(Measurements *m, double seconds)
     m->exit = spread_of(std::move(values));
 }
 
+void measure_timer(Measurements *m, double seconds)
+{
+    constexpr size_t most = 5000;
+    std::vector<double> values(most);
+    ts_cal_samples out{values.data(), 0, most, 0};
+    if (m->order.empty())
+        return;
+    const int error = ts_cal_timer_run(m->order[0], after(seconds), &out);
+    if (error) {
+        m->left_out.push_back("writes of the timer's deadline: " + host_error_text(error));
+        return;
+    }
+    values.resize(out.n);
+    m->timer_write = spread_of(std::move(values));
+}
+
 } // namespace
+
+void measure_core(Measurements *m, double seconds)
+{
+    const uint64_t until = after(seconds);
+    std::vector<double> additions;
+    m->counter_hz = ts_cal_counter_hz();
+    while (additions.size() < 20 || ts_cal_now() < until)
+        additions.push_back(ts_cal_addition());
+    if (additions.front() > 0)
+        m->addition = spread_of(std::move(additions));
+    else
+        m->left_out.emplace_back("clock of the cores: this architecture is not known");
+    double cycles = 0;
+    const int error = ts_cal_cycles_an_addition(&cycles);
+    if (error)
+        m->left_out.push_back("the CPU's counter of cycles: " + counter_error_text("", error));
+    else
+        m->cycles_an_addition = cycles;
+}
 
 double Measurements::row(ts_cal_call call, size_t pages, size_t spinners) const
 {
@@ -321,6 +343,7 @@ void measure_host(Measurements *m, double seconds)
     measure_rows(m, seconds * share_rows);
     measure_distances(m, seconds * share_distances);
     measure_exit(m, seconds * share_exit);
+    measure_timer(m, seconds * share_timer);
 }
 
 } // namespace ts

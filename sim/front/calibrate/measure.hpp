@@ -51,6 +51,7 @@ struct Measurements {
 
     Spread addition; // ns
     double counter_hz = 0;
+    double cycles_an_addition = 0;       // by the CPU's own counter; 0: it cannot be read
     std::vector<ChasePoint> small_pages; // of 4K
     std::vector<ChasePoint> small_steps; // the same 4K apart in pages of 2M
     std::vector<ChasePoint> huge_pages;  // 2M apart
@@ -58,15 +59,23 @@ struct Measurements {
     std::vector<PairTime> pairs;
     std::map<BenchRow, HostSample> rows;
     std::vector<DistanceTime> distances;
-    Spread exit; // ns, n is 0 outside a guest
+    Spread exit;        // ns, n is 0 outside a guest
+    Spread timer_write; // ns
     std::vector<std::string> left_out;
 
+    // Of the core's clock, by the fastest addition.
+    double cycle_ns() const
+    {
+        return addition.least / (cycles_an_addition > 0 ? cycles_an_addition : 1);
+    }
     // ns of a row's median; 0 if it is not there.
     double row(ts_cal_call call, size_t pages, size_t spinners = 0) const;
 };
 
 // What is known without measuring. root: of sysfs and /proc, "" but for tests.
 Measurements look_at_host(const std::string &root, const std::vector<int> &cpus);
+// The clock alone, within `seconds`.
+void measure_core(Measurements *m, double seconds);
 // Fills in the rest within `seconds` (the last of a batch may go a few ms beyond).
 void measure_host(Measurements *m, double seconds);
 

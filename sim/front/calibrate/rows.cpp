@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/front/calibrate/rows.hpp"
 
+#include "sim/front/calibrate/topology.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <tuple>
 
 namespace ts
@@ -21,25 +24,35 @@ void add(std::vector<BenchRow> *rows, ts_cal_call call, size_t spinners,
         rows->push_back(BenchRow{call, n, spinners});
 }
 
+struct Rounds {
+    std::vector<double> ns, interrupts;
+};
+
 // Appends to values, or says why not.
 void run_round(const BenchRow &row, const std::vector<int> &cpus, double seconds, size_t most,
-               std::vector<double> *values, std::string *why)
+               Rounds *values, std::string *why)
 {
     std::vector<double> own(most);
-    ts_cal_samples out{own.data(), 0, own.size()};
+    ts_cal_samples out{own.data(), 0, own.size(), 0};
     const ts_cal_bench bench{row.call, row.pages, cpus.data(), row.spinners + 1};
     if (row.spinners + 1 > cpus.size()) {
         *why = std::to_string(row.spinners + 1) + " CPUs are needed, " +
                std::to_string(cpus.size()) + " may be used";
         return;
     }
+    const std::optional<uint64_t> before = flush_interrupts("");
     const int error =
         ts_cal_bench_run(&bench, ts_cal_now() + static_cast<uint64_t>(seconds * 1e9), &out);
-    if (error)
+    const std::optional<uint64_t> after = flush_interrupts("");
+    if (error) {
         *why = host_error_text(error);
-    else
-        values->insert(values->end(), own.begin(),
-                       own.begin() + static_cast<std::ptrdiff_t>(out.n));
+        return;
+    }
+    values->ns.insert(values->ns.end(), own.begin(),
+                      own.begin() + static_cast<std::ptrdiff_t>(out.n));
+    if (before && after && row.spinners > 0)
+        values->interrupts.push_back(static_cast<double>(*after - *before) /
+                                     static_cast<double>(out.rounds));
 }
 
 } // namespace
@@ -106,7 +119,7 @@ std::vector<BenchRow> calibration_rows(size_t cpus)
     add(&rows, TS_CAL_SYSCALL, 0, {1});
     add(&rows, TS_CAL_MPROTECT, 0, {4, 32, 128, 510});
     add(&rows, TS_CAL_MPROTECT, 0, {1});
-    add(&rows, TS_CAL_DONTNEED, 0, {16, 128});
+    add(&rows, TS_CAL_DONTNEED, 0, {1, 16, 128});
     add(&rows, TS_CAL_MMAP, 0, {1});
     add(&rows, TS_CAL_MUNMAP, 0, {1});
     add(&rows, TS_CAL_FAULT, 0, {128});
@@ -124,7 +137,7 @@ std::vector<BenchRow> held_out_rows(size_t cpus)
     add(&rows, TS_CAL_MMAP, 0, {64});
     add(&rows, TS_CAL_FAULT, 0, {1, 16});
     add(&rows, TS_CAL_MPROTECT, 0, {8, 64, 256});
-    add(&rows, TS_CAL_DONTNEED, 0, {1, 8, 64});
+    add(&rows, TS_CAL_DONTNEED, 0, {2, 8, 64});
     add(&rows, TS_CAL_MUNMAP, 0, {8, 64, 256});
     if (cpus > 1) {
         add(&rows, TS_CAL_MPROTECT, 1, {1, 8, 64, 256});
@@ -152,14 +165,15 @@ std::vector<HostSample> run_on_host(const std::vector<BenchRow> &rows, const std
 {
     const double each = seconds / static_cast<double>(rows.size());
     const size_t rounds = static_cast<size_t>(std::clamp(each / round_least_s, 1.0, rounds_most));
-    std::vector<std::vector<double>> values(rows.size());
+    std::vector<Rounds> values(rows.size());
     std::vector<HostSample> samples(rows.size());
     for (size_t round = 0; round < rounds; round++)
         for (size_t i = 0; i < rows.size(); i++)
             run_round(rows[i], cpus, each / static_cast<double>(rounds), samples_most / rounds,
                       &values[i], &samples[i].why);
     for (size_t i = 0; i < rows.size(); i++) {
-        samples[i].spread = spread_of(std::move(values[i]));
+        samples[i].spread = spread_of(std::move(values[i].ns));
+        samples[i].interrupts = spread_of(std::move(values[i].interrupts));
         if (samples[i].spread.n > 0)
             samples[i].why.clear();
     }

@@ -35,6 +35,9 @@ std::vector<BenchRow> held_out_rows(size_t cpus);
 
 struct HostSample {
     Spread spread; // ns, of n > 0; else why says what is in the way
+    // TLB-shootdown interrupts of all CPUs a sample, of each round; of n > 0 where spinning threads
+    // are told and /proc/interrupts counts them (x86).
+    Spread interrupts;
     std::string why;
 };
 // On the CPUs in their order: the first calls. For so many seconds.

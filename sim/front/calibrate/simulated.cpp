@@ -194,36 +194,48 @@ void script_destroy(ts_workload *)
 {
 }
 
-// The samples of a run, in ps. too_short: a spinning thread ended before the caller.
-std::vector<double> run_script(const Scripted &s, const BenchRow &row, uint64_t spin,
-                               bool *too_short)
+uint64_t interrupts_sent(const ts_machine *machine)
+{
+    struct ts_machine_vm_result result;
+    ts_machine_vm_result(machine, 0, &result);
+    return result.ipis;
+}
+
+// too_short: a spinning thread ended before the caller.
+SimulatedRow run_script(const Scripted &s, const BenchRow &row, uint64_t spin, bool *too_short)
 {
     Benchmark benchmark;
-    const ts_engine *engine = nullptr;
+    ts_machine *machine = nullptr;
+    uint64_t before = 0, after = 0;  // interrupts, when the samples begin, and behind them
     std::vector<uint64_t> at;        // when the caller asked for each operation
     uint64_t first_end = UINT64_MAX; // of the spinning threads
     Script script = script_of(row, spin, &benchmark);
     at.resize(script[0].size() + 1);
     ScriptWorkload workload(std::move(script), 1, [&](uint32_t thread, size_t index) {
-        const uint64_t now = engine ? ts_engine_now(engine) : 0;
-        if (thread == 0)
+        const uint64_t now = machine ? ts_engine_now(ts_machine_engine(machine)) : 0;
+        if (thread == 0) {
             at[index] = now;
-        else if (index == 1)
+            if (index == benchmark.timed[warm_up].first)
+                before = interrupts_sent(machine);
+            if (index == benchmark.timed.back().second)
+                after = interrupts_sent(machine);
+        } else if (index == 1) {
             first_end = std::min(first_end, now);
+        }
     });
     workload.get()->pinned = true;
     workload.get()->destroy = script_destroy;
     std::vector<Workload> workloads(1);
     workloads[0].workload.reset(workload.get());
     Simulation simulation(s.points[0], *s.resolved, std::move(workloads));
-    engine = ts_machine_engine(simulation.machine.get());
+    machine = simulation.machine.get();
     run_machine(simulation.machine.get());
     *too_short = first_end < at.back();
     std::vector<double> samples;
     for (size_t i = warm_up; i < benchmark.timed.size(); i++)
         samples.push_back(
             static_cast<double>(at[benchmark.timed[i].second] - at[benchmark.timed[i].first]));
-    return samples;
+    return {spread_of(samples).median / 1e3, static_cast<double>(after - before) / rounds};
 }
 
 } // namespace
@@ -233,7 +245,7 @@ void platform_check(const SimulatedPlatform &platform)
     (void)machine_of(platform, "{kind: mmap_storm}", {});
 }
 
-double simulate_row(const SimulatedPlatform &platform, const BenchRow &row)
+SimulatedRow simulate_row(const SimulatedPlatform &platform, const BenchRow &row)
 {
     // Ticks hit a round here and there, as on the host, where the median leaves them out too.
     const Scripted s = machine_of(platform, "{kind: mmap_storm}", {{"guest.tick", "waiting"}});
@@ -242,13 +254,13 @@ double simulate_row(const SimulatedPlatform &platform, const BenchRow &row)
     const double empty_call = static_cast<double>(s.resolved->config.guest.syscall_cycles) * 1e9 /
                               static_cast<double>(s.resolved->config.topology.core_hz);
     if (row.call == TS_CAL_SYSCALL)
-        return empty_call;
+        return {empty_call, 0};
     const double before = row.call == TS_CAL_MEMBARRIER ? empty_call : 0;
     for (uint64_t spin = spin_ns; spin <= spin_most_ns; spin *= 8) {
         bool too_short = false;
-        const std::vector<double> samples = run_script(s, row, spin, &too_short);
+        const SimulatedRow simulated = run_script(s, row, spin, &too_short);
         if (!too_short)
-            return before + spread_of(samples).median / 1e3;
+            return {before + simulated.ns, simulated.interrupts};
     }
     environment_error("the simulation of " + row.name() + " takes too long");
 }

@@ -29,9 +29,12 @@ struct SimulatedPlatform {
 // Throws a user error if the platform cannot be simulated.
 void platform_check(const SimulatedPlatform &platform);
 
-// Nanoseconds of a sample, the median of some rounds. Threads stay on CPUs of their own: the caller
-// on 0, the spinning ones on the next.
-double simulate_row(const SimulatedPlatform &platform, const BenchRow &row);
+struct SimulatedRow {
+    double ns = 0;         // of a sample, the median of some rounds
+    double interrupts = 0; // function-call interrupts a sample, the mean
+};
+// Threads stay on CPUs of their own: the caller on 0, the spinning ones on the next.
+SimulatedRow simulate_row(const SimulatedPlatform &platform, const BenchRow &row);
 
 // Nanoseconds of a transfer of a line, of the study line_sharing: column is "neighbour_ns", ...; 0:
 // there are no such pairs.

@@ -5,8 +5,10 @@
 #include "sim/front/output.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -267,6 +269,39 @@ HostLimits host_limits(const std::string &root, std::vector<int> cpus)
     if (container)
         limits.notes.emplace_back("this is a container: other ones share the caches and CPUs");
     return limits;
+}
+
+std::optional<uint64_t> flush_interrupts(const std::string &root)
+{
+    std::ifstream file(root + "/proc/interrupts");
+    std::string line;
+    while (std::getline(file, line)) {
+        std::istringstream words(line);
+        std::string name;
+        uint64_t count = 0, sum = 0;
+        words >> name;
+        if (name != "TLB:")
+            continue;
+        while (words >> count)
+            sum += count;
+        return sum;
+    }
+    return std::nullopt;
+}
+
+std::string counter_error_text(const std::string &root, int error)
+{
+    if (error == EACCES || error == EPERM) {
+        const std::string level = line_of(root + "/proc/sys/kernel/perf_event_paranoid");
+        return "not permitted (" +
+               (level.empty() ? "" : "kernel.perf_event_paranoid is " + level + "; ") +
+               "a container's filter may forbid it, too)";
+    }
+    if (error == ENOENT || error == EOPNOTSUPP || error == ENODEV)
+        return "there is none (a guest without a PMU)";
+    if (error == ENOSYS)
+        return "this kernel does not have perf_event_open";
+    return std::strerror(error);
 }
 
 std::vector<int> allowed_cpus()

@@ -5,6 +5,7 @@
 #define TS_SIM_FRONT_CALIBRATE_TOPOLOGY_HPP
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,11 @@ struct HostLimits {
 };
 // cpus: of the caller's affinity.
 HostLimits host_limits(const std::string &root, std::vector<int> cpus);
+// TLB-shootdown interrupts of all CPUs since the boot, of /proc/interrupts (x86); nothing where it
+// cannot be read or has no such row. Reading it takes a while: around a measurement, not in it.
+std::optional<uint64_t> flush_interrupts(const std::string &root);
+// What the number of an error of perf_event_open means to a user.
+std::string counter_error_text(const std::string &root, int error);
 // sched_getaffinity
 std::vector<int> allowed_cpus();
 
