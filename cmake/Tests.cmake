@@ -142,13 +142,17 @@ add_test(NAME nightly/report CONFIGURATIONS nightly
 ts_test_properties(nightly/report nightly)
 set_tests_properties(nightly/report PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME nightly/package CONFIGURATIONS nightly
-    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/builds.sh")
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/nightly/builds.sh")
 ts_test_properties(nightly/package nightly)
 add_test(NAME nightly/kernels CONFIGURATIONS nightly
-    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/package/kernels.sh")
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/nightly/kernels.sh")
 ts_test_properties(nightly/kernels nightly)
 set_tests_properties(nightly/kernels PROPERTIES SKIP_RETURN_CODE 77)
-set_tests_properties(nightly/package nightly/kernels PROPERTIES TIMEOUT 36000)
+add_test(NAME nightly/large_sweep CONFIGURATIONS nightly
+    COMMAND bash "${PROJECT_SOURCE_DIR}/tests/nightly/large_sweep.sh")
+ts_test_properties(nightly/large_sweep nightly)
+set_tests_properties(nightly/large_sweep PROPERTIES RUN_SERIAL ON)
+set_tests_properties(nightly/package nightly/kernels nightly/large_sweep PROPERTIES TIMEOUT 36000)
 
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)

@@ -143,6 +143,7 @@ struct ts_mmu_stats { /* sums over the CPU */
     uint64_t conflicts; /* accesses that met two entries of different sizes in the structures of
                            one level; looked for only with conflict_abort */
     uint64_t invalidations;
+    uint64_t invalidations_empty; /* those of them that found nothing to drop: over-flushes */
     uint64_t entries_invalidated;
     uint64_t full_flushes; /* sweeps or flash clears of everything of a VMID or more */
 };

@@ -204,6 +204,7 @@ uint64_t ts_mmu_invalidate(struct ts_mmu *m, const struct ts_tlb_inval *inval, u
         return 1;
     if (core->flights_end <= now)
         core->flights = 0;
+    uint64_t before = m->stats.entries_invalidated;
     uint64_t cycles = apply(m, &mine, false, &m->stats);
     for (uint32_t i = 0; i < TS_TLB_THREADS_MAX && mine.any_thread; i++) {
         if (core->thread[i] == NULL || core->thread[i] == m)
@@ -211,6 +212,7 @@ uint64_t ts_mmu_invalidate(struct ts_mmu *m, const struct ts_tlb_inval *inval, u
         uint64_t other = apply(core->thread[i], &mine, true, &m->stats);
         cycles = other > cycles ? other : cycles;
     }
+    m->stats.invalidations_empty += m->stats.entries_invalidated == before;
     if (!m->needs_time && now == 0)
         return cycles;
     /* One at a time. */

@@ -229,6 +229,7 @@ static const struct ts_stat stat_rows[] = {
     COUNTER(sweep_wait_cycles, "cycles", "accesses that waited for the end of an invalidation"),
     COUNTER(conflicts, "1", "TLB conflicts, counted where they abort"),
     COUNTER(invalidations, "1", "invalidations applied"),
+    COUNTER(invalidations_empty, "1", "those that found nothing to drop: over-flushes"),
     COUNTER(entries_invalidated, "1", "entries they dropped, over all structures"),
     COUNTER(full_flushes, "1", "invalidations of all addresses of a VMID or more"),
 };

@@ -3,6 +3,7 @@
 
 #include "sim/front/output.hpp"
 
+#include <boost/algorithm/string/join.hpp>
 #include <sqlite3.h>
 
 #include <cstdio>
@@ -220,6 +221,30 @@ std::string cell(sqlite3_stmt *statement, int column)
     return text ? csv_field(reinterpret_cast<const char *>(text)) : "";
 }
 
+// The names that are there instead of an unknown one, where that is what SQLite complains of: the
+// tables, or the columns of all of them.
+std::string help_for(sqlite3 *database, const std::string &complaint)
+{
+    const auto names = [&](const char *sql) {
+        std::vector<std::string> all;
+        sqlite3_stmt *handle = nullptr;
+        sqlite3_prepare_v2(database, sql, -1, &handle, nullptr);
+        const Statement statement(handle);
+        while (statement && sqlite3_step(handle) == SQLITE_ROW)
+            all.push_back(cell(handle, 0));
+        return all;
+    };
+    const std::string word = complaint.substr(complaint.rfind(' ') + 1);
+    if (complaint.find("no such table: ") == 0)
+        return "; there are " +
+               boost::algorithm::join(names("SELECT name FROM sqlite_master WHERE type = 'table'"),
+                                      ", ");
+    if (complaint.find("no such column: ") == 0)
+        return did_you_mean(word, names("SELECT DISTINCT c.name FROM sqlite_master AS t, "
+                                        "pragma_table_info(t.name) AS c"));
+    return "";
+}
+
 // One statement that reads.
 Statement prepare(sqlite3 *database, const std::string &sql)
 {
@@ -227,8 +252,10 @@ Statement prepare(sqlite3 *database, const std::string &sql)
     const char *rest = nullptr;
     const int code = sqlite3_prepare_v2(database, sql.c_str(), -1, &handle, &rest);
     Statement statement(handle);
-    if (code != SQLITE_OK)
-        user_error(Place(), "query: " + std::string(sqlite3_errmsg(database)));
+    if (code != SQLITE_OK) {
+        const std::string complaint = sqlite3_errmsg(database);
+        user_error(Place(), "query: " + complaint + help_for(database, complaint));
+    }
     if (!statement)
         user_error(Place(), "query: there is no statement");
     if (std::string(rest).find_first_not_of(" \t\r\n;") != std::string::npos)

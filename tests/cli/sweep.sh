@@ -65,7 +65,8 @@ wrong 'DELETE FROM runs' 'only statements that read'
 wrong 'DROP TABLE runs' 'only statements that read'
 wrong "ATTACH 'x.sqlite' AS x" 'only statements that read'
 wrong 'SELECT 1; SELECT 2' 'more than one statement'
-wrong 'SELECT mechanismm FROM runs' 'no such column: mechanismm'
+wrong 'SELECT mechanismm FROM runs' "no such column: mechanismm .did you mean 'mechanism'"
+wrong 'SELECT * FROM results' 'no such table: results; there are runs, critical_path, columns, failures$'
 wrong '' 'there is no statement'
 [ ! -e x.sqlite ] && md5sum --status -c sum.txt || fail "a query wrote something"
 mkdir bare

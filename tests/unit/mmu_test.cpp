@@ -143,6 +143,20 @@ TEST(Mmu, AnUnmappedPageStaysReachableUntilItIsInvalidated)
     EXPECT_EQ(n.mmu.access(n.ctx(), 0).result, TS_MMU_FAULT_STAGE1);
 }
 
+TEST(Mmu, CountsInvalidationsThatFindNothing)
+{
+    Native n;
+    n.table.map(0, 7 * kPage);
+    n.mmu.invalidate(ts_inval_invlpg(0, 1, 0)); /* nothing is there yet */
+    EXPECT_EQ(n.mmu.stats().invalidations_empty, 1u);
+    n.mmu.access(n.ctx(), 0);
+    n.mmu.invalidate(ts_inval_invlpg(0, 1, 0));
+    EXPECT_EQ(n.mmu.stats().invalidations_empty, 1u);
+    n.mmu.invalidate(ts_inval_invlpg(0, 1, 0)); /* nor any more */
+    EXPECT_EQ(n.mmu.stats().invalidations_empty, 2u);
+    EXPECT_EQ(n.mmu.stats().invalidations, 3u);
+}
+
 /* What the oracle is told of it, if it wants to know. */
 TEST(Mmu, SaysThatAWalkBeganInATableThatHasGone)
 {

@@ -212,16 +212,22 @@ std::string table_of(const std::vector<Row> &rows)
     for (const Row &row : rows)
         width = std::max(width, row.name.size());
     char line[400];
-    std::snprintf(line, sizeof line, "%-*s %10s %12s %12s %12s  %s\n", static_cast<int>(width),
-                  "mechanism", "cases", "shootdowns", "TLB hits", "in flight", "finding");
+    std::snprintf(line, sizeof line, "%-*s %10s %12s %12s %12s %12s  %s\n", static_cast<int>(width),
+                  "mechanism", "cases", "shootdowns", "TLB hits", "in flight", "over-flushes",
+                  "finding");
     std::string text = line;
     for (const Row &row : rows) {
         const SearchResult &r = row.result;
-        std::snprintf(line, sizeof line, "%-*s %10llu %12s %12s %12s  ", static_cast<int>(width),
-                      row.name.c_str(), static_cast<unsigned long long>(r.runs),
-                      short_count(static_cast<double>(r.shootdowns)).c_str(),
-                      short_count(static_cast<double>(r.hits)).c_str(),
-                      short_count(static_cast<double>(r.in_window)).c_str());
+        const double in_vain = r.counts.invalidations > 0
+                                   ? 100.0 * static_cast<double>(r.counts.in_vain) /
+                                         static_cast<double>(r.counts.invalidations)
+                                   : 0;
+        std::snprintf(line, sizeof line, "%-*s %10llu %12s %12s %12s %10.0f %%  ",
+                      static_cast<int>(width), row.name.c_str(),
+                      static_cast<unsigned long long>(r.runs),
+                      short_count(static_cast<double>(r.counts.shootdowns)).c_str(),
+                      short_count(static_cast<double>(r.counts.hits)).c_str(),
+                      short_count(static_cast<double>(r.counts.in_window)).c_str(), in_vain);
         text += line;
         text += r.found ? std::string(finding_name(row.kind)) + ", seed " + std::to_string(*r.found)
                         : "none";
@@ -233,13 +239,15 @@ std::string table_of(const std::vector<Row> &rows)
 std::string csv_of(const std::vector<Row> &rows)
 {
     std::string text =
-        "mechanism,cases,refused,shootdowns,hits,hits_in_flight,finding,seed,operations\n";
+        "mechanism,cases,refused,shootdowns,hits,hits_in_flight,invalidations,over_flushes,"
+        "finding,seed,operations\n";
     for (const Row &row : rows) {
         const SearchResult &r = row.result;
         text += csv_field(row.name) + "," + std::to_string(r.runs) + "," +
-                std::to_string(r.refused) + "," + std::to_string(r.shootdowns) + "," +
-                std::to_string(r.hits) + "," + std::to_string(r.in_window) + "," +
-                finding_name(row.kind) + "," +
+                std::to_string(r.refused) + "," + std::to_string(r.counts.shootdowns) + "," +
+                std::to_string(r.counts.hits) + "," + std::to_string(r.counts.in_window) + "," +
+                std::to_string(r.counts.invalidations) + "," + std::to_string(r.counts.in_vain) +
+                "," + finding_name(row.kind) + "," +
                 (r.found ? std::to_string(*r.found) + "," + std::to_string(row.operations) : ",") +
                 "\n";
     }

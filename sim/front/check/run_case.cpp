@@ -78,11 +78,15 @@ struct Counts {
     static void add(void *user, const ts_stat_table *table, const void *base)
     {
         CaseResult *r = static_cast<Counts *>(user)->result;
-        if (std::string(table->group) != "oracle")
-            return;
-        const auto *stats = static_cast<const struct ts_oracle_stats *>(base);
-        r->hits += stats->hits_checked;
-        r->in_window += stats->hits_in_window;
+        if (table == &ts_oracle_stat_table) {
+            const auto *stats = static_cast<const struct ts_oracle_stats *>(base);
+            r->counts.hits += stats->hits_checked;
+            r->counts.in_window += stats->hits_in_window;
+        } else if (table == &ts_mmu_stat_table) {
+            const auto *stats = static_cast<const struct ts_mmu_stats *>(base);
+            r->counts.invalidations += stats->invalidations;
+            r->counts.in_vain += stats->invalidations_empty;
+        }
     }
 };
 
@@ -169,7 +173,7 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
     }
     struct ts_machine_result numbers;
     ts_machine_result(made, &numbers);
-    result.shootdowns = numbers.shootdowns;
+    result.counts.shootdowns = numbers.shootdowns;
     Counts counts{&result};
     ts_machine_visit_stats(made, Counts::add, &counts);
     return result;
@@ -183,7 +187,7 @@ struct Answer {
     uint32_t size; // of the message
     FindingKind kind;
     bool failed; // by an error that is no finding: the message is its text
-    uint64_t in_window, hits, shootdowns;
+    CaseCounts counts;
 };
 
 void put_all(int to, const void *data, size_t size)
@@ -206,7 +210,7 @@ void put_all(int to, const void *data, size_t size)
     try {
         const CaseResult result = run_case(c);
         message = result.message;
-        head = {0, result.kind, false, result.in_window, result.hits, result.shootdowns};
+        head = {0, result.kind, false, result.counts};
     } catch (const std::exception &error) {
         message = error.what();
         head.failed = true;
@@ -270,7 +274,7 @@ CaseResult run_case_apart(const CheckCase &c)
     std::memcpy(&head, said.data(), sizeof head);
     if (head.failed)
         environment_error(said.substr(sizeof head));
-    return {head.kind, said.substr(sizeof head), head.in_window, head.hits, head.shootdowns};
+    return {head.kind, said.substr(sizeof head), head.counts};
 }
 
 } // namespace ts

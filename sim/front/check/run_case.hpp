@@ -15,10 +15,26 @@ namespace ts
 enum class FindingKind { None, Stale, FreedTable, BreakBeforeMake, NoProgress, Crash, Other };
 const char *finding_name(FindingKind kind);
 
+// What a case was good for. Plain numbers: it goes through pipes.
+struct CaseCounts {
+    uint64_t in_window = 0, hits = 0, shootdowns = 0;
+    uint64_t invalidations = 0, in_vain = 0; // of all TLBs; those that found nothing to drop
+
+    CaseCounts &operator+=(const CaseCounts &other)
+    {
+        in_window += other.in_window;
+        hits += other.hits;
+        shootdowns += other.shootdowns;
+        invalidations += other.invalidations;
+        in_vain += other.in_vain;
+        return *this;
+    }
+};
+
 struct CaseResult {
     FindingKind kind = FindingKind::None;
-    std::string message;                              // of the finding
-    uint64_t in_window = 0, hits = 0, shootdowns = 0; // what the case was good for
+    std::string message; // of the finding
+    CaseCounts counts;
 };
 
 // Whether one may stand for the other when a case is made smaller: of a kind, and, where the kind

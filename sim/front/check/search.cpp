@@ -26,7 +26,8 @@ using Clock = std::chrono::steady_clock;
 struct Record {
     enum Kind : uint32_t { Ran, Refused, Found, Failed, OutOfTime } kind;
     uint32_t worker;
-    uint64_t seed, in_window, hits, shootdowns;
+    uint64_t seed;
+    CaseCounts counts;
 };
 
 // Between the processes: no case after the lowest seed that has found something need run.
@@ -66,7 +67,7 @@ class SharedPage
 
 Record run_seed(const DrawCase &draw, uint64_t seed)
 {
-    Record record{Record::Failed, 0, seed, 0, 0, 0};
+    Record record{Record::Failed, 0, seed, {}};
     const std::optional<CheckCase> c = draw(seed);
     if (!c) {
         record.kind = Record::Refused;
@@ -74,9 +75,7 @@ Record run_seed(const DrawCase &draw, uint64_t seed)
     }
     const CaseResult result = run_case(*c);
     record.kind = result.kind == FindingKind::None ? Record::Ran : Record::Found;
-    record.in_window = result.in_window;
-    record.hits = result.hits;
-    record.shootdowns = result.shootdowns;
+    record.counts = result.counts;
     return record;
 }
 
@@ -255,9 +254,7 @@ SearchResult search(const DrawCase &draw, const SearchSettings &settings)
             continue;
         result.refused += record.kind == Record::Refused;
         result.runs += record.kind == Record::Ran || record.kind == Record::Found;
-        result.in_window += record.in_window;
-        result.hits += record.hits;
-        result.shootdowns += record.shootdowns;
+        result.counts += record.counts;
     }
     if (lowest != UINT64_MAX)
         result.found = lowest;

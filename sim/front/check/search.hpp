@@ -22,7 +22,7 @@ struct SearchSettings {
 struct SearchResult {
     uint64_t runs = 0;    // cases that ran
     uint64_t refused = 0; // draws that could not be combined
-    uint64_t in_window = 0, hits = 0, shootdowns = 0;
+    CaseCounts counts;
     double seconds = 0;
     std::optional<uint64_t> found; // the lowest seed that finds something
     bool out_of_time = false;      // before the last seed

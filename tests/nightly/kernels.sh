@@ -21,24 +21,29 @@ for experiment in "$@"; do
         continue
     fi
     for kernel in native systemc; do
-        rm -rf "$kernel"
+        rm -rf "$kernel" "$kernel.partial"
         begin=$(date +%s%N)
         timeout "${TS_SECONDS:-300}" "$TLBSTORM" run "$experiment" -o "$kernel" -q -j1 \
             --kernel "$kernel" >"$kernel.txt" 2>&1 && code=0 || code=$?
         took[$kernel]=$((($(date +%s%N) - begin) / 1000000))
         codes[$kernel]=$code
     done
+    said=
     if [ "${codes[native]}" = 124 ] || [ "${codes[systemc]}" = 124 ]; then
-        echo "$name: cut"
+        said="cut"
     else
         [ "${codes[native]}" = "${codes[systemc]}" ] || { echo "$name: exit codes differ"; failed=1; }
         for kernel in native systemc; do
             total[$kernel]=$((total[$kernel] + took[$kernel]))
         done
-        echo "$name: native ${took[native]} ms, systemc ${took[systemc]} ms"
+        said="native ${took[native]} ms, systemc ${took[systemc]} ms"
     fi
-    # What both have finished.
-    [ -d native ] && [ -d systemc ] || continue
+    # What both have finished; of a run that was cut, in the folder that it left.
+    before=$compared
+    for kernel in native systemc; do
+        [ -d "$kernel" ] || { [ ! -d "$kernel.partial" ] || mv "$kernel.partial" "$kernel"; }
+    done
+    [ -d native ] && [ -d systemc ] || { echo "$name: $said, nothing compared"; continue; }
     for file in $(cd native && find . -path '*partial*' -prune -o \
         \( -name stats.json -o -name flushes.csv.zst -o -name vms.csv \) -print); do
         [ -e "systemc/$file" ] || continue
@@ -48,6 +53,7 @@ for experiment in "$@"; do
             failed=1
         fi
     done
+    echo "$name: $said, $((compared - before)) files compared"
 done
 echo "$compared files compared; native ${total[native]} ms, systemc ${total[systemc]} ms"
 [ "$compared" -gt 0 ] || failed=1
