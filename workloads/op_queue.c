@@ -69,51 +69,54 @@ static size_t pack(const struct ts_op *op, unsigned char *bytes)
     return (size_t)(p - bytes);
 }
 
-static enum ts_status push_front(struct ts_op_queue *q, const unsigned char *bytes, size_t n,
-                                 struct ts_error *err)
+/* Where the next operation goes among the oldest ones. */
+static unsigned char *room_in_front(struct ts_op_queue *q, struct ts_error *err)
 {
     /* Moves what is left to the front when that frees at least half, so that each byte is moved a
      * bounded number of times. */
-    if (q->cap - q->end < n && q->begin >= q->end - q->begin) {
+    if (q->cap - q->end < OP_BYTES_MAX && q->begin >= q->end - q->begin) {
         if (q->end > q->begin)
             memmove(q->buf, q->buf + q->begin, q->end - q->begin);
         q->end -= q->begin;
         q->begin = 0;
     }
-    unsigned char *buf = ts_grow(q->buf, &q->cap, q->end + n, 1, err);
+    unsigned char *buf = ts_grow(q->buf, &q->cap, q->end + OP_BYTES_MAX, 1, err);
     if (!buf)
-        return TS_ERR_ENVIRONMENT;
+        return NULL;
     q->buf = buf;
-    memcpy(buf + q->end, bytes, n);
-    q->end += n;
-    return TS_OK;
+    return buf + q->end;
 }
 
-static enum ts_status push_back(struct ts_op_queue *q, const unsigned char *bytes, size_t n,
-                                struct ts_error *err)
+/* And behind what is in the file. */
+static unsigned char *room_behind(struct ts_op_queue *q, struct ts_error *err)
 {
-    enum ts_status status = TS_OK;
-
-    if (!q->back && !(q->back = malloc(TS_OP_SPILL_BLOCK)))
-        return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
-    if (q->back_bytes + n > TS_OP_SPILL_BLOCK) {
-        status = ts_op_spill_write(q->spill, &q->chain, q->back, q->back_bytes, err);
+    if (!q->back && !(q->back = malloc(TS_OP_SPILL_BLOCK))) {
+        ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory");
+        return NULL;
+    }
+    if (q->back_bytes + OP_BYTES_MAX > TS_OP_SPILL_BLOCK) {
+        if (ts_op_spill_write(q->spill, &q->chain, q->back, q->back_bytes, err))
+            return NULL;
         q->back_bytes = 0;
     }
-    memcpy(q->back + q->back_bytes, bytes, n);
-    q->back_bytes += n;
-    return status;
+    return q->back + q->back_bytes;
 }
 
 enum ts_status ts_op_queue_push(struct ts_op_queue *q, const struct ts_op *op, struct ts_error *err)
 {
-    unsigned char bytes[OP_BYTES_MAX];
-    size_t n = pack(op, bytes);
     bool behind = q->chain.blocks > 0 || q->back_bytes > 0;
+    unsigned char *at;
 
-    if (q->spill && (behind || q->end - q->begin >= TS_OP_QUEUE_KEEPS))
-        return push_back(q, bytes, n, err);
-    return push_front(q, bytes, n, err);
+    if (q->spill && (behind || q->end - q->begin >= TS_OP_QUEUE_KEEPS)) {
+        at = room_behind(q, err);
+        if (at)
+            q->back_bytes += pack(op, at);
+    } else {
+        at = room_in_front(q, err);
+        if (at)
+            q->end += pack(op, at);
+    }
+    return at ? TS_OK : TS_ERR_ENVIRONMENT;
 }
 
 /* The next block comes to the front, which is empty. */
