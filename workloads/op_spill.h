@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of bytes in a temporary file, for queues that would grow with the length of a trace. Each
- * chain is first-in first-out; all chains of a workload share the file, which the system removes
- * when it is closed or the process ends. */
+ * chain is first-in first-out; all chains of a workload share the file, which grows by all that is
+ * ever written, and which the system removes when it is closed or the process ends. */
 #ifndef TS_WORKLOADS_OP_SPILL_H
 #define TS_WORKLOADS_OP_SPILL_H
 

@@ -89,6 +89,13 @@ head -1 out/fit/t/rows.csv >head.txt
 echo 'experiment,row,fitted,weight,unit,published,at_start,simulated,error_pct,left_out_error_pct' |
     diff - head.txt >diff.txt || fail "rows.csv: $(cat diff.txt)"
 grep -q '^T1,normal x2apic_cluster,yes,2,ns,' out/fit/t/rows.csv || fail "rows.csv has no weight"
+# A row that does not belong to the others: in a fit without it its error is its own, whatever its weight.
+cp configs/reproduce/T1.csv right.csv
+awk -F, -v OFS=, '$1 == "normal x2apic_cluster" { $2 *= 1.1 } 1' right.csv >configs/reproduce/T1.csv
+run 0 fit t -q -o wrong
+awk -F, '$2 == "normal x2apic_cluster" { found = $10 < -9 && $10 > -9.2 } END { exit !found }' wrong/rows.csv ||
+    fail "left out: $(cat wrong/rows.csv)"
+mv right.csv configs/reproduce/T1.csv
 # What it writes is a configuration, whose values have their source.
 sed 's/^hypervisor: kvm-4.19/hypervisor: fitted/' configs/experiments/tiny.yaml >with.yaml
 printf '%s\n' "include: [kvm-4.19.yaml, $tmp/out/fit/t/fit.yaml]" 'title: fitted' 'arch: x86' \

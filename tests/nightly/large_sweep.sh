@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A sweep of TS_POINTS (10,000) small points keeps the CPUs more than 95 % busy, and collecting them
-# takes less than 10 s. For a machine that does nothing else.
+# A sweep of TS_POINTS (10,000) small points keeps the CPUs at least 95 % busy, and collecting them
+# takes less than 10 s. For a machine that does nothing else: /proc/stat counts everybody.
 set -euo pipefail
 
 export TLBSTORM_CONFIGS=$TS_SOURCE_DIR/configs

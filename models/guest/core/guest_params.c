@@ -212,11 +212,7 @@ static const struct ts_param param_rows[] = {
     CYCLES("mmap", mmap_cycles, 1500, "mmap or mremap, fixed part", "estimate", G),
     CYCLES("munmap", munmap_cycles, 1800, "munmap, fixed part", "estimate", G),
     CYCLES("mprotect", mprotect_cycles, 1200, "mprotect, fixed part", "estimate", G),
-    CYCLES(
-        "madvise", madvise_cycles, 1000, "madvise, fixed part",
-        "estimate: mmap, mprotect and munmap were measured at 2.4 to 3.8 times their estimates on "
-        "the guest of results/validation, and this at 2.8 thousand cycles",
-        G),
+    CYCLES("madvise", madvise_cycles, 1000, "madvise, fixed part", "estimate", G),
     CYCLES("vma_split", vma_split_cycles, 400, "each further VMA that is split, made or removed",
            "estimate", G),
     CYCLES("fault_entry", fault_entry_cycles, 350, "page fault, exception entry and exit",

@@ -116,13 +116,14 @@ def draw_panel(axes, table, options, names, scale):
                       linestyle="none" if options.words else ("-", "--", "-.")[number % 3],
                       color=COLOURS[number % len(COLOURS)], label=name)
     xs = sorted(set(table[AT]))
+    slanted = {"rotation": 20, "horizontalalignment": "right", "rotation_mode": "anchor"}
     if options.words:
-        axes.set_xticks(range(len(options.words)), options.words, fontsize=8, rotation=20,
-                        horizontalalignment="right", rotation_mode="anchor")
+        axes.set_xticks(range(len(options.words)), options.words, fontsize=8, **slanted)
         axes.margins(x=0.15)
     elif not options.linear_x and xs[0] > 0:
+        labels = [f"{x:.12g}" for x in xs]
         axes.set_xscale("log", base=2)
-        axes.set_xticks(xs, [f"{x:g}" for x in xs], fontsize=8)
+        axes.set_xticks(xs, labels, fontsize=8, **(slanted if max(map(len, labels)) > 5 else {}))
         axes.minorticks_off()
     if options.log_y:
         axes.set_yscale("log")

@@ -262,7 +262,7 @@ void derive_timer(const Measurements &m, Derivation *d)
     if (exits && m.exit.n == 0)
         return;
     set_direct(d, key, m.timer_write.median - (exits ? m.exit.median : 0),
-               "a write of the timer's deadline, by timerfd_settime" +
+               "a write of the timer's deadline, by timerfd_settime, hrtimer_reprogram included" +
                    std::string(exits ? ", less a CPUID" : "") + ": " +
                    ns_text(m.timer_write.median) + ", " + spread_text(m.timer_write, "ns"));
 }

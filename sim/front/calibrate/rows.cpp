@@ -40,17 +40,18 @@ void run_round(const BenchRow &row, const std::vector<int> &cpus, double seconds
                std::to_string(cpus.size()) + " may be used";
         return;
     }
-    const std::optional<uint64_t> before = flush_interrupts("");
+    const auto interrupts = [&] { return row.spinners > 0 ? flush_interrupts("") : std::nullopt; };
+    const std::optional<uint64_t> before = interrupts();
     const int error =
         ts_cal_bench_run(&bench, ts_cal_now() + static_cast<uint64_t>(seconds * 1e9), &out);
-    const std::optional<uint64_t> after = flush_interrupts("");
+    const std::optional<uint64_t> after = interrupts();
     if (error) {
         *why = host_error_text(error);
         return;
     }
     values->ns.insert(values->ns.end(), own.begin(),
                       own.begin() + static_cast<std::ptrdiff_t>(out.n));
-    if (before && after && row.spinners > 0)
+    if (before && after)
         values->interrupts.push_back(static_cast<double>(*after - *before) /
                                      static_cast<double>(out.rounds));
 }
