@@ -80,6 +80,40 @@ static void fiber_main(ctx::transfer_t from)
     ts_bug(__FILE__, __LINE__, "a finished fiber was resumed");
 }
 
+/* Mappings of stacks that are over, for the next ones of this thread and size: to map one and to
+ * give it back takes longer than a small machine runs. */
+class StackPool
+{
+  public:
+    StackPool() = default;
+    StackPool(const StackPool &) = delete;
+    StackPool &operator=(const StackPool &) = delete;
+    ~StackPool()
+    {
+        while (count_ > 0)
+            munmap(maps_[--count_], bytes_);
+    }
+    void *take(size_t bytes)
+    {
+        return count_ > 0 && bytes == bytes_ ? maps_[--count_] : nullptr;
+    }
+    void give(void *map, size_t bytes)
+    {
+        if (count_ == 0)
+            bytes_ = bytes;
+        if (bytes == bytes_ && count_ < room && bytes <= largest)
+            maps_[count_++] = map;
+        else
+            munmap(map, bytes);
+    }
+
+  private:
+    static constexpr size_t room = 64, largest = 1 << 20;
+    void *maps_[room];
+    size_t bytes_ = 0, count_ = 0;
+};
+static thread_local StackPool pool;
+
 static ts_status map_stack(ts_fiber *fiber, size_t bytes, ts_error *err)
 {
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -89,6 +123,9 @@ static ts_status map_stack(ts_fiber *fiber, size_t bytes, ts_error *err)
         return ts_error_set(err, TS_ERR_USER, "fiber: no stack can have %zu bytes", bytes);
     fiber->guard_bytes = page;
     fiber->map_bytes = rounded + page;
+    fiber->map = pool.take(fiber->map_bytes);
+    if (fiber->map)
+        return TS_OK; /* its guard page is set */
     fiber->map = mmap(nullptr, fiber->map_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (fiber->map == MAP_FAILED)
@@ -143,7 +180,7 @@ void ts_fiber_destroy(ts_fiber *fiber)
     /* A later mapping at this address must not find the red zones of dropped frames. */
     ASAN_UNPOISON_MEMORY_REGION(stack_bottom(fiber), stack_bytes(fiber));
 #endif
-    munmap(fiber->map, fiber->map_bytes);
+    pool.give(fiber->map, fiber->map_bytes);
     free(fiber);
 }
 

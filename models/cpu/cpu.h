@@ -27,6 +27,7 @@
 #include "sim/engine.h"
 #include "sim/fiber.h"
 #include "sim/stats.h"
+#include "sim/steps.h"
 #include "sim/timeline.h"
 
 #ifdef __cplusplus
@@ -251,6 +252,7 @@ struct ts_cpu_domain {
     const struct ts_topology *topology; /* of the pCPUs underneath */
     struct ts_line_system *lines;
     const struct ts_timeline *timeline;
+    const struct ts_steps *steps; /* NULL: nobody asks */
     const struct ts_sched_ops *sched;
     struct ts_sched_params sched_params;
     struct ts_groups *groups; /* group.h; NULL: none */
@@ -328,6 +330,19 @@ uint64_t ts_task_work_run(struct ts_task *self, struct ts_work_run *run);
 void ts_cpu_disturb(struct ts_cpu *pcpu);
 /* The same given as time, rounded up to cycles. */
 void ts_task_work_ps(struct ts_task *self, ts_time ps);
+/* Tells of a step that others may see, and puts it off if it is asked to (sim/steps.h). */
+void ts_task_tell_step(struct ts_task *self, enum ts_step_kind kind, bool write, const void *object,
+                       uint64_t start, uint64_t end);
+static inline bool ts_task_is_watched(const struct ts_task *self)
+{
+    return self->domain->steps && self->domain->steps->fn;
+}
+static inline void ts_task_step(struct ts_task *self, enum ts_step_kind kind, bool write,
+                                const void *object, uint64_t start, uint64_t end)
+{
+    if (ts_task_is_watched(self))
+        ts_task_tell_step(self, kind, write, object, start, end);
+}
 /* One access to a contended line: hit cycles, or a stall until the line has come. */
 void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op);
 /* Waits in hardware: starts whatever will call ts_task_stall_done(self) later, and stalls until it

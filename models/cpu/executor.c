@@ -399,6 +399,7 @@ static void line_done(struct ts_line_req *req)
 
 void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op)
 {
+    ts_task_step(self, TS_STEP_LINE, op != TS_LINE_READ, line, 0, 0);
     if (ts_task_attention(self))
         ts_task_poll(self);
     struct ts_cpu *p = ts_cpu_physical(self->cpu);

@@ -157,13 +157,25 @@ void ic_on_delivered(struct ts_engine *engine, struct ts_event *event)
     msg->deliver(ic, msg);
 }
 
+/* An interrupt is put off by who explores orders; else by nobody. */
+static uint64_t put_off(const struct ts_interconnect *ic, const struct ts_msg *msg, uint64_t cycle)
+{
+    struct ts_step step = {.kind = TS_STEP_MESSAGE, .write = true, .start = msg->dst};
+
+    if (!ic->steps || !ic->steps->fn || msg->klass != TS_MSG_INTERRUPT)
+        return cycle;
+    step.now = ts_clock_cycle_time(&ic->clock, cycle);
+    step.end = step.start + 1;
+    return ts_clock_cycle_at(&ic->clock, step.now + ic->steps->fn(ic->steps->user, &step));
+}
+
 /* The last flit is there at this cycle, or later by chance. */
 static void deliver_at(struct ts_interconnect *ic, struct ts_msg *msg, uint64_t cycle)
 {
     if (ic->last) {
         uint64_t *last = &ic->last[(size_t)msg->src * ic->nodes + msg->dst];
 
-        cycle += ts_rng_between(&ic->rng, 0, ic->params.jitter_cycles);
+        cycle = put_off(ic, msg, cycle + ts_rng_between(&ic->rng, 0, ic->params.jitter_cycles));
         if (cycle < *last)
             cycle = *last;
         *last = cycle;
@@ -306,6 +318,17 @@ const struct ts_interconnect_stats *ts_interconnect_stats(struct ts_interconnect
     if (ic->plans)
         ic_express_settle(ic);
     return &ic->stats;
+}
+
+uint32_t ts_interconnect_routers(const struct ts_interconnect *ic)
+{
+    return ic->flit ? ic->sockets * ic_flit_routers(ic) : 0;
+}
+
+uint32_t ts_interconnect_buffered(const struct ts_interconnect *ic, uint32_t router)
+{
+    TS_ASSERT(router < ts_interconnect_routers(ic));
+    return ic_flit_buffered(ic, router);
 }
 
 enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err)
@@ -464,6 +487,11 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
     ts_interconnect_set_seed(ic, 0);
     *out = ic;
     return TS_OK;
+}
+
+void ts_interconnect_set_steps(struct ts_interconnect *ic, const struct ts_steps *steps)
+{
+    ic->steps = steps;
 }
 
 void ts_interconnect_set_seed(struct ts_interconnect *ic, uint64_t seed)

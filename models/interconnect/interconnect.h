@@ -29,6 +29,7 @@
 #include "sim/clock.h"
 #include "sim/engine.h"
 #include "sim/stats.h"
+#include "sim/steps.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -117,6 +118,9 @@ enum ts_status ts_interconnect_create(struct ts_interconnect **out, struct ts_en
                                       const struct ts_topology *topology,
                                       const struct ts_interconnect_params *params,
                                       struct ts_error *err);
+/* The steps of kind message: those of the class interrupt, where jitter_cycles is not 0.
+ * The caller's, for as long as the network is there. */
+void ts_interconnect_set_steps(struct ts_interconnect *ic, const struct ts_steps *steps);
 /* Of the delays that params.jitter_cycles asks for; without a call the seed is 0. Before the first
  * message. */
 void ts_interconnect_set_seed(struct ts_interconnect *ic, uint64_t seed);
@@ -136,6 +140,11 @@ bool ts_interconnect_is_express(const struct ts_interconnect *ic);
 const struct ts_clock *ts_interconnect_clock(const struct ts_interconnect *ic);
 /* Node on which the socket's link to the other sockets sits. */
 uint32_t ts_interconnect_gateway(const struct ts_interconnect *ic, uint32_t socket);
+/* flit: routers of all sockets, socket by socket (without another word of the fabric: one a core),
+ * and the flits that lie in the input buffers of one now. message: 0 routers, as nothing is
+ * buffered. */
+uint32_t ts_interconnect_routers(const struct ts_interconnect *ic);
+uint32_t ts_interconnect_buffered(const struct ts_interconnect *ic, uint32_t router);
 /* At any time between events: no message in flight when nothing is left to happen; sum rules of the
  * routers: no flit lost or duplicated, credits conserved, no deadlock. TS_ERR_FINDING otherwise. */
 enum ts_status ts_interconnect_check(const struct ts_interconnect *ic, struct ts_error *err);

@@ -198,6 +198,18 @@ ts_time ic_flit_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t
     return ts_clock_cycle_time(&ic->clock, cycle + f->tail);
 }
 
+uint32_t ic_flit_routers(const struct ts_interconnect *ic)
+{
+    return ts_noc_router_count(ic->flit->nets[0].noc);
+}
+
+uint32_t ic_flit_buffered(const struct ts_interconnect *ic, uint32_t router)
+{
+    const uint32_t per_socket = ic_flit_routers(ic);
+
+    return ts_noc_buffered(ic->flit->nets[router / per_socket].noc, router % per_socket);
+}
+
 enum ts_status ic_flit_check(const struct ts_interconnect *ic, struct ts_error *err)
 {
     enum ts_status status = TS_OK;

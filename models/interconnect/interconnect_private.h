@@ -50,11 +50,12 @@ struct ts_interconnect {
     uint16_t *socket;       /* of each node */
     struct ic_link *inject;
     struct ic_link *eject;
-    struct ic_link *out;    /* [node * ports + port] */
-    struct ic_link *serial; /* [from socket * sockets + to socket], in ps */
-    struct ic_flit *flit;   /* NULL: message by message */
-    struct ts_rng rng;      /* of the jitter */
-    uint64_t *last;         /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
+    struct ic_link *out;          /* [node * ports + port] */
+    struct ic_link *serial;       /* [from socket * sockets + to socket], in ps */
+    struct ic_flit *flit;         /* NULL: message by message */
+    struct ts_rng rng;            /* of the jitter */
+    const struct ts_steps *steps; /* NULL: nobody asks */
+    uint64_t *last; /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
     ts_time serial_ps[IC_SERIAL_FLITS]; /* of messages of so many flits on the link of sockets */
     struct ts_msg **plans; /* messages that have reserved links; NULL: all go hop by hop */
     uint32_t nplans, max_plans;
@@ -98,6 +99,8 @@ void ic_flit_destroy(struct ts_interconnect *ic);
 void ic_flit_send(struct ts_interconnect *ic, struct ts_msg *msg);
 ts_time ic_flit_arrival(const struct ts_interconnect *ic, uint32_t src, uint32_t dst,
                         uint32_t flits, ts_time sent);
+uint32_t ic_flit_routers(const struct ts_interconnect *ic); /* of a socket */
+uint32_t ic_flit_buffered(const struct ts_interconnect *ic, uint32_t router);
 enum ts_status ic_flit_check(const struct ts_interconnect *ic, struct ts_error *err);
 
 #endif

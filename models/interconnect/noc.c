@@ -350,6 +350,22 @@ uint32_t ts_noc_routers(const struct ts_noc *noc, uint32_t src, uint32_t dst)
     }
 }
 
+uint32_t ts_noc_router_count(const struct ts_noc *noc)
+{
+    return noc->routers;
+}
+
+uint32_t ts_noc_buffered(const struct ts_noc *noc, uint32_t i)
+{
+    const uint32_t channels = noc->ports * noc->width;
+    uint32_t flits = 0;
+
+    TS_ASSERT(i < noc->routers);
+    for (uint32_t c = 0; c < channels; c++)
+        flits += noc->in[i * channels + c].count;
+    return flits;
+}
+
 uint64_t ts_noc_zero_load(const struct ts_noc *noc, uint32_t src, uint32_t dst, uint32_t flits)
 {
     const struct ts_noc_params *p = &noc->params;

@@ -93,8 +93,10 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
         return s;
     ts_clock_init(&m->clock, c->topology.core_hz);
     s = ts_interconnect_create(&m->interconnect, m->engine, &m->topology, &c->interconnect, err);
-    if (s == TS_OK)
+    if (s == TS_OK) {
         ts_interconnect_set_seed(m->interconnect, m->seed);
+        ts_interconnect_set_steps(m->interconnect, &m->steps);
+    }
     if (s == TS_OK)
         s = ts_line_system_create(&m->lines, m->engine, &m->topology, m->interconnect, &c->line,
                                   err);
@@ -445,6 +447,12 @@ void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *use
 {
     m->timeline.fn = fn;
     m->timeline.user = user;
+}
+
+void ts_machine_set_steps(struct ts_machine *m, ts_step_fn *fn, void *user)
+{
+    m->steps.fn = fn;
+    m->steps.user = user;
 }
 
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user)

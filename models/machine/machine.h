@@ -115,6 +115,8 @@ enum ts_status ts_machine_add_host_task(struct ts_machine *m,
                                         struct ts_error *err);
 /* Before ts_machine_start. */
 void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user);
+/* Who is asked about each step of the CPUs (sim/steps.h); fn may be NULL. Before the run. */
+void ts_machine_set_steps(struct ts_machine *m, ts_step_fn *fn, void *user);
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user);
 enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err);
 struct ts_engine *ts_machine_engine(struct ts_machine *m);

@@ -22,6 +22,7 @@ struct ts_machine {
     struct ts_cache *cache; /* NULL: page walks cost a fixed time a fetch */
     struct ts_mmu **mmus;   /* by pCPU; thread 0 of a core before its siblings */
     struct ts_timeline timeline;
+    struct ts_steps steps;
     struct ts_cpu_domain host;     /* the pCPUs */
     struct ts_cpu_domain *domains; /* of vCPUs, one a VM; NULL on bare metal */
     struct ts_hypervisor hypervisor;

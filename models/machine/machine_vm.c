@@ -15,6 +15,7 @@ void ts_machine_common_domain(struct ts_machine *m, struct ts_cpu_domain *d, con
     d->lines = m->lines;
     d->express = ts_interconnect_is_express(m->interconnect);
     d->timeline = &m->timeline;
+    d->steps = &m->steps;
     d->sched_params = *sched;
     d->sched = ts_sched_table[sched->policy];
     d->balance = true;

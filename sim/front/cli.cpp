@@ -279,6 +279,15 @@ class CommandLine
                          "Cases at a time (as many as there are CPUs); what a seed finds does not "
                          "depend on it")
             ->check(CLI::Range(1, 1024));
+        check_sub_->add_flag("--systematic", check_.systematic,
+                             "Explore tiny cases order by order, instead of drawing them");
+        check_sub_
+            ->add_option("--put-offs", check_.put_offs,
+                         "Steps put off in one run of --systematic (2)")
+            ->check(CLI::Range(0, 8));
+        check_sub_
+            ->add_option("--runs", check_.runs, "Runs of one case of --systematic, at most (5000)")
+            ->check(CLI::Range(1, 100000000));
         check_sub_->add_option("--steps", check_.steps, "Steps of a story (40)")
             ->check(CLI::Range(1, 1000000));
         check_sub_->add_flag("!--no-shrink", check_.shrinks, "Tell the case as it was drawn");

@@ -36,6 +36,8 @@ void EngineHost::run_to(ts_time bound)
         return;
     ts_engine_run(engine_, bound);
     stopped_ = ts_engine_was_stopped(engine_);
+    if (ran_)
+        ran_->notify(sc_core::SC_ZERO_TIME);
 }
 
 void EngineHost::catch_up()

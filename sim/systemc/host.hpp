@@ -32,6 +32,13 @@ class EngineHost : public sc_core::sc_module
     void catch_up();
     void rearm();
 
+    // The event is notified, for the next delta cycle, whenever the engine has run. It outlives the
+    // host's last step; nullptr: none.
+    void tell(sc_core::sc_event *ran)
+    {
+        ran_ = ran;
+    }
+
     // The model has called ts_engine_stop: no event runs any more.
     bool stopped() const
     {
@@ -47,6 +54,7 @@ class EngineHost : public sc_core::sc_module
     ts_time limit_;
     ts_time quantum_;
     bool stopped_ = false;
+    sc_core::sc_event *ran_ = nullptr;
     sc_core::sc_event wake_;
 };
 
@@ -68,7 +76,7 @@ class FreshContext
 
 // Runs the engine in a fresh context, with nothing else in it; as KernelRun says. The second takes
 // an event at a time.
-constexpr ts_time systemc_quantum = TS_US;
+constexpr ts_time systemc_quantum = TS_MS;
 ts_time systemc_run(ts_engine *engine, ts_time limit);
 ts_time systemc_run_stepwise(ts_engine *engine, ts_time limit);
 

@@ -22,7 +22,7 @@ seed=$(sed -n 's/^repeat: tlbstorm check hyperv_2017 --seeds //p' one.txt)
 run 4 check hyperv_2017 --seeds "$seed" -q
 cmp -s <(sed -n '/what happens/,$p' one.txt) <(sed -n '/what happens/,$p' out.txt) ||
     fail "another story when it is repeated"
-operations=$(tail -1 found/check.csv | sed 's/.*,//')
+operations=$(tail -1 found/check.csv | cut -d, -f11)
 [ "$operations" -le 24 ] || fail "the case has $operations operations still"
 grep -q "^repeat: tlbstorm check hyperv_2017 --seeds $seed$" found/finding-1.txt ||
     fail "no story in the folder"
@@ -41,6 +41,24 @@ run 0 check --config "$smoke" --seeds 1..3 -q
 run 0 check native_concurrent --config "$smoke" --set run.vcpus=2 --seeds 1..3 -q
 [ "$(grep -c ' none$' out.txt)" -eq 1 ] || fail "not one mechanism alone: $(cat out.txt)"
 
+# Order by order: how many orders there are, and a case with what is put off in it.
+run 0 check native_concurrent --systematic --put-offs 1 --seeds 1..2 -q
+grep -Eq '^native_concurrent +2 +2 +[0-9]+ +[0-9]+ .* none$' out.txt || fail "$(cat out.txt)"
+mv out.txt two.txt
+run 0 check native_concurrent --systematic --put-offs 1 --seeds 1..2 -q -j 3
+cmp -s two.txt out.txt || fail "the number of jobs changes what is printed: $(cat out.txt)"
+run 0 check native_concurrent --systematic --runs 30 --seeds 1 -q -o orders
+grep -Eq '^native_concurrent +1 +0 +30 ' out.txt || fail "30 runs: $(cat out.txt)"
+tail -1 orders/check.csv | grep -Eq '^native_concurrent,1,.*,none,,,30,[0-9]+,0$' || fail "$(cat orders/check.csv)"
+run 4 check hyperv_2017 --systematic --seeds 1..8 -q
+grep -Eq '^  at [0-9.]+ us \(step [0-9]+\) vCPU . of VM 0 (is preempted|stands still) before it .*, for [0-9.]+ us$' out.txt ||
+    fail "does not say what is put off: $(cat out.txt)"
+mv out.txt one.txt
+eval "set -- $(sed -n 's/^repeat: tlbstorm //p' one.txt)"
+run 4 "$@" -q
+cmp -s <(sed -n '/what happens/,$p' one.txt) <(sed -n '/what happens/,$p' out.txt) ||
+    fail "another story when it is repeated"
+
 # Wrong input: one clear line, and nothing is written.
 refused() {
     local want=$1
@@ -57,4 +75,7 @@ refused 'time 3 parsecs' kvm_pv --time '3 parsecs'
 refused 'set is for a --config' kvm_pv --set run.vms=2
 refused 'nowhere.yaml' --config nowhere.yaml
 refused 'none of its mechanisms is named' xen --config "$smoke"
+refused 'not with --config' --systematic --config "$smoke"
+refused 'put-offs.*9' kvm_pv --systematic --put-offs 9
+refused 'runs.*0' kvm_pv --systematic --runs 0
 finish

@@ -2,6 +2,7 @@
 // interconnect, interrupt_controller and dvm_node over a fabric.
 #include "tests/tlm/rig.hpp"
 
+#include <deque>
 #include <tlbstorm/dvm_node.hpp>
 #include <tlbstorm/interconnect.hpp>
 #include <tlbstorm/interrupt_controller.hpp>
@@ -71,6 +72,77 @@ TEST(Interconnect, LooselyAndApproximatelyTimedAgreeWithoutContention)
             EXPECT_EQ(p.fabric.in_flight(), 0u);
         }
     }
+}
+
+// When a signal changes, and to what.
+class Changes : public sc_core::sc_module
+{
+  public:
+    using Log = std::vector<std::pair<uint64_t, uint64_t>>;
+    Changes(sc_core::sc_module_name name, tlbstorm::signal<uint64_t> &signal, Log *log)
+        : sc_core::sc_module(name), signal_(signal), log_(log)
+    {
+        SC_HAS_PROCESS(Changes);
+        SC_METHOD(note);
+        dont_initialize();
+        sensitive << signal;
+    }
+
+  private:
+    void note()
+    {
+        log_->emplace_back(sc_time_stamp().value(), signal_.read());
+    }
+    tlbstorm::signal<uint64_t> &signal_;
+    Log *log_;
+};
+
+// A signal changes when a flit comes into a router's buffers and when it leaves.
+TEST(Fabric, SignalsFollowTheBuffersOfRouters)
+{
+    const auto errors = [](tlbstorm::fabric &fabric, uint32_t i) {
+        return error_of([&] { (void)fabric.router(i); });
+    };
+    {
+        Bus p("message");
+        EXPECT_EQ(p.fabric.routers(), 0u);
+        EXPECT_HAS(errors(p.fabric, 0), "interconnect.detail=flit");
+    }
+    ts::FreshContext context;
+    tlbstorm::settings settings = mesh("flit");
+    settings.emplace_back("interconnect.router_cycles=4cycles");
+    tlbstorm::fabric fabric("fabric", settings);
+    tlbstorm::interconnect bus("bus", fabric, {0}, {3});
+    Initiator a("a");
+    Memory far("far");
+    a.socket.bind(bus.target[0]);
+    bus.initiator[0].bind(far.socket);
+    bus.map(0, 0x10000, 0);
+    ASSERT_EQ(fabric.routers(), 4u);
+    EXPECT_HAS(errors(fabric, 4), "0 to 3");
+    std::map<uint32_t, Changes::Log> changes;
+    std::deque<Changes> watches;
+    for (uint32_t r = 0; r < 4; r++)
+        watches.emplace_back(("watch" + std::to_string(r)).c_str(), fabric.router(r), &changes[r]);
+    elaborate();
+    a.begin(a.payload(tlm::TLM_READ_COMMAND, 0x8));
+    sc_core::sc_start(ns(1000));
+    EXPECT_EQ(a.phases(), "END_REQ BEGIN_RESP");
+    // The mesh of four is two by two: by x first, 0, 1, 3 there, and 3, 2, 0 back. A router of four
+    // cycles keeps a flit for two, a hop is five, and the data is a second flit a cycle behind.
+    const auto one = [](uint64_t at) { return Changes::Log{{at, 1}, {at + 2000, 0}}; };
+    const auto two = [](uint64_t at) {
+        return Changes::Log{{at, 1}, {at + 1000, 2}, {at + 2000, 1}, {at + 3000, 0}};
+    };
+    const auto both = [](Changes::Log first, const Changes::Log &second) {
+        first.insert(first.end(), second.begin(), second.end());
+        return first;
+    };
+    const uint64_t there = 2000, back = changes[3].at(2).first;
+    EXPECT_EQ(changes[0], both(one(there), two(back + 10000)));
+    EXPECT_EQ(changes[1], one(there + 5000));
+    EXPECT_EQ(changes[2], two(back + 5000));
+    EXPECT_EQ(changes[3], both(one(there + 10000), two(back)));
 }
 
 TEST(Interconnect, EveryWayOfAnswering)

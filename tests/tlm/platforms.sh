@@ -28,7 +28,7 @@ done
 PYTHONPATH=$TS_SOURCE_DIR/scripts "${TS_PYTHON:-python3}" - <<'END'
 import plot_vcd
 WANTED = {"shootdown": ("mmu1.walks", "mmu1.hits", "mmu0.walking", "ipis_pending", "irq1", "dvm_trackers",
-                        "bus_transactions", "frame_at_core1"),
+                        "bus_transactions", "frame_at_core1", "router3.flits"),
           "storm": ("native.shootdowns", "paravirtual.shootdowns", "native.ipis", "native.tlb_walks",
                     "native.messages", "native.vcpu0", "paravirtual.vcpu3")}
 for platform, wanted in WANTED.items():

@@ -17,6 +17,7 @@ CheckCase sample()
     CheckCase c;
     ts_machine_config_defaults(&c.base);
     c.noise_every_ps = 5;
+    c.stall_steps = 7;
     c.initial = 3;
     c.settings = {{"run.oracle", "true"},
                   {"run.vcpus", "4"},
@@ -66,6 +67,7 @@ TEST(CheckShrink, KeepsWhatIsNeededAndNothingElse)
     EXPECT_EQ(small.c.script[0][0].length, page);
     EXPECT_EQ(small.c.script[2][0].count, 1u);
     EXPECT_EQ(small.c.noise_every_ps, 0u);
+    EXPECT_EQ(small.c.stall_steps, 0u);
     EXPECT_EQ(setting(small.c, "run.vcpus"), "2");
     EXPECT_EQ(setting(small.c, "guest.lazy_rule"), "");
     EXPECT_EQ(setting(small.c, "run.oracle"), "true");
@@ -115,6 +117,23 @@ TEST(CheckShrink, WhatStandsForWhat)
     EXPECT_FALSE(same_finding(found(FindingKind::Crash, "tlb.c:12: a < b"),
                               found(FindingKind::Crash, "tlb.c:12: a < c")));
     EXPECT_TRUE(same_finding(found(FindingKind::Stale, "a"), found(FindingKind::Stale, "b")));
+}
+
+// What is shorter shows it with interruptions at other moments only, and so does what has fewer
+// settings than that.
+TEST(CheckShrink, InterruptionsGetSomeChances)
+{
+    for (const bool noise : {false, true}) {
+        CheckCase c = sample();
+        c.noise_every_ps = noise ? 5 : 0;
+        c.stall_steps = noise ? 0 : 7;
+        const auto finds = [noise](const CheckCase &now) {
+            const bool interrupted = noise ? now.noise_every_ps != 0 : now.stall_steps != 0;
+            return has(now, 0, TS_OP_MMAP, 4) && interrupted &&
+                   (operations_of(now) == operations_of(sample()) || now.noise_variant >= 4);
+        };
+        EXPECT_EQ(operations_of(shrink(c, finds, 3000).c), 1u);
+    }
 }
 
 TEST(CheckShrink, TriesNoMoreThanItMay)

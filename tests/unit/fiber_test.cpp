@@ -159,6 +159,25 @@ TEST(Fiber, StacksAreReusedCleanly)
     }
 }
 
+/* Of several sizes at once, given back in another order than they were taken, more than are kept. */
+TEST(Fiber, StacksOfAllSizesAreReusedCleanly)
+{
+    const size_t sizes[] = {16384, 65536, 16384, 4096 * 9};
+
+    for (int round = 0; round < 3; round++) {
+        std::vector<Deep> all(200);
+        ts_error err{};
+
+        for (size_t i = 0; i < all.size(); i++) {
+            ASSERT_EQ(ts_fiber_create(&all[i].fiber, sizes[i % 4], descend_body, &all[i], &err),
+                      TS_OK);
+            ts_fiber_resume(all[i].fiber);
+        }
+        for (size_t i = 0; i < all.size(); i++)
+            ts_fiber_destroy(all[(i * 7 + 3) % all.size()].fiber);
+    }
+}
+
 struct Sizes {
     ts_fiber *fiber;
     size_t bytes;
@@ -191,6 +210,7 @@ TEST(FiberDeath, TheGuardPageCatchesAnOverflow)
 {
     Sizes s = {nullptr, 65536, 0};
 
+    ts_fiber_destroy(create(use_stack, &s, 32768)); /* so the next has its stack */
     s.fiber = create(use_stack, &s, 32768);
     EXPECT_EXIT(ts_fiber_resume(s.fiber), testing::KilledBySignal(SIGSEGV), "");
     ts_fiber_destroy(s.fiber);

@@ -100,6 +100,34 @@ TEST(InterconnectFlit, AloneAMessageTakesTheTimeOfTheMessageModel)
     }
 }
 
+/* Routers are numbered socket by socket; message by message there are none. */
+TEST(InterconnectFlit, RoutersOfASocketBufferItsOwnTraffic)
+{
+    auto n = flits("mesh");
+    n.router_cycles = 4;
+    rig::Network net(rig::topology(2, 6), n), plain(rig::topology(2, 6), rig::network("mesh"));
+    std::vector<const Message *> log;
+    Message m;
+    uint64_t seen[12] = {};
+
+    EXPECT_EQ(ts_interconnect_routers(plain.ic), 0u);
+    ASSERT_EQ(ts_interconnect_routers(net.ic), 12u);
+    fill(m, 6, 8, 2, TS_MSG_DATA, &log);
+    ts_interconnect_send(net.ic, &m.msg);
+    const ts_time due = net.arrival(6, 8, 2, 0);
+    for (ts_time t = 0; t <= due; t += 100) {
+        net.run(t);
+        for (uint32_t r = 0; r < 12; r++)
+            seen[r] += ts_interconnect_buffered(net.ic, r);
+    }
+    net.run();
+    for (uint32_t r = 0; r < 12; r++) {
+        const bool on_the_way = r >= 6 && r <= 8;
+        EXPECT_EQ(seen[r] > 0, on_the_way) << r;
+        EXPECT_EQ(ts_interconnect_buffered(net.ic, r), 0u);
+    }
+}
+
 TEST(InterconnectFlit, NotThereACycleEarlier)
 {
     auto n = flits("mesh");

@@ -177,6 +177,30 @@ TEST(Noc, LinksCountWhatGoesOverThem)
     EXPECT_EQ(ts_noc_stats(rig.noc)->flit_hops, eject + between);
 }
 
+/* A flit that waits for nothing lies in each router's buffer for its route and its channel; a tail
+ * comes a cycle after its head and leaves a cycle after it. */
+TEST(Noc, RoutersSayWhatTheyBuffer)
+{
+    const ts_noc_params p = p4();
+    Rig rig("mesh", 16, p);
+    const uint64_t first = 2, stays = p.rc + p.va;
+
+    ASSERT_EQ(ts_noc_router_count(rig.noc), 16u);
+    rig.send(0, 0, 3, 2);
+    for (uint64_t cycle = 0; cycle < 40; cycle++) {
+        rig.run(cycle + 1); /* all up to this one are done */
+        for (uint32_t r = 0; r < 16; r++) {
+            const uint64_t head = first + r * hop_cycles(p), tail = head + 1;
+            const uint64_t expected = r > 3 ? 0
+                                            : (cycle >= head && cycle < head + stays) +
+                                                  (cycle >= tail && cycle < tail + stays);
+
+            ASSERT_EQ(ts_noc_buffered(rig.noc, r), expected)
+                << "router " << r << " cycle " << cycle;
+        }
+    }
+}
+
 TEST(Noc, StatisticsBeginAnewInTheMiddle)
 {
     ts_noc_params p = p4();

@@ -82,6 +82,7 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
         pm->gathers = g->next;
     else
         g = new_gather(self, mm);
+    ts_task_step(self, TS_STEP_CHANGE, true, mm->pgtable, 0, UINT64_MAX);
     g->mm = mm;
     g->fullmm = fullmm;
     g->zaps = false;

@@ -92,6 +92,10 @@ static void touch_one(struct ts_task *self, struct touch_run *r)
     struct ts_mmu_access access;
 
     for (r->plain = true;; r->plain = false) {
+        if (ts_task_is_watched(self)) {
+            ts_task_step(self, TS_STEP_TOUCH, false, r->mm->pgtable, r->va, r->va + 1);
+            r->quiet = false;
+        }
         if (!r->quiet) {
             if (ts_numa_has_work(self)) { /* the tick has come from user mode */
                 ts_kernel_enter(self);

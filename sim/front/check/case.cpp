@@ -4,6 +4,7 @@
 #include "models/flush/flush.h"
 #include "models/interconnect/fabric.h"
 #include "sim/front/check/random_script.hpp"
+#include "sim/front/check/tiny_script.hpp"
 #include "sim/front/error.hpp"
 
 namespace ts
@@ -12,7 +13,12 @@ namespace
 {
 
 // Streams of a case's seed: a draw more in one leaves the others as they are.
-enum : uint64_t { draws_of_machine = 1000003, draws_of_script = 2000003, draws_of_host = 3000017 };
+enum : uint64_t {
+    draws_of_machine = 1000003,
+    draws_of_script = 2000003,
+    draws_of_host = 3000017,
+    draws_of_tlbs = 4000037
+};
 
 struct Draw {
     CheckCase &c;
@@ -187,6 +193,17 @@ void put_machine(Draw &d, const ts_flush_ops *m)
     put_scheduling(d);
 }
 
+// Mostly a small second level: what has few pages needs no other, and a machine is made sooner.
+void put_tlbs(CheckCase &c)
+{
+    Dice dice(c.seed + draws_of_tlbs);
+    Draw d{c, dice};
+    if (d.dice.between(0, 3) == 0)
+        return;
+    d.put("mmu.l2_entries", "64");
+    d.put("mmu.l2_ways", "4");
+}
+
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
 // it may be set to is another protocol, which need not be right.
 void put_params(CheckCase &c, Dice &dice)
@@ -221,6 +238,17 @@ void put_noise(CheckCase &c, Dice &dice)
     c.noise_work_ps = e && w > e / 2 ? e / 2 : w;
 }
 
+// Long windows with interrupts off among them: what is short in a kernel lasts as long as others
+// need to come in between.
+void put_stalls(CheckCase &c, Dice &dice)
+{
+    static constexpr uint64_t steps[] = {0, 0, 15, 150};
+    static constexpr uint64_t lengths[] = {100 * TS_NS, 2 * TS_US, 40 * TS_US};
+    const uint64_t every = steps[dice.between(0, 3)], length = lengths[dice.between(0, 2)];
+    c.stall_steps = every;
+    c.stall_ps = every ? length : 0;
+}
+
 void put_script(CheckCase &c, bool linux_guest)
 {
     Dice dice(c.seed + draws_of_script);
@@ -243,6 +271,7 @@ std::optional<CheckCase> finished(CheckCase c)
     ts_machine_config config = case_config(c);
     if (config.hypervisor.kind != TS_HYP_NONE)
         put_noise(c, d.dice);
+    put_stalls(c, d.dice);
     ts_error err{};
     if (ts_machine_check(&config, c.mechanism, &err) != TS_OK)
         return std::nullopt;
@@ -285,8 +314,45 @@ std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
     ts_machine_config_defaults(&c.base);
     Draw d{c, Dice(seed + draws_of_machine)};
     put_machine(d, mechanism);
+    put_tlbs(c);
     put_params(c, d.dice);
     return finished(std::move(c));
+}
+
+std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism)
+{
+    CheckCase c;
+    c.seed = seed;
+    c.mechanism = mechanism;
+    c.watched = true;
+    ts_machine_config_defaults(&c.base);
+    Draw d{c, Dice(seed + draws_of_machine)};
+    put_machine(d, mechanism);
+    put_tlbs(c);
+    put_params(c, d.dice);
+    const std::string cpus = d.dice.between(0, 3) ? "2" : "3";
+    // A later setting of a key is the one that counts.
+    d.put("topology.sockets", "1");
+    d.put("topology.cores_per_socket", cpus);
+    d.put("topology.threads_per_core", "1");
+    d.put("run.vms", "1");
+    d.put("run.vcpus", cpus);
+    d.put("guest.page_by_page", "true");
+    d.put("interconnect.jitter", "1cycles"); // messages may be late, and stay in order
+    for (const std::string prefix : {"host_sched", "guest_sched"}) {
+        d.put(prefix + ".policy", "cfs");
+        d.put(prefix + ".latency", "20us");
+        d.put(prefix + ".min_granularity", "2us");
+        d.put(prefix + ".wakeup_granularity", "0us");
+    }
+    ts_machine_config config = case_config(c);
+    ts_error err{};
+    if (ts_machine_check(&config, mechanism, &err) != TS_OK)
+        return std::nullopt;
+    const TinyScript tiny(seed + draws_of_script, config.guest.os == TS_OS_LINUX);
+    c.script = tiny.script();
+    c.initial = tiny.initial();
+    return c;
 }
 
 std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechanism,

@@ -19,6 +19,18 @@ struct CaseSetting {
     std::string key, value;
 };
 
+// A step of a run (sim/steps.h), counted from 0, that is put off: its CPU stands still, or a thread
+// of the host takes it. What is known of the step besides is for who tells the case.
+struct PutOff {
+    uint32_t step = 0;
+    bool preempts = false;
+    uint64_t ps = 0, at = 0; // for so long, and when it would have been
+    uint32_t pcpu = 0;
+    ts_step_kind kind = TS_STEP_LINE;
+    uint32_t group = 0, cpu = 0;
+    uint64_t address = 0;
+};
+
 struct CheckCase {
     uint64_t seed = 1;
     // What the settings are laid over.
@@ -30,6 +42,12 @@ struct CheckCase {
     // 0: none.
     uint64_t noise_every_ps = 0, noise_work_ps = 0;
     uint64_t noise_variant = 0; // other moments
+    // Every so many'th step (sim/steps.h), in the mean, its CPU stands still, with interrupts off
+    // if they are, or its interrupt is late; for how long in the mean. 0: none.
+    uint64_t stall_steps = 0, stall_ps = 0;
+    // Of a tiny case, whose steps are counted: in the order of their numbers.
+    bool watched = false;
+    std::vector<PutOff> put_off;
     Script script;
     uint32_t initial = 0; // threads that begin by themselves
 };
@@ -45,6 +63,10 @@ std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
 std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechanism,
                                       const ts_machine_config &machine,
                                       const std::vector<uint64_t> &params);
+
+// A tiny one, to be explored order by order (orders.hpp): two or three CPUs, a page or two, rules
+// by version as above, and nothing that comes by chance.
+std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism);
 
 } // namespace ts
 

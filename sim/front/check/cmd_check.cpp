@@ -2,6 +2,7 @@
 #include "sim/front/check/cmd_check.hpp"
 
 #include "models/flush/flush.h"
+#include "sim/front/check/orders.hpp"
 #include "sim/front/check/search.hpp"
 #include "sim/front/check/shrink.hpp"
 #include "sim/front/check/story.hpp"
@@ -86,7 +87,9 @@ std::vector<Candidate> any_machine(const CheckCommand &command)
     for (const std::string &name : command.mechanisms)
         all.push_back({name, mechanism_of(name), {}});
     for (Candidate &candidate : all)
-        candidate.draw = [m = candidate.mechanism](uint64_t seed) { return draw_case(seed, m); };
+        candidate.draw = [m = candidate.mechanism, tiny = command.systematic](uint64_t seed) {
+            return tiny ? draw_tiny_case(seed, m) : draw_case(seed, m);
+        };
     return all;
 }
 
@@ -127,11 +130,11 @@ std::vector<Candidate> of_experiment(const CheckCommand &command, const Experime
     return all;
 }
 
-std::string finding_text(const Candidate &candidate, uint64_t seed, const CheckCommand &command,
-                         CheckCase *shrunk)
+// Of the case, which becomes the one that is told.
+std::string finding_text(const Candidate &candidate, const CheckCommand &command, CheckCase *shrunk)
 {
-    *shrunk = *candidate.draw(seed);
     const CaseResult result = run_case_apart(*shrunk);
+    const uint64_t seed = shrunk->seed;
     const bool apart = result.kind == FindingKind::Crash;
     const size_t before = operations_of(*shrunk);
     std::string text = candidate.name + ": " + finding_name(result.kind) + " (seed " +
@@ -155,6 +158,9 @@ std::string finding_text(const Candidate &candidate, uint64_t seed, const CheckC
     text += case_text(*shrunk) + "\nwhat happens:\n" + story_text(*shrunk, command.steps);
     text += "\nrepeat: tlbstorm check " + std::string(candidate.mechanism->name) + " --seeds " +
             std::to_string(seed);
+    if (command.systematic)
+        text += " --systematic --put-offs " + std::to_string(command.put_offs) + " --runs " +
+                std::to_string(command.runs);
     if (!command.config.empty()) {
         text += " --config " + command.config;
         for (const std::string &set : command.sets)
@@ -204,7 +210,75 @@ struct Row {
     SearchResult result;
     FindingKind kind = FindingKind::None;
     size_t operations = 0; // of the case that is told
+    // Systematic: runs and orders of all cases, and how many of these have been seen through.
+    uint64_t runs = 0, orders = 0, complete = 0;
+    std::optional<CheckCase> found;
 };
+
+// The orders of one tiny case after the other.
+Row explore_cases(const Candidate &candidate, const SearchSettings &settings,
+                  const CheckCommand &command)
+{
+    const auto begin = Clock::now();
+    const OrdersSettings orders{settings.jobs, command.put_offs, command.runs, settings.until};
+    Row row;
+    row.name = candidate.name;
+    for (uint64_t seed = settings.first; !row.found; seed++) {
+        if (Clock::now() >= settings.until) {
+            row.result.out_of_time = true;
+            break;
+        }
+        if (const std::optional<CheckCase> c = candidate.draw(seed)) {
+            try {
+                const OrdersResult seen = explore(*c, orders);
+                row.result.runs++;
+                row.result.counts += seen.counts;
+                row.runs += seen.runs;
+                row.orders += seen.orders;
+                row.complete += !seen.cut && !seen.found;
+                row.found = seen.found;
+            } catch (const CaseRefused &) {
+                row.result.refused++;
+            }
+        } else {
+            row.result.refused++;
+        }
+        if (row.found)
+            row.result.found = seed;
+        if (seed == settings.last)
+            break;
+    }
+    row.result.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    return row;
+}
+
+std::string found_text(const Row &row)
+{
+    return row.result.found
+               ? std::string(finding_name(row.kind)) + ", seed " + std::to_string(*row.result.found)
+               : "none";
+}
+
+std::string orders_table_of(const std::vector<Row> &rows)
+{
+    size_t width = 9;
+    for (const Row &row : rows)
+        width = std::max(width, row.name.size());
+    char line[400];
+    std::snprintf(line, sizeof line, "%-*s %8s %8s %12s %12s %12s  %s\n", static_cast<int>(width),
+                  "mechanism", "cases", "whole", "runs", "orders", "in flight", "finding");
+    std::string text = line;
+    for (const Row &row : rows) {
+        std::snprintf(
+            line, sizeof line, "%-*s %8llu %8llu %12llu %12llu %12s  ", static_cast<int>(width),
+            row.name.c_str(), static_cast<unsigned long long>(row.result.runs),
+            static_cast<unsigned long long>(row.complete),
+            static_cast<unsigned long long>(row.runs), static_cast<unsigned long long>(row.orders),
+            short_count(static_cast<double>(row.result.counts.in_window)).c_str());
+        text += line + found_text(row) + "\n";
+    }
+    return text;
+}
 
 std::string table_of(const std::vector<Row> &rows)
 {
@@ -229,9 +303,7 @@ std::string table_of(const std::vector<Row> &rows)
                       short_count(static_cast<double>(r.counts.hits)).c_str(),
                       short_count(static_cast<double>(r.counts.in_window)).c_str(), in_vain);
         text += line;
-        text += r.found ? std::string(finding_name(row.kind)) + ", seed " + std::to_string(*r.found)
-                        : "none";
-        text += "\n";
+        text += found_text(row) + "\n";
     }
     return text;
 }
@@ -240,7 +312,7 @@ std::string csv_of(const std::vector<Row> &rows)
 {
     std::string text =
         "mechanism,cases,refused,shootdowns,hits,hits_in_flight,invalidations,over_flushes,"
-        "finding,seed,operations\n";
+        "finding,seed,operations,runs,orders,whole_cases\n";
     for (const Row &row : rows) {
         const SearchResult &r = row.result;
         text += csv_field(row.name) + "," + std::to_string(r.runs) + "," +
@@ -249,7 +321,8 @@ std::string csv_of(const std::vector<Row> &rows)
                 std::to_string(r.counts.invalidations) + "," + std::to_string(r.counts.in_vain) +
                 "," + finding_name(row.kind) + "," +
                 (r.found ? std::to_string(*r.found) + "," + std::to_string(row.operations) : ",") +
-                "\n";
+                "," + std::to_string(row.runs ? row.runs : r.runs) + "," +
+                std::to_string(row.orders) + "," + std::to_string(row.complete) + "\n";
     }
     return text;
 }
@@ -276,6 +349,8 @@ void command_check(const CheckCommand &command)
         seconds = seconds_of(command.time);
     if (command.config.empty() && !command.sets.empty())
         user_error(Place(), "--set is for a --config");
+    if (command.systematic && !command.config.empty())
+        user_error(Place(), "--systematic explores tiny cases of its own: not with --config");
     std::unique_ptr<Experiment> experiment;
     if (!command.config.empty()) {
         std::vector<Override> overrides;
@@ -298,15 +373,21 @@ void command_check(const CheckCommand &command)
                 Clock::now() +
                 std::chrono::duration_cast<Clock::duration>(
                     std::chrono::duration<double>(seconds / static_cast<double>(all.size())));
-        Row row{candidate.name, search(candidate.draw, settings), FindingKind::None, 0};
+        Row row;
+        if (command.systematic) {
+            row = explore_cases(candidate, settings, command);
+        } else {
+            row.name = candidate.name;
+            row.result = search(candidate.draw, settings);
+        }
         say_progress(command, row);
         if (row.result.runs == 0 && row.result.refused > 0)
             user_error(Place(), candidate.name + ": no case could be made of the " +
                                     std::to_string(row.result.refused) + " seeds tried");
         if (row.result.found) {
-            CheckCase shrunk;
-            row.kind = run_case_apart(*candidate.draw(*row.result.found)).kind;
-            const std::string text = finding_text(candidate, *row.result.found, command, &shrunk);
+            CheckCase shrunk = row.found ? *row.found : *candidate.draw(*row.result.found);
+            row.kind = run_case_apart(shrunk).kind;
+            const std::string text = finding_text(candidate, command, &shrunk);
             row.operations = operations_of(shrunk);
             stories += "\n" + text;
             if (folder) {
@@ -319,7 +400,8 @@ void command_check(const CheckCommand &command)
         }
         rows.push_back(row);
     }
-    std::fputs((table_of(rows) + stories).c_str(), stdout);
+    const std::string table = command.systematic ? orders_table_of(rows) : table_of(rows);
+    std::fputs((table + stories).c_str(), stdout);
     if (folder) {
         write_file(folder->partial() + "/check.csv", csv_of(rows));
         folder->commit();

@@ -54,12 +54,17 @@ void watch(ts_machine *machine, CaseWatcher *watcher)
         watcher);
 }
 
+uint64_t pcpus_of(const ts_machine_config &config)
+{
+    const ts_topology_params &t = config.topology;
+    return t.sockets * t.cores_per_socket * t.threads_per_core;
+}
+
 // A thread on each pCPU, in no time with that of another.
 void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config &config,
                std::list<ts_host_noise> *streams)
 {
-    const ts_topology_params &t = config.topology;
-    const uint64_t pcpus = t.sockets * t.cores_per_socket * t.threads_per_core;
+    const uint64_t pcpus = pcpus_of(config);
     const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
     for (uint64_t p = 0; p < pcpus; p++) {
         streams->emplace_back();
@@ -72,6 +77,96 @@ void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config 
             throw Error(err);
     }
 }
+
+// Counts steps, and puts off what the case says, or what comes by chance.
+class StepCounter
+{
+  public:
+    StepCounter(const CheckCase &c, std::vector<ts_step> *steps) : c_(c), steps_(steps)
+    {
+    }
+    static ts_time on_step(void *user, const ts_step *step)
+    {
+        return static_cast<StepCounter *>(user)->put_off(*step);
+    }
+
+  private:
+    ts_time put_off(const ts_step &step)
+    {
+        if (steps_)
+            steps_->push_back(step);
+        const uint32_t number = count_++;
+        for (; next_ < c_.put_off.size() && c_.put_off[next_].step <= number; next_++)
+            if (c_.put_off[next_].step == number && !c_.put_off[next_].preempts)
+                return c_.put_off[next_++].ps;
+        return c_.stall_steps ? by_chance(number) : 0;
+    }
+    ts_time by_chance(uint32_t number) const
+    {
+        ts_rng rng;
+        ts_rng_init(&rng, c_.seed + c_.noise_variant, "check.stalls", number);
+        if (ts_rng_between(&rng, 1, c_.stall_steps) != 1)
+            return 0;
+        return ts_rng_between(&rng, c_.stall_ps / 2, c_.stall_ps + c_.stall_ps / 2);
+    }
+
+    const CheckCase &c_;
+    std::vector<ts_step> *steps_;
+    uint32_t count_ = 0;
+    size_t next_ = 0;
+};
+
+// A thread of the host on each pCPU, which takes it when the case says so, and sleeps until then.
+class Preemptions
+{
+  public:
+    Preemptions(ts_machine *machine, const CheckCase &c, uint64_t pcpus)
+    {
+        for (uint32_t p = 0; p < pcpus; p++) {
+            streams_.emplace_back();
+            Stream &s = streams_.back();
+            s.base.next = next;
+            for (const PutOff &put_off : c.put_off)
+                if (put_off.preempts && put_off.pcpu == p)
+                    s.times.push_back({put_off.at, put_off.ps});
+            const ts_host_task_config task{"preemption", p, true, &s.base};
+            ts_error err{};
+            if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
+                throw Error(err);
+        }
+    }
+
+  private:
+    struct Stream {
+        ts_host_stream base{};                           // first: the host hands back its address
+        std::vector<std::pair<ts_time, uint64_t>> times; // from, for
+        size_t at = 0;
+        bool awake = false;
+    };
+    static void sleep(ts_task *self, const ts_host_op *op)
+    {
+        const ts_time now = ts_task_now(self);
+        if (op->start > now)
+            ts_task_sleep(self, op->start - now);
+    }
+    static int next(ts_host_stream *stream, ts_host_op *op, ts_error *)
+    {
+        Stream *s = reinterpret_cast<Stream *>(stream);
+        *op = {};
+        if (s->awake) {
+            op->kind = TS_HOST_KERNEL;
+            op->amount = s->times[s->at++].second;
+            s->awake = false;
+            return 1;
+        }
+        op->kind = TS_HOST_CODE;
+        op->code = sleep;
+        op->start = s->at < s->times.size() ? s->times[s->at].first : 10 * TS_S;
+        s->awake = s->at < s->times.size();
+        return 1;
+    }
+    std::list<Stream> streams_;
+};
 
 struct Counts {
     CaseResult *result;
@@ -130,11 +225,13 @@ const char *finding_name(FindingKind kind)
     return "other";
 }
 
-CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
+CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_step> *steps)
 {
     const ts_machine_config config = case_config(c);
     std::list<ScriptWorkload> scripts;
     std::list<ts_host_noise> noise; // outlives the machine, as do the scripts
+    std::unique_ptr<Preemptions> preemptions;
+    StepCounter counter(c, steps);
     std::vector<ts_machine_vm> vms;
     std::unique_ptr<ts_machine, MachineDelete> machine;
     for (uint32_t v = 0; v < config.run.vms; v++) {
@@ -159,6 +256,12 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher)
         watch(made, watcher);
     if (c.noise_every_ps)
         interrupt(made, c, config, &noise);
+    if (c.watched || c.stall_steps)
+        ts_machine_set_steps(made, StepCounter::on_step, &counter);
+    if (c.watched) {
+        if (config.hypervisor.kind != TS_HYP_NONE)
+            preemptions = std::make_unique<Preemptions>(made, c, pcpus_of(config));
+    }
     if (ts_machine_start(made, &err) != TS_OK)
         throw Error(err);
     ts_machine_run(made);

@@ -60,7 +60,9 @@ class CaseRefused : public Error
 };
 
 // An error that is no finding (memory, a bug of the program) is thrown.
-CaseResult run_case(const CheckCase &c, CaseWatcher *watcher = nullptr);
+// steps: those that the run took, of a watched case.
+CaseResult run_case(const CheckCase &c, CaseWatcher *watcher = nullptr,
+                    std::vector<ts_step> *steps = nullptr);
 // The same in a process of its own, so that a broken invariant of the model is a finding, too.
 CaseResult run_case_apart(const CheckCase &c);
 

@@ -42,7 +42,7 @@ class Shrinker
     {
         CheckCase next = candidate;
         // What is shorter meets interruptions at other moments: they get some chances.
-        const uint64_t variants = next.noise_every_ps ? 5 : 1;
+        const uint64_t variants = next.noise_every_ps || next.stall_steps ? 5 : 1;
         for (uint64_t v = 0; v < variants && left_ > 0; v++) {
             next.noise_variant = candidate.noise_variant + v;
             left_--;
@@ -114,13 +114,16 @@ class Shrinker
         return smaller;
     }
 
+    // Without interruptions, and without standing still.
     bool host()
     {
-        if (best_.noise_every_ps == 0)
-            return false;
         CheckCase next = best_;
-        next.noise_every_ps = next.noise_work_ps = next.noise_variant = 0;
-        return keep(next);
+        next.noise_every_ps = next.noise_work_ps = 0;
+        bool smaller = best_.noise_every_ps != 0 && keep(next);
+        next = best_;
+        next.stall_steps = next.stall_ps = 0;
+        smaller |= best_.stall_steps != 0 && keep(next);
+        return smaller;
     }
 
     // What needs an interruption at the right moment needs it with fewer operations, too: with more

@@ -210,6 +210,24 @@ std::string params_text(const CheckCase &c)
 
 } // namespace
 
+static std::string put_off_text(const PutOff &p)
+{
+    char line[200];
+    const std::string who =
+        p.kind == TS_STEP_MESSAGE ? "an interrupt to pCPU " + std::to_string(p.address)
+        : p.group == 0            ? "pCPU " + std::to_string(p.cpu)
+                       : "vCPU " + std::to_string(p.cpu) + " of VM " + std::to_string(p.group - 1);
+    static const char *const before[] = {"before it takes a line", "before it uses its memory",
+                                         "before it changes page tables", "is late"};
+    std::snprintf(line, sizeof line, "at %.3f us (step %u) %s %s%s, for %.3f us",
+                  static_cast<double>(p.at) * 1e-6, p.step, who.c_str(),
+                  p.kind == TS_STEP_MESSAGE ? ""
+                  : p.preempts              ? "is preempted "
+                                            : "stands still ",
+                  before[p.kind], static_cast<double>(p.ps) * 1e-6);
+    return line;
+}
+
 std::string case_text(const CheckCase &c)
 {
     std::string text = "  mechanism " + std::string(c.mechanism->name) + ", seed " +
@@ -221,6 +239,11 @@ std::string case_text(const CheckCase &c)
         text += "  each pCPU is interrupted by a thread of the host every " +
                 std::to_string(c.noise_every_ps / TS_NS) + " ns for " +
                 std::to_string(c.noise_work_ps / TS_NS) + " ns (means)\n";
+    if (c.stall_steps)
+        text += "  every " + std::to_string(c.stall_steps) + "th step a CPU stands still for " +
+                std::to_string(c.stall_ps / TS_NS) + " ns (means)\n";
+    for (const PutOff &p : c.put_off)
+        text += "  " + put_off_text(p) + "\n";
     for (size_t t = 0; t < c.script.size(); t++) {
         if (c.script[t].empty())
             continue;

@@ -39,7 +39,8 @@ class platform : public sc_core::sc_module
         : sc_core::sc_module(name),
           mesh("mesh",
                {"topology.sockets=1", "topology.cores_per_socket=4", "topology.threads_per_core=1",
-                "topology.core_hz=2GHz", "interconnect.fabric=mesh", "interconnect.detail=flit"}),
+                "topology.core_hz=2GHz", "interconnect.fabric=mesh", "interconnect.detail=flit",
+                "interconnect.router_cycles=3cycles"}),
           // Cores 0 and 1, each with its walker beside it; the memory is at node 3.
           bus("bus", mesh, {0, 0, 1, 1}, {3}), apic("apic", mesh, {"interrupt.mode=x2apic_phys"}),
           dvm("dvm", mesh, {}), mmu0("mmu0"), mmu1("mmu1"), core0("core0"), core1("core1"),
@@ -173,6 +174,7 @@ int sc_main(int argc, char **argv)
     sc_core::sc_trace(trace, top.apic.irq[1], "irq1");
     sc_core::sc_trace(trace, top.dvm.trackers, "dvm_trackers");
     sc_core::sc_trace(trace, top.bus.occupancy, "bus_transactions");
+    sc_core::sc_trace(trace, top.mesh.router(3), "router3.flits"); // the memory's
     sc_core::sc_trace(trace, top.frame, "frame_at_core1");
     sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO,
                                             sc_core::SC_DO_NOTHING);

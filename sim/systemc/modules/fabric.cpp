@@ -34,6 +34,10 @@ fabric::impl::~impl()
 fabric::fabric(sc_core::sc_module_name name, const tlbstorm::settings &settings)
     : sc_core::sc_module(name), impl_(std::make_unique<impl>(*this, settings))
 {
+    SC_HAS_PROCESS(fabric);
+    SC_METHOD(sample);
+    dont_initialize();
+    sensitive << impl_->ran;
 }
 
 fabric::~fabric() = default;
@@ -70,6 +74,32 @@ uint64_t fabric::in_flight() const
 uint64_t fabric::flit_hops() const
 {
     return ts_interconnect_stats(impl_->ic)->flit_hops;
+}
+
+uint32_t fabric::routers() const
+{
+    return ts_interconnect_routers(impl_->ic);
+}
+
+signal<uint64_t> &fabric::router(uint32_t i)
+{
+    if (i >= routers())
+        report_settings(*this, routers() == 0
+                                   ? "routers have buffers with interconnect.detail=flit only"
+                                   : "there is no router " + std::to_string(i) +
+                                         ": they are 0 to " + std::to_string(routers() - 1));
+    auto &entry = impl_->routers[i];
+    if (!entry)
+        entry = std::make_unique<signal<uint64_t>>(
+            (std::string(basename()) + "_router" + std::to_string(i)).c_str());
+    impl_->host->tell(&impl_->ran);
+    return *entry;
+}
+
+void fabric::sample()
+{
+    for (const auto &[i, router] : impl_->routers)
+        router->write(ts_interconnect_buffered(impl_->ic, i));
 }
 
 } // namespace tlbstorm

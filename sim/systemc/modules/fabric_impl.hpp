@@ -7,6 +7,7 @@
 #include "sim/systemc/host.hpp"
 #include "sim/systemc/modules/support.hpp"
 
+#include <map>
 #include <tlbstorm/fabric.hpp>
 
 namespace tlbstorm
@@ -42,6 +43,8 @@ struct fabric::impl {
     ts_topology topology = {};
     ts_interconnect *ic = nullptr;
     ts_interconnect_params params = {};
+    sc_core::sc_event ran;
+    std::map<uint32_t, std::unique_ptr<signal<uint64_t>>> routers; // that are watched
     std::unique_ptr<ts::EngineHost> host;
 };
 

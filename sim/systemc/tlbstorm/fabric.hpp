@@ -31,6 +31,12 @@ class fabric : public sc_core::sc_module
     // Messages that have been sent and have not arrived; flits that have left a router so far.
     uint64_t in_flight() const;
     uint64_t flit_hops() const;
+    // interconnect.detail=flit: routers, socket by socket (one a node but in fabrics that share
+    // them), and a signal that follows the flits in the input buffers of one; for sc_trace. Before
+    // the simulation starts. With detail message there are none, as nothing is buffered: an error
+    // of type "/tlbstorm/settings".
+    uint32_t routers() const;
+    signal<uint64_t> &router(uint32_t i);
 
     // Of the modules that use it; nothing for users.
     struct impl;
@@ -40,6 +46,7 @@ class fabric : public sc_core::sc_module
     }
 
   private:
+    void sample();
     std::unique_ptr<impl> impl_;
 };
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps that somebody watches and puts off. */
+#include "models/cpu/cpu.h"
+
+void ts_task_tell_step(struct ts_task *self, enum ts_step_kind kind, bool write, const void *object,
+                       uint64_t start, uint64_t end)
+{
+    const struct ts_steps *steps = self->domain->steps;
+    const struct ts_cpu *p = ts_cpu_physical(self->cpu);
+    struct ts_step step = {ts_task_now(self),
+                           kind,
+                           write,
+                           self->domain->group,
+                           self->cpu->id,
+                           p ? p->id : 0,
+                           object,
+                           start,
+                           end};
+    ts_time late = steps->fn(steps->user, &step);
+
+    if (late > 0)
+        ts_task_work_ps(self, late);
+}
