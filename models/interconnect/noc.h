@@ -129,8 +129,8 @@ const struct ts_noc_stats *ts_noc_stats(const struct ts_noc *noc);
 const struct ts_noc_class_stats *ts_noc_class_stats(const struct ts_noc *noc, uint32_t klass);
 /* From now on all statistics, those of links too, count from 0. */
 void ts_noc_reset_stats(struct ts_noc *noc);
-/* Routers, and the flits that lie in the input buffers of one; i is below ts_noc_router_count. Flits
- * on links and in source queues are at no router. */
+/* Routers, and the flits that lie in the input buffers of one; i is below ts_noc_router_count.
+ * Flits on links and in source queues are at no router. */
 uint32_t ts_noc_router_count(const struct ts_noc *noc);
 uint32_t ts_noc_buffered(const struct ts_noc *noc, uint32_t i);
 uint32_t ts_noc_links(const struct ts_noc *noc);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/guest/coherence/speculate.h"
 #include "models/machine/machine_private.h"
 
 enum { EVENTS = 1 << 16 };
@@ -453,6 +454,11 @@ void ts_machine_set_steps(struct ts_machine *m, ts_step_fn *fn, void *user)
 {
     m->steps.fn = fn;
     m->steps.user = user;
+}
+
+void ts_machine_speculate(struct ts_machine *m, uint32_t vm, uint32_t cpu, uint64_t va)
+{
+    ts_guest_speculate(&m->guests[vm], cpu, va);
 }
 
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user)

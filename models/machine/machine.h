@@ -117,6 +117,9 @@ enum ts_status ts_machine_add_host_task(struct ts_machine *m,
 void ts_machine_set_timeline(struct ts_machine *m, ts_timeline_fn *fn, void *user);
 /* Who is asked about each step of the CPUs (sim/steps.h); fn may be NULL. Before the run. */
 void ts_machine_set_steps(struct ts_machine *m, ts_step_fn *fn, void *user);
+/* CPU `cpu` of VM `vm` makes a walk for va of its own accord, as hardware may at any time
+ * (models/guest/coherence/speculate.h). From within ts_step_fn. */
+void ts_machine_speculate(struct ts_machine *m, uint32_t vm, uint32_t cpu, uint64_t va);
 void ts_machine_set_shootdowns(struct ts_machine *m, ts_shootdown_fn *fn, void *user);
 enum ts_status ts_machine_start(struct ts_machine *m, struct ts_error *err);
 struct ts_engine *ts_machine_engine(struct ts_machine *m);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "models/mmu/mmu_private.h"
+#include "models/mmu/speculate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -356,4 +357,14 @@ void ts_mmu_for_each(const struct ts_mmu *m,
     for (uint32_t s = 0; s <= MMU_L2_LAST; s++)
         if (m->unit[s] != NULL)
             ts_tlb_for_each(m->unit[s]->tlb, visit_entry, &v);
+}
+
+void ts_mmu_speculate(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va, uint64_t now,
+                      struct ts_mmu_access *out)
+{
+    const bool drops = m->fault_invalidates;
+
+    m->fault_invalidates = false;
+    ts_mmu_access(m, ctx, va, TS_MMU_READ, now, out);
+    m->fault_invalidates = drops;
 }

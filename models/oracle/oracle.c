@@ -253,6 +253,7 @@ static bool window_within(const struct ts_oracle *o, uint64_t space, uint64_t st
 void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
                     uint64_t span)
 {
+    char who[32];
     uint64_t start = use->va & ~(span - 1);
 
     if (window_within(o, use->space, start, start + span)) {
@@ -262,12 +263,16 @@ void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64
     o->stats.tables_stale++;
     if (o->finding.status != TS_OK)
         return;
+    if (use->thread == TS_ORACLE_NO_THREAD)
+        (void)snprintf(who, sizeof(who), "by itself");
+    else
+        (void)snprintf(who, sizeof(who), "thread %u", use->thread);
     (void)ts_error_set(&o->finding, TS_ERR_FINDING,
-                       "freed page table used: VM %u CPU %u thread %u at %" PRIu64
+                       "freed page table used: VM %u CPU %u %s at %" PRIu64
                        " ps: the walk of 0x%" PRIx64 " in address space %" PRIu64
                        " began, by a walk cache, in the table at 0x%" PRIx64
                        ", which the page tables do not have there",
-                       use->vm, use->cpu, use->thread, use->now, use->va, use->space, table);
+                       use->vm, use->cpu, who, use->now, use->va, use->space, table);
 }
 
 struct search {

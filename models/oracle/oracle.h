@@ -65,6 +65,7 @@ struct ts_oracle_make {
 };
 void ts_oracle_stage2_make(struct ts_oracle *o, const struct ts_oracle_make *make);
 
+#define TS_ORACLE_NO_THREAD UINT32_MAX /* none: a walk that the hardware made by itself */
 /* A hit in a TLB: who used what, and the tables that should have said so. */
 struct ts_oracle_use {
     ts_time now;

@@ -76,7 +76,7 @@ class FreshContext
 
 // Runs the engine in a fresh context, with nothing else in it; as KernelRun says. The second takes
 // an event at a time.
-constexpr ts_time systemc_quantum = TS_MS;
+constexpr ts_time systemc_quantum = TS_S; // as long as nobody else acts
 ts_time systemc_run(ts_engine *engine, ts_time limit);
 ts_time systemc_run_stepwise(ts_engine *engine, ts_time limit);
 

@@ -63,6 +63,21 @@ inline void without(ts_task *self, const ts_cpumask *mask, uint32_t cpu, ts_flus
     ts_native_flush_tlb_multi(self, rest, info, record);
 }
 
+/* Lazy CPUs are left out although tables are freed. */
+inline void lazy_left_out(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                          ts_shootdown_record *record)
+{
+    ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_cpumask *rest = &ts_guest_cpu_of(self)->flush_mask;
+    ts_cpumask_copy(rest, mask);
+    TS_CPUMASK_FOR_EACH(cpu, mask)
+    {
+        if (g->cpus[cpu].is_lazy)
+            ts_cpumask_clear(rest, cpu);
+    }
+    ts_native_flush_tlb_multi(self, rest, info, record);
+}
+
 /* The highest-numbered other CPU is forgotten. */
 inline void one_forgotten(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
                           ts_shootdown_record *record)

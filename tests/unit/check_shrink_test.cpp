@@ -18,6 +18,7 @@ CheckCase sample()
     ts_machine_config_defaults(&c.base);
     c.noise_every_ps = 5;
     c.stall_steps = 7;
+    c.walk_steps = 9;
     c.initial = 3;
     c.settings = {{"run.oracle", "true"},
                   {"run.vcpus", "4"},
@@ -68,6 +69,7 @@ TEST(CheckShrink, KeepsWhatIsNeededAndNothingElse)
     EXPECT_EQ(small.c.script[2][0].count, 1u);
     EXPECT_EQ(small.c.noise_every_ps, 0u);
     EXPECT_EQ(small.c.stall_steps, 0u);
+    EXPECT_EQ(small.c.walk_steps, 0u);
     EXPECT_EQ(setting(small.c, "run.vcpus"), "2");
     EXPECT_EQ(setting(small.c, "guest.lazy_rule"), "");
     EXPECT_EQ(setting(small.c, "run.oracle"), "true");

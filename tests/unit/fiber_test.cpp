@@ -159,7 +159,8 @@ TEST(Fiber, StacksAreReusedCleanly)
     }
 }
 
-/* Of several sizes at once, given back in another order than they were taken, more than are kept. */
+/* Of several sizes at once, given back in another order than they were taken, more than are kept.
+ */
 TEST(Fiber, StacksOfAllSizesAreReusedCleanly)
 {
     const size_t sizes[] = {16384, 65536, 16384, 4096 * 9};

@@ -71,11 +71,14 @@ void ts_pti_flush_one(struct ts_task *self, uint64_t va)
     g->stats.flush_user_pages++;
 }
 
+bool ts_pti_is_pending(const struct ts_guest_cpu *gc)
+{
+    return is_slot(gc->loaded_asid) && (gc->user_flush_mask >> gc->loaded_asid & 1u);
+}
+
 static bool is_pending(const struct ts_task *self)
 {
-    const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-
-    return is_slot(gc->loaded_asid) && (gc->user_flush_mask >> gc->loaded_asid & 1u);
+    return ts_pti_is_pending(ts_guest_cpu_of(self));
 }
 
 /* Without the NOFLUSH bit the write flushes the PCID that it loads. An interrupt may come in while

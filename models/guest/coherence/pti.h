@@ -37,6 +37,9 @@ void ts_pti_flush_later(struct ts_guest_cpu *gc, uint32_t asid);
 void ts_pti_flush_all(struct ts_task *self, uint32_t asid);
 /* The part of flush_tlb_one_user that is of the user PCID. Interrupts are off; time passes. */
 void ts_pti_flush_one(struct ts_task *self, uint64_t va);
+/* Is the user PCID of what is loaded to be flushed before it is used? The CPU has not come to user
+ * mode then, whatever it is about to execute. */
+bool ts_pti_is_pending(const struct ts_guest_cpu *gc);
 /* SWITCH_TO_USER_CR3: flushes the user PCID of what is loaded, if that is pending. Time may pass;
  * on return nothing is pending. */
 void ts_pti_return(struct ts_task *self);

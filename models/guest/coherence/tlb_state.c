@@ -5,6 +5,7 @@
 
 #include "models/guest/coherence/mechanism.h"
 #include "models/guest/coherence/pti.h"
+#include "models/guest/coherence/speculate.h"
 
 /* --- translation regime --- */
 
@@ -31,13 +32,9 @@ uint16_t ts_guest_user_asid(const struct ts_guest_cpu *gc, const struct ts_mm *m
 struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)
 {
     const struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
-    const struct ts_guest *g = gc->guest;
-    ctx->vmid = ts_guest_vmid(gc);
-    ctx->asid = ts_guest_user_asid(gc, gc->loaded_mm);
-    ctx->ep4ta = g->vm->ep4ta;
-    ctx->stage1 = gc->loaded_mm->pgtable;
-    ctx->stage2 = g->vm->stage2;
-    return g->mmus[ts_cpu_physical(self->cpu)->id];
+
+    ts_guest_context(gc, ctx);
+    return gc->guest->mmus[ts_cpu_physical(self->cpu)->id];
 }
 
 void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval)

@@ -144,15 +144,21 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
     struct noted noted = {.start = UINT64_MAX};
     uint64_t first;
     uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
+    bool opens = !g->window_open; /* what the pages had open has ended with a full gather */
 
+    if (opens)
+        ts_gather_window(g, start, end);
     note_last_level(g->mm, &noted, start, end, floor, ceiling);
     pm->sink = g;
     n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
     pm->sink = NULL;
     if (g->out_of_memory)
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
-    if (!n)
+    if (!n) {
+        if (opens)
+            ts_gather_window_close(g);
         return;
+    }
     noted.ptes = freed[0] != 0;
     noted.pmds = freed[1] != 0;
     /* The first of them is above the first table, or, where there was none, above the start. */

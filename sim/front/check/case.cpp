@@ -249,6 +249,12 @@ void put_stalls(CheckCase &c, Dice &dice)
     c.stall_ps = every ? length : 0;
 }
 
+void put_walks(CheckCase &c, Dice &dice)
+{
+    static constexpr uint64_t steps[] = {0, 0, 3, 30};
+    c.walk_steps = steps[dice.between(0, 3)];
+}
+
 void put_script(CheckCase &c, bool linux_guest)
 {
     Dice dice(c.seed + draws_of_script);
@@ -272,6 +278,7 @@ std::optional<CheckCase> finished(CheckCase c)
     if (config.hypervisor.kind != TS_HYP_NONE)
         put_noise(c, d.dice);
     put_stalls(c, d.dice);
+    put_walks(c, d.dice);
     ts_error err{};
     if (ts_machine_check(&config, c.mechanism, &err) != TS_OK)
         return std::nullopt;

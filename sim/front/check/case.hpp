@@ -45,6 +45,9 @@ struct CheckCase {
     // Every so many'th step (sim/steps.h), in the mean, its CPU stands still, with interrupts off
     // if they are, or its interrupt is late; for how long in the mean. 0: none.
     uint64_t stall_steps = 0, stall_ps = 0;
+    // At every so many'th step, in the mean, some CPU walks by itself for a page that somebody has
+    // used. 0: none.
+    uint64_t walk_steps = 0;
     // Of a tiny case, whose steps are counted: in the order of their numbers.
     bool watched = false;
     std::vector<PutOff> put_off;

@@ -60,6 +60,12 @@ uint64_t pcpus_of(const ts_machine_config &config)
     return t.sockets * t.cores_per_socket * t.threads_per_core;
 }
 
+// Bare metal has all pCPUs, whatever run.vcpus says.
+uint64_t guest_cpus(const ts_machine_config &config)
+{
+    return config.hypervisor.kind == TS_HYP_NONE ? pcpus_of(config) : config.run.vcpus;
+}
+
 // A thread on each pCPU, in no time with that of another.
 void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config &config,
                std::list<ts_host_noise> *streams)
@@ -87,10 +93,44 @@ class StepCounter
     }
     static ts_time on_step(void *user, const ts_step *step)
     {
-        return static_cast<StepCounter *>(user)->put_off(*step);
+        StepCounter *self = static_cast<StepCounter *>(user);
+        if (self->c_.walk_steps)
+            self->walk(*step);
+        return self->put_off(*step);
+    }
+    // Whose CPUs walk by themselves.
+    void set_machine(ts_machine *machine, uint32_t vms, uint32_t vcpus)
+    {
+        machine_ = machine;
+        vcpus_ = vcpus;
+        used_.resize(vms);
     }
 
   private:
+    // A page that was used lately, by whomever in the VM: those taken away are among them.
+    void walk(const ts_step &step)
+    {
+        ts_rng rng;
+        ts_rng_init(&rng, c_.seed + c_.noise_variant, "check.walks", count_);
+        const bool now = ts_rng_between(&rng, 1, c_.walk_steps) == 1;
+        const auto vm = static_cast<uint32_t>(ts_rng_between(&rng, 0, used_.size() - 1));
+        const auto cpu = static_cast<uint32_t>(ts_rng_between(&rng, 0, vcpus_ - 1));
+        const std::vector<uint64_t> &pages = used_[vm];
+        if (now && !pages.empty())
+            ts_machine_speculate(machine_, vm, cpu,
+                                 pages[ts_rng_between(&rng, 0, pages.size() - 1)]);
+        if (step.kind == TS_STEP_TOUCH)
+            note(step.group > 0 ? step.group - 1 : 0, step.start);
+    }
+    void note(uint32_t vm, uint64_t va)
+    {
+        std::vector<uint64_t> &pages = used_[vm];
+        if (!pages.empty() && pages.back() == va)
+            return;
+        if (pages.size() == pages_kept)
+            pages.erase(pages.begin());
+        pages.push_back(va);
+    }
     ts_time put_off(const ts_step &step)
     {
         if (steps_)
@@ -110,10 +150,14 @@ class StepCounter
         return ts_rng_between(&rng, c_.stall_ps / 2, c_.stall_ps + c_.stall_ps / 2);
     }
 
+    static constexpr size_t pages_kept = 12;
     const CheckCase &c_;
     std::vector<ts_step> *steps_;
     uint32_t count_ = 0;
     size_t next_ = 0;
+    ts_machine *machine_ = nullptr;
+    uint32_t vcpus_ = 0;
+    std::vector<std::vector<uint64_t>> used_; // by VM, the last is the latest
 };
 
 // A thread of the host on each pCPU, which takes it when the case says so, and sleeps until then.
@@ -256,8 +300,11 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_ste
         watch(made, watcher);
     if (c.noise_every_ps)
         interrupt(made, c, config, &noise);
-    if (c.watched || c.stall_steps)
+    if (c.watched || c.stall_steps || c.walk_steps) {
+        counter.set_machine(made, static_cast<uint32_t>(config.run.vms),
+                            static_cast<uint32_t>(guest_cpus(config)));
         ts_machine_set_steps(made, StepCounter::on_step, &counter);
+    }
     if (c.watched) {
         if (config.hypervisor.kind != TS_HYP_NONE)
             preemptions = std::make_unique<Preemptions>(made, c, pcpus_of(config));

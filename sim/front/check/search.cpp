@@ -96,7 +96,7 @@ struct Dying {
 void on_death(int)
 {
     const uint64_t seed = dying.shared->at[dying.worker];
-    const Record record{Record::Found, dying.worker, seed, 0, 0, 0};
+    const Record record{Record::Found, dying.worker, seed, {}};
     lower(*dying.shared, seed);
     _exit(write(dying.to, &record, sizeof record) == sizeof record ? 0 : 1);
 }
@@ -137,10 +137,10 @@ void prepare_to_die(Shared &shared, unsigned worker, int to)
             break;
         shared.at[worker] = seed;
         if (Clock::now() >= s.until) {
-            say({Record::OutOfTime, worker, seed, 0, 0, 0});
+            say({Record::OutOfTime, worker, seed, {}});
             break;
         }
-        Record record{Record::Failed, worker, seed, 0, 0, 0};
+        Record record{Record::Failed, worker, seed, {}};
         try {
             record = run_seed(draw, seed);
         } catch (const CaseRefused &) {

@@ -42,7 +42,8 @@ class Shrinker
     {
         CheckCase next = candidate;
         // What is shorter meets interruptions at other moments: they get some chances.
-        const uint64_t variants = next.noise_every_ps || next.stall_steps ? 5 : 1;
+        const uint64_t variants =
+            next.noise_every_ps || next.stall_steps || next.walk_steps ? 5 : 1;
         for (uint64_t v = 0; v < variants && left_ > 0; v++) {
             next.noise_variant = candidate.noise_variant + v;
             left_--;
@@ -123,6 +124,9 @@ class Shrinker
         next = best_;
         next.stall_steps = next.stall_ps = 0;
         smaller |= best_.stall_steps != 0 && keep(next);
+        next = best_;
+        next.walk_steps = 0;
+        smaller |= best_.walk_steps != 0 && keep(next);
         return smaller;
     }
 

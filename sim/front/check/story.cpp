@@ -242,6 +242,9 @@ std::string case_text(const CheckCase &c)
     if (c.stall_steps)
         text += "  every " + std::to_string(c.stall_steps) + "th step a CPU stands still for " +
                 std::to_string(c.stall_ps / TS_NS) + " ns (means)\n";
+    if (c.walk_steps)
+        text += "  every " + std::to_string(c.walk_steps) +
+                "th step (mean) some CPU walks by itself for a page that has been used\n";
     for (const PutOff &p : c.put_off)
         text += "  " + put_off_text(p) + "\n";
     for (size_t t = 0; t < c.script.size(); t++) {
