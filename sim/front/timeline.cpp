@@ -148,10 +148,7 @@ void TimelineFile::write(TimelineTrack place, Track *track, const ts_timeline_re
         case TS_TL_END:
             // The slice may have opened before recording began.
             if (!track->open.empty())
-                writer->end(place, record.when,
-                            track->open.back().name == std::string(shootdown_name)
-                                ? track->closing
-                                : TimelineArguments{});
+                writer->end(place, record.when, track->closing); // a shootdown's, else none
             break;
         case TS_TL_INSTANT:
             writer->instant(place, record.when, name, arguments_of(record.id));

@@ -232,10 +232,13 @@ struct PerfettoFile {
             protozero::pbf_reader entry = in.get_message();
             uint64_t id = 0;
             while (entry.next())
-                if (entry.tag() == 1)
+                if (entry.tag() == 1) {
                     id = entry.get_uint64();
-                else
+                    EXPECT_NE(id, 0u); // is no number of a name
+                } else {
+                    EXPECT_EQ(into.count(id), 0u); // each is told once
                     into[id] = entry.get_string();
+                }
         }
     }
 
