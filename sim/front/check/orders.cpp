@@ -216,7 +216,8 @@ void run_plans(const Level &level, unsigned worker, FILE *to)
             children = reversals(steps, plan.empty() ? 0 : plan.back().step + 1, level.may_preempt);
         const Head head{i, result.kind, result.counts, order_of(steps), children.size()};
         std::fwrite(&head, sizeof head, 1, to);
-        std::fwrite(children.data(), sizeof(PutOff), children.size(), to);
+        if (!children.empty())
+            std::fwrite(children.data(), sizeof(PutOff), children.size(), to);
         std::fflush(to);
         if (result.kind != FindingKind::None)
             break;
@@ -262,8 +263,9 @@ std::vector<std::optional<Ran>> run_level(const Level &level)
         size_t next = w;
         for (Ran ran; std::fread(&ran.head, sizeof ran.head, 1, file) == 1; next += jobs) {
             ran.children.resize(ran.head.children);
-            if (std::fread(ran.children.data(), sizeof(PutOff), ran.children.size(), file) !=
-                ran.children.size())
+            if (!ran.children.empty() &&
+                std::fread(ran.children.data(), sizeof(PutOff), ran.children.size(), file) !=
+                    ran.children.size())
                 environment_error("a temporary file is cut: is its file system full?");
             all[ran.head.index] = ran;
         }
