@@ -42,8 +42,8 @@ struct CheckCase {
     // 0: none.
     uint64_t noise_every_ps = 0, noise_work_ps = 0;
     uint64_t noise_variant = 0; // other moments
-    // Every so many'th step (sim/steps.h), in the mean, its CPU stands still, with interrupts off
-    // if they are, or its interrupt is late; for how long in the mean. 0: none.
+    // Every so many'th step of a CPU (sim/steps.h), in the mean, it stands still, with interrupts
+    // off if they are; for how long in the mean. 0: none.
     uint64_t stall_steps = 0, stall_ps = 0;
     // At every so many'th step, in the mean, some CPU walks by itself for a page that somebody has
     // used. 0: none.
