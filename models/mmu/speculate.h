@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Walks that hardware makes of its own accord, at any time and for any address: what it finds may
- * be cached, and nothing faults (SDM volume 3, 4.10.2.3 and 4.10.3.1: translations and
- * paging-structure caches may be created by prefetches and by speculation that never comes to be;
- * Arm ARM, D8.2 and D8.16, speculative translation table walks). */
+ * be cached, and nothing faults. SDM volume 3, 4.10.2.3 and 4.10.3.1: translations and
+ * paging-structure caches may be created by prefetches and by speculation that never comes to be.
+ * That Arm does the same is assumed. */
 #ifndef TS_MODELS_MMU_SPECULATE_H
 #define TS_MODELS_MMU_SPECULATE_H
 

@@ -155,6 +155,20 @@ TEST(CheckOrders, AnOrderIsThatOfConflictsAlone)
     EXPECT_TRUE(same({interrupt(0, 0), reads(1, 1)}, {reads(0, 1), interrupt(1, 0)}));
 }
 
+// Steps are told in another order than they are done: a message when it is sent, one that is put
+// off before those that it lets by.
+TEST(CheckOrders, AnOrderIsThatOfWhatIsDone)
+{
+    EXPECT_EQ(order_of({interrupt(5, 1), reads(3, 1), reads(7, 1)}),
+              order_of({reads(3, 1), interrupt(5, 1), reads(7, 1)}));
+    EXPECT_NE(order_of({interrupt(5, 1), reads(3, 1), reads(7, 1)}),
+              order_of({interrupt(2, 1), reads(3, 1), reads(7, 1)}));
+    EXPECT_EQ(order_of({writes(9, 0), writes(4, 1)}), order_of({writes(4, 1), writes(9, 0)}));
+    EXPECT_NE(order_of({writes(9, 0), writes(4, 1)}), order_of({writes(3, 0), writes(4, 1)}));
+    EXPECT_EQ(stalls({writes(9, 0), writes(4, 1)}), (Pairs{{1, 5 + behind}}));
+    EXPECT_EQ(stalls({interrupt(5, 1), reads(3, 1)}), (Pairs{{1, 2 + behind}}));
+}
+
 TEST(CheckOrders, WhatIsPutOffIsLaterBySoMuch)
 {
     CheckCase c = alone();
@@ -172,8 +186,9 @@ TEST(CheckOrders, WhatIsPutOffIsLaterBySoMuch)
         std::vector<ts_step> after;
         ASSERT_EQ(run_case(c, nullptr, &after).kind, FindingKind::None);
         ASSERT_EQ(after.size(), before.size());
-        for (uint32_t i = 0; i <= step; i++)
+        for (uint32_t i = 0; i < step; i++)
             ASSERT_EQ(after[i].now, before[i].now) << i << " of " << step;
+        ASSERT_EQ(after[step].now, before[step].now + late);
         ASSERT_GE(after[step + 1].now, before[step + 1].now + late) << step;
         ASSERT_LE(after[step + 1].now, before[step + 1].now + late + cycle) << step;
         tried++;

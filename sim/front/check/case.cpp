@@ -268,6 +268,21 @@ void put_script(CheckCase &c, bool linux_guest)
     c.initial = random.initial();
 }
 
+// The machine and the mechanism's numbers.
+CheckCase drawn(uint64_t seed, const ts_flush_ops *mechanism, Dice &dice)
+{
+    CheckCase c;
+    c.seed = seed;
+    c.mechanism = mechanism;
+    ts_machine_config_defaults(&c.base);
+    Draw d{c, dice};
+    put_machine(d, mechanism);
+    put_tlbs(c);
+    put_params(c, d.dice);
+    dice = d.dice;
+    return c;
+}
+
 std::optional<CheckCase> finished(CheckCase c)
 {
     Dice host(c.seed + draws_of_host);
@@ -314,28 +329,16 @@ ts_machine_config case_config(const CheckCase &c)
 
 std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
 {
-    CheckCase c;
-    c.seed = seed;
-    c.mechanism = mechanism;
-    ts_machine_config_defaults(&c.base);
-    Draw d{c, Dice(seed + draws_of_machine)};
-    put_machine(d, mechanism);
-    put_tlbs(c);
-    put_params(c, d.dice);
-    return finished(std::move(c));
+    Dice dice(seed + draws_of_machine);
+    return finished(drawn(seed, mechanism, dice));
 }
 
 std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism)
 {
-    CheckCase c;
-    c.seed = seed;
-    c.mechanism = mechanism;
+    Dice dice(seed + draws_of_machine);
+    CheckCase c = drawn(seed, mechanism, dice);
     c.watched = true;
-    ts_machine_config_defaults(&c.base);
-    Draw d{c, Dice(seed + draws_of_machine)};
-    put_machine(d, mechanism);
-    put_tlbs(c);
-    put_params(c, d.dice);
+    Draw d{c, dice};
     const std::string cpus = d.dice.between(0, 3) ? "2" : "3";
     // A later setting of a key is the one that counts.
     d.put("topology.sockets", "1");

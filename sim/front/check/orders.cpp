@@ -5,10 +5,11 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <sys/wait.h>
 #include <tuple>
 #include <unistd.h>
-#include <unordered_set>
+#include <unordered_map>
 
 namespace ts
 {
@@ -87,6 +88,17 @@ struct Access {
     }
 };
 
+// Their numbers in the order in which they are done: a message is told when it is sent, and a step
+// that is put off before those that come first.
+std::vector<size_t> in_time(const std::vector<ts_step> &steps)
+{
+    std::vector<size_t> order(steps.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return steps[a].now < steps[b].now; });
+    return order;
+}
+
 // Reads that follow each other are in no order.
 uint64_t hash_of(std::vector<Access> accesses)
 {
@@ -109,16 +121,19 @@ uint64_t hash_of(std::vector<Access> accesses)
 std::vector<PutOff> reversals(const std::vector<ts_step> &steps, size_t after, bool may_preempt)
 {
     std::vector<PutOff> all;
-    for (size_t i = after; i < steps.size(); i++) {
+    const std::vector<size_t> done = in_time(steps);
+    for (size_t place = 0; place < done.size(); place++) {
+        const size_t i = done[place];
         const ts_step &first = steps[i];
+        if (i < after)
+            continue;
         std::map<Actor, size_t> seen;
         uint64_t last = 0;
-        for (size_t j = i + 1; j < steps.size(); j++) {
-            const ts_step &second = steps[j];
+        for (size_t later = place + 1; later < done.size(); later++) {
+            const ts_step &second = steps[done[later]];
             if (second.now > first.now + window_ps)
                 break;
-            if (second.now < first.now || !conflict(first, second) ||
-                seen[actor_of(second)]++ >= conflicts_max)
+            if (!conflict(first, second) || seen[actor_of(second)]++ >= conflicts_max)
                 continue;
             last = second.now - first.now + behind_ps;
             all.push_back(put_off(first, i, last, false));
@@ -134,7 +149,8 @@ uint64_t order_of(const std::vector<ts_step> &steps)
     std::map<std::pair<bool, const void *>, std::vector<Access>> objects;
     std::map<Actor, uint64_t> counts;
     std::map<uint32_t, std::vector<Access>> messages; // by pCPU
-    for (const ts_step &s : steps) {
+    for (const size_t i : in_time(steps)) {
+        const ts_step &s = steps[i];
         const Access access{actor_of(s), counts[actor_of(s)]++, s.write};
         if (s.kind == TS_STEP_MESSAGE) {
             messages[static_cast<uint32_t>(s.start)].push_back(access);
@@ -202,6 +218,12 @@ CheckCase with(const CheckCase &c, const Plan &plan)
     return out;
 }
 
+// The first step that may be put off beside those of the plan.
+size_t first_after(const Plan &plan)
+{
+    return plan.empty() ? 0 : plan.back().step + 1;
+}
+
 // Every jobs'th plan, until one finds something.
 void run_plans(const Level &level, unsigned worker, FILE *to)
 {
@@ -213,7 +235,7 @@ void run_plans(const Level &level, unsigned worker, FILE *to)
         const CaseResult result = run_case(with(level.c, plan), nullptr, &steps);
         std::vector<PutOff> children;
         if (!level.last)
-            children = reversals(steps, plan.empty() ? 0 : plan.back().step + 1, level.may_preempt);
+            children = reversals(steps, first_after(plan), level.may_preempt);
         const Head head{i, result.kind, result.counts, order_of(steps), children.size()};
         std::fwrite(&head, sizeof head, 1, to);
         if (!children.empty())
@@ -286,7 +308,8 @@ std::vector<std::optional<Ran>> run_level(const Level &level)
 OrdersResult explore(const CheckCase &c, const OrdersSettings &settings)
 {
     OrdersResult result;
-    std::unordered_set<uint64_t> seen;
+    std::unordered_map<uint64_t, size_t>
+        seen; // orders, and from which step on they are gone on from
     std::vector<Plan> plans = {{}};
     const bool may_preempt = case_config(c).hypervisor.kind != TS_HYP_NONE;
     for (size_t depth = 0; depth <= settings.put_offs && !plans.empty(); depth++) {
@@ -310,12 +333,13 @@ OrdersResult explore(const CheckCase &c, const OrdersSettings &settings)
                 result.orders = seen.size() + 1;
                 return result;
             }
-            if (!seen.insert(ran->head.order).second)
-                continue;
-            for (const PutOff &child : ran->children) {
-                next.push_back(plan);
-                next.back().push_back(child);
-            }
+            size_t &from = seen.emplace(ran->head.order, SIZE_MAX).first->second;
+            for (const PutOff &child : ran->children)
+                if (child.step < from) {
+                    next.push_back(plan);
+                    next.back().push_back(child);
+                }
+            from = std::min(from, first_after(plan));
         }
         result.orders = seen.size();
         if (result.cut)

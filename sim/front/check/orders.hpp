@@ -4,7 +4,7 @@
 // first is put off until the second is over, and that is another run; again and again, with up to
 // so many put off in one run (delay bounding: M. Emmi, S. Qadeer, Z. Rakamaric, "Delay-Bounded
 // Scheduling", POPL 2011). Only conflicts are reversed, and of runs whose conflicting steps come in
-// one order (a Mazurkiewicz trace) only the first is gone on from: partial-order reduction
+// one order (a Mazurkiewicz trace) each step is put off in the first alone: partial-order reduction
 // (C. Flanagan, P. Godefroid, "Dynamic Partial-Order Reduction for Model Checking Software", POPL
 // 2005). A vCPU is put off in two ways: it stands still, or the host runs something else.
 #ifndef TS_SIM_FRONT_CHECK_ORDERS_HPP

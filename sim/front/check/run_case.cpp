@@ -133,9 +133,15 @@ class StepCounter
     }
     ts_time put_off(const ts_step &step)
     {
-        if (steps_)
+        const ts_time late = late_by(step, count_++);
+        if (steps_) {
             steps_->push_back(step);
-        const uint32_t number = count_++;
+            steps_->back().now += late; // when it is done
+        }
+        return late;
+    }
+    ts_time late_by(const ts_step &step, uint32_t number)
+    {
         for (; next_ < c_.put_off.size() && c_.put_off[next_].step <= number; next_++)
             if (c_.put_off[next_].step == number && !c_.put_off[next_].preempts)
                 return c_.put_off[next_++].ps;

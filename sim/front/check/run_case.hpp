@@ -60,7 +60,7 @@ class CaseRefused : public Error
 };
 
 // An error that is no finding (memory, a bug of the program) is thrown.
-// steps: those that the run took, of a watched case.
+// steps: those that the run took, of a watched case, as they were told; now is when each was done.
 CaseResult run_case(const CheckCase &c, CaseWatcher *watcher = nullptr,
                     std::vector<ts_step> *steps = nullptr);
 // The same in a process of its own, so that a broken invariant of the model is a finding, too.
