@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 using namespace ts;
@@ -434,6 +436,46 @@ TEST(CheckOrders, EachOrderIsGoneOnFromOnce)
     (void)run_case(c, nullptr, &first);
     EXPECT_EQ(one.runs,
               1 + reversals(first, 0, case_config(c).hypervisor.kind != TS_HYP_NONE).size());
+}
+
+// Run by run as the header says it: an order that is come to again is gone on from with the steps
+// that it has not been gone on from before.
+TEST(CheckOrders, RunsAreThoseOfTheDefinition)
+{
+    CheckCase c = tiny("tlbi_broadcast", 1);
+    const bool preempts = case_config(c).hypervisor.kind != TS_HYP_NONE;
+    std::map<uint64_t, size_t> from;
+    const auto go_on = [&](const std::vector<PutOff> &plan) {
+        c.put_off = plan;
+        std::vector<ts_step> steps;
+        (void)run_case(c, nullptr, &steps);
+        const size_t after = plan.empty() ? 0 : plan.back().step + 1;
+        size_t &before = from.emplace(order_of(steps), SIZE_MAX).first->second;
+        std::vector<PutOff> all = reversals(steps, after, preempts);
+        all.erase(std::remove_if(all.begin(), all.end(),
+                                 [&](const PutOff &p) { return p.step >= before; }),
+                  all.end());
+        before = std::min(before, after);
+        return all;
+    };
+    // With three put off one that comes later may begin at an earlier step.
+    size_t expected = 0;
+    std::vector<std::vector<PutOff>> plans = {{}};
+    for (size_t depth = 0; depth <= 3; depth++) {
+        std::vector<std::vector<PutOff>> next;
+        for (const std::vector<PutOff> &plan : plans) {
+            expected++;
+            for (const PutOff &p : depth < 3 ? go_on(plan) : std::vector<PutOff>{}) {
+                next.push_back(plan);
+                next.back().push_back(p);
+            }
+        }
+        plans = next;
+    }
+    const OrdersResult three = explore(tiny("tlbi_broadcast", 1), up_to(3));
+    EXPECT_FALSE(three.cut);
+    EXPECT_EQ(three.complete, 3u);
+    EXPECT_EQ(three.runs, expected);
 }
 
 TEST(CheckOrders, EveryMechanismHasTinyCases)
