@@ -319,8 +319,9 @@ TEST(CheckOrders, WalksOfTheHardwareShowWhatLazyCpusKeep)
 // open when its tables go.
 TEST(CheckOrders, WalksOfTheHardwareFindNothingWhereAllIsRight)
 {
-    for (const auto &[name, first] : {std::pair("rar", 528), std::pair("kvm_pv_ipi", 278),
-                                      std::pair("native_concurrent", 29)}) {
+    for (const auto &[name, first] :
+         {std::pair("rar", 528), std::pair("kvm_pv_ipi", 278), std::pair("native_concurrent", 29),
+          std::pair("invlpgb", 16012)}) {
         for (uint64_t seed = uint64_t(first); seed < uint64_t(first) + 8; seed++) {
             auto c = draw_case(seed, ts_flush_find(name));
             if (!c)

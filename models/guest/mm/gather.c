@@ -87,6 +87,7 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
     g->fullmm = fullmm;
     g->zaps = false;
     reset_range(g);
+    g->all_start = g->all_end = 0;
     mm->flush_pending++;
     return g;
 }
@@ -109,6 +110,10 @@ void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
     g->window = ts_mm_window_open(g->mm, start, end);
     g->window_open = true;
     g->window_end = end;
+    if (g->all_end == 0 || start < g->all_start)
+        g->all_start = start;
+    if (end > g->all_end)
+        g->all_end = end;
 }
 
 void ts_gather_window_close(struct ts_gather *g)

@@ -59,6 +59,7 @@ struct ts_gather {
     bool window_open;
     uint32_t window; /* the oracle's handle */
     uint64_t window_end;
+    uint64_t all_start, all_end; /* of all windows so far; 0, 0: none */
 };
 
 struct ts_mm_private {

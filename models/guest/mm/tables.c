@@ -144,10 +144,13 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
     struct noted noted = {.start = UINT64_MAX};
     uint64_t first;
     uint32_t freed[TS_PT_LEVELS_MAX] = {0}, n;
-    bool opens = !g->window_open; /* what the pages had open has ended with a full gather */
+    bool was_open = g->window_open;
 
-    if (opens)
-        ts_gather_window(g, start, end);
+    /* What the pages had open has ended with a full gather, or is for those behind it; tables of
+     * all that is unmapped go before the flush. */
+    ts_gather_window_close(g);
+    ts_gather_window(g, start < g->all_start || !g->all_end ? start : g->all_start,
+                     end > g->all_end ? end : g->all_end);
     note_last_level(g->mm, &noted, start, end, floor, ceiling);
     pm->sink = g;
     n = ts_pgtable_free_tables(g->mm->pgtable, start, end, floor, ceiling, freed);
@@ -155,7 +158,7 @@ void ts_gather_free_tables(struct ts_task *self, struct ts_gather *g, uint64_t s
     if (g->out_of_memory)
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for an unmap");
     if (!n) {
-        if (opens)
+        if (!was_open)
             ts_gather_window_close(g);
         return;
     }
