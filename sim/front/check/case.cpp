@@ -246,6 +246,9 @@ void put_stalls(CheckCase &c, Dice &dice)
     const uint64_t every = steps[dice.between(0, 3)], length = lengths[dice.between(0, 2)];
     c.stall_steps = every;
     c.stall_ps = every ? length : 0;
+    // With interruptions that often, a host whose threads stood still for longer would not get on.
+    if (c.noise_every_ps && c.stall_ps > c.noise_every_ps / 2)
+        c.stall_ps = c.noise_every_ps / 2;
 }
 
 void put_walks(CheckCase &c, Dice &dice)

@@ -22,8 +22,7 @@ class Shrinker
 
     Shrunk run()
     {
-        if (!host())
-            denser();
+        denser(); // what does not matter goes once there is little left
         bool smaller = true;
         while (smaller && left_ > 0) {
             smaller = barriers();
@@ -131,11 +130,19 @@ class Shrinker
     }
 
     // What needs an interruption at the right moment needs it with fewer operations, too: with more
-    // of them one comes soon.
+    // of them one comes soon. So it is with steps at which a CPU stands still, or walks.
     void denser()
     {
+        CheckCase next = best_;
+        next.walk_steps = 1;
+        if (best_.walk_steps > 1)
+            keep(next);
+        next = best_;
+        next.stall_steps = 4;
+        if (best_.stall_steps > 4)
+            keep(next);
         for (const uint64_t every : {4 * TS_US, 12 * TS_US, 40 * TS_US}) {
-            CheckCase next = best_;
+            next = best_;
             next.noise_every_ps = every;
             next.noise_work_ps = every / 2;
             if (next.noise_every_ps < best_.noise_every_ps && keep(next))
