@@ -379,8 +379,11 @@ void ts_dvm_set_domain(struct ts_dvm *d, uint16_t vmid, const struct ts_cpumask 
         return;
     domain = d->domains[vmid];
     if (cores) {
-        if (!domain)
+        if (!domain) {
             d->domains[vmid] = domain = malloc(sizeof(*domain));
+            if (vmid >= d->domains_end)
+                d->domains_end = vmid + 1u;
+        }
         if (domain)
             ts_cpumask_copy(domain, cores);
         else
@@ -504,7 +507,7 @@ void ts_dvm_destroy(struct ts_dvm *d)
     if (!d)
         return;
     if (d->domains)
-        for (uint32_t vmid = 0; vmid < VMIDS; vmid++)
+        for (uint32_t vmid = 0; vmid < d->domains_end; vmid++)
             free(d->domains[vmid]);
     free(d->domains);
     free(d->reached);

@@ -164,6 +164,7 @@ struct ts_dvm {
     uint32_t *mn_cpus;
     struct ts_cpumask *reached;  /* with the VMID filter: one a pCPU */
     struct ts_cpumask **domains; /* with the VMID filter: one a VMID; nbits 0: all */
+    uint32_t domains_end;        /* VMIDs from here on have none yet */
     struct ts_dvm_stats stats;
 };
 

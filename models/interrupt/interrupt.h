@@ -44,7 +44,8 @@ extern const struct ts_param_table ts_interrupt_param_table; /* prefix "interrup
 struct ts_interrupt_stats {
     uint64_t writes;    /* register writes that went out */
     uint64_t sent;      /* messages to targets */
-    uint64_t delivered; /* rule: sent == delivered at the end */
+    uint64_t delivered; /* rule: sent == delivered + in_flight */
+    uint64_t in_flight; /* when the run ended */
     struct ts_hist flight_ps;
 };
 extern const struct ts_stat_table ts_interrupt_stat_table;

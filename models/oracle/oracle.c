@@ -17,11 +17,19 @@ struct window {
     ts_time opened, closed;
 };
 
+/* Part of an open window that has been mapped anew. */
+struct anew {
+    uint32_t window;
+    uint64_t start, end;
+};
+
 struct ts_oracle {
     struct ts_oracle_stats stats;
     struct window *windows;
     uint32_t used; /* slots up to the last open one */
     uint32_t room;
+    struct anew *anew;
+    uint32_t nanew, anew_room;
     const struct ts_engine *engine; /* NULL: no times */
     struct window past[PAST];       /* the last that were closed, a ring */
     uint64_t npast;                 /* ever closed */
@@ -71,6 +79,7 @@ void ts_oracle_destroy(struct ts_oracle *o)
     if (!o)
         return;
     free(o->windows);
+    free(o->anew);
     free(o);
 }
 
@@ -125,6 +134,41 @@ uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint6
     return open_window(o, STAGE2, start, end);
 }
 
+static bool note_anew(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end)
+{
+    if (o->nanew == o->anew_room) {
+        uint32_t room = o->anew_room ? 2 * o->anew_room : 16;
+        struct anew *more = realloc(o->anew, room * sizeof(*more));
+        if (!more)
+            return false;
+        o->anew = more;
+        o->anew_room = room;
+    }
+    o->anew[o->nanew++] = (struct anew){window, start, end};
+    return true;
+}
+
+static void forget_anew(struct ts_oracle *o, uint32_t window)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < o->nanew; i++)
+        if (o->anew[i].window != window)
+            o->anew[kept++] = o->anew[i];
+    o->nanew = kept;
+}
+
+bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+{
+    TS_ASSERT(space != 0 && space != STAGE2 && start < end);
+    for (uint32_t i = 0; i < o->used; i++) {
+        const struct window *w = &o->windows[i];
+        if (w->space == space && w->start < end && w->end > start && !note_anew(o, i, start, end))
+            return false;
+    }
+    return true;
+}
+
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
 {
     if (handle == TS_ORACLE_NO_WINDOW)
@@ -133,28 +177,39 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
     o->windows[handle].closed = now_of(o);
     o->past[o->npast++ % PAST] = o->windows[handle];
     o->windows[handle].space = 0;
+    forget_anew(o, handle);
     while (o->used && !o->windows[o->used - 1].space)
         o->used--;
 }
 
+/* What has been mapped anew since the window was opened, of this address; NULL: nothing. */
+static const struct anew *anew_of(const struct ts_oracle *o, uint32_t window, uint64_t va)
+{
+    for (uint32_t i = 0; i < o->nanew; i++)
+        if (o->anew[i].window == window && va >= o->anew[i].start && va < o->anew[i].end)
+            return &o->anew[i];
+    return NULL;
+}
+
+static bool contains(const struct window *w, uint64_t space, uint64_t va)
+{
+    return w->space == space && va >= w->start && va < w->end;
+}
+
 static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
 {
-    for (uint32_t i = 0; i < o->used; i++) {
-        const struct window *w = &o->windows[i];
-        if (w->space == space && va >= w->start && va < w->end)
+    for (uint32_t i = 0; i < o->used; i++)
+        if (contains(&o->windows[i], space, va) && !anew_of(o, i, va))
             return true;
-    }
     return false;
 }
 
 /* The last window of this address that was closed; NULL: none is remembered. */
 static const struct window *past_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
 {
-    for (uint64_t i = o->npast; i > 0 && i + PAST > o->npast; i--) {
-        const struct window *w = &o->past[(i - 1) % PAST];
-        if (w->space == space && va >= w->start && va < w->end)
-            return w;
-    }
+    for (uint64_t i = o->npast; i > 0 && i + PAST > o->npast; i--)
+        if (contains(&o->past[(i - 1) % PAST], space, va))
+            return &o->past[(i - 1) % PAST];
     return NULL;
 }
 
@@ -194,6 +249,16 @@ static void describe_window(const struct ts_oracle *o, const struct ts_oracle_us
     const struct window *w = past_window(o, use->space, use->va);
 
     text[0] = '\0';
+    for (uint32_t i = 0; i < o->used; i++) {
+        const struct anew *anew = anew_of(o, i, use->va);
+        if (!contains(&o->windows[i], use->space, use->va) || !anew)
+            continue;
+        (void)snprintf(text, size,
+                       "; 0x%" PRIx64 " to 0x%" PRIx64
+                       " was mapped anew before the flush of its unmapping had returned",
+                       anew->start, anew->end);
+        return;
+    }
     if (!w && use->stage2 && v->stage1)
         w = past_window(o, STAGE2, v->ipa);
     if (!o->engine || !w)

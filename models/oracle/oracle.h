@@ -45,6 +45,10 @@ void ts_oracle_set_engine(struct ts_oracle *o, const struct ts_engine *engine);
 #define TS_ORACLE_NO_WINDOW UINT32_MAX
 uint32_t ts_oracle_window_open(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
+/* [start, end) of an address space belongs to another mapping from now on: whoever gives addresses
+ * out before the flush of their unmap has returned must know that nobody uses what they were.
+ * False: out of memory, as above. */
+bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 /* The same for the VM's stage 2: the host is about to change what stands for the guest-physical
  * addresses [start, end). Closed likewise, when its flush has returned. */
 uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint64_t end);

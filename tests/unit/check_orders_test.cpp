@@ -281,6 +281,59 @@ TEST(CheckOrders, StallsComeByChance)
     EXPECT_NE(again.back().now, after.back().now);
 }
 
+// In the mean, of one CPU that nobody waits for.
+TEST(CheckOrders, StallsComeAsOftenAsTheCaseSays)
+{
+    CheckCase c = alone();
+    c.stall_steps = 4;
+    c.stall_ps = TS_MS / 10;
+    double stood = 0, expected = 0;
+    std::vector<ts_step> steps;
+    CheckCase quick = c;
+    quick.stall_steps = quick.stall_ps = 0;
+    ASSERT_EQ(run_case(quick, nullptr, &steps).kind, FindingKind::None);
+    const ts_time without = steps.back().now - steps.front().now;
+    for (uint64_t variant = 0; variant < 40; variant++) {
+        c.noise_variant = variant;
+        steps.clear();
+        ASSERT_EQ(run_case(c, nullptr, &steps).kind, FindingKind::None);
+        stood += double(steps.back().now - steps.front().now) - double(without);
+        expected += double(steps.size()) / 4 * double(c.stall_ps);
+    }
+    EXPECT_GT(stood, 0.8 * expected);
+    EXPECT_LT(stood, 1.2 * expected);
+}
+
+// They are there as long as there is something to interrupt.
+TEST(CheckOrders, InterruptionsEndWithTheGuests)
+{
+    struct Watcher : CaseWatcher {
+        void operation(ts_time now, uint32_t, uint32_t, size_t) override
+        {
+            last = now;
+            before += after;
+            after = 0;
+        }
+        void timeline(const ts_timeline_record &record) override
+        {
+            if (record.kind == TS_TL_BEGIN && record.name == std::string("interruption"))
+                (record.when > last + 100 * TS_US ? late : after)++;
+        }
+        void shootdown(const ts_shootdown_record &) override
+        {
+        }
+        ts_time last = 0;
+        size_t before = 0, after = 0, late = 0;
+    } watcher;
+    CheckCase c = *draw_case(1, ts_flush_find("kvm_pv"));
+    c.noise_every_ps = 3 * TS_US;
+    c.noise_work_ps = 200 * TS_NS;
+    c.stall_steps = c.stall_ps = 0;
+    ASSERT_EQ(run_case(c, &watcher).kind, FindingKind::None);
+    EXPECT_GT(watcher.before, 10u);
+    EXPECT_EQ(watcher.late, 0u);
+}
+
 // A CPU in lazy TLB mode executes nothing of its address space, so nobody but the hardware itself
 // goes on in a table that was freed.
 TEST(CheckOrders, WalksOfTheHardwareShowWhatLazyCpusKeep)

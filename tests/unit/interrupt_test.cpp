@@ -138,6 +138,27 @@ TEST(Interrupt, AcceptanceComesAfterHardwareAndBeforeSoftwareOfItsPicosecond)
     EXPECT_EQ(seen_by_software, 1u);
 }
 
+/* A run may end while some are on their way: they are in flight from the register write to the
+ * picosecond at which they are accepted. */
+TEST(Interrupt, WhatHasNotArrivedIsInFlight)
+{
+    Fixture f(rig::topology(1, 4));
+    const ts_time when = ts_interrupt_arrival(f.in, 0, 3, 0);
+    uint64_t before = 9, after = 9;
+    rig::At early(f.net.engine, when - 1, [&] {
+        before = ts_interrupt_stats(f.in)->in_flight;
+        f.expect_rules();
+    });
+    rig::At late(f.net.engine, when + 1, [&] { after = ts_interrupt_stats(f.in)->in_flight; });
+
+    ts_interrupt_send(f.in, 0, 3, 1, 0);
+    EXPECT_EQ(ts_interrupt_stats(f.in)->in_flight, 1u);
+    f.net.run();
+    EXPECT_EQ(before, 1u);
+    EXPECT_EQ(after, 0u);
+    f.expect_rules();
+}
+
 TEST(Interrupt, EveryCpuToEveryOtherGrowsThePool)
 {
     Fixture f(rig::topology(2, 20, 2));

@@ -131,6 +131,26 @@ TEST(Latr, AddressesAndPagesAreKeptUntilAllHaveSwept)
     EXPECT_EQ(starts.size(), 1u);
 }
 
+/* Given out at once, an address is used as what it was by who has not swept. */
+TEST(Latr, AddressesGivenOutAtOnceAreUsedAsWhatTheyWere)
+{
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest_sched.tick", "100ms");
+    Script s = {{op_mmap(9, 64 * page), op_touch(9, 0, 1), op_mmap(0, 3 * page), op_touch(0, 0, 3),
+                 op_ns(TS_OP_COMPUTE, 3 * ms), op_range(TS_OP_MUNMAP, 0, 0, 3 * page),
+                 op_mmap(1, 3 * page), op_touch(1, 0, 3), op_ns(TS_OP_COMPUTE, 3 * ms)},
+                {op_ns(TS_OP_COMPUTE, 2 * ms), op_touch(0, 0, 3, false),
+                 op_ns(TS_OP_COMPUTE, 2 * ms), op_touch(1, 0, 3, false)}};
+    ts_flush_ops hasty = *ts_flush_find("latr");
+    hasty.va_held = [](const ts_mm *, uint64_t, uint64_t) { return uint64_t{0}; };
+    const auto p = mechanism_params(&hasty, {});
+    Outcome out = run_script(c, s, 2, &hasty, p.data());
+    ASSERT_EQ(out.status, TS_ERR_FINDING) << out.message;
+    EXPECT_NE(out.message.find("was mapped anew"), std::string::npos) << out.message;
+    out = run(c, s, 2);
+    EXPECT_EQ(out.status, TS_OK) << out.message;
+}
+
 /* The prototype gives pages out again after two ticks, whoever has swept. A vCPU that has been off
  * its pCPU for longer takes the tick that it has missed, and sweeps, before it uses anything: two
  * ticks are enough on an overcommitted host, too. None are not. */

@@ -121,6 +121,56 @@ TEST_F(Oracle, AWindowCoversItsRangeOfItsAddressSpaceWhileItIsOpen)
     ts_oracle_window_close(o, w);
 }
 
+/* What an address was is nobody's any more once it is another mapping's: of its own space, of what
+ * has been given out, and as long as that window lasts. */
+TEST_F(Oracle, WhatHasBeenMappedAnewIsNotExcused)
+{
+    ts_error err{};
+    uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    ASSERT_TRUE(ts_oracle_mapped_anew(o, other, 10 * page, 14 * page));
+    ASSERT_TRUE(ts_oracle_mapped_anew(o, space, 8 * page, 10 * page));
+    ASSERT_TRUE(ts_oracle_mapped_anew(o, space, 14 * page, 15 * page));
+    hit(10 * page, page);
+    hit(14 * page - 1, page);
+    EXPECT_EQ(stats().hits_in_window, 2u);
+    ASSERT_TRUE(ts_oracle_mapped_anew(o, space, 11 * page, 13 * page));
+    hit(11 * page - 1, page);
+    hit(13 * page, page);
+    EXPECT_EQ(stats().hits_in_window, 4u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    hit(11 * page, page);
+    hit(13 * page - 1, page);
+    EXPECT_EQ(stats().hits_stale, 2u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message)
+                  .find("0xb000 to 0xd000 was mapped anew before the flush of its unmapping had "
+                        "returned"),
+              std::string::npos)
+        << err.message;
+    const uint32_t later = ts_oracle_window_open(o, space, 11 * page, 12 * page);
+    hit(11 * page, page);
+    EXPECT_EQ(stats().hits_in_window, 5u); /* of the new mapping, perhaps */
+    ts_oracle_window_close(o, later);
+    ts_oracle_window_close(o, w);
+    w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    hit(11 * page, page);
+    EXPECT_EQ(stats().hits_in_window, 6u);
+    ts_oracle_window_close(o, w);
+}
+
+TEST_F(Oracle, ManyAddressesMayBeMappedAnew)
+{
+    const uint32_t n = 100;
+    const uint32_t w = ts_oracle_window_open(o, space, 0, 2 * n * page);
+    for (uint32_t i = 0; i < n; i++)
+        ASSERT_TRUE(ts_oracle_mapped_anew(o, space, 2 * i * page, (2 * i + 1) * page));
+    for (uint32_t i = 0; i < 2 * n; i++)
+        hit(i * page, UINT64_C(1) << 30);
+    EXPECT_EQ(stats().hits_stale, n);
+    EXPECT_EQ(stats().hits_in_window, n);
+    ts_oracle_window_close(o, w);
+}
+
 /* What the host is changing: by the address that stage 1 gives, in whatever space; and where there
  * is no stage 2, or stage 1 has nothing, it excuses nothing. */
 TEST_F(Oracle, AWindowOfStage2IsOfGuestPhysicalAddresses)

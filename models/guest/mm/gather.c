@@ -102,6 +102,14 @@ uint32_t ts_mm_window_open(struct ts_mm *mm, uint64_t start, uint64_t end)
     return window;
 }
 
+void ts_mm_mapped_anew(struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    struct ts_guest *g = mm->guest;
+
+    if (g->oracle && !ts_oracle_mapped_anew(g->oracle, mm->ctx_id, start, end))
+        ts_engine_fail(g->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
+}
+
 void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end)
 {
     if (!g->mm->guest->oracle || start >= end)

@@ -361,6 +361,7 @@ static void insert_mapping(struct ts_task *self, struct ts_mm *mm, const struct 
         !ts_region_map(mm, op->region, vma.start, vma.end))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
     ts_vma_insert(mm, &vma);
+    ts_mm_mapped_anew(mm, vma.start, vma.end);
     ts_mm_merge(self, mm, vma.start, vma.end);
 }
 

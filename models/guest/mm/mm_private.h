@@ -207,6 +207,8 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
 void ts_gather_window(struct ts_gather *g, uint64_t start, uint64_t end);
 /* Opens a window of the guest's oracle, which there is; the end of a run if there is no memory. */
 uint32_t ts_mm_window_open(struct ts_mm *mm, uint64_t start, uint64_t end);
+/* Another mapping has these addresses from now on. */
+void ts_mm_mapped_anew(struct ts_mm *mm, uint64_t start, uint64_t end);
 /* A present leaf of [start, end) has changed so that TLBs must forget it; the huge one at base. */
 void ts_gather_changed(struct ts_gather *g, uint64_t start, uint64_t end);
 void ts_gather_changed_pmd(struct ts_gather *g, uint64_t base);

@@ -307,6 +307,8 @@ static void insert_piece(struct ts_task *self, struct ts_mm *mm, const struct mo
                          const struct ts_vma *v)
 {
     ts_vma_insert(mm, v);
+    if (m->new_start != m->start || v->start >= m->end)
+        ts_mm_mapped_anew(mm, v->start, v->end);
     if (!ts_region_map(mm, m->target, v->start, v->end))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", m->target);
 }

@@ -99,6 +99,7 @@ static void reserve(struct ts_task *self, struct ts_mm *mm, const struct ts_op *
     need_memory(self, ts_vma_reserve(mm, 1) && ts_region_add(mm, op->region, vma.start) &&
                           ts_region_map(mm, op->region, vma.start, vma.end));
     ts_vma_insert(mm, &vma);
+    ts_mm_mapped_anew(mm, vma.start, vma.end);
 }
 
 void ts_nt_allocate(struct ts_task *self, struct ts_mm *mm, const struct ts_op *op)

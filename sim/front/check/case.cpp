@@ -66,7 +66,7 @@ void put_base(Draw &d, bool arm, bool bare, bool windows)
     d.number("topology.sockets", 1, 2);
     d.number("topology.cores_per_socket", 1, 3);
     d.number("topology.threads_per_core", 1, 2);
-    d.put("run.vms", bare ? "1" : d.dice.number(1, 2));
+    d.put("run.vms", bare || d.dice.between(0, 2) ? "1" : "2");
     d.number("run.vcpus", 2, 4);
     d.flag("guest.page_by_page");
     if (windows) {
@@ -204,7 +204,7 @@ void put_tlbs(CheckCase &c)
 }
 
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
-// it may be set to is another protocol, which need not be right.
+// it may be set to is another protocol, which need not be right, but when generations are written.
 void put_params(CheckCase &c, Dice &dice)
 {
     const ts_flush_ops *m = c.mechanism;
@@ -217,6 +217,8 @@ void put_params(CheckCase &c, Dice &dice)
         const uint64_t more = dice.between(0, 2);
         if (row.type == TS_PARAM_COUNT && dice.between(0, 1) && row.max - row.min >= more)
             c.params[row.offset / sizeof(uint64_t)] = row.min + more;
+        else if (std::string(row.key) == "update_gen")
+            c.params[row.offset / sizeof(uint64_t)] = more;
     }
 }
 
@@ -264,7 +266,10 @@ void put_script(CheckCase &c, bool linux_guest)
     shape.threads = dice.between(2, 4);
     shape.steps = dice.between(2, 3);
     shape.pages = dice.between(1, 6);
+    shape.each = dice.between(0, 1) ? 4 : 12;
+    shape.burst = dice.between(0, 1) ? 12 : 120;
     shape.large = dice.between(0, 1); // page tables come and go
+    shape.large_in = 3;
     shape.mremap = linux_guest;
     const RandomScript random(c.seed + draws_of_script, shape);
     c.script = random.script();

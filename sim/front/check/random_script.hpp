@@ -17,7 +17,10 @@ namespace ts
 // The most of each, from 2 threads, 2 steps and 1 page.
 struct ScriptShape {
     uint64_t threads = 8, steps = 8, pages = 40;
-    bool large = true;  // one mapping of ten has 500 to 1100 pages
+    uint64_t each = 12;   // operations in a step, from 2
+    uint64_t burst = 300; // accesses of a page one after the other
+    bool large = true;    // one mapping of large_in has 500 to 1100 pages
+    uint64_t large_in = 10;
     bool mremap = true; // of what the operating system has; the rest is the same
 };
 
@@ -25,14 +28,16 @@ class RandomScript
 {
   public:
     explicit RandomScript(uint64_t seed, const ScriptShape &shape = {})
-        : mremap_(shape.mremap), dice_(seed), threads_(uint32_t(dice_.between(2, shape.threads))),
+        : mremap_(shape.mremap), each_(shape.each), burst_(shape.burst), dice_(seed),
+          threads_(uint32_t(dice_.between(2, shape.threads))),
           steps_(uint32_t(dice_.between(2, shape.steps)))
     {
         script_.resize(threads_);
         for (uint32_t t = 0; t < threads_; t++)
             for (uint32_t n = 0; n < steps_; n++)
-                pages_.push_back(dice_.between(0, 9) || !shape.large ? dice_.between(1, shape.pages)
-                                                                     : dice_.between(500, 1100));
+                pages_.push_back(dice_.between(1, shape.large_in) > 1 || !shape.large
+                                     ? dice_.between(1, shape.pages)
+                                     : dice_.between(500, 1100));
         for (uint32_t t = 0; t < threads_; t++)
             for (uint32_t n = 0; n < steps_; n++)
                 step(t, n);
@@ -67,7 +72,7 @@ class RandomScript
         uint64_t first = dice_.between(0, pages < 8 ? pages - 1 : 7);
         bool write = dice_.between(0, 1);
         if (dice_.between(0, 1))
-            put(t, op_touch(region(owner, n), first * page, dice_.between(1, 300), write, 0));
+            put(t, op_touch(region(owner, n), first * page, dice_.between(1, burst_), write, 0));
         else
             put(t, op_touch(region(owner, n), first * page,
                             std::min<uint64_t>(pages - first, dice_.between(1, 20)), write));
@@ -79,6 +84,11 @@ class RandomScript
         uint64_t first = dice_.between(0, pages < 8 ? pages - 1 : 7);
         uint64_t bytes = dice_.between(1, pages - first) * page;
         uint32_t r = region(t, n);
+        // All of it now and then.
+        if (dice_.between(0, 3) == 0) {
+            first = 0;
+            bytes = pages * page;
+        }
         switch (dice_.between(0, 9)) {
         case 0:
             put(t, op_range(TS_OP_MUNMAP, r, first * page, bytes));
@@ -102,7 +112,7 @@ class RandomScript
     {
         put(t, op_mmap(region(t, n), pages_[t * steps_ + n] * page));
         touch(t, t, n);
-        for (uint64_t k = dice_.between(2, 12); k > 0; k--) {
+        for (uint64_t k = dice_.between(2, each_); k > 0; k--) {
             uint64_t what = dice_.between(0, 9);
             if (what < 6) {
                 // Drawn one by one: compilers differ in which argument they take first.
@@ -113,8 +123,11 @@ class RandomScript
             else
                 put(t, op_ns(what == 8 ? TS_OP_COMPUTE : TS_OP_SLEEP, dice_.between(0, 9000)));
         }
+        const uint64_t bytes = pages_[t * steps_ + n] * page;
+        if (dice_.between(0, 3) == 0) // its tables are freed without a page
+            put(t, op_range(TS_OP_MADVISE_DONTNEED, region(t, n), 0, bytes));
         if (dice_.between(0, 2))
-            put(t, op_range(TS_OP_MUNMAP, region(t, n), 0, pages_[t * steps_ + n] * page));
+            put(t, op_range(TS_OP_MUNMAP, region(t, n), 0, bytes));
     }
     // Takes frames and tables as they come free.
     void other_process()
@@ -131,6 +144,7 @@ class RandomScript
     }
 
     bool mremap_;
+    uint64_t each_, burst_;
     Dice dice_;
     uint32_t threads_, steps_;
     std::vector<uint64_t> pages_; // of each mapping

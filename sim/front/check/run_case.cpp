@@ -66,29 +66,86 @@ uint64_t guest_cpus(const ts_machine_config &config)
     return config.hypervisor.kind == TS_HYP_NONE ? pcpus_of(config) : config.run.vcpus;
 }
 
-// A thread on each pCPU, in no time with that of another.
-void interrupt(ts_machine *machine, const CheckCase &c, const ts_machine_config &config,
-               std::list<ts_host_noise> *streams)
+// Threads of the host, one on each pCPU, in no time with each other. They end with the guests: what
+// comes after is not looked at.
+class Interruptions
 {
-    const uint64_t pcpus = pcpus_of(config);
-    const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
-    for (uint64_t p = 0; p < pcpus; p++) {
-        streams->emplace_back();
-        ts_host_noise_init(&streams->back(), &params, static_cast<uint32_t>(config.run.vms),
-                           c.seed + c.noise_variant, p);
-        const ts_host_task_config task{"interruption", static_cast<uint32_t>(p), true,
-                                       &streams->back().stream};
-        ts_error err{};
-        if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
-            throw Error(err);
+  public:
+    Interruptions(ts_machine *machine, const CheckCase &c, const ts_machine_config &config,
+                  const std::list<ScriptWorkload> &scripts)
+        : scripts_(scripts)
+    {
+        const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
+        const uint64_t pcpus = pcpus_of(config);
+        for (uint64_t p = 0; p < pcpus; p++) {
+            streams_.emplace_back();
+            Stream &s = streams_.back();
+            s.base.next = next;
+            s.owner = this;
+            ts_host_noise_init(&s.noise, &params, static_cast<uint32_t>(config.run.vms),
+                               c.seed + c.noise_variant, p);
+            const ts_host_task_config task{"interruption", static_cast<uint32_t>(p), true, &s.base};
+            ts_error err{};
+            if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
+                throw Error(err);
+        }
     }
-}
+
+  private:
+    struct Stream {
+        ts_host_stream base{}; // first: the host hands back its address
+        ts_host_noise noise{};
+        const Interruptions *owner = nullptr;
+    };
+    static int next(ts_host_stream *stream, ts_host_op *op, ts_error *err)
+    {
+        Stream *s = reinterpret_cast<Stream *>(stream);
+        const std::list<ScriptWorkload> &scripts = s->owner->scripts_;
+        if (std::all_of(scripts.begin(), scripts.end(), [](const auto &w) { return w.ended(); }))
+            return 0;
+        return s->noise.stream.next(&s->noise.stream, op, err);
+    }
+    const std::list<ScriptWorkload> &scripts_;
+    std::list<Stream> streams_;
+};
+
+// Comes once in `mean` questions, at random; 0: never.
+class Chance
+{
+  public:
+    Chance(const CheckCase &c, const char *stream, uint64_t mean) : mean_(mean)
+    {
+        ts_rng_init(&rng_, c.seed + c.noise_variant, stream, 0);
+        draw();
+    }
+    bool comes()
+    {
+        if (mean_ == 0 || --left_ > 0)
+            return false;
+        draw();
+        return true;
+    }
+    uint64_t between(uint64_t lo, uint64_t hi)
+    {
+        return ts_rng_between(&rng_, lo, hi);
+    }
+
+  private:
+    void draw()
+    {
+        left_ = mean_ ? between(1, 2 * mean_ - 1) : 0;
+    }
+    ts_rng rng_{};
+    uint64_t mean_, left_ = 0;
+};
 
 // Counts steps, and puts off what the case says, or what comes by chance.
 class StepCounter
 {
   public:
-    StepCounter(const CheckCase &c, std::vector<ts_step> *steps) : c_(c), steps_(steps)
+    StepCounter(const CheckCase &c, std::vector<ts_step> *steps)
+        : c_(c), steps_(steps), stalls_(c, "check.stalls", c.stall_steps),
+          walks_(c, "check.walks", c.walk_steps)
     {
     }
     static ts_time on_step(void *user, const ts_step *step)
@@ -110,15 +167,13 @@ class StepCounter
     // A page that was used lately, by whomever in the VM: those taken away are among them.
     void walk(const ts_step &step)
     {
-        ts_rng rng;
-        ts_rng_init(&rng, c_.seed + c_.noise_variant, "check.walks", count_);
-        const bool now = ts_rng_between(&rng, 1, c_.walk_steps) == 1;
-        const auto vm = static_cast<uint32_t>(ts_rng_between(&rng, 0, used_.size() - 1));
-        const auto cpu = static_cast<uint32_t>(ts_rng_between(&rng, 0, vcpus_ - 1));
-        const std::vector<uint64_t> &pages = used_[vm];
-        if (now && !pages.empty())
-            ts_machine_speculate(machine_, vm, cpu,
-                                 pages[ts_rng_between(&rng, 0, pages.size() - 1)]);
+        if (walks_.comes()) {
+            const auto vm = static_cast<uint32_t>(walks_.between(0, used_.size() - 1));
+            const auto cpu = static_cast<uint32_t>(walks_.between(0, vcpus_ - 1));
+            const std::vector<uint64_t> &pages = used_[vm];
+            if (!pages.empty())
+                ts_machine_speculate(machine_, vm, cpu, pages[walks_.between(0, pages.size() - 1)]);
+        }
         if (step.kind == TS_STEP_TOUCH)
             note(step.group > 0 ? step.group - 1 : 0, step.start);
     }
@@ -146,20 +201,15 @@ class StepCounter
             if (c_.put_off[next_].step == number && !c_.put_off[next_].preempts)
                 return c_.put_off[next_++].ps;
         // Messages are late by the interconnect's jitter; a run may end before one that is later.
-        return c_.stall_steps && step.kind != TS_STEP_MESSAGE ? by_chance(number) : 0;
-    }
-    ts_time by_chance(uint32_t number) const
-    {
-        ts_rng rng;
-        ts_rng_init(&rng, c_.seed + c_.noise_variant, "check.stalls", number);
-        if (ts_rng_between(&rng, 1, c_.stall_steps) != 1)
+        if (step.kind == TS_STEP_MESSAGE || !stalls_.comes())
             return 0;
-        return ts_rng_between(&rng, c_.stall_ps / 2, c_.stall_ps + c_.stall_ps / 2);
+        return stalls_.between(c_.stall_ps / 2, c_.stall_ps + c_.stall_ps / 2);
     }
 
     static constexpr size_t pages_kept = 12;
     const CheckCase &c_;
     std::vector<ts_step> *steps_;
+    Chance stalls_, walks_;
     uint32_t count_ = 0;
     size_t next_ = 0;
     ts_machine *machine_ = nullptr;
@@ -280,7 +330,7 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_ste
 {
     const ts_machine_config config = case_config(c);
     std::list<ScriptWorkload> scripts;
-    std::list<ts_host_noise> noise; // outlives the machine, as do the scripts
+    std::unique_ptr<Interruptions> interruptions; // outlive the machine, as do the scripts
     std::unique_ptr<Preemptions> preemptions;
     StepCounter counter(c, steps);
     std::vector<ts_machine_vm> vms;
@@ -306,7 +356,7 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_ste
     if (watcher)
         watch(made, watcher);
     if (c.noise_every_ps)
-        interrupt(made, c, config, &noise);
+        interruptions = std::make_unique<Interruptions>(made, c, config, scripts);
     if (c.watched || c.stall_steps || c.walk_steps) {
         counter.set_machine(made, static_cast<uint32_t>(config.run.vms),
                             static_cast<uint32_t>(guest_cpus(config)));

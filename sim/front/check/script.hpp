@@ -97,6 +97,11 @@ class ScriptWorkload
     {
         return &base_.w;
     }
+    // Each thread has been told its end.
+    bool ended() const
+    {
+        return ended_ == script_.size();
+    }
 
   private:
     struct Base {
@@ -111,14 +116,17 @@ class ScriptWorkload
         size_t &at = self->at_[thread];
         if (self->watcher_)
             self->watcher_(thread, at);
-        if (at == self->script_[thread].size())
+        if (at == self->script_[thread].size()) {
+            self->ended_++;
             return 0;
+        }
         *op = self->script_[thread][at++];
         op->thread = thread;
         return 1;
     }
     Script script_;
     std::vector<size_t> at_;
+    size_t ended_ = 0; // threads
     Watcher watcher_;
     Base base_;
 };
