@@ -17,10 +17,12 @@ struct window {
     ts_time opened, closed;
 };
 
-/* Part of an open window that has been mapped anew. */
-struct anew {
+/* What has been said of a part of an open window. */
+struct mark {
     uint32_t window;
     uint64_t start, end;
+    uint64_t
+        generation; /* that covers what was changed; 0: another mapping has the addresses now */
 };
 
 struct ts_oracle {
@@ -28,8 +30,8 @@ struct ts_oracle {
     struct window *windows;
     uint32_t used; /* slots up to the last open one */
     uint32_t room;
-    struct anew *anew;
-    uint32_t nanew, anew_room;
+    struct mark *marks;
+    uint32_t nmarks, marks_room;
     const struct ts_engine *engine; /* NULL: no times */
     struct window past[PAST];       /* the last that were closed, a ring */
     uint64_t npast;                 /* ever closed */
@@ -79,7 +81,7 @@ void ts_oracle_destroy(struct ts_oracle *o)
     if (!o)
         return;
     free(o->windows);
-    free(o->anew);
+    free(o->marks);
     free(o);
 }
 
@@ -134,28 +136,29 @@ uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint6
     return open_window(o, STAGE2, start, end);
 }
 
-static bool note_anew(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end)
+static bool mark(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end,
+                 uint64_t generation)
 {
-    if (o->nanew == o->anew_room) {
-        uint32_t room = o->anew_room ? 2 * o->anew_room : 16;
-        struct anew *more = realloc(o->anew, room * sizeof(*more));
+    if (o->nmarks == o->marks_room) {
+        uint32_t room = o->marks_room ? 2 * o->marks_room : 16;
+        struct mark *more = realloc(o->marks, room * sizeof(*more));
         if (!more)
             return false;
-        o->anew = more;
-        o->anew_room = room;
+        o->marks = more;
+        o->marks_room = room;
     }
-    o->anew[o->nanew++] = (struct anew){window, start, end};
+    o->marks[o->nmarks++] = (struct mark){window, start, end, generation};
     return true;
 }
 
-static void forget_anew(struct ts_oracle *o, uint32_t window)
+static void forget_marks(struct ts_oracle *o, uint32_t window)
 {
     uint32_t kept = 0;
 
-    for (uint32_t i = 0; i < o->nanew; i++)
-        if (o->anew[i].window != window)
-            o->anew[kept++] = o->anew[i];
-    o->nanew = kept;
+    for (uint32_t i = 0; i < o->nmarks; i++)
+        if (o->marks[i].window != window)
+            o->marks[kept++] = o->marks[i];
+    o->nmarks = kept;
 }
 
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
@@ -163,10 +166,19 @@ bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, 
     TS_ASSERT(space != 0 && space != STAGE2 && start < end);
     for (uint32_t i = 0; i < o->used; i++) {
         const struct window *w = &o->windows[i];
-        if (w->space == space && w->start < end && w->end > start && !note_anew(o, i, start, end))
+        if (w->space == space && w->start < end && w->end > start && !mark(o, i, start, end, 0))
             return false;
     }
     return true;
+}
+
+bool ts_oracle_raised(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end,
+                      uint64_t generation)
+{
+    if (window == TS_ORACLE_NO_WINDOW)
+        return true;
+    TS_ASSERT(window < o->used && o->windows[window].space && start < end && generation != 0);
+    return mark(o, window, start, end, generation);
 }
 
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
@@ -177,17 +189,22 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
     o->windows[handle].closed = now_of(o);
     o->past[o->npast++ % PAST] = o->windows[handle];
     o->windows[handle].space = 0;
-    forget_anew(o, handle);
+    forget_marks(o, handle);
     while (o->used && !o->windows[o->used - 1].space)
         o->used--;
 }
 
-/* What has been mapped anew since the window was opened, of this address; NULL: nothing. */
-static const struct anew *anew_of(const struct ts_oracle *o, uint32_t window, uint64_t va)
+/* Why an open window does not excuse who uses what an address was: the address has been given to
+ * another mapping, or the user's CPU says that it has made the flush. NULL: it does. */
+static const struct mark *against(const struct ts_oracle *o, uint32_t window,
+                                  const struct ts_oracle_use *use)
 {
-    for (uint32_t i = 0; i < o->nanew; i++)
-        if (o->anew[i].window == window && va >= o->anew[i].start && va < o->anew[i].end)
-            return &o->anew[i];
+    for (uint32_t i = 0; i < o->nmarks; i++) {
+        const struct mark *m = &o->marks[i];
+        if (m->window == window && use->va >= m->start && use->va < m->end &&
+            m->generation <= use->generation)
+            return m;
+    }
     return NULL;
 }
 
@@ -199,7 +216,15 @@ static bool contains(const struct window *w, uint64_t space, uint64_t va)
 static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
 {
     for (uint32_t i = 0; i < o->used; i++)
-        if (contains(&o->windows[i], space, va) && !anew_of(o, i, va))
+        if (contains(&o->windows[i], space, va))
+            return true;
+    return false;
+}
+
+static bool is_excused(const struct ts_oracle *o, const struct ts_oracle_use *use)
+{
+    for (uint32_t i = 0; i < o->used; i++)
+        if (contains(&o->windows[i], use->space, use->va) && !against(o, i, use))
             return true;
     return false;
 }
@@ -242,32 +267,41 @@ static struct verdict translate(const struct ts_oracle_use *use)
     return v;
 }
 
-/* Which change it missed. */
-static void describe_window(const struct ts_oracle *o, const struct ts_oracle_use *use,
-                            const struct verdict *v, char *text, size_t size)
+/* Which change it missed. Returns what to call it. */
+static const char *describe_window(const struct ts_oracle *o, const struct ts_oracle_use *use,
+                                   const struct verdict *v, char *text, size_t size)
 {
+    static const char stale[] = "stale translation";
     const struct window *w = past_window(o, use->space, use->va);
 
     text[0] = '\0';
     for (uint32_t i = 0; i < o->used; i++) {
-        const struct anew *anew = anew_of(o, i, use->va);
-        if (!contains(&o->windows[i], use->space, use->va) || !anew)
+        const struct mark *m = against(o, i, use);
+        if (!contains(&o->windows[i], use->space, use->va) || !m)
             continue;
+        if (m->generation) {
+            (void)snprintf(text, size,
+                           "; the CPU's tlb_gen is %" PRIu64 ", and the change of 0x%" PRIx64
+                           " to 0x%" PRIx64 " is of generation %" PRIu64,
+                           use->generation, m->start, m->end, m->generation);
+            return "tlb_gen ahead of its flush: stale translation";
+        }
         (void)snprintf(text, size,
                        "; 0x%" PRIx64 " to 0x%" PRIx64
                        " was mapped anew before the flush of its unmapping had returned",
-                       anew->start, anew->end);
-        return;
+                       m->start, m->end);
+        return stale;
     }
     if (!w && use->stage2 && v->stage1)
         w = past_window(o, STAGE2, v->ipa);
     if (!o->engine || !w)
-        return;
+        return stale;
     (void)snprintf(text, size,
                    "; the change of %s0x%" PRIx64 " to 0x%" PRIx64 " began at %" PRIu64
                    " ps and its flush had returned at %" PRIu64 " ps",
                    w->space == STAGE2 ? "guest-physical " : "", w->start, w->end, w->opened,
                    w->closed);
+    return stale;
 }
 
 static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use,
@@ -279,13 +313,14 @@ static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use,
         return;
     if (v->mapped)
         (void)snprintf(expected, sizeof(expected), "physical address 0x%" PRIx64, v->pa);
-    describe_window(o, use, v, change, sizeof(change));
+    const char *what = describe_window(o, use, v, change, sizeof(change));
     (void)ts_error_set(&o->finding, TS_ERR_FINDING,
-                       "stale translation used: VM %u CPU %u thread %u at %" PRIu64
-                       " ps: %s of 0x%" PRIx64 " in address space %" PRIu64
-                       " went to physical address 0x%" PRIx64 ", the page tables say %s%s",
-                       use->vm, use->cpu, use->thread, use->now, use->write ? "write" : "read",
-                       use->va, use->space, use->pa, expected, change);
+                       "%s used: VM %u CPU %u thread %u at %" PRIu64 " ps: %s of 0x%" PRIx64
+                       " in address space %" PRIu64 " went to physical address 0x%" PRIx64
+                       ", the page tables say %s%s",
+                       what, use->vm, use->cpu, use->thread, use->now,
+                       use->write ? "write" : "read", use->va, use->space, use->pa, expected,
+                       change);
 }
 
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
@@ -295,8 +330,7 @@ void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
     o->stats.hits_checked++;
     if (v.mapped && v.pa == use->pa) {
         o->stats.hits_current++;
-    } else if (in_window(o, use->space, use->va) ||
-               (use->stage2 && v.stage1 && in_window(o, STAGE2, v.ipa))) {
+    } else if (is_excused(o, use) || (use->stage2 && v.stage1 && in_window(o, STAGE2, v.ipa))) {
         o->stats.hits_in_window++;
     } else {
         o->stats.hits_stale++;

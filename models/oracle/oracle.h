@@ -49,6 +49,11 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
  * out before the flush of their unmap has returned must know that nobody uses what they were.
  * False: out of memory, as above. */
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
+/* What was changed in [start, end) of the window is of this generation (tlb_gen, from 1), which has
+ * just been made: who keeps it or a later one for its CPU says that it has flushed, whether or not
+ * the flush has returned. The same return value. */
+bool ts_oracle_raised(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end,
+                      uint64_t generation);
 /* The same for the VM's stage 2: the host is about to change what stands for the guest-physical
  * addresses [start, end). Closed likewise, when its flush has returned. */
 uint32_t ts_oracle_stage2_window_open(struct ts_oracle *o, uint64_t start, uint64_t end);
@@ -77,7 +82,8 @@ struct ts_oracle_use {
     uint64_t space;
     uint64_t va;
     bool write;
-    uint64_t pa; /* where the access went */
+    uint64_t generation; /* that the CPU keeps for the address space; 0: none */
+    uint64_t pa;         /* where the access went */
     const struct ts_pgtable *stage1;
     const struct ts_pgtable *stage2; /* NULL: none */
 };

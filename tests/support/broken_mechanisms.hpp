@@ -63,6 +63,21 @@ inline void without(ts_task *self, const ts_cpumask *mask, uint32_t cpu, ts_flus
     ts_native_flush_tlb_multi(self, rest, info, record);
 }
 
+/* Says of the targets that they have flushed, takes its time, and has them do it then. */
+inline void raises_first(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                         ts_shootdown_record *record)
+{
+    ts_guest *g = ts_guest_cpu_of(self)->guest;
+    TS_CPUMASK_FOR_EACH(cpu, mask)
+    {
+        ts_tlb_context *slot = ts_tlb_context_of(&g->cpus[cpu], info->mm);
+        if (slot && info->new_tlb_gen)
+            slot->tlb_gen = info->new_tlb_gen;
+    }
+    ts_task_work(self, 100000);
+    ts_native_flush_tlb_multi(self, mask, info, record);
+}
+
 /* Lazy CPUs are left out although tables are freed. */
 inline void lazy_left_out(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
                           ts_shootdown_record *record)

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -169,6 +170,23 @@ TEST(CheckSearch, AFreedTableThatWalkCachesKeepIsAFinding)
     const SearchResult found = search(draw_of(keeps), seeds(1, 4000, 2));
     ASSERT_TRUE(found.found);
     EXPECT_EQ(run_case(*draw_case(*found.found, keeps)).kind, FindingKind::FreedTable);
+}
+
+TEST(CheckSearch, AGenerationAheadOfItsFlushIsAFinding)
+{
+    static const ts_flush_ops hasty = [] {
+        ts_flush_ops ops =
+            *ts_test::broken::mechanism<ts_test::broken::raises_first>("raises_first");
+        ops.needs |= TS_NEEDS_X86;
+        ops.guests = TS_FOR_LINUX;
+        return ops;
+    }();
+    std::map<FindingKind, size_t> found;
+    for (uint64_t seed = 1; seed <= 200; seed++)
+        if (const auto c = draw_case(seed, &hasty))
+            found[run_case(*c).kind]++;
+    EXPECT_GT(found[FindingKind::Generation], 0u);
+    EXPECT_GT(found[FindingKind::Stale], 0u); // once it has returned
 }
 
 // It is the model's invariant that fails then, of whatever cause.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
+#include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/script_workload.hpp"
 
 using namespace ts_test;
@@ -52,6 +53,7 @@ class Oracle : public testing::Test
         use.space = space;
         use.va = va;
         use.write = write;
+        use.generation = kept;
         use.pa = pa;
         use.stage1 = stage1;
         use.stage2 = nested ? stage2 : nullptr;
@@ -64,6 +66,7 @@ class Oracle : public testing::Test
     uint64_t tables = UINT64_C(1) << 40;
     static constexpr uint64_t space = 7, other = 8;
     ts_pgtable *stage1 = nullptr, *stage2 = nullptr;
+    uint64_t kept = 0;
     bool nested = false;
     ts_oracle *o = nullptr;
 };
@@ -156,6 +159,47 @@ TEST_F(Oracle, WhatHasBeenMappedAnewIsNotExcused)
     hit(11 * page, page);
     EXPECT_EQ(stats().hits_in_window, 6u);
     ts_oracle_window_close(o, w);
+}
+
+/* Who keeps the generation of a change has made its flush: what it uses after that is not excused,
+ * though the flush has not returned. */
+TEST_F(Oracle, AGenerationIsKeptByWhoHasFlushed)
+{
+    ts_error err{};
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    const auto hits = [&](uint64_t va, uint64_t generation) {
+        const uint64_t before = stats().hits_in_window;
+        kept = generation;
+        hit(va, page);
+        kept = 0;
+        return stats().hits_in_window > before;
+    };
+    EXPECT_TRUE(hits(11 * page, 5));
+    ASSERT_TRUE(ts_oracle_raised(o, w, 11 * page, 13 * page, 6));
+    EXPECT_TRUE(hits(11 * page, 0)); /* keeps none */
+    EXPECT_TRUE(hits(11 * page, 5));
+    EXPECT_TRUE(hits(10 * page, 6)); /* not of that flush */
+    EXPECT_TRUE(hits(13 * page, 7));
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    EXPECT_FALSE(hits(11 * page, 6));
+    EXPECT_FALSE(hits(13 * page - 1, 7));
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    const std::string message = err.message;
+    EXPECT_EQ(message.rfind("tlb_gen ahead of its flush: stale translation used", 0), 0u)
+        << message;
+    EXPECT_NE(message.find("the CPU's tlb_gen is 6, and the change of 0xb000 to 0xd000 is of "
+                           "generation 6"),
+              std::string::npos)
+        << message;
+    /* Another change of the same page is under way, too. */
+    const uint32_t later = ts_oracle_window_open(o, space, 11 * page, 12 * page);
+    EXPECT_TRUE(hits(11 * page, 6));
+    ASSERT_TRUE(ts_oracle_raised(o, later, 11 * page, 12 * page, 8));
+    EXPECT_TRUE(hits(11 * page, 7));
+    EXPECT_FALSE(hits(11 * page, 8));
+    ts_oracle_window_close(o, later);
+    ts_oracle_window_close(o, w);
+    EXPECT_TRUE(ts_oracle_raised(o, TS_ORACLE_NO_WINDOW, 0, page, 1));
 }
 
 TEST_F(Oracle, ManyAddressesMayBeMappedAnew)
@@ -253,6 +297,25 @@ TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
         }
         ts_machine_destroy(m);
     }
+}
+
+/* What a CPU keeps is the generation that its slot says. */
+TEST(OracleMachine, FindsAGenerationThatIsRaisedBeforeTheFlush)
+{
+    const ts_flush_ops *hasty = broken::mechanism<broken::raises_first>("raises_first");
+    const uint64_t ms = 1000000;
+    Script s{{op_mmap(0, 4096), op_touch(0, 0, 1), op_ns(TS_OP_COMPUTE, 2 * ms),
+              op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 4096)},
+             {op_ns(TS_OP_COMPUTE, ms)}};
+    for (int i = 0; i < 400; i++) {
+        s[1].push_back(op_touch(0, 0, 1, false));
+        s[1].push_back(op_ns(TS_OP_COMPUTE, 5000));
+    }
+    Outcome out = run_script(bare_machine(2), s, 2, hasty);
+    ASSERT_EQ(out.status, TS_ERR_FINDING) << out.message;
+    EXPECT_EQ(out.message.rfind("tlb_gen ahead of its flush", 0), 0u) << out.message;
+    out = run_script(bare_machine(2), s, 2, "native_concurrent");
+    EXPECT_EQ(out.status, TS_OK) << out.message;
 }
 
 /* Of a table a window of anything that it maps will do, as long as that is open. */

@@ -274,26 +274,33 @@ void ts_native_flush_tlb_multi(struct ts_task *self, const struct ts_cpumask *ma
     ts_smp_call_many(self, mask, &call, record);
 }
 
-static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct ts_mm *mm,
-                      uint64_t start, uint64_t end, uint32_t stride_shift, bool freed_tables)
+/* From here on the generation covers what was changed in the range. */
+static void tell_oracle(const struct ts_mm *mm, const struct ts_flush_request *rq, uint64_t gen)
 {
     const struct ts_guest *g = mm->guest;
-    if (g->arch == TS_ARCH_X86 && end != UINT64_MAX &&
-        (end - start) >> stride_shift > g->params.flush_ceiling) {
-        start = 0;
-        end = UINT64_MAX;
-    }
+    if (g->oracle && rq->has_window &&
+        !ts_oracle_raised(g->oracle, rq->window, rq->start, rq->end, gen))
+        ts_engine_fail(g->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
+}
+
+static void fill_info(struct ts_task *self, struct ts_flush_info *info, struct ts_mm *mm,
+                      const struct ts_flush_request *rq)
+{
+    const struct ts_guest *g = mm->guest;
+    bool whole = g->arch == TS_ARCH_X86 && rq->end != UINT64_MAX &&
+                 (rq->end - rq->start) >> rq->stride_shift > g->params.flush_ceiling;
     info->mm = mm;
-    info->start = start;
-    info->end = end;
-    info->stride_shift = stride_shift;
-    info->freed_tables = freed_tables;
+    info->start = whole ? 0 : rq->start;
+    info->end = whole ? UINT64_MAX : rq->end;
+    info->stride_shift = rq->stride_shift;
+    info->freed_tables = rq->freed_tables;
     info->trim_cpumask = false;
     info->initiator = ts_guest_cpu_of(self)->id;
     if (g->arch == TS_ARCH_X86) {
         /* The atomic increment also orders the PTE writes before the mask is read. */
         ts_task_line(self, &mm->gen_line, TS_LINE_RMW);
         info->new_tlb_gen = ++mm->tlb_gen;
+        tell_oracle(mm, rq, info->new_tlb_gen);
     }
     ts_task_line(self, &info->line, TS_LINE_WRITE);
 }
@@ -311,17 +318,18 @@ static void flush_remote(struct ts_task *self, struct ts_mm *mm, struct ts_flush
     g->flush->flush_multi(self, &mm->cpumask, info, record);
 }
 
-static void flush_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                        uint32_t stride_shift, bool freed_tables, uint64_t unmapped_start,
-                        uint64_t unmapped_end)
+void ts_flush_tlb(struct ts_task *self, struct ts_mm *mm, const struct ts_flush_request *rq)
 {
+    TS_ASSERT(rq->unmapped_start <= rq->unmapped_end &&
+              (rq->unmapped_end == 0 ||
+               (rq->start <= rq->unmapped_start && rq->unmapped_end <= rq->end)));
     ts_preempt_disable(self);
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_flush_info *info = &gc->info;
-    struct ts_shootdown_record *r = ts_shootdown_begin(self, gc, freed_tables);
-    fill_info(self, info, mm, start, end, stride_shift, freed_tables);
-    info->unmapped_start = unmapped_start;
-    info->unmapped_end = unmapped_end;
+    struct ts_shootdown_record *r = ts_shootdown_begin(self, gc, rq->freed_tables);
+    fill_info(self, info, mm, rq);
+    info->unmapped_start = rq->unmapped_start;
+    info->unmapped_end = rq->unmapped_end;
     ts_flush_carry_out(self, mm, r);
     ts_preempt_enable(self);
 }
@@ -355,15 +363,9 @@ void ts_flush_carry_out(struct ts_task *self, struct ts_mm *mm, struct ts_shootd
 void ts_flush_tlb_mm_range(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
                            uint32_t stride_shift, bool freed_tables)
 {
-    flush_range(self, mm, start, end, stride_shift, freed_tables, 0, 0);
-}
-
-void ts_flush_tlb_unmapped(struct ts_task *self, struct ts_mm *mm, uint64_t start, uint64_t end,
-                           uint32_t stride_shift, bool freed_tables, uint64_t unmapped_start,
-                           uint64_t unmapped_end)
-{
-    TS_ASSERT(start <= unmapped_start && unmapped_start < unmapped_end && unmapped_end <= end);
-    flush_range(self, mm, start, end, stride_shift, freed_tables, unmapped_start, unmapped_end);
+    const struct ts_flush_request rq = {
+        .start = start, .end = end, .stride_shift = stride_shift, .freed_tables = freed_tables};
+    ts_flush_tlb(self, mm, &rq);
 }
 
 /* --- of no one address space --- */

@@ -186,13 +186,21 @@ void ts_gather_flush(struct ts_task *self, struct ts_gather *g)
         reset_range(g);
         return;
     }
-    if (g->fullmm)
+    if (g->fullmm) {
         ts_flush_tlb_mm_range(self, g->mm, 0, UINT64_MAX, stride, g->freed_tables);
-    else if (g->zaps && g->page_start < g->page_end)
-        ts_flush_tlb_unmapped(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed,
-                              g->page_start, g->page_end);
-    else
-        ts_flush_tlb_mm_range(self, g->mm, g->start, g->end, stride, g->freed_tables || mixed);
+    } else {
+        struct ts_flush_request rq = {.start = g->start,
+                                      .end = g->end,
+                                      .stride_shift = stride,
+                                      .freed_tables = g->freed_tables || mixed,
+                                      .has_window = g->window_open,
+                                      .window = g->window};
+        if (g->zaps && g->page_start < g->page_end) {
+            rq.unmapped_start = g->page_start;
+            rq.unmapped_end = g->page_end;
+        }
+        ts_flush_tlb(self, g->mm, &rq);
+    }
     reset_range(g);
 }
 

@@ -57,6 +57,8 @@ static struct ts_oracle_use use_of(struct ts_task *self, const struct touch_run 
 {
     const struct ts_guest *g = r->mm->guest;
     const struct ts_guest_thread *thread = self->user;
+    const struct ts_tlb_context *slot =
+        g->arch == TS_ARCH_X86 ? ts_tlb_context_of(ts_guest_cpu_of(self), r->mm) : NULL;
     return (struct ts_oracle_use){
         .now = ts_task_now(self),
         .vm = g->number,
@@ -65,6 +67,7 @@ static struct ts_oracle_use use_of(struct ts_task *self, const struct touch_run 
         .space = r->mm->ctx_id,
         .va = r->va,
         .write = r->kind == TS_MMU_WRITE,
+        .generation = slot ? slot->tlb_gen : 0,
         .pa = pa,
         .stage1 = r->mm->pgtable,
         .stage2 = g->vm->stage2,

@@ -61,8 +61,8 @@ bool draw_arm(Dice &dice, const ts_flush_ops *m)
 void put_base(Draw &d, bool arm, bool bare, bool windows)
 {
     d.put("run.oracle", "true");
-    d.put("run.limit", "1s");
-    d.put("run.progress", "50ms");
+    d.put("run.limit", "5s");
+    d.put("run.progress", "250ms");
     d.number("topology.sockets", 1, 2);
     d.number("topology.cores_per_socket", 1, 3);
     d.number("topology.threads_per_core", 1, 2);
@@ -382,7 +382,7 @@ std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechani
     c.base = machine;
     c.params = params;
     c.settings = {
-        {"run.oracle", "true"}, {"run.progress", "50ms"}, {"run.warmup", "0"}, {"run.window", "0"}};
+        {"run.oracle", "true"}, {"run.progress", "250ms"}, {"run.warmup", "0"}, {"run.window", "0"}};
     return finished(std::move(c));
 }
 

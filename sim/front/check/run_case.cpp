@@ -29,6 +29,8 @@ FindingKind kind_of(const std::string &message)
     const auto begins = [&](const char *text) { return message.rfind(text, 0) == 0; };
     if (begins("stale translation used"))
         return FindingKind::Stale;
+    if (begins("tlb_gen ahead of its flush"))
+        return FindingKind::Generation;
     if (begins("freed page table used"))
         return FindingKind::FreedTable;
     if (begins("break-before-make missed"))
@@ -312,6 +314,8 @@ const char *finding_name(FindingKind kind)
         return "none";
     case FindingKind::Stale:
         return "stale translation";
+    case FindingKind::Generation:
+        return "tlb_gen ahead of its flush";
     case FindingKind::FreedTable:
         return "freed page table";
     case FindingKind::BreakBeforeMake:

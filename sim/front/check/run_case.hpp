@@ -12,7 +12,16 @@ namespace ts
 {
 
 // By how a run ended.
-enum class FindingKind { None, Stale, FreedTable, BreakBeforeMake, NoProgress, Crash, Other };
+enum class FindingKind {
+    None,
+    Stale,
+    Generation,
+    FreedTable,
+    BreakBeforeMake,
+    NoProgress,
+    Crash,
+    Other
+};
 const char *finding_name(FindingKind kind);
 
 // What a case was good for. Plain numbers: it goes through pipes.
