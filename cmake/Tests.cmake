@@ -152,7 +152,12 @@ add_test(NAME nightly/large_sweep CONFIGURATIONS nightly
     COMMAND bash "${PROJECT_SOURCE_DIR}/tests/nightly/large_sweep.sh")
 ts_test_properties(nightly/large_sweep nightly)
 set_tests_properties(nightly/large_sweep PROPERTIES RUN_SERIAL ON)
-set_tests_properties(nightly/package nightly/kernels nightly/large_sweep PROPERTIES TIMEOUT 36000)
+add_test(NAME nightly/check CONFIGURATIONS nightly
+    COMMAND "${CMAKE_COMMAND}" -E env TS_SEEDS=100000
+        bash "${PROJECT_SOURCE_DIR}/tests/cli/check_seeds.sh")
+ts_test_properties(nightly/check nightly)
+set_tests_properties(nightly/package nightly/kernels nightly/large_sweep nightly/check
+    PROPERTIES TIMEOUT 36000)
 
 # --- checks of the tree itself, and the tests that each of them can fail ---------------------------
 function(ts_check name)

@@ -95,3 +95,18 @@ enum ts_status ts_hypervisor_check_time(const struct ts_hypervisor *h, struct ts
     }
     return TS_OK;
 }
+
+bool ts_hypervisor_longest_wait(const struct ts_hypervisor *h, struct ts_vcpu_wait *wait)
+{
+    const struct ts_vcpu *longest = NULL;
+    for (uint32_t i = 0; i < h->nvcpus; i++) {
+        const struct ts_task *t = &h->vcpus[i].task;
+        if (t->clock.place == TS_VCPU_WAITING &&
+            (!longest || t->runnable_since < longest->task.runnable_since))
+            longest = &h->vcpus[i];
+    }
+    if (longest)
+        *wait = (struct ts_vcpu_wait){longest->vm->number, longest->id, longest->task.cpu->id,
+                                      longest->task.runnable_since};
+    return longest != NULL;
+}

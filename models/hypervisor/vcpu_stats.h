@@ -41,6 +41,12 @@ void ts_hypervisor_vcpu_sum(const struct ts_hypervisor *h, struct ts_vcpu_stats 
 /* TS_ERR_FINDING: the time of a vCPU does not add up to that of the run, or is not what its
  * scheduler says it waited. */
 enum ts_status ts_hypervisor_check_time(const struct ts_hypervisor *h, struct ts_error *err);
+/* The vCPU that has been waiting for its pCPU for longest now. False: none waits. */
+struct ts_vcpu_wait {
+    uint32_t vm, vcpu, pcpu;
+    ts_time since;
+};
+bool ts_hypervisor_longest_wait(const struct ts_hypervisor *h, struct ts_vcpu_wait *wait);
 
 #ifdef __cplusplus
 }

@@ -182,10 +182,13 @@ static enum ts_status not_ended(const struct ts_machine *m, struct ts_error *err
         return ts_error_set(err, TS_ERR_FINDING,
                             "not finished after run.limit: %u of %u guests%s were still running",
                             left, m->nmeasured, host);
+    char why[192];
+    ts_machine_describe_stall(m, why, sizeof(why));
     return ts_error_set(err, TS_ERR_FINDING,
-                        "no progress: at %llu ps no operation had finished for run.progress; "
+                        "no progress: %sat %llu ps no operation had finished for run.progress; "
                         "%u of %u guests%s were still running",
-                        (unsigned long long)ts_engine_now(m->engine), left, m->nmeasured, host);
+                        why, (unsigned long long)ts_engine_now(m->engine), left, m->nmeasured,
+                        host);
 }
 
 enum ts_status ts_machine_finish(struct ts_machine *m, struct ts_error *err)

@@ -78,6 +78,12 @@ inline void raises_first(ts_task *self, const ts_cpumask *mask, ts_flush_info *i
     ts_native_flush_tlb_multi(self, mask, info, record);
 }
 
+inline void never_returns(ts_task *self, const ts_cpumask *, ts_flush_info *, ts_shootdown_record *)
+{
+    for (;;)
+        ts_task_work(self, 10000);
+}
+
 /* Lazy CPUs are left out although tables are freed. */
 inline void lazy_left_out(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
                           ts_shootdown_record *record)

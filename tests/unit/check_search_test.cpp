@@ -189,6 +189,15 @@ TEST(CheckSearch, AGenerationAheadOfItsFlushIsAFinding)
     EXPECT_GT(found[FindingKind::Stale], 0u); // once it has returned
 }
 
+TEST(CheckSearch, AnInitiatorThatDoesNotReturnIsAFinding)
+{
+    const DrawCase draw =
+        draw_of(ts_test::broken::mechanism<ts_test::broken::never_returns>("never_returns"));
+    const SearchResult found = search(draw, seeds(1, 100, 2));
+    ASSERT_TRUE(found.found);
+    EXPECT_EQ(run_case(*draw(*found.found)).kind, FindingKind::Initiator);
+}
+
 // It is the model's invariant that fails then, of whatever cause.
 TEST(CheckSearch, ABrokenInvariantIsAFinding)
 {

@@ -151,6 +151,30 @@ TEST(Latr, AddressesGivenOutAtOnceAreUsedAsWhatTheyWere)
     EXPECT_EQ(out.status, TS_OK) << out.message;
 }
 
+/* A mapping grows where it is, unless what is behind it is kept: the pages of region 0 stay, or
+ * move to where nobody has been. */
+TEST(Latr, AMappingDoesNotGrowOverAddressesThatAreKept)
+{
+    ts_machine_config c = bare_machine(2);
+    set(c, "guest_sched.tick", "100ms");
+    for (const bool kept : {true, false}) {
+        Script s = {{op_mmap(9, 64 * page), op_touch(9, 0, 1), op_mmap(1, 3 * page),
+                     op_touch(1, 0, 3), op_mmap(0, page), op_touch(0, 0, 1),
+                     op_ns(TS_OP_COMPUTE, 3 * ms), op_range(TS_OP_MUNMAP, 1, 0, 3 * page),
+                     op_mremap(0, page, 2, 4 * page), op_touch(2, 0, 4),
+                     op_ns(TS_OP_COMPUTE, 3 * ms)},
+                    {op_ns(TS_OP_COMPUTE, 2 * ms), op_touch(1, 0, 3, false),
+                     op_ns(TS_OP_COMPUTE, 2 * ms), op_touch(2, 0, 4, false)}};
+        Outcome out = run_script(c, s, 2, kept ? "latr" : "native_concurrent");
+        EXPECT_EQ(out.status, TS_OK) << out.message;
+        /* What has moved is flushed where it was. */
+        size_t moves = 0;
+        for (const auto &r : out.shootdowns)
+            moves += r.end - r.start == page;
+        EXPECT_EQ(moves, kept ? 1u : 0u);
+    }
+}
+
 /* The prototype gives pages out again after two ticks, whoever has swept. A vCPU that has been off
  * its pCPU for longer takes the tick that it has missed, and sweeps, before it uses anything: two
  * ticks are enough on an overcommitted host, too. None are not. */

@@ -65,6 +65,7 @@ struct ts_shootdown_record *ts_shootdown_begin(struct ts_task *self, struct ts_g
                                       .freed_tables = freed_tables,
                                       .started = ts_task_now(self)};
     gc->info.record = r;
+    gc->in_shootdown = true;
     gc->off_mark = ts_vcpu_not_running_ps(gc->cpu);
     ts_timeline_emit(g->timeline, r->started, TS_TL_BEGIN, g->domain->group, gc->id, "shootdown",
                      0);
@@ -75,6 +76,7 @@ void ts_shootdown_end(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_s
                       bool remote)
 {
     finish_record(self, gc->guest, r, remote);
+    gc->in_shootdown = false;
     ts_timeline_emit(gc->guest->timeline, ts_task_now(self), TS_TL_END, gc->guest->domain->group,
                      gc->id, "shootdown", r->number);
 }

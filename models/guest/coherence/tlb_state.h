@@ -79,6 +79,7 @@ struct ts_guest_cpu {
     struct ts_line lazy_line; /* shared line read by shooters */
     struct ts_flush_info info;
     struct ts_shootdown_record record;
+    bool in_shootdown; /* record is of one under way */
     /* call function */
     struct ts_csd *queue; /* call_single_queue, newest first */
     struct ts_line queue_line;

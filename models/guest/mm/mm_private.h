@@ -147,6 +147,9 @@ bool ts_vma_split(struct ts_mm *mm, uint64_t va);
 /* Takes [start, end) out into the detached list, splitting at both ends (room for 2); returns the
  * number of splits. */
 uint32_t ts_vma_detach(struct ts_mm *mm, uint64_t start, uint64_t end);
+/* The lowest address of [start, end) that the mechanism keeps back, because somebody may still use
+ * what was there; 0: none. */
+uint64_t ts_vma_held(const struct ts_mm *mm, uint64_t start, uint64_t end);
 /* Highest free range below mmap_base for a mapping with these flags, by guest.thp_align. 0: none.
  */
 uint64_t ts_vma_find_gap(const struct ts_mm *mm, uint64_t length, uint32_t flags);

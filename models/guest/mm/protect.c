@@ -341,14 +341,14 @@ static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct mo
 /* Stays if it shrinks or can grow where it is (vma_expandable). */
 static void choose_place(struct ts_task *self, const struct ts_mm *mm, struct move *m)
 {
-    uint64_t ceiling = ts_vma_ceiling(mm, m->end);
+    uint64_t ceiling = ts_vma_ceiling(mm, m->end), new_end = m->start + m->new_length;
     const struct ts_vma *v = ts_vma_at(mm, m->start);
     uint32_t flags = v ? v->flags : 0;
 
     if (ceiling > mm->mmap_base)
         ceiling = mm->mmap_base;
     m->new_start = m->start;
-    if (m->start + m->new_length <= m->end || m->start + m->new_length <= ceiling)
+    if (new_end <= m->end || (new_end <= ceiling && !ts_vma_held(mm, m->end, new_end)))
         return;
     m->new_start = ts_vma_find_gap(mm, m->new_length, flags);
     if (!m->new_start)

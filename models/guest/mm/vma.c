@@ -156,16 +156,20 @@ static uint64_t place_in(uint64_t low, uint64_t high, uint64_t length, bool alig
     return align ? ts_huge_base(high - length) : high - length;
 }
 
+uint64_t ts_vma_held(const struct ts_mm *mm, uint64_t start, uint64_t end)
+{
+    const struct ts_flush_ops *flush = mm->guest->flush;
+
+    return flush && flush->va_held && start < end ? flush->va_held(mm, start, end) : 0;
+}
+
 /* As high as possible in a gap, but for addresses that the mechanism keeps back. */
 static uint64_t place_free(const struct ts_mm *mm, uint64_t low, uint64_t high, uint64_t length,
                            bool align)
 {
-    const struct ts_flush_ops *flush = mm->guest->flush;
     for (;;) {
         uint64_t address = place_in(low, high, length, align);
-        if (!address || !flush || !flush->va_held)
-            return address;
-        uint64_t held = flush->va_held(mm, address, address + length);
+        uint64_t held = address ? ts_vma_held(mm, address, address + length) : 0;
         if (!held)
             return address;
         TS_ASSERT(held < address + length);

@@ -381,8 +381,10 @@ std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechani
     c.mechanism = mechanism;
     c.base = machine;
     c.params = params;
-    c.settings = {
-        {"run.oracle", "true"}, {"run.progress", "250ms"}, {"run.warmup", "0"}, {"run.window", "0"}};
+    c.settings = {{"run.oracle", "true"},
+                  {"run.progress", "250ms"},
+                  {"run.warmup", "0"},
+                  {"run.window", "0"}};
     return finished(std::move(c));
 }
 

@@ -35,6 +35,12 @@ FindingKind kind_of(const std::string &message)
         return FindingKind::FreedTable;
     if (begins("break-before-make missed"))
         return FindingKind::BreakBeforeMake;
+    if (begins("no progress: an initiator does not return"))
+        return FindingKind::Initiator;
+    if (begins("no progress: a vCPU does not run"))
+        return FindingKind::Starved;
+    if (begins("no progress: deadlock"))
+        return FindingKind::Deadlock;
     if (begins("no progress") || begins("not finished after"))
         return FindingKind::NoProgress;
     return FindingKind::Other;
@@ -320,6 +326,12 @@ const char *finding_name(FindingKind kind)
         return "freed page table";
     case FindingKind::BreakBeforeMake:
         return "break-before-make";
+    case FindingKind::Initiator:
+        return "initiator does not return";
+    case FindingKind::Starved:
+        return "vCPU does not run";
+    case FindingKind::Deadlock:
+        return "deadlock";
     case FindingKind::NoProgress:
         return "no progress";
     case FindingKind::Crash:

@@ -18,6 +18,9 @@ enum class FindingKind {
     Generation,
     FreedTable,
     BreakBeforeMake,
+    Initiator,
+    Starved,
+    Deadlock,
     NoProgress,
     Crash,
     Other
