@@ -7,7 +7,8 @@
  * native. An address space's end is, too.
  *
  * Beyond the publication: lists hold generations, since the prototype's kernel, 4.10, had none; a
- * CPU that becomes idle sweeps first. */
+ * CPU that becomes idle sweeps first; and a mapping does not grow over addresses that are kept
+ * (assumed). */
 #include <stdlib.h>
 
 #include "models/flush/flush.h"

@@ -21,8 +21,7 @@ struct window {
 struct mark {
     uint32_t window;
     uint64_t start, end;
-    uint64_t
-        generation; /* that covers what was changed; 0: another mapping has the addresses now */
+    uint64_t generation; /* of what was changed; 0: another mapping has the addresses now */
 };
 
 struct ts_oracle {

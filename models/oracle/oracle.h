@@ -2,8 +2,10 @@
 /* The oracle: an observer outside the mechanisms. It checks every TLB hit against the page tables,
  * and every table that a walk cache gives. A hit on a translation that the page table no longer
  * holds is legal only while the unmap that removed it has not finished its flush; afterwards it is
- * a stale use: the flush was lost. And it checks that an entry of stage 2 that is replaced by one
- * of another size is nowhere cached when the new one is made (break-before-make).
+ * a stale use: the flush was lost. Nor is it legal before that once another mapping has the
+ * address, or by a CPU that says that it has flushed. And it checks that an entry of stage 2 that
+ * is replaced by one of another size is nowhere cached when the new one is made
+ * (break-before-make).
  *
  * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
  * mechanisms it knows nothing. One oracle a VM. */
@@ -51,7 +53,8 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
 /* What was changed in [start, end) of the window is of this generation (tlb_gen, from 1), which has
  * just been made: who keeps it or a later one for its CPU says that it has flushed, whether or not
- * the flush has returned. The same return value. */
+ * the flush has returned (arch/x86/mm/tlb.c flush_tlb_func, local_tlb_gen, 6.1 and 6.12). The same
+ * return value. */
 bool ts_oracle_raised(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t end,
                       uint64_t generation);
 /* The same for the VM's stage 2: the host is about to change what stands for the guest-physical

@@ -338,7 +338,8 @@ static void insert_moved(struct ts_task *self, struct ts_mm *mm, const struct mo
     ts_mm_merge(self, mm, m->new_start, v.end);
 }
 
-/* Stays if it shrinks or can grow where it is (vma_expandable). */
+/* Stays if it shrinks or can grow where it is (vma_expandable), which it cannot over addresses that
+ * the mechanism keeps back. */
 static void choose_place(struct ts_task *self, const struct ts_mm *mm, struct move *m)
 {
     uint64_t ceiling = ts_vma_ceiling(mm, m->end), new_end = m->start + m->new_length;

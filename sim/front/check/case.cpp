@@ -204,7 +204,7 @@ void put_tlbs(CheckCase &c)
 }
 
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
-// it may be set to is another protocol, which need not be right, but when generations are written.
+// it may be set to is another protocol, which need not be right; update_gen is, at each value.
 void put_params(CheckCase &c, Dice &dice)
 {
     const ts_flush_ops *m = c.mechanism;

@@ -74,6 +74,15 @@ uint64_t guest_cpus(const ts_machine_config &config)
     return config.hypervisor.kind == TS_HYP_NONE ? pcpus_of(config) : config.run.vcpus;
 }
 
+// A thread of the host, in the background.
+void add_host_thread(ts_machine *machine, const char *name, uint32_t pcpu, ts_host_stream *stream)
+{
+    const ts_host_task_config task{name, pcpu, true, stream};
+    ts_error err{};
+    if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
+        throw Error(err);
+}
+
 // Threads of the host, one on each pCPU, in no time with each other. They end with the guests: what
 // comes after is not looked at.
 class Interruptions
@@ -84,18 +93,15 @@ class Interruptions
         : scripts_(scripts)
     {
         const ts_host_noise_params params{c.noise_every_ps, c.noise_work_ps, TS_HOST_NO_VM};
-        const uint64_t pcpus = pcpus_of(config);
-        for (uint64_t p = 0; p < pcpus; p++) {
+        const auto pcpus = static_cast<uint32_t>(pcpus_of(config));
+        for (uint32_t p = 0; p < pcpus; p++) {
             streams_.emplace_back();
             Stream &s = streams_.back();
             s.base.next = next;
             s.owner = this;
             ts_host_noise_init(&s.noise, &params, static_cast<uint32_t>(config.run.vms),
                                c.seed + c.noise_variant, p);
-            const ts_host_task_config task{"interruption", static_cast<uint32_t>(p), true, &s.base};
-            ts_error err{};
-            if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
-                throw Error(err);
+            add_host_thread(machine, "interruption", p, &s.base);
         }
     }
 
@@ -238,10 +244,7 @@ class Preemptions
             for (const PutOff &put_off : c.put_off)
                 if (put_off.preempts && put_off.pcpu == p)
                     s.times.push_back({put_off.at, put_off.ps});
-            const ts_host_task_config task{"preemption", p, true, &s.base};
-            ts_error err{};
-            if (ts_machine_add_host_task(machine, &task, &err) != TS_OK)
-                throw Error(err);
+            add_host_thread(machine, "preemption", p, &s.base);
         }
     }
 
