@@ -93,9 +93,9 @@ void ts_machine_destroy_vm(struct ts_vm *vm);
 enum ts_status ts_machine_create_replay(struct ts_machine *m, struct ts_error *err);
 enum ts_status ts_machine_add_replayed(struct ts_machine *m, struct ts_error *err);
 
-/* machine_stall.c: what holds up a machine in which no operation has ended for run.progress, as a part of a
- * sentence: an initiator that does not return, a vCPU that does not run, threads that wait for each
- * other; empty if none of these. */
+/* machine_stall.c: what holds up a machine in which no operation has ended for run.progress, as a
+ * part of a sentence: an initiator that does not return, a vCPU that does not run, threads that
+ * wait for each other; empty if none of these. */
 void ts_machine_describe_stall(const struct ts_machine *m, char *text, size_t size);
 
 /* machine_os.c: ts_machine_check of what belongs to one operating system or the other. */

@@ -270,6 +270,7 @@ void put_script(CheckCase &c, bool linux_guest)
     shape.burst = dice.between(0, 1) ? 12 : 120;
     shape.large = dice.between(0, 1); // page tables come and go
     shape.large_in = 3;
+    shape.whole = true;
     shape.mremap = linux_guest;
     const RandomScript random(c.seed + draws_of_script, shape);
     c.script = random.script();

@@ -21,6 +21,9 @@ struct ScriptShape {
     uint64_t burst = 300; // accesses of a page one after the other
     bool large = true;    // one mapping of large_in has 500 to 1100 pages
     uint64_t large_in = 10;
+    // Now and then all of a mapping is taken away at once, and its pages before it: its tables are
+    // freed without a page.
+    bool whole = false;
     bool mremap = true; // of what the operating system has; the rest is the same
 };
 
@@ -28,8 +31,8 @@ class RandomScript
 {
   public:
     explicit RandomScript(uint64_t seed, const ScriptShape &shape = {})
-        : mremap_(shape.mremap), each_(shape.each), burst_(shape.burst), dice_(seed),
-          threads_(uint32_t(dice_.between(2, shape.threads))),
+        : mremap_(shape.mremap), whole_(shape.whole), each_(shape.each), burst_(shape.burst),
+          dice_(seed), threads_(uint32_t(dice_.between(2, shape.threads))),
           steps_(uint32_t(dice_.between(2, shape.steps)))
     {
         script_.resize(threads_);
@@ -84,8 +87,7 @@ class RandomScript
         uint64_t first = dice_.between(0, pages < 8 ? pages - 1 : 7);
         uint64_t bytes = dice_.between(1, pages - first) * page;
         uint32_t r = region(t, n);
-        // All of it now and then.
-        if (dice_.between(0, 3) == 0) {
+        if (whole_ && dice_.between(0, 3) == 0) {
             first = 0;
             bytes = pages * page;
         }
@@ -124,7 +126,7 @@ class RandomScript
                 put(t, op_ns(what == 8 ? TS_OP_COMPUTE : TS_OP_SLEEP, dice_.between(0, 9000)));
         }
         const uint64_t bytes = pages_[t * steps_ + n] * page;
-        if (dice_.between(0, 3) == 0) // its tables are freed without a page
+        if (whole_ && dice_.between(0, 3) == 0)
             put(t, op_range(TS_OP_MADVISE_DONTNEED, region(t, n), 0, bytes));
         if (dice_.between(0, 2))
             put(t, op_range(TS_OP_MUNMAP, region(t, n), 0, bytes));
@@ -143,7 +145,7 @@ class RandomScript
         }
     }
 
-    bool mremap_;
+    bool mremap_, whole_;
     uint64_t each_, burst_;
     Dice dice_;
     uint32_t threads_, steps_;
