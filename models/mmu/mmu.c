@@ -285,7 +285,15 @@ static __attribute__((noinline)) void access_checked(struct ts_mmu *m,
         if (m->core->flights != 0 && merge(m, &q, out))
             return;
     }
+    struct ts_mmu_stats before;
+    if (m->passes.kept) {
+        if (ts_mmu_passes_hit_(m, &q, out))
+            return;
+        before = m->stats;
+    }
     after_l1(m, &q, lookup_l1(m->l1[mmu_side(kind)], key, va), out);
+    if (m->passes.kept)
+        ts_mmu_passes_learn_(m, &before, va);
 }
 
 void ts_mmu_access(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
@@ -316,6 +324,7 @@ bool ts_mmu_probe(const struct ts_mmu *m, const struct ts_mmu_context *ctx, uint
                   struct ts_tlb_entry *out)
 {
     uint64_t key = ts_tlb_key(TS_TLB_COMBINED, mmu_space(m, ctx));
+    mmu_end_passes(m);
     for (uint32_t side = 0; side < MMU_SIDES; side++) {
         for (struct ts_tlb *const *t = m->l1[side]; *t != NULL; t++)
             if (ts_tlb_probe(*t, key, va, out))
@@ -354,6 +363,7 @@ void ts_mmu_for_each(const struct ts_mmu *m,
                      void (*fn)(void *user, const struct ts_tlb_entry *entry), void *user)
 {
     struct visit v = {m, fn, user};
+    mmu_end_passes(m);
     for (uint32_t s = 0; s <= MMU_L2_LAST; s++)
         if (m->unit[s] != NULL)
             ts_tlb_for_each(m->unit[s]->tlb, visit_entry, &v);

@@ -147,6 +147,8 @@ void ts_mmu_fill_(struct ts_mmu *m, const struct ts_tlb_entry *entry, const stru
 {
     uint32_t side = mmu_side(q->kind);
     m->fractured |= entry->fractured;
+    if (m->passes.kept && ts_mmu_passes_fill_(m, entry, q->va))
+        return;
     if (m->params.inclusion != TS_MMU_EXCLUSIVE) {
         ts_mmu_fill_place_(m, &m->l2_places[side], entry, q->va);
         ts_mmu_fill_place_(m, &m->l1_places[side], entry, q->va);

@@ -11,6 +11,7 @@ static void forget_sizes(struct mmu_unit *unit)
 void ts_mmu_drop_(struct ts_mmu *m, struct ts_tlb_inval inval)
 {
     inval.thread = (uint8_t)m->thread;
+    mmu_end_passes(m);
     for (uint32_t s = 0; s < MMU_STRUCTURES; s++) {
         struct mmu_unit *unit = m->unit[s];
         if (unit == NULL || !(unit->kinds & inval.kinds))
@@ -36,8 +37,11 @@ static void look_at(void *user, const struct ts_tlb_entry *e)
 bool ts_mmu_holds(const struct ts_mmu *m, const struct ts_tlb_inval *inval)
 {
     struct search s = {inval, false};
+    if (!ts_mmu_passes_ask_(m, inval))
+        mmu_end_passes(m);
     for (uint32_t i = 0; i < MMU_STRUCTURES && !s.found; i++) {
-        if (m->unit[i] != NULL && (m->unit[i]->kinds & inval->kinds))
+        if (m->unit[i] != NULL && (m->unit[i]->kinds & inval->kinds) &&
+            ts_tlb_valid_count(m->unit[i]->tlb) != 0)
             ts_tlb_for_each(m->unit[i]->tlb, look_at, &s);
     }
     return s.found;
@@ -204,7 +208,10 @@ uint64_t ts_mmu_invalidate(struct ts_mmu *m, const struct ts_tlb_inval *inval, u
         return 1;
     if (core->flights_end <= now)
         core->flights = 0;
+    if (!ts_mmu_passes_ask_(m, &mine))
+        ts_mmu_passes_end_(m);
     uint64_t before = m->stats.entries_invalidated;
+    m->stats.entries_invalidated += m->passes.kept ? ts_mmu_passes_drop_(m, &mine) : 0;
     uint64_t cycles = apply(m, &mine, false, &m->stats);
     for (uint32_t i = 0; i < TS_TLB_THREADS_MAX && mine.any_thread; i++) {
         if (core->thread[i] == NULL || core->thread[i] == m)

@@ -88,6 +88,30 @@ struct mmu_core {
     uint64_t flights_end; /* none ends later */
 };
 
+/* Pages whose entries differ in the addresses alone. */
+struct mmu_stretch {
+    uint64_t first, last;
+    struct ts_tlb_entry entry; /* of the first */
+};
+#define MMU_STRETCHES 16u
+
+/* Pages are numbers of 4K. See mmu_passes.c. */
+struct mmu_passes {
+    bool kept;
+    struct ts_mmu_context ctx;
+    /* The pass under way: its first page, and how many it has read. */
+    uint64_t top, made;
+    /* The passes before it have read the pages from lo to mid (lo above mid: none have); the last
+     * of them down to low. */
+    uint64_t lo, mid, low;
+    struct ts_tlb_entry of_all; /* in the structures, for all */
+    struct mmu_stretch stretch[MMU_STRETCHES];
+    uint32_t stretches;
+    struct ts_tlb_entry walked; /* by the last walk */
+    /* Walks of so many pages from this one on take the last one's course. */
+    uint64_t walk_from, walk_pages, walk_cycles, walk_cache_hits, nested_hits;
+};
+
 struct ts_mmu {
     /* What an L1 hit reads comes first. Lists of the structures that there are, NULL-ended. */
     struct ts_tlb *l1[MMU_SIDES][5];
@@ -96,7 +120,7 @@ struct ts_mmu {
     bool needs_time;
     bool conflict_abort;
     bool fault_invalidates;
-    bool checks_more; /* either */
+    bool checks_more; /* any of them, or passes are kept */
     uint64_t l1_hit_cycles;
 
     struct mmu_unit *l2[MMU_SIDES][3];
@@ -110,6 +134,7 @@ struct ts_mmu {
     struct mmu_port *l1_port;
     struct mmu_core *core;
     struct mmu_core own_core;
+    struct mmu_passes passes;
     struct ts_mmu_params params;
     struct ts_mmu_memory memory; /* fetch NULL: none */
     uint32_t granules;           /* seen in tables, a bit each; that of 4K before any */
@@ -185,6 +210,26 @@ void ts_mmu_flight_add_(struct ts_mmu *m, const struct ts_tlb_entry *entry, bool
                         const struct mmu_request *q);
 const struct mmu_flight *ts_mmu_flight_find_(struct ts_mmu *m, const struct mmu_request *q);
 void ts_mmu_flights_drop_(struct ts_mmu *m, const struct ts_tlb_inval *inval);
+
+/* mmu_passes.c; where passes are kept. */
+void ts_mmu_passes_end_(struct ts_mmu *m);
+/* An access that is about to be made. True: it hits. If it is not a read of a pass, they end. */
+bool ts_mmu_passes_hit_(struct ts_mmu *m, const struct mmu_request *q, struct ts_mmu_access *out);
+/* What the walk of such a read has found. False: it is to be put into the structures. */
+bool ts_mmu_passes_fill_(struct ts_mmu *m, const struct ts_tlb_entry *e, uint64_t va);
+/* The walk of va has been made, from these counters on. */
+void ts_mmu_passes_learn_(struct ts_mmu *m, const struct ts_mmu_stats *before, uint64_t va);
+/* Does the entry that stands for all tell which of them an invalidation takes? */
+bool ts_mmu_passes_ask_(const struct ts_mmu *m, const struct ts_tlb_inval *inval);
+/* Such an invalidation is about to be applied: entries that it takes besides those that are in the
+ * structures. */
+uint64_t ts_mmu_passes_drop_(struct ts_mmu *m, const struct ts_tlb_inval *inval);
+/* For calls that are const to who makes them. */
+static inline void mmu_end_passes(const struct ts_mmu *m)
+{
+    if (m->passes.kept)
+        ts_mmu_passes_end_((struct ts_mmu *)(uintptr_t)m);
+}
 
 /* walker.c, walk_stage2.c */
 struct mmu_walk {

@@ -87,6 +87,9 @@ bool ts_pgtable_can_map(const struct ts_pgtable *pt, uint64_t va, uint32_t level
 uint32_t ts_pgtable_split(struct ts_pgtable *pt, uint64_t va);
 /* A leaf that covers va, or false. */
 bool ts_pgtable_lookup(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *out);
+/* Do the leaves of the last-level table that va's is in fill it, all with the flags of the first,
+ * each with the target that follows? *first is that. False: perhaps not. */
+bool ts_pgtable_is_even(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *first);
 /* Sets accessed (and dirty) on va's leaf; true if a bit changed. */
 bool ts_pgtable_mark(struct ts_pgtable *pt, uint64_t va, bool dirty);
 /* The opposite: clears accessed (and dirty, if clean) of va's leaf; true if a bit changed. */

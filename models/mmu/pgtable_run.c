@@ -68,6 +68,27 @@ uint64_t ts_pt_run_leaf_(const struct ts_pgtable *pt, uint64_t word, uint64_t va
     return target | PT_LEAF | run->fixed | (word & PT_CHANGING);
 }
 
+bool ts_pgtable_is_even(const struct ts_pgtable *pt, uint64_t va, struct ts_pte *first)
+{
+    if (pt->foreign)
+        return false;
+    const struct pt_table *t = pt_descend(pt, va, 0);
+    uint64_t base = pt_entry_base(pt, va, 1), entry = pt_get(t, pt_index(pt, base, t->level));
+    if (t->level != 0) {
+        if (!pt_is_run(entry) || (entry & PT_EMPTY) || pt_run_of(entry)->leaf != 0)
+            return false;
+        *first = pt_pte_of(pt, ts_pt_run_leaf_(pt, entry, base), 0);
+        return true;
+    }
+    if (!t->array || !(entry & PT_LEAF))
+        return false;
+    for (uint32_t i = 0; i <= pt->last; i++)
+        if (t->word[i] != entry + ((uint64_t)i << pt->shift[0]))
+            return false;
+    *first = pt_pte_of(pt, entry, 0);
+    return true;
+}
+
 static void fill_leaves(const struct ts_pgtable *pt, struct pt_table *t, uint64_t first)
 {
     for (uint32_t i = 0; i <= pt->last; i++)

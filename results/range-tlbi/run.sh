@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes this folder anew: some minutes. usage: results/range-tlbi/run.sh [OUT]
+# Makes this folder anew: half an hour. usage: results/range-tlbi/run.sh [OUT]
 source "$(dirname "$0")/../common.sh"
 
 for e in pages by-page initiators cores bystander bystander-vm loopers; do
     run range-tlbi-$e "$out/range-tlbi-$e"
 done
 reproduce E1 e1.csv
+reproduce E2a e2a.csv
+reproduce E2b e2b.csv
+reproduce E2c e2c.csv
+reproduce E2a-adjust e2a_adjust.csv
 "$here/derive.py" "$out"
 
 # curve CSV NAME ARGUMENTS: the figure NAME of a CSV file of this folder, or of two with one head.
