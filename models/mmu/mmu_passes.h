@@ -30,8 +30,10 @@ struct ts_mmu_course {
 };
 
 /* The course of the reads to come, which begin at the cycle `now` with va and of which `left` are
- * those of this pass; another `passes` of `pages` reads each may follow if left is pages. False:
- * it is not known, or reads would have to wait first. */
+ * those of this pass; if that is a whole one, of `pages` reads, there may be `passes` of them, this
+ * one included. False: it is not known, or reads would have to wait first. What walks find is taken
+ * from the stage-1 entries as they are now: the caller sees to it that none changes before the
+ * reads have been made, but by a change that an invalidation here follows. */
 bool ts_mmu_passes_ahead(struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,
                          uint64_t now, uint64_t left, uint64_t pages, uint64_t passes,
                          struct ts_mmu_course *out);

@@ -8,6 +8,7 @@ mean flush. bystander.csv and bystander_vm.csv: what the bystanders lose of thei
 against those without company. loopers.csv: rounds of each VM."""
 
 import csv
+import json
 import os
 import sys
 
@@ -16,24 +17,22 @@ FIXED = ("metric", "unit", "mean", "ci95", "n")
 
 
 def points(folder, experiment):
-    """(platform, mechanism, swept keys, statistics) of every run, in the order of summary.csv."""
+    """(platform, mechanism, swept keys as the experiment has them, metrics, statistics) of every run, in its order."""
     root = os.path.join(folder, experiment)
     with open(os.path.join(root, "summary.csv"), encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
-    keys = [k for k in rows[0] if k not in ("mechanism", "platform", *FIXED)]
+    with open(os.path.join(root, "points.json"), encoding="utf-8") as f:
+        made = json.load(f)
+    keys = [c["key"] for c in made["columns"]]
     seen = {}
     for r in rows:
         point = (r["platform"], r["mechanism"], *(r[k] for k in keys))
         seen.setdefault(point, {})[r["metric"]] = float(r["mean"])
-    for (platform, mechanism, *values), metrics in seen.items():
-        at = os.path.join(root, platform, mechanism,
-                          *(f"{k}={v}" for k, v in zip(keys, values)), "seed=1", "stats.csv")
-        if not os.path.exists(at):
-            at = os.path.join(root, platform, mechanism,
-                              ",".join(f"{k}={v}" for k, v in zip(keys, values)), "seed=1", "stats.csv")
-        with open(at, encoding="utf-8") as f:
+    for run in made["runs"]:
+        with open(os.path.join(root, run["folder"], "stats.csv"), encoding="utf-8") as f:
             stats = {f"{r['group']}.{r['name']}": int(r["value"]) for r in csv.DictReader(f)}
-        yield platform, mechanism, dict(zip(keys, values)), metrics, stats
+        metrics = seen[run["platform"], run["subject"], *run["numbers"]]
+        yield run["platform"], run["subject"], dict(zip(keys, run["swept"])), metrics, stats
 
 
 def write(name, keys, rows):
