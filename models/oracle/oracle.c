@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/oracle/free_memory.h"
+
+#define PAGE_BYTES UINT64_C(4096)
+
 #define STAGE2 UINT64_MAX
 #define PAST 64u
 
@@ -34,7 +38,8 @@ struct ts_oracle {
     const struct ts_engine *engine; /* NULL: no times */
     struct window past[PAST];       /* the last that were closed, a ring */
     uint64_t npast;                 /* ever closed */
-    struct ts_error finding;        /* status TS_OK: none */
+    struct ts_free_memory unused;
+    struct ts_error finding; /* status TS_OK: none */
 };
 
 #define STAT(field, text)                                                                          \
@@ -81,6 +86,7 @@ void ts_oracle_destroy(struct ts_oracle *o)
         return;
     free(o->windows);
     free(o->marks);
+    ts_free_memory_destroy(&o->unused);
     free(o);
 }
 
@@ -180,6 +186,20 @@ bool ts_oracle_raised(struct ts_oracle *o, uint32_t window, uint64_t start, uint
     return mark(o, window, start, end, generation);
 }
 
+bool ts_oracle_freed(struct ts_oracle *o, uint64_t ipa, uint64_t pa, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += PAGE_BYTES)
+        if (!ts_free_memory_add(&o->unused, ipa + at, pa + at))
+            return false;
+    return true;
+}
+
+void ts_oracle_taken(struct ts_oracle *o, uint64_t ipa, uint64_t bytes)
+{
+    for (uint64_t at = 0; at < bytes; at += PAGE_BYTES)
+        ts_free_memory_take(&o->unused, ipa + at);
+}
+
 void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle)
 {
     if (handle == TS_ORACLE_NO_WINDOW)
@@ -220,8 +240,27 @@ static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
     return false;
 }
 
+static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
+{
+    return pte->target + (address & ((UINT64_C(1) << pte->size_shift) - 1));
+}
+
+/* Has the guest freed the memory? Not if the host has given it to something else since. */
+static bool is_unused(const struct ts_oracle *o, const struct ts_oracle_use *use)
+{
+    struct ts_pte pte;
+    uint64_t ipa;
+
+    if (!ts_free_memory_find(&o->unused, use->pa, &ipa))
+        return false;
+    return !use->stage2 ||
+           (ts_pgtable_lookup(use->stage2, ipa, &pte) && leaf_address(&pte, ipa) == use->pa);
+}
+
 static bool is_excused(const struct ts_oracle *o, const struct ts_oracle_use *use)
 {
+    if (is_unused(o, use))
+        return false;
     for (uint32_t i = 0; i < o->used; i++)
         if (contains(&o->windows[i], use->space, use->va) && !against(o, i, use))
             return true;
@@ -235,11 +274,6 @@ static const struct window *past_window(const struct ts_oracle *o, uint64_t spac
         if (contains(&o->past[(i - 1) % PAST], space, va))
             return &o->past[(i - 1) % PAST];
     return NULL;
-}
-
-static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
-{
-    return pte->target + (address & ((UINT64_C(1) << pte->size_shift) - 1));
 }
 
 struct verdict {
@@ -290,6 +324,10 @@ static const char *describe_window(const struct ts_oracle *o, const struct ts_or
                        " was mapped anew before the flush of its unmapping had returned",
                        m->start, m->end);
         return stale;
+    }
+    if (is_unused(o, use) && in_window(o, use->space, use->va)) {
+        (void)snprintf(text, size, "; the memory has been freed, and the flush has not returned");
+        return "memory freed before its flush: stale translation";
     }
     if (!w && use->stage2 && v->stage1)
         w = past_window(o, STAGE2, v->ipa);
@@ -353,8 +391,9 @@ void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64
 {
     char who[32];
     uint64_t start = use->va & ~(span - 1);
+    bool pending = window_within(o, use->space, start, start + span);
 
-    if (window_within(o, use->space, start, start + span)) {
+    if (pending && !ts_free_memory_has(&o->unused, table)) {
         o->stats.tables_in_window++;
         return;
     }
@@ -369,8 +408,9 @@ void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64
                        "freed page table used: VM %u CPU %u %s at %" PRIu64
                        " ps: the walk of 0x%" PRIx64 " in address space %" PRIu64
                        " began, by a walk cache, in the table at 0x%" PRIx64
-                       ", which the page tables do not have there",
-                       use->vm, use->cpu, who, use->now, use->va, use->space, table);
+                       ", which the page tables do not have there%s",
+                       use->vm, use->cpu, who, use->now, use->va, use->space, table,
+                       pending ? " and which has been freed before its flush has returned" : "");
 }
 
 struct search {

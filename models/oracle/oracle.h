@@ -3,9 +3,9 @@
  * and every table that a walk cache gives. A hit on a translation that the page table no longer
  * holds is legal only while the unmap that removed it has not finished its flush; afterwards it is
  * a stale use: the flush was lost. Nor is it legal before that once another mapping has the
- * address, or by a CPU that says that it has flushed. And it checks that an entry of stage 2 that
- * is replaced by one of another size is nowhere cached when the new one is made
- * (break-before-make).
+ * address, or nobody the memory, or by a CPU that says that it has flushed. And it checks that an
+ * entry of stage 2 that is replaced by one of another size is nowhere cached when the new one is
+ * made (break-before-make).
  *
  * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
  * mechanisms it knows nothing. One oracle a VM. */
@@ -51,6 +51,13 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
  * out before the flush of their unmap has returned must know that nobody uses what they were.
  * False: out of memory, as above. */
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
+/* Nobody has the memory at the guest-physical addresses [ipa, ipa + bytes) any more, for pages or
+ * for tables, and from ts_oracle_taken on somebody has it again. ipa stands for pa, of the first
+ * byte; both aligned to 4K, as bytes is. Who frees memory must know that no CPU uses it as what it
+ * was, whether or not a flush has returned (mm/mmu_gather.c, tlb_flush_mmu: the flush, then the
+ * pages; 6.1 and 6.12). False: out of memory, as above. */
+bool ts_oracle_freed(struct ts_oracle *o, uint64_t ipa, uint64_t pa, uint64_t bytes);
+void ts_oracle_taken(struct ts_oracle *o, uint64_t ipa, uint64_t bytes);
 /* What was changed in [start, end) of the window is of this generation (tlb_gen, from 1), which has
  * just been made: who keeps it or a later one for its CPU says that it has flushed, whether or not
  * the flush has returned (arch/x86/mm/tlb.c flush_tlb_func, local_tlb_gen, 6.1 and 6.12). The same
@@ -94,7 +101,7 @@ struct ts_oracle_use {
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use);
 /* A walk that began, by a walk cache, in a table which the page tables do not have there: legal
  * only while an unmap of something in the span bytes around use->va that a table of its level maps
- * has not finished. use->pa is not looked at. */
+ * has not finished, and the table has not been freed. use->pa is not looked at. */
 void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
                     uint64_t span);
 /* TS_OK, or TS_ERR_FINDING with the first finding's description. */

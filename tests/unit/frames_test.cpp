@@ -116,3 +116,89 @@ TEST(FrameQueue, GivesFramesInOrderAndNotBeforeTheirTime)
     }
     ts_frame_queue_fini(&q);
 }
+
+namespace
+{
+
+/* Of an address space whose unmap of page 0 is under way. */
+class FramesJudged : public Frames
+{
+  protected:
+    FramesJudged()
+    {
+        ts_error err{};
+        ts_pt_frames f{};
+        f.alloc_table = [](void *user) { return *static_cast<uint64_t *>(user) += page; };
+        f.free_table = [](void *, uint64_t) {};
+        f.user = &tables_;
+        EXPECT_EQ(ts_pgtable_create(&stage1_, TS_GRANULE_4K, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_pgtable_create(&stage2_, TS_GRANULE_4K, 4, &f, &err), TS_OK);
+        EXPECT_EQ(ts_oracle_create(&g_.oracle, &err), TS_OK);
+        (void)ts_oracle_window_open(g_.oracle, 1, 0, page);
+    }
+    ~FramesJudged() override
+    {
+        ts_oracle_destroy(g_.oracle);
+        ts_pgtable_destroy(stage1_);
+        ts_pgtable_destroy(stage2_);
+    }
+    bool may_be_used(uint64_t pa)
+    {
+        ts_oracle_use use{};
+        use.space = 1;
+        use.pa = pa;
+        use.stage1 = stage1_;
+        use.stage2 = vm_.stage2;
+        const uint64_t before = ts_oracle_stats(g_.oracle)->hits_in_window;
+        ts_oracle_hit(g_.oracle, &use);
+        return ts_oracle_stats(g_.oracle)->hits_in_window != before;
+    }
+    uint64_t tables_ = UINT64_C(1) << 40;
+    ts_pgtable *stage1_ = nullptr, *stage2_ = nullptr;
+};
+
+} // namespace
+
+TEST_F(FramesJudged, TheOracleKnowsThoseThatAreFree)
+{
+    const uint64_t a = ts_guest_frame_alloc(&g_), b = ts_guest_frame_alloc(&g_);
+    EXPECT_TRUE(may_be_used(a));
+    ts_guest_frame_free(&g_, a);
+    EXPECT_FALSE(may_be_used(a));
+    EXPECT_TRUE(may_be_used(b));
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), a);
+    EXPECT_TRUE(may_be_used(a));
+    ts_guest_frame_free_at(&g_, b, TS_MS);
+    EXPECT_TRUE(may_be_used(b)); /* not yet */
+}
+
+TEST_F(FramesJudged, AHugeOneIsFreeUntilItsPartsAreTaken)
+{
+    const uint64_t a = ts_guest_huge_alloc(&g_);
+    ts_guest_huge_free(&g_, a);
+    EXPECT_FALSE(may_be_used(a + 511 * page));
+    while (g_.nfree_frames) /* those before it */
+        (void)ts_guest_frame_alloc(&g_);
+    EXPECT_EQ(ts_guest_frame_alloc(&g_), a);
+    EXPECT_TRUE(may_be_used(a));
+    EXPECT_FALSE(may_be_used(a + page));
+    const uint64_t b = ts_guest_huge_alloc(&g_);
+    ts_guest_huge_free(&g_, b);
+    EXPECT_EQ(ts_guest_huge_alloc(&g_), b);
+    EXPECT_TRUE(may_be_used(b + 100 * page));
+}
+
+TEST_F(FramesJudged, WhatIsFreeIsTheMemoryBehindTheGuestsAddresses)
+{
+    const uint64_t a = ts_guest_frame_alloc(&g_), b = ts_guest_frame_alloc(&g_);
+    ts_pte pte{};
+    pte.size_shift = 12;
+    pte.target = 900 * page;
+    ts_pgtable_map(stage2_, a, &pte);
+    vm_.stage2 = stage2_;
+    ts_guest_frame_free(&g_, a);
+    ts_guest_frame_free(&g_, b); /* that has never been mapped */
+    EXPECT_FALSE(may_be_used(900 * page + 5));
+    EXPECT_TRUE(may_be_used(a));
+    EXPECT_TRUE(may_be_used(b));
+}

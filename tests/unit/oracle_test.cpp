@@ -161,6 +161,63 @@ TEST_F(Oracle, WhatHasBeenMappedAnewIsNotExcused)
     ts_oracle_window_close(o, w);
 }
 
+/* Whether or not its flush has returned: by the memory, for as long as nobody has it. */
+TEST_F(Oracle, WhatHasBeenFreedIsNotExcused)
+{
+    ts_error err{};
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    ASSERT_TRUE(ts_oracle_freed(o, 50 * page, 50 * page, 2 * page));
+    hit(10 * page, 49 * page + 4095);
+    hit(10 * page, 52 * page);
+    EXPECT_EQ(stats().hits_in_window, 2u);
+    ts_oracle_taken(o, 50 * page, page);
+    hit(10 * page, 50 * page);
+    EXPECT_EQ(stats().hits_in_window, 3u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    hit(10 * page, 51 * page + 8);
+    EXPECT_EQ(stats().hits_stale, 1u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_EQ(std::string(err.message).rfind("memory freed before its flush", 0), 0u)
+        << err.message;
+    ts_oracle_window_close(o, w);
+}
+
+/* The host may have given what the guest has freed to something else. */
+TEST_F(Oracle, WhatHasBeenFreedIsTheMemoryBehindIt)
+{
+    nested = true;
+    map(stage2, 50 * page, 90 * page);
+    map(stage2, 51 * page, 91 * page);
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    ASSERT_TRUE(ts_oracle_freed(o, 50 * page, 90 * page, page));
+    ASSERT_TRUE(ts_oracle_freed(o, 51 * page, 92 * page, page));
+    hit(10 * page, 50 * page);
+    hit(10 * page, 92 * page);
+    EXPECT_EQ(stats().hits_in_window, 2u);
+    hit(10 * page, 90 * page + 16);
+    EXPECT_EQ(stats().hits_stale, 1u);
+    ts_oracle_window_close(o, w);
+}
+
+TEST_F(Oracle, AFreedTableIsNotWalkedWhileItsUnmapIsUnderWay)
+{
+    ts_error err{};
+    ts_oracle_use use{};
+    use.space = space;
+    use.stage1 = stage1;
+    const uint32_t w = ts_oracle_window_open(o, space, 0, page);
+    ASSERT_TRUE(ts_oracle_freed(o, 77 * page, 99 * page, page));
+    ts_oracle_walk(o, &use, 78 * page, UINT64_C(1) << 21);
+    EXPECT_EQ(stats().tables_in_window, 1u);
+    ts_oracle_walk(o, &use, 77 * page, UINT64_C(1) << 21);
+    EXPECT_EQ(stats().tables_stale, 1u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message).find("freed before its flush has returned"),
+              std::string::npos)
+        << err.message;
+    ts_oracle_window_close(o, w);
+}
+
 /* Who keeps the generation of a change has made its flush: what it uses after that is not excused,
  * though the flush has not returned. */
 TEST_F(Oracle, AGenerationIsKeptByWhoHasFlushed)

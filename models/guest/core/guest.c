@@ -43,14 +43,41 @@ static void push_free(struct ts_guest *g, uint64_t **stack, uint64_t *n, uint64_
     (*stack)[(*n)++] = frame;
 }
 
+/* Tells the oracle. What has never been mapped in stage 2 nobody has used. */
+static void note_free(struct ts_guest *g, uint64_t frame, uint64_t bytes)
+{
+    const uint64_t end = frame + bytes;
+    struct ts_pte pte;
+
+    for (; g->oracle && frame < end; frame += FRAME_BYTES) {
+        uint64_t pa = frame;
+        if (g->vm->stage2) {
+            if (!ts_pgtable_lookup(g->vm->stage2, frame, &pte))
+                continue;
+            pa = pte.target + (frame & ((UINT64_C(1) << pte.size_shift) - 1));
+        }
+        if (!ts_oracle_freed(g->oracle, frame, pa, FRAME_BYTES))
+            out_of_memory(g);
+    }
+}
+
+static uint64_t note_taken(struct ts_guest *g, uint64_t frame, uint64_t bytes)
+{
+    if (g->oracle)
+        ts_oracle_taken(g->oracle, frame, bytes);
+    return frame;
+}
+
 void ts_guest_frame_free(struct ts_guest *g, uint64_t frame)
 {
+    note_free(g, frame, FRAME_BYTES);
     push_free(g, &g->free_frames, &g->nfree_frames, &g->free_frames_room, frame);
 }
 
 void ts_guest_huge_free(struct ts_guest *g, uint64_t frame)
 {
     TS_ASSERT(frame % HUGE_BYTES == 0);
+    note_free(g, frame, HUGE_BYTES);
     push_free(g, &g->free_huge, &g->nfree_huge, &g->free_huge_room, frame);
 }
 
@@ -78,7 +105,9 @@ uint64_t ts_guest_frame_alloc(struct ts_guest *g)
         for (uint32_t i = HUGE_FRAMES; i-- > 0;)
             ts_guest_frame_free(g, huge + i * FRAME_BYTES);
     }
-    return g->nfree_frames ? g->free_frames[--g->nfree_frames] : fresh_frame(g);
+    if (!g->nfree_frames)
+        return fresh_frame(g);
+    return note_taken(g, g->free_frames[--g->nfree_frames], FRAME_BYTES);
 }
 
 uint64_t ts_guest_frames_fresh(struct ts_guest *g, uint64_t count)
@@ -95,7 +124,7 @@ uint64_t ts_guest_huge_alloc(struct ts_guest *g)
     uint64_t frame;
 
     if (g->nfree_huge)
-        return g->free_huge[--g->nfree_huge];
+        return note_taken(g, g->free_huge[--g->nfree_huge], HUGE_BYTES);
     while (g->next_frame % HUGE_BYTES)
         ts_guest_frame_free(g, fresh_frame(g));
     frame = g->next_frame;

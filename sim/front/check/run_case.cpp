@@ -31,6 +31,8 @@ FindingKind kind_of(const std::string &message)
         return FindingKind::Stale;
     if (begins("tlb_gen ahead of its flush"))
         return FindingKind::Generation;
+    if (begins("memory freed before its flush"))
+        return FindingKind::FreedMemory;
     if (begins("freed page table used"))
         return FindingKind::FreedTable;
     if (begins("break-before-make missed"))
@@ -325,6 +327,8 @@ const char *finding_name(FindingKind kind)
         return "stale translation";
     case FindingKind::Generation:
         return "tlb_gen ahead of its flush";
+    case FindingKind::FreedMemory:
+        return "memory freed before its flush";
     case FindingKind::FreedTable:
         return "freed page table";
     case FindingKind::BreakBeforeMake:

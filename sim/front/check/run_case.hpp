@@ -16,6 +16,7 @@ enum class FindingKind {
     None,
     Stale,
     Generation,
+    FreedMemory,
     FreedTable,
     BreakBeforeMake,
     Initiator,
