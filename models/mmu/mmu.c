@@ -24,7 +24,7 @@ static enum ts_status join_core(struct ts_mmu *m, const struct ts_mmu_wiring *wi
         if (m->core->walker_free == NULL || m->core->queue == NULL)
             return ts_error_set(err, TS_ERR_ENVIRONMENT, "no memory for an MMU");
     }
-    m->checks_more = m->needs_time || m->conflict_abort;
+    mmu_set_checks(m);
     TS_ASSERT(m->core->thread[m->thread] == NULL);
     m->core->thread[m->thread] = m;
     return TS_OK;

@@ -62,7 +62,8 @@ void ts_mmu_passes_begin(struct ts_mmu *m, const struct ts_mmu_context *ctx, uin
         !is_plain(&second))
         return;
     memset(p, 0, sizeof(*p));
-    p->kept = m->checks_more = true;
+    p->kept = true;
+    mmu_set_checks(m);
     p->ctx = *ctx;
     p->top = page_of(va);
     p->made = 1;
@@ -228,7 +229,7 @@ void ts_mmu_passes_end_(struct ts_mmu *m)
     struct mmu_passes *p = &m->passes;
     uint64_t done = 0, from = lowest(p);
     p->kept = false;
-    m->checks_more = m->needs_time || m->conflict_abort;
+    mmu_set_checks(m);
     bool gone = ts_tlb_remove(m->unit[MMU_L1D_4K]->tlb, &p->of_all.tags, NULL) &&
                 ts_tlb_remove(m->unit[MMU_L2]->tlb, &p->of_all.tags, NULL);
     TS_ASSERT(gone);
@@ -504,6 +505,6 @@ uint64_t ts_mmu_passes_drop_(struct ts_mmu *m, const struct ts_tlb_inval *inval)
     if (!ts_tlb_inval_matches(inval, &p->of_all.tags))
         return 0;
     p->kept = false;
-    m->checks_more = m->needs_time || m->conflict_abort;
+    mmu_set_checks(m);
     return entries(m, false) + entries(m, true) - 2;
 }

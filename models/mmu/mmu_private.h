@@ -211,6 +211,11 @@ void ts_mmu_flight_add_(struct ts_mmu *m, const struct ts_tlb_entry *entry, bool
 const struct mmu_flight *ts_mmu_flight_find_(struct ts_mmu *m, const struct mmu_request *q);
 void ts_mmu_flights_drop_(struct ts_mmu *m, const struct ts_tlb_inval *inval);
 
+static inline void mmu_set_checks(struct ts_mmu *m)
+{
+    m->checks_more = m->needs_time || m->conflict_abort || m->passes.kept;
+}
+
 /* mmu_passes.c; where passes are kept. */
 void ts_mmu_passes_end_(struct ts_mmu *m);
 /* An access that is about to be made. True: it hits. If it is not a read of a pass, they end. */

@@ -40,6 +40,12 @@ struct ts_pte {
     bool contiguous; /* one of a contiguous run: a hint to TLBs. Aligning the run is the caller's */
 };
 
+/* Where an address that the leaf covers leads. */
+static inline uint64_t ts_pte_address(const struct ts_pte *pte, uint64_t address)
+{
+    return pte->target + (address & ((UINT64_C(1) << pte->size_shift) - 1));
+}
+
 /* Addresses of the table pages themselves come from alloc_table (an intermediate-physical or
  * physical address of a fresh frame of the granule's size) and go back through free_table. */
 struct ts_pt_frames {

@@ -86,7 +86,7 @@ static void compose(const struct mmu_walk *w, uint64_t va, const struct ts_pte *
     e.stage1_writable = leaf->writable;
     e.writable = leaf->writable;
     e.dirty = write || leaf->dirty;
-    uint64_t pa = leaf->target + (va - mmu_page(va, leaf->size_shift));
+    uint64_t pa = ts_pte_address(leaf, va);
     if (w->ctx->stage2 != NULL) {
         pa = page->target + (pa - page->tags.base);
         e.writable = leaf->writable && page->writable;
@@ -107,7 +107,7 @@ static uint64_t translated_pa(const struct mmu_walk *w, uint64_t ipa)
     struct ts_pte pte;
     if (w->m->memory.fetch == NULL || !ts_pgtable_lookup(w->ctx->stage2, ipa, &pte))
         return ipa;
-    return pte.target + (ipa - mmu_page(ipa, pte.size_shift));
+    return ts_pte_address(&pte, ipa);
 }
 
 static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool write,
@@ -145,7 +145,7 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
         return TS_MMU_FAULT_STAGE1;
     }
     if (ctx->stage2 != NULL) {
-        uint64_t ipa = leaf.target + (va - mmu_page(va, leaf.size_shift));
+        uint64_t ipa = ts_pte_address(&leaf, va);
         if (!ts_mmu_translate_ipa_(w, ipa, write ? MMU_USE_WRITE : MMU_USE_READ, &page))
             return TS_MMU_FAULT_STAGE2;
     }

@@ -240,11 +240,6 @@ static bool in_window(const struct ts_oracle *o, uint64_t space, uint64_t va)
     return false;
 }
 
-static uint64_t leaf_address(const struct ts_pte *pte, uint64_t address)
-{
-    return pte->target + (address & ((UINT64_C(1) << pte->size_shift) - 1));
-}
-
 /* Has the guest freed the memory? Not if the host has given it to something else since. */
 static bool is_unused(const struct ts_oracle *o, const struct ts_oracle_use *use)
 {
@@ -254,7 +249,7 @@ static bool is_unused(const struct ts_oracle *o, const struct ts_oracle_use *use
     if (!ts_free_memory_find(&o->unused, use->pa, &ipa))
         return false;
     return !use->stage2 ||
-           (ts_pgtable_lookup(use->stage2, ipa, &pte) && leaf_address(&pte, ipa) == use->pa);
+           (ts_pgtable_lookup(use->stage2, ipa, &pte) && ts_pte_address(&pte, ipa) == use->pa);
 }
 
 static bool is_excused(const struct ts_oracle *o, const struct ts_oracle_use *use)
@@ -292,11 +287,11 @@ static struct verdict translate(const struct ts_oracle_use *use)
     if (!ts_pgtable_lookup(use->stage1, use->va, &pte) || (use->write && !pte.writable))
         return v;
     v.stage1 = true;
-    v.ipa = v.pa = leaf_address(&pte, use->va);
+    v.ipa = v.pa = ts_pte_address(&pte, use->va);
     v.mapped = !use->stage2 ||
                (ts_pgtable_lookup(use->stage2, v.ipa, &pte) && !(use->write && !pte.writable));
     if (use->stage2 && v.mapped)
-        v.pa = leaf_address(&pte, v.ipa);
+        v.pa = ts_pte_address(&pte, v.ipa);
     return v;
 }
 

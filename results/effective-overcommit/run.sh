@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes this folder anew: five minutes and the build. usage: results/effective-overcommit/run.sh [OUT]
+# Makes this folder anew: six minutes and the build. usage: results/effective-overcommit/run.sh [OUT]
 source "$(dirname "$0")/../common.sh"
 
 [ -n "${DRAW_ONLY:-}" ] || scripts/run -o "$out"

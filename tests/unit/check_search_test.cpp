@@ -189,6 +189,19 @@ TEST(CheckSearch, AGenerationAheadOfItsFlushIsAFinding)
     EXPECT_GT(found[FindingKind::Stale], 0u); // once it has returned
 }
 
+// LATR that keeps no pages back until everybody has swept.
+TEST(CheckSearch, MemoryFreedBeforeItsFlushIsAFinding)
+{
+    static const ts_flush_ops hasty = [] {
+        ts_flush_ops ops = *ts_flush_find("latr");
+        ops.frame_release = [](ts_guest *, uint64_t) { return false; };
+        return ops;
+    }();
+    const SearchResult found = search(draw_of(&hasty), seeds(1, 400, 2));
+    ASSERT_TRUE(found.found);
+    EXPECT_EQ(run_case(*draw_case(*found.found, &hasty)).kind, FindingKind::FreedMemory);
+}
+
 TEST(CheckSearch, AnInitiatorThatDoesNotReturnIsAFinding)
 {
     const DrawCase draw =

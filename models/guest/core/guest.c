@@ -54,7 +54,7 @@ static void note_free(struct ts_guest *g, uint64_t frame, uint64_t bytes)
         if (g->vm->stage2) {
             if (!ts_pgtable_lookup(g->vm->stage2, frame, &pte))
                 continue;
-            pa = pte.target + (frame & ((UINT64_C(1) << pte.size_shift) - 1));
+            pa = ts_pte_address(&pte, frame);
         }
         if (!ts_oracle_freed(g->oracle, frame, pa, FRAME_BYTES))
             out_of_memory(g);

@@ -139,8 +139,7 @@ struct reads_ahead {
 /* Fewer are not worth it. */
 enum { READS_AHEAD_MIN = 8 };
 
-/* Where neither oracle nor kernel looks at single accesses, of memory whose stage-1 entries stay.
- */
+/* Nobody looks at single accesses, and the memory's stage-1 entries stay. */
 static bool may_go_ahead(const struct touch_run *r, uint64_t base)
 {
     const struct ts_guest *g = r->mm->guest;
