@@ -61,7 +61,7 @@ void touch(benchmark::State &state, bool nested, bool timed)
     ts_mmu *m = nullptr;
     ts_error err{};
     ts_mmu_create(&m, &params, 1, &wiring, &err);
-    ts_mmu_context ctx{1, 1, 0, guest.pt, nested ? host.pt : nullptr};
+    ts_mmu_context ctx{1, 1, 0, guest.pt, nested ? host.pt : nullptr, nullptr};
     uint64_t page = 0, now = timed;
     for (auto _ : state) {
         struct ts_mmu_access out;
@@ -108,7 +108,7 @@ void invalidate(benchmark::State &state)
     ts_mmu *m = nullptr;
     ts_error err{};
     ts_mmu_create(&m, &params, 1, &wiring, &err);
-    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
     uint64_t page = 0;
     for (auto _ : state) {
         struct ts_mmu_access out;

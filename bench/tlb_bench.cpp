@@ -325,7 +325,7 @@ void touch(benchmark::State &state)
     ts_error err{};
     ts_mmu_wiring wiring{};
     ts_mmu_create(&mmu, &params, 1, &wiring, &err);
-    ts_mmu_context ctx{1, 1, 0, guest.pt, state.range(1) ? host.pt : nullptr};
+    ts_mmu_context ctx{1, 1, 0, guest.pt, state.range(1) ? host.pt : nullptr, nullptr};
     struct ts_mmu_access out {
     };
     uint64_t page = 0;

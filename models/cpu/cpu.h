@@ -251,6 +251,7 @@ struct ts_cpu_domain {
     const struct ts_clock *clock;
     const struct ts_topology *topology; /* of the pCPUs underneath */
     struct ts_line_system *lines;
+    struct ts_store_buffer *stores; /* of the pCPUs underneath; NULL: none */
     const struct ts_timeline *timeline;
     const struct ts_steps *steps; /* NULL: nobody asks */
     const struct ts_sched_ops *sched;
@@ -345,6 +346,22 @@ static inline void ts_task_step(struct ts_task *self, enum ts_step_kind kind, bo
 }
 /* One access to a contended line: hit cycles, or a stall until the line has come. */
 void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op);
+/* self has written a word that others read, whose ts_store this is; or a table's entry. */
+void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_kind kind);
+/* All of the pCPU's stores of data are seen: smp_mb, a serialising instruction. A locked operation
+ * of ts_task_line and a switch between tasks are barriers too. */
+static inline void ts_task_barrier(struct ts_task *self)
+{
+    if (self->domain->stores)
+        ts_store_barrier(&self->domain->stores[ts_cpu_physical(self->cpu)->id]);
+}
+static inline void ts_task_line_barrier(struct ts_task *self, enum ts_line_op op)
+{
+    if (op == TS_LINE_RMW)
+        ts_task_barrier(self);
+}
+/* The same, and those of translation tables: a DSB of any kind. No time passes. */
+void ts_task_store_dsb(struct ts_task *self);
 /* Waits in hardware: starts whatever will call ts_task_stall_done(self) later, and stalls until it
  * has been called. Interrupts wait. The caller arranges the call before it calls this. */
 void ts_task_stall(struct ts_task *self);

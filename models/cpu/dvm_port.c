@@ -31,6 +31,7 @@ void ts_dvm_port_dsb(struct ts_task *self, struct ts_dvm *dvm)
     TS_ASSERT(p && self->cpu->current == self);
     if (!ts_dvm_dsb(dvm, p->id, stall_done, self))
         ts_task_stall(self);
+    ts_task_store_dsb(self);
     TS_ASSERT(ts_cpu_physical(self->cpu) == p);
 }
 
@@ -40,10 +41,12 @@ void ts_dvm_port_dsb_nsh(struct ts_task *self, struct ts_dvm *dvm)
     TS_ASSERT(p && self->cpu->current == self);
     if (!ts_dvm_dsb_nsh(dvm, p->id, stall_done, self))
         ts_task_stall(self);
+    ts_task_store_dsb(self);
     TS_ASSERT(ts_cpu_physical(self->cpu) == p);
 }
 
 void ts_dvm_port_dsb_st(struct ts_task *self, uint64_t cycles)
 {
     ts_task_work(self, cycles);
+    ts_task_store_dsb(self);
 }

@@ -41,8 +41,7 @@ void ts_cpu_hand_over(struct ts_cpu *p, struct ts_task *leaf)
     ts_fiber_suspend(leaf->fiber);
 }
 
-/* Of CPUs that go on at one time, the one of the lowest number does first: however their events
- * came to be scheduled. */
+/* Of CPUs that go on at one time the lowest number does first, in whatever order events came. */
 static void wake_at(struct ts_cpu *p, ts_time when)
 {
     ts_engine_schedule_ticket(p->domain->engine, &p->park_event, when, TS_PHASE_SOFTWARE, p->id);
@@ -405,6 +404,7 @@ void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
     TS_ASSERT(p && self->cpu->current == self);
     uint64_t cycles = 0;
+    ts_task_line_barrier(self, op);
     if (!ts_line_access(self->domain->lines, line, self->domain->topology->core[p->id], op,
                         &p->line_req, line_done, p, &cycles)) {
         p->line_task = self;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps that somebody watches and puts off. */
+/* Steps that somebody watches and puts off, and stores that others see late. */
 #include "models/cpu/cpu.h"
 
 void ts_task_tell_step(struct ts_task *self, enum ts_step_kind kind, bool write, const void *object,
@@ -20,4 +20,16 @@ void ts_task_tell_step(struct ts_task *self, enum ts_step_kind kind, bool write,
 
     if (late > 0)
         ts_task_work_ps(self, late);
+}
+
+void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_kind kind)
+{
+    if (self->domain->stores)
+        ts_store_put(&self->domain->stores[ts_cpu_physical(self->cpu)->id], store, kind);
+}
+
+void ts_task_store_dsb(struct ts_task *self)
+{
+    if (self->domain->stores)
+        ts_store_dsb(&self->domain->stores[ts_cpu_physical(self->cpu)->id]);
 }

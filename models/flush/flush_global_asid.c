@@ -68,10 +68,10 @@ static bool is_on_many_cpus(struct ts_task *self, struct ts_mm *mm, uint64_t thr
     {
         struct ts_guest_cpu *gc = &g->cpus[cpu];
         ts_task_line(self, &gc->state_line, TS_LINE_READ);
-        if (gc->switching || gc->loaded_mm != mm)
+        if (ts_guest_cpu_switching(gc) || gc->loaded_mm != mm)
             continue;
         ts_task_line(self, &gc->lazy_line, TS_LINE_READ);
-        if (!gc->is_lazy && ++count > threshold)
+        if (!ts_guest_cpu_lazy(gc) && ++count > threshold)
             return true;
     }
     return false;
@@ -128,7 +128,7 @@ void ts_global_asid_finish_transition(struct ts_task *self, struct ts_flush_info
     {
         struct ts_guest_cpu *gc = &g->cpus[cpu];
         ts_task_line(self, &gc->state_line, TS_LINE_READ);
-        while (gc->switching) {
+        while (ts_guest_cpu_switching(gc)) {
             ts_task_work(self, 1); /* cpu_relax */
             ts_task_line(self, &gc->state_line, TS_LINE_READ);
         }

@@ -31,6 +31,7 @@ static void flush_multi(struct ts_task *self, const struct ts_cpumask *mask,
     TS_ASSERT(all || info->start < info->end);
     (void)mask;
     (void)record;
+    ts_task_store_dsb(self); /* nobody's walk sees what was there before, either */
     /* Every tag that user code's translations may have: on x86 a slot of any vCPU, on arm64 its
      * ASID. */
     struct ts_tlb_inval inval = {

@@ -31,7 +31,7 @@ static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
         if (info->freed_tables || cpu == gc->id)
             continue;
         ts_task_line(self, &g->cpus[cpu].lazy_line, TS_LINE_READ);
-        if (g->cpus[cpu].is_lazy) {
+        if (ts_guest_cpu_lazy(&g->cpus[cpu])) {
             ts_cpumask_clear(set, cpu);
             state->lazy_skipped++;
         }

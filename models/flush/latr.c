@@ -132,8 +132,9 @@ static void keep(struct ts_task *self, struct ts_guest *g, struct latr_entry *e)
     state->newest = e;
     if (!g->oracle)
         return;
-    e->window = ts_oracle_window_open(g->oracle, e->info.mm->ctx_id, e->info.unmapped_start,
-                                      e->info.unmapped_end);
+    /* Walks of tables that go with it are late as well, and those may lie apart from its pages. */
+    e->window =
+        ts_oracle_window_open(g->oracle, e->info.mm->ctx_id, e->info.hull_start, e->info.hull_end);
     if (e->window == TS_ORACLE_NO_WINDOW)
         ts_guest_no_memory(self, g, "what CPUs have unmapped");
 }

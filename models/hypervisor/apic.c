@@ -81,7 +81,7 @@ void ts_vcpu_deliver(struct ts_vcpu *v, enum ts_vector vector, struct ts_task *f
         ts_vcpu_wake(v, from);
     } else if (v->polling) {
         ts_task_spin_signal(&v->task);
-    } else if (v->entering && from != &v->task) {
+    } else if (ts_vcpu_seen_entering(v) && from != &v->task) {
         if (is_avic(v)) {
             v->hyp->stats.posted++;
             ring_doorbell(from, v);

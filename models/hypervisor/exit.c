@@ -104,6 +104,8 @@ void ts_vm_entry(struct ts_vcpu *v)
         ts_irq_disable(self);
         ts_vcpu_write_mode(v); /* IN_GUEST_MODE */
         v->entering = true;
+        ts_task_store(self, &v->entering_store, TS_STORE_DATA);
+        ts_task_barrier(self); /* smp_mb__after_srcu_read_unlock; arm64: smp_store_mb */
         ts_vcpu_requests(v);
         struct ts_cpu *p = self->cpu;
         if (!p->pending && !p->need_resched)

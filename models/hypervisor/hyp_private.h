@@ -47,10 +47,11 @@ struct ts_vcpu {
     enum ts_exit_reason reason;
     enum ts_cpu_mode guest_mode; /* the vCPU's mode around an exit */
     bool entering;               /* vcpu->mode == IN_GUEST_MODE: requests must kick */
-    bool blocked;                /* waits in kvm_vcpu_block */
-    bool halt_masked;            /* halted with its interrupts off */
-    bool pv_unhalted;            /* kicked: its next halt, or the one it is in, is over */
-    bool polling;                /* halt polling */
+    struct ts_store entering_store;
+    bool blocked;     /* waits in kvm_vcpu_block */
+    bool halt_masked; /* halted with its interrupts off */
+    bool pv_unhalted; /* kicked: its next halt, or the one it is in, is over */
+    bool polling;     /* halt polling */
     bool poll_over;
     ts_time poll_ps; /* vcpu->halt_poll_ns */
     struct ts_event poll_event;
@@ -125,6 +126,11 @@ static inline struct ts_vcpu *ts_vm_vcpu(const struct ts_vm *vm, uint32_t id)
     const struct ts_hypervisor *h = (const struct ts_hypervisor *)vm->host;
     TS_ASSERT(id < vm->nvcpus);
     return &h->vcpus[vm->first_vcpu + id];
+}
+/* Its mode, as other pCPUs see it. */
+static inline bool ts_vcpu_seen_entering(const struct ts_vcpu *v)
+{
+    return v->entering && !ts_store_is_hidden(&v->entering_store);
 }
 static inline struct ts_steal_area *ts_vcpu_steal(const struct ts_vcpu *v)
 {

@@ -10,7 +10,7 @@ void ts_vcpu_kick(struct ts_vcpu *v, struct ts_task *from)
         return;
     }
     ts_preempt_disable(from);
-    if (v->entering) {
+    if (ts_vcpu_seen_entering(v)) {
         TS_ASSERT(v->loaded && v->task.cpu != from->cpu);
         v->hyp->stats.kicks++;
         ts_hyp_ipi(from, v->task.cpu->id, TS_VEC_KICK, v->number);
@@ -26,7 +26,7 @@ static bool request(struct ts_task *self, struct ts_vcpu *v, enum ts_vcpu_reques
     ts_task_line(self, &v->request_line, TS_LINE_RMW); /* set_bit, cmpxchg of the mode */
     v->requests |= (uint32_t)what;
     h->stats.hv_requests += what == TS_REQUEST_HV_FLUSH;
-    if (&v->task == self || !v->entering)
+    if (&v->task == self || !ts_vcpu_seen_entering(v))
         return false;
     TS_ASSERT(v->loaded && v->task.cpu != self->cpu);
     ts_host_call_add(self, v->task.cpu->id);

@@ -44,6 +44,15 @@ static const struct ts_param rows[] = {
     {"cluster_cycles", TS_PARAM_CYCLES, ROW(cluster_cycles), 30, 0, 1000, NULL,
      "core cycles of a request to that L3 and its look-up",
      "L3 of the own CCX 34 cycles (AnandTech, EPYC 7742), less L1 of 4", TS_CONF_DERIVED},
+    {"store_delay", TS_PARAM_TIME, ROW(store_delay), 0, 0, TS_MS, NULL,
+     "for `check --weak-memory`: a store that announces a switch of address spaces, the end of "
+     "lazy "
+     "TLB mode or an entry of the guest is seen by others up to so much later, and on arm64 a "
+     "cleared or narrowed page-table entry by walks, each by a random time, unless a barrier comes "
+     "first. "
+     "0: memory is sequentially consistent",
+     "x86-TSO: Intel SDM vol. 3, memory ordering; Arm ARM, completion of TLB maintenance",
+     TS_CONF_VERBATIM},
 };
 #undef ROW
 
@@ -244,6 +253,28 @@ static bool make_clusters(struct ts_line_system *s)
     return true;
 }
 
+static bool make_stores(struct ts_line_system *s)
+{
+    if (!s->params.store_delay)
+        return true;
+    s->stores = calloc(s->nthreads, sizeof(*s->stores));
+    if (!s->stores)
+        return false;
+    ts_line_system_set_seed(s, 0);
+    return true;
+}
+
+void ts_line_system_set_seed(struct ts_line_system *s, uint64_t seed)
+{
+    for (uint32_t cpu = 0; s->stores && cpu < s->nthreads; cpu++)
+        ts_store_buffer_init(&s->stores[cpu], s->engine, s->params.store_delay, seed, cpu);
+}
+
+struct ts_store_buffer *ts_line_system_stores(struct ts_line_system *s)
+{
+    return s->stores;
+}
+
 enum ts_status ts_line_system_create(struct ts_line_system **out, struct ts_engine *engine,
                                      const struct ts_topology *topology, struct ts_interconnect *ic,
                                      const struct ts_line_params *params, struct ts_error *err)
@@ -265,12 +296,13 @@ enum ts_status ts_line_system_create(struct ts_line_system **out, struct ts_engi
     s->params = *params;
     ts_clock_init(&s->core_clock, topology->params.core_hz);
     s->ncores = topology->nnodes;
+    s->nthreads = topology->ncpus;
     s->cores_per_socket = (uint32_t)topology->params.cores_per_socket;
     ts_sharer_pool_init(&s->sharers, s->ncores);
     ts_hist_init(&s->stats.miss_ps);
     s->clustered = params->cluster_cores > 1;
     s->acks = calloc(nacks, sizeof(*s->acks));
-    if (!s->acks || !make_clusters(s)) {
+    if (!s->acks || !make_clusters(s) || !make_stores(s)) {
         ts_line_system_destroy(s);
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "line: out of memory for %u messages", nacks);
     }
@@ -289,6 +321,7 @@ void ts_line_system_destroy(struct ts_line_system *s)
     ts_sharer_pool_fini(&s->sharers);
     free(s->cluster);
     free(s->cluster_end);
+    free(s->stores);
     free(s->acks);
     free(s);
 }

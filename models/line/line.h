@@ -43,6 +43,7 @@
 #define TS_MODELS_LINE_H
 
 #include "models/interconnect/interconnect.h"
+#include "sim/store.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,6 +62,8 @@ struct ts_line_params {
     uint64_t forwarding;     /* bool: owners send data straight to the requester */
     uint64_t cluster_cores;  /* cores that share an L3 below the home; 1: no clusters */
     uint64_t cluster_cycles; /* core cycles of a request to that L3 and its look-up */
+    uint64_t store_delay;    /* ps that a store may wait in its thread's store buffer (sim/store.h),
+                                at most; 0: there are no store buffers */
 };
 extern const struct ts_param_table ts_line_param_table; /* prefix "line" */
 
@@ -161,6 +164,10 @@ void ts_line_fini(struct ts_line *line);
 bool ts_line_access(struct ts_line_system *s, struct ts_line *line, uint32_t core,
                     enum ts_line_op op, struct ts_line_req *req, ts_line_done_fn *done, void *user,
                     uint64_t *cycles);
+/* Of the store buffers; without a call the seed is 0. Before the first store. */
+void ts_line_system_set_seed(struct ts_line_system *s, uint64_t seed);
+/* The store buffers of all hardware threads, by number, or NULL: params.store_delay is 0. */
+struct ts_store_buffer *ts_line_system_stores(struct ts_line_system *s);
 const struct ts_line_stats *ts_line_system_stats(const struct ts_line_system *s);
 /* Has core a copy that it may read (write)? For tests and observers. */
 bool ts_line_readable(const struct ts_line *line, uint32_t core);

@@ -27,7 +27,7 @@ struct ts_line_system {
     struct ts_interconnect *ic;
     struct ts_line_params params;
     struct ts_clock core_clock;
-    uint32_t ncores;
+    uint32_t ncores, nthreads;
     uint32_t cores_per_socket;
     bool clustered;
     uint32_t *cluster;     /* of each core: the cluster's first core, with whose router its L3 is */
@@ -37,6 +37,7 @@ struct ts_line_system {
     struct ts_line_ack *free;
     /* Requests with invalidations to send and none free, by req->next_starved. */
     struct ts_line_req *starved_head, *starved_tail;
+    struct ts_store_buffer *stores; /* by hardware thread; NULL: none */
     struct ts_line_stats stats;
 };
 

@@ -102,6 +102,8 @@ static enum ts_status create_hardware(struct ts_machine *m, struct ts_error *err
         s = ts_line_system_create(&m->lines, m->engine, &m->topology, m->interconnect, &c->line,
                                   err);
     if (s == TS_OK)
+        ts_line_system_set_seed(m->lines, m->seed);
+    if (s == TS_OK)
         s = ts_interrupt_create(&m->interrupt, m->engine, &m->topology, m->interconnect,
                                 &c->interrupt,
                                 ts_machine_is_bare(c) ? on_interrupt_bare : on_interrupt, m, err);

@@ -13,6 +13,7 @@ void ts_machine_common_domain(struct ts_machine *m, struct ts_cpu_domain *d, con
     d->clock = &m->clock;
     d->topology = &m->topology;
     d->lines = m->lines;
+    d->stores = ts_line_system_stores(m->lines);
     d->express = ts_interconnect_is_express(m->interconnect);
     d->timeline = &m->timeline;
     d->steps = &m->steps;

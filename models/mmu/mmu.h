@@ -150,13 +150,16 @@ struct ts_mmu_stats { /* sums over the CPU */
 extern const struct ts_stat_table ts_mmu_stat_table; /* with the rule above */
 
 /* The translation regime an access is made in. */
+struct ts_late_leaves;
+
 struct ts_mmu_context {
     uint16_t vmid; /* 0: host */
     uint16_t asid;
     uint16_t ep4ta; /* Intel guests: names the EPT root, not 0; stage 2 is then tagged by it alone.
                        Else 0: stage 2 is tagged by vmid */
     struct ts_pgtable *stage1;
-    struct ts_pgtable *stage2; /* NULL: none */
+    struct ts_pgtable *stage2;         /* NULL: none */
+    const struct ts_late_leaves *late; /* of stage1; NULL: walks see all that has been stored */
 };
 
 enum ts_mmu_kind { TS_MMU_READ = 0, TS_MMU_WRITE = 1, TS_MMU_FETCH = 2 };

@@ -265,7 +265,7 @@ static bool hits_l2(const struct ts_mmu *m, uint64_t others)
 static bool same_context(const struct ts_mmu_context *a, const struct ts_mmu_context *b)
 {
     return a->vmid == b->vmid && a->asid == b->asid && a->ep4ta == b->ep4ta &&
-           a->stage1 == b->stage1 && a->stage2 == b->stage2;
+           a->stage1 == b->stage1 && a->stage2 == b->stage2 && a->late == b->late;
 }
 
 enum next { NEXT_IN_L1, NEXT_IN_L2, NEXT_WALK, NEXT_OTHER };

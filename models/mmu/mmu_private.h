@@ -3,6 +3,7 @@
 #ifndef TS_MODELS_MMU_PRIVATE_H
 #define TS_MODELS_MMU_PRIVATE_H
 
+#include "models/mmu/late_leaves.h"
 #include "models/mmu/mmu.h"
 
 enum mmu_structure {

@@ -129,6 +129,8 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
     struct ts_pte leaf;
     struct ts_tlb_entry page = {0};
     uint32_t n = ts_pgtable_walk(ctx->stage1, va, level, table, fetch, levels, &found, &leaf);
+    if (ctx->late)
+        found = ts_late_leaves_seen(ctx->late, va, levels[n - 1], found, &leaf);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t pa = fetch[i];
         if (ctx->stage2 != NULL && i == 0 && translated) {

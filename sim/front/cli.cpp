@@ -281,6 +281,9 @@ class CommandLine
             ->check(CLI::Range(1, 1024));
         check_sub_->add_flag("--systematic", check_.systematic,
                              "Explore tiny cases order by order, instead of drawing them");
+        check_sub_->add_flag("--weak-memory", check_.weak_memory,
+                             "Stores that others read wait in store buffers until a barrier, so "
+                             "that missing ones show");
         check_sub_
             ->add_option("--put-offs", check_.put_offs,
                          "Steps put off in one run of --systematic (2)")

@@ -35,6 +35,15 @@ one_line '--force'
 run 4 check hyperv_2017 --seeds "$seed" -q --no-shrink
 [ "$(grep -c '^    ' out.txt)" -gt "$(grep -c '^    ' one.txt)" ] || fail "--no-shrink shrinks"
 
+# With store buffers: they are told among the settings if nothing is taken away, and are repeated.
+run 4 check hyperv_2017 --seeds "$seed" -q --no-shrink --weak-memory
+grep -Eq ' line.store_delay=(100ns|2us|50us)$' out.txt || fail "no store buffer: $(cat out.txt)"
+mv out.txt one.txt
+eval "set -- $(sed -n 's/^repeat: tlbstorm //p' one.txt)"
+[[ " $* " == *" --weak-memory "* ]] || fail "is not repeated with store buffers: $*"
+run 4 "$@" -q --no-shrink
+cmp -s one.txt out.txt || fail "another story when it is repeated with store buffers"
+
 # In the machines of an experiment.
 run 0 check --config "$smoke" --seeds 1..3 -q
 [ "$(grep -c ' none$' out.txt)" -ge 2 ] || fail "no rows of the experiment: $(cat out.txt)"

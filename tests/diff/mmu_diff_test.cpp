@@ -64,7 +64,7 @@ class History
     }
     ts_mmu_context ctx() const
     {
-        return {vmid, 1, ep4ta, guest.pt, two_stages ? host.pt : nullptr};
+        return {vmid, 1, ep4ta, guest.pt, two_stages ? host.pt : nullptr, nullptr};
     }
     bool lookup(const PageTable &t, uint64_t at, Page *out) const
     {

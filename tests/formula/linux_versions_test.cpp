@@ -189,13 +189,14 @@ namespace
 
 /* CPU 1 goes back and forth between a reader and another process, while thread 0 drops the pages
  * that the reader uses, without freeing tables. */
-Outcome switches_during_flushes(bool lazily, bool barrier)
+Outcome switches_during_flushes(bool lazily, bool barrier, const char *store_delay = "0")
 {
     constexpr uint64_t n = 4;
     constexpr uint32_t rounds = 2000, reader = 1, other = 2;
     ts_machine_config c = bare_machine(2);
     set(c, "guest.lazy_mm_cpumask", lazily ? "true" : "false");
     set(c, "guest.mask_barrier", barrier ? "true" : "false");
+    set(c, "line.store_delay", store_delay);
     set(c, "guest.timer_slack", "1us");
     /* A store buffer full of stores that miss; else the initiator's way from the generation to its
      * look at this CPU, some 250 ns, is longer than the gap. */
@@ -233,6 +234,18 @@ TEST(X86Checks, C10_WithoutTheBarrierASwitchMissesAFlush)
     /* The bit is set by an atomic operation at every switch: a barrier by itself. */
     out = switches_during_flushes(false, false);
     EXPECT_EQ(out.status, TS_OK) << out.message;
+}
+
+/* The same where the store waits for as long as it happens to. */
+TEST(X86Checks, C10_InAStoreBuffer)
+{
+    Outcome out = switches_during_flushes(true, false, "1ms");
+    EXPECT_EQ(out.status, TS_ERR_FINDING);
+    EXPECT_NE(out.message.find("stale translation used"), std::string::npos) << out.message;
+    for (auto [lazily, barrier] : {std::pair(true, true), {false, true}, {false, false}}) {
+        out = switches_during_flushes(lazily, barrier, "1ms");
+        EXPECT_EQ(out.status, TS_OK) << out.message;
+    }
 }
 
 /* --- flush_tlb_func --- */

@@ -28,7 +28,7 @@ struct Rig {
     {
         for (uint64_t page = 0; page < 512; page++)
             table.map(page * kPage, (page + 1000) * kPage);
-        ctx = {0, 1, 0, table.pt, nullptr};
+        ctx = {0, 1, 0, table.pt, nullptr, nullptr};
     }
     uint64_t at(uint64_t now, uint64_t page, ts_mmu_kind kind = TS_MMU_READ)
     {
@@ -302,7 +302,7 @@ TEST(MmuTiming, AccessedAndDirtyUpdatesAreCharged)
         host.map(3 * kPage, 7 * kPage);
         backTables(host, guest);
         Mmu mmu(p);
-        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
         uint64_t updates = 1 + (stage2_ad ? 4 + 1 : 0); /* the leaf; four tables and the page */
         auto out = mmu.access(ctx, 0);
         EXPECT_EQ(out.cycles, kL1 + kL2 + kWalk - 4 + 24 + updates * kUpdate);

@@ -69,7 +69,7 @@ class Rig
     }
     ts_mmu_context ctx() const
     {
-        return {1, 1, 0, guest.pt, host.pt};
+        return {1, 1, 0, guest.pt, host.pt, nullptr};
     }
     /* Object i's nested leaf (state levels), or the stage-2 table to start at (levels - 1: the
      * root). */
@@ -199,7 +199,7 @@ TEST(WalkNested, FetchesAreMadeInOrderAndChargedAtTheirPhysicalAddress)
             ts_mmu_params p = costs();
             p.nested_entries = p.walk2_entries = 0;
             Mmu mmu(p, wiring);
-            ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+            ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
             auto out = mmu.access(ctx, 9);
             ASSERT_EQ(out.result, TS_MMU_OK);
             uint64_t fetch[TS_PT_LEVELS_MAX];

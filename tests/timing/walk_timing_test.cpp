@@ -39,7 +39,7 @@ TEST(WalkTiming, HitsCostWhatTheirLevelCosts)
     PageTable table;
     table.map(0, 0);
     table.map(kPage, kPage);
-    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
     EXPECT_EQ(mmu.access(ctx, 0).cycles, walkOf(4));
     EXPECT_EQ(mmu.access(ctx, 0).cycles, kL1);
     mmu.access(ctx, kPage); /* takes the only L1 entry */
@@ -59,7 +59,7 @@ TEST(WalkTiming, WithoutASecondLevelNobodyWaitsForIt)
     Mmu mmu(p);
     PageTable table;
     table.map(0, 0);
-    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
     EXPECT_EQ(mmu.access(ctx, 0).cycles, walkOf(4) - kL2);
     EXPECT_EQ(mmu.access(ctx, 0).cycles, kL1);
 }
@@ -71,7 +71,7 @@ TEST(WalkTiming, ColdNativeWalksFetchOncePerLevel)
             Mmu mmu(costs());
             PageTable table(levels);
             table.map(kGiB, 0, leaf);
-            ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+            ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
             auto out = mmu.access(ctx, kGiB);
             uint64_t n = levels - leaf;
             EXPECT_EQ(mmu.stats().walk_fetches, n);
@@ -100,7 +100,7 @@ TEST(WalkTiming, WalksStartAtTheDeepestCachedTable)
                     continue;
                 table.map(0, 0);
                 table.map(other, kPage);
-                ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+                ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
                 mmu.access(ctx, 0);
                 uint64_t n = levels;
                 for (uint32_t level = 3; level >= 1; level--)
@@ -120,7 +120,7 @@ TEST(WalkTiming, AfterInvlpgTheNextWalkIsCold)
     PageTable table;
     table.map(0, 0);
     table.map(kPage, kPage);
-    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
     mmu.access(ctx, 0);
     EXPECT_EQ(mmu.access(ctx, kPage).cycles, walkOf(1));
     /* It names page 1, but takes every table of the PCID. */
@@ -140,7 +140,7 @@ struct Nested {
     }
     ts_mmu_context ctx() const
     {
-        return {1, 1, 0, guest.pt, host.pt};
+        return {1, 1, 0, guest.pt, host.pt, nullptr};
     }
     PageTable guest, host;
 };
@@ -250,7 +250,7 @@ TEST(WalkTiming, AFaultCostsTheFetchesThatFoundIt)
         Mmu mmu(costs());
         PageTable table;
         table.map(0, 0);
-        ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+        ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
         uint64_t va = UINT64_C(1) << TS_PT_SHIFT(d);
         auto out = mmu.access(ctx, va);
         EXPECT_EQ(out.result, TS_MMU_FAULT_STAGE1);
@@ -322,7 +322,7 @@ TEST(WalkTiming, ProbesOfAnAddressFormAreThoseOfTheSizesInUse)
         EXPECT_EQ(busy(page), contiguous ? 4u : 2u); /* 4K, 2M; and 64K, 32M */
         PageTable table(3, TS_GRANULE_64K);
         table.map(0, 0);
-        mmu.access(ts_mmu_context{0, 1, 0, table.pt, nullptr}, 0);
+        mmu.access(ts_mmu_context{0, 1, 0, table.pt, nullptr, nullptr}, 0);
         /* 64K, 512M; and runs of 2M. One of 16G has its own structure. */
         EXPECT_EQ(busy(page), contiguous ? 3u : 2u);
         EXPECT_EQ(busy(ts_inval_with_hint(page, 1 + TS_GRANULE_4K, 0)), 1u);

@@ -63,6 +63,33 @@ TEST(CheckCase, ASeedIsACase)
     EXPECT_EQ(story_text(a, 1000000), story_text(b, 1000000));
 }
 
+/* Store buffers come on top; what else is drawn stays, so that seeds go on to mean what they did.
+ */
+TEST(CheckCase, WeakMemoryIsTheSameCaseWithStoreBuffers)
+{
+    const ts_flush_ops *m = ts_flush_find("kvm_pv");
+    std::set<uint64_t> delays;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const auto strong = draw_case(seed, m);
+        if (!strong)
+            continue;
+        CheckCase weak = *strong, again = *strong;
+        draw_store_delay(&weak);
+        draw_store_delay(&again);
+        EXPECT_EQ(case_text(weak), case_text(again));
+        EXPECT_EQ(case_config(*strong).line.store_delay, 0u);
+        delays.insert(case_config(weak).line.store_delay);
+        ASSERT_EQ(weak.settings.size(), strong->settings.size() + 1);
+        weak.settings.pop_back();
+        EXPECT_EQ(case_text(weak), case_text(*strong));
+    }
+    EXPECT_EQ(delays.count(0), 0u);
+    EXPECT_EQ(delays.size(), 3u);
+    CheckCase tiny = *draw_tiny_case(1, m);
+    draw_store_delay(&tiny);
+    EXPECT_EQ(case_config(tiny).line.store_delay, TS_MS); // all that a barrier does not end
+}
+
 TEST(CheckCase, InAGivenMachineOnlyWhatHappensIsDrawn)
 {
     ts_machine_config config;

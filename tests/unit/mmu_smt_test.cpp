@@ -47,13 +47,13 @@ struct Core {
     }
     struct ts_mmu_access at(uint64_t now, uint32_t thread, uint64_t page)
     {
-        auto out = mmu[thread]->at(now, {0, 1, 0, table.pt, nullptr}, page * kPage);
+        auto out = mmu[thread]->at(now, {0, 1, 0, table.pt, nullptr, nullptr}, page * kPage);
         EXPECT_EQ(out.pa, page * kPage);
         return out;
     }
     bool cached(uint32_t thread, uint64_t page)
     {
-        return mmu[thread]->cached({0, 1, 0, table.pt, nullptr}, page * kPage);
+        return mmu[thread]->cached({0, 1, 0, table.pt, nullptr, nullptr}, page * kPage);
     }
     const struct ts_mmu_stats &stats(uint32_t thread)
     {
@@ -139,7 +139,7 @@ TEST(MmuSmt, AFaultLeavesTheSibling)
 {
     Core c(smt(TS_MMU_SMT_SHARE));
     c.table.map(kGiB, 0, 0, false);
-    ts_mmu_context ctx{0, 1, 0, c.table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, c.table.pt, nullptr, nullptr};
     for (uint32_t t : {0u, 1u})
         c.mmu[t]->at(1 + t * 1000, ctx, kGiB);
     EXPECT_EQ(c.mmu[0]->at(5000, ctx, kGiB, TS_MMU_WRITE).result, TS_MMU_FAULT_STAGE1);

@@ -17,7 +17,7 @@ namespace
 
 ts_mmu_context native(const PageTable &t, uint16_t asid = 1)
 {
-    return {0, asid, 0, t.pt, nullptr};
+    return {0, asid, 0, t.pt, nullptr, nullptr};
 }
 
 std::vector<ts_tlb_entry> entries(const Mmu &mmu)
@@ -165,7 +165,7 @@ TEST(MmuStructures, TwoStagesMakeTheSmallerOfTheirEntries)
             uint64_t step = s2.size();
             for (uint64_t at = kTableFrames / step * step; at < s1.next_frame; at += step)
                 s2.map(at, at);
-            ts_mmu_context ctx{1, 1, 0, s1.pt, s2.pt};
+            ts_mmu_context ctx{1, 1, 0, s1.pt, s2.pt, nullptr};
             auto out = mmu.access(ctx, guest.va() + offset);
             ASSERT_EQ(out.result, TS_MMU_OK);
             EXPECT_EQ(out.pa, 2 * ipa + offset);
@@ -215,7 +215,7 @@ TEST(MmuStructures, WalkAndStageTwoEntriesInTheSecondLevel)
         if (host_level == 0)
             host.map(kPage, kPage);
         backTables(host, guest);
-        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
         mmu.access(ctx, 0);
         EXPECT_EQ(mmu.stats().walk_fetches, 24u - host_level);
         /* Now one fetch, and a stage-2 walk for a 4K page; a block is known. */
@@ -247,7 +247,7 @@ TEST(MmuStructures, PiecesOfAStageTwoPageMakeNoSmallerTranslations)
     guest.map(kGiB, 0, 2);
     host.map(0, 0, 2);
     backTables(host, guest);
-    ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+    ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
     mmu.access(ctx, 0);
     auto out = mmu.access(ctx, kGiB + 5);
     EXPECT_EQ(mmu.stats().nested_hits, 1u);
@@ -268,7 +268,7 @@ TEST(MmuStructures, StageTwoIsTaggedByTheEptRootAlone)
         backTables(*h, guest);
     }
     auto ctx = [&](uint16_t vpid, uint16_t ep4ta, PageTable &h) {
-        return ts_mmu_context{vpid, 1, ep4ta, guest.pt, h.pt};
+        return ts_mmu_context{vpid, 1, ep4ta, guest.pt, h.pt, nullptr};
     };
     EXPECT_EQ(mmu.access(ctx(1, 7, host), 0).pa, 9 * kPage);
     /* Another VPID with the same EPT finds every stage-2 leaf. */
@@ -299,7 +299,7 @@ TEST(MmuStructures, TheNestedTlbKnowsDirty)
     guest.map(kPage, 0);
     host.map(0, 0);
     backTables(host, guest);
-    ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+    ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
     mmu.access(ctx, 0);
     EXPECT_FALSE(host.pte(0).dirty);
     EXPECT_TRUE(host.pte(kTableFrames).dirty); /* tables are written by the walker */
@@ -325,7 +325,7 @@ TEST(MmuStructures, AnEntryIsDirtyOnlyIfBothStagesAre)
         ts_pgtable_mark(guest.pt, 0, true);
         host.map(0, 0);
         backTables(host, guest);
-        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt};
+        ts_mmu_context ctx{1, 1, 0, guest.pt, host.pt, nullptr};
         mmu.access(ctx, 0);
         EXPECT_EQ(mmu.access(ctx, 0, true).from_tlb, !ad);
         EXPECT_EQ(host.pte(0).dirty, ad);

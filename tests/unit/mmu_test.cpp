@@ -17,7 +17,7 @@ struct Native {
     }
     ts_mmu_context ctx(uint16_t asid = 1) const
     {
-        return {0, asid, 0, table.pt, nullptr};
+        return {0, asid, 0, table.pt, nullptr, nullptr};
     }
     PageTable table;
     Mmu mmu;
@@ -29,7 +29,7 @@ struct Nested {
     }
     ts_mmu_context ctx(uint16_t asid = 1, uint16_t vmid = 1) const
     {
-        return {vmid, asid, 0, guest.pt, host.pt};
+        return {vmid, asid, 0, guest.pt, host.pt, nullptr};
     }
     PageTable guest, host;
     Mmu mmu;
@@ -275,7 +275,7 @@ TEST(Mmu, OnArmAFaultDropsNothing)
 {
     PageTable table, host;
     Mmu mmu(defaults(), ts_mmu_wiring{});
-    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr};
+    ts_mmu_context ctx{0, 1, 0, table.pt, nullptr, nullptr};
     table.map(0, 0, 0, false);
     mmu.access(ctx, 0);
     for (int i = 0; i < 3; i++) {
@@ -295,7 +295,7 @@ TEST(Mmu, OnArmAFaultDropsNothing)
     for (int i = 0; i < 3; i++)
         EXPECT_EQ(mmu.access(ctx, 0).result, TS_MMU_FAULT_STAGE1);
 
-    ts_mmu_context nested{1, 1, 0, table.pt, host.pt};
+    ts_mmu_context nested{1, 1, 0, table.pt, host.pt, nullptr};
     for (uint64_t frame = kTableFrames; frame < kTableFrames + 64 * kPage; frame += kPage)
         host.map(frame, frame);
     host.map(9 * kPage, kGiB, 0, false);
@@ -492,7 +492,7 @@ struct Fractured : Nested {
     }
     ts_mmu_context hostCtx() const
     {
-        return {0, 1, 0, native.pt, nullptr};
+        return {0, 1, 0, native.pt, nullptr, nullptr};
     }
     PageTable native;
 };

@@ -42,7 +42,7 @@ enum ts_update_result ts_gen_update_read(struct ts_task *self, struct ts_guest_c
     const struct ts_tlb_context *slot;
     TS_ASSERT(info->mm && info->new_tlb_gen && self->cpu->preempt_off);
     ts_task_line(self, &target->state_line, TS_LINE_READ);
-    slot = target->switching ? NULL : ts_tlb_context_of(target, info->mm);
+    slot = ts_guest_cpu_switching(target) ? NULL : ts_tlb_context_of(target, info->mm);
     if (!slot)
         return TS_UPDATE_NO_SLOT;
     if (info->end != UINT64_MAX && slot->tlb_gen + 1 < info->new_tlb_gen)

@@ -40,6 +40,7 @@ static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asi
 {
     const struct ts_guest_params *p = &gc->guest->params;
     ts_task_work(self, need_flush ? p->mov_cr3_flush_cycles : p->mov_cr3_noflush_cycles);
+    ts_task_barrier(self); /* MOV CR3 serialises */
     gc->loaded_asid = asid;
     ts_trace_tlb_flush(gc->guest, TS_TLB_ON_TASK_SWITCH, need_flush ? UINT64_MAX : 0);
     if (need_flush) {
@@ -72,6 +73,7 @@ static void announce_switch(struct ts_task *self, struct ts_guest_cpu *gc)
 {
     ts_task_line(self, &gc->state_line, TS_LINE_WRITE);
     gc->switching = true;
+    ts_task_store(self, &gc->switching_store, TS_STORE_DATA);
 }
 
 /* Up to 6.13: out of one mask and into the other. */
@@ -96,16 +98,18 @@ static uint64_t begin_by_mask(struct ts_task *self, struct ts_guest_cpu *gc, str
 /* 6.14 and later: the bit stays where it is, and an initiator asks what the CPU has loaded. So the
  * generation must not be read before others can see that it is switching. The atomic setting of a
  * bit is a barrier; where it is set already only the explicit one of commit 83b0177a6c48 is.
- * Without that the store of LOADED_MM_SWITCHING may wait in the store buffer (TSO), and here always
- * waits for as long as it can: until MOV CR3, which serialises and is followed by the store of the
- * next one. Others see the previous address space till then. */
+ * Without that the store of LOADED_MM_SWITCHING may wait in the store buffer (TSO), at the longest
+ * until MOV CR3, which serialises and is followed by the store of the next one. Others see the
+ * previous address space till then; where there are no store buffers it always waits that long. */
 static uint64_t begin_lazily(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_mm *next)
 {
     bool is_set = ts_cpumask_test(&next->cpumask, gc->id); /* only this CPU changes its own bit */
 
     gc->new_cpu = !is_set;
-    if (!is_set || gc->guest->params.mask_barrier)
+    if (!is_set || gc->guest->params.mask_barrier || self->domain->stores)
         announce_switch(self, gc);
+    if (gc->guest->params.mask_barrier)
+        ts_task_barrier(self);
     if (next != gc->guest->init_mm) {
         ts_task_line(self, &next->mask_line, is_set ? TS_LINE_READ : TS_LINE_RMW);
         ts_cpumask_set(&next->cpumask, gc->id);
@@ -130,6 +134,7 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
     if (was_lazy) {
         ts_task_line(self, &gc->lazy_line, TS_LINE_WRITE);
         gc->is_lazy = false;
+        ts_task_store(self, &gc->lazy_store, TS_STORE_DATA);
     }
     if (gc->loaded_mm == next) {
         enum ts_same_mm same =
@@ -138,7 +143,9 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
             reload_asid(self, gc);
         if (!was_lazy || same != TS_SAME_KERNEL)
             return;
-        /* The CPU was left out of flushes while lazy: only the generation tells. */
+        /* The CPU was left out of flushes while lazy: only the generation tells, read when others
+         * see that it is not lazy any more (smp_mb in 6.1 and 6.12). */
+        ts_task_barrier(self);
         ts_task_line(self, &next->gen_line, TS_LINE_READ);
         next_gen = next->tlb_gen;
         need_flush = gc->ctxs[asid].tlb_gen != next_gen;

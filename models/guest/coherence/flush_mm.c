@@ -128,6 +128,8 @@ static void flush_arm64(struct ts_task *self, struct ts_guest_cpu *gc, struct ts
     const struct ts_guest_params *p = &g->params;
     uint16_t vmid = ts_arm64_vmid(g);
     struct ts_arm64_range r = {0};
+    /* DSB NSHST of local_flush_tlb_all (arch/arm64/include/asm/tlbflush.h, 6.1 and 6.12). */
+    ts_task_store_dsb(self);
     bool all = !info->mm || info->end == UINT64_MAX;
     uint64_t n = 1;
     if (!all) {
@@ -224,9 +226,9 @@ bool ts_flush_should(struct ts_task *self, struct ts_guest_cpu *cpu, void *arg)
     const struct ts_mm *loaded;
     if (g->params.should_flush_mm)
         ts_task_line(self, &cpu->state_line, TS_LINE_READ);
-    loaded = cpu->switching ? NULL : cpu->loaded_mm;
+    loaded = ts_guest_cpu_switching(cpu) ? NULL : cpu->loaded_mm;
     ts_task_line(self, &cpu->lazy_line, TS_LINE_READ);
-    if (cpu->is_lazy)
+    if (ts_guest_cpu_lazy(cpu))
         return false;
     /* Whoever is switching may hold translations of either. */
     return !g->params.should_flush_mm || !info->mm || !loaded || loaded == info->mm ||
@@ -330,6 +332,8 @@ void ts_flush_tlb(struct ts_task *self, struct ts_mm *mm, const struct ts_flush_
     fill_info(self, info, mm, rq);
     info->unmapped_start = rq->unmapped_start;
     info->unmapped_end = rq->unmapped_end;
+    info->hull_start = rq->start;
+    info->hull_end = rq->end;
     ts_flush_carry_out(self, mm, r);
     ts_preempt_enable(self);
 }

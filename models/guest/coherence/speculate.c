@@ -12,6 +12,7 @@ void ts_guest_context(const struct ts_guest_cpu *gc, struct ts_mmu_context *ctx)
     ctx->asid = ts_guest_user_asid(gc, gc->loaded_mm);
     ctx->ep4ta = g->vm->ep4ta;
     ctx->stage1 = gc->loaded_mm->pgtable;
+    ctx->late = gc->loaded_mm->late;
     ctx->stage2 = g->vm->stage2;
 }
 

@@ -40,6 +40,7 @@ struct ts_mmu *ts_guest_mmu(struct ts_task *self, struct ts_mmu_context *ctx)
 void ts_guest_invalidate(struct ts_task *self, const struct ts_tlb_inval *inval)
 {
     const struct ts_guest *g = ts_guest_cpu_of(self)->guest;
+    ts_task_barrier(self); /* INVLPG, INVPCID and MOV CR3 serialise (SDM vol. 3) */
     (void)ts_mmu_invalidate(g->mmus[ts_cpu_physical(self->cpu)->id], inval, ts_task_cycle(self));
 }
 

@@ -38,6 +38,8 @@ struct ts_flush_info {
     /* What an unmap or MADV_DONTNEED has taken out of the tables; start == end: not one of these,
      * or the whole address space at its end. */
     uint64_t unmapped_start, unmapped_end;
+    /* What the flush was asked for, tables that go included, before it became one of all. */
+    uint64_t hull_start, hull_end;
     struct ts_line line;
     struct ts_shootdown_record *record; /* being filled in; belongs to the initiator's CPU */
 };
@@ -57,6 +59,8 @@ static inline void ts_flush_info_copy(struct ts_flush_info *to, const struct ts_
     to->initiator = from->initiator;
     to->unmapped_start = from->unmapped_start;
     to->unmapped_end = from->unmapped_end;
+    to->hull_start = from->hull_start;
+    to->hull_end = from->hull_end;
 }
 
 struct ts_guest_cpu {
@@ -66,6 +70,7 @@ struct ts_guest_cpu {
     /* cpu_tlbstate */
     struct ts_mm *loaded_mm; /* &guest->init_mm when none */
     bool switching;          /* LOADED_MM_SWITCHING */
+    struct ts_store switching_store;
     uint32_t loaded_asid;
     uint32_t next_asid;
     bool new_cpu; /* of the switch under way: its bit was not in the mask, so that it may have
@@ -76,6 +81,7 @@ struct ts_guest_cpu {
     struct ts_line state_line;   /* cpu_tlbstate; shooters may read loaded_mm there */
     struct ts_line private_line; /* of the code that executes: a queued lock's node */
     bool is_lazy;
+    struct ts_store lazy_store;
     struct ts_line lazy_line; /* shared line read by shooters */
     struct ts_flush_info info;
     struct ts_shootdown_record record;
@@ -98,6 +104,17 @@ static inline struct ts_tlb_context *ts_tlb_context_of(struct ts_guest_cpu *gc,
             return &gc->ctxs[a];
     }
     return NULL;
+}
+
+/* What other CPUs see of switching and is_lazy: that one has begun and that the other has ended may
+ * still be in the CPU's store buffer. */
+static inline bool ts_guest_cpu_switching(const struct ts_guest_cpu *gc)
+{
+    return gc->switching && !ts_store_is_hidden(&gc->switching_store);
+}
+static inline bool ts_guest_cpu_lazy(const struct ts_guest_cpu *gc)
+{
+    return gc->is_lazy || ts_store_is_hidden(&gc->lazy_store);
 }
 
 static inline struct ts_guest_cpu *ts_guest_cpu_of(const struct ts_task *self)

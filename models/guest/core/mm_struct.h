@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 struct ts_vma;
+struct ts_late_leaves;
 
 struct ts_mm {
     struct ts_guest *guest;
@@ -24,7 +25,8 @@ struct ts_mm {
     ts_time next_trim; /* next_trim_cpumask: from when a flush tells CPUs to leave the mask */
     struct ts_rwsem mmap_lock;
     struct ts_pgtable *pgtable;
-    struct ts_vma *vmas; /* sorted by start; owned */
+    struct ts_late_leaves *late; /* of pgtable, arm64 with store buffers; else NULL */
+    struct ts_vma *vmas;         /* sorted by start; owned */
     uint32_t nvmas, vmas_room;
     uint64_t mmap_base;     /* addresses are handed out downwards from here, first fit */
     uint32_t flush_pending; /* open gathers: tlb_flush_pending */

@@ -46,12 +46,15 @@ static void copy_table(struct ts_task *self, struct copy *c, uint64_t start, uin
     if (!ts_frame_reserve_shares(c->parent->guest))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for fork");
     for (uint64_t va = start; va < end; va += TS_PAGE_BYTES) {
-        if (ts_pgtable_lookup(c->parent->pgtable, va, &pte))
+        if (ts_pgtable_lookup(c->parent->pgtable, va, &pte)) {
+            if (pte.writable)
+                ts_mm_store_late(self, c->parent, va, &pte);
             copy_entry(c, va, &pte, false);
-        else if (ts_pgtable_lookup(pm->none, va, &pte))
+        } else if (ts_pgtable_lookup(pm->none, va, &pte)) {
             copy_entry(c, va, &pte, true);
-        else if (ts_mm_is_swapped(c->parent, va))
+        } else if (ts_mm_is_swapped(c->parent, va)) {
             copy_swapped(c, va);
+        }
     }
     (void)ts_pgtable_protect(c->parent->pgtable, start, end, false, NULL, NULL);
     ts_task_work(self, c->pages ? c->pages * p->fork_page_cycles : p->zap_empty_table_cycles);

@@ -253,9 +253,11 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
 }
 
 struct zap {
+    struct ts_task *self;
     struct ts_gather *gather;
     bool shared;
     bool force_flush;
+    bool hidden; /* what is cleared was out of the hardware's sight before */
 };
 
 /* A page that its VMA forbids counts as well: pte_present is true for PROT_NONE
@@ -269,6 +271,8 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
     if (!ts_frame_is_zero(g->mm->guest, pte->target)) /* vm_normal_page knows none */
         g->frames[g->nframes++] = pte->target;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
+    if (!z->hidden)
+        ts_mm_store_late(z->self, g->mm, va, pte);
     if (pte->dirty && z->shared) {
         z->force_flush = true;
         g->delayed_rmap = g->mm->guest->params.delayed_rmap != 0;
@@ -284,8 +288,10 @@ static uint64_t clear_table(struct ts_task *self, struct zap *z, uint64_t start,
     uint64_t n = 0;
 
     /* First what the hardware cannot see, so that both are done up to where the other stops. */
+    z->hidden = true;
     if (ts_pgtable_leaves(pm->none))
         n = ts_pgtable_clear(pm->none, start, end, g->room - g->nframes, on_zapped, z, &end);
+    z->hidden = false;
     (void)ts_mm_clear_swapped(g->mm, start, end); /* takes no room, and needs no flush */
     while (start < end && !is_full(g))
         n += ts_pgtable_clear(g->mm->pgtable, start, end, list_room(g), on_zapped, z, &start);
@@ -320,7 +326,7 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
                    bool shared)
 {
     const struct ts_guest_params *p = &g->mm->guest->params;
-    struct zap z = {g, shared, false};
+    struct zap z = {.self = self, .gather = g, .shared = shared};
     uint64_t va = start, skip_to;
 
     g->zaps = true;

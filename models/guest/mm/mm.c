@@ -89,7 +89,12 @@ static enum ts_status create_tables(struct ts_mm *mm, struct ts_error *err)
 
     if (s == TS_OK)
         s = ts_pgtable_create(&pm->none, TS_GRANULE_4K, levels, &none, err);
-    return s == TS_OK ? ts_pgtable_create(&pm->swapped, TS_GRANULE_4K, levels, &none, err) : s;
+    if (s == TS_OK)
+        s = ts_pgtable_create(&pm->swapped, TS_GRANULE_4K, levels, &none, err);
+    if (s != TS_OK || mm->guest->arch == TS_ARCH_X86 || !mm->guest->domain->stores)
+        return s;
+    mm->late = calloc(1, sizeof(*mm->late));
+    return mm->late ? TS_OK : ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for a table");
 }
 
 static void init_lines(struct ts_mm *mm)
@@ -164,6 +169,7 @@ void ts_mm_destroy(struct ts_mm *mm)
     pm = ts_mm_private_of(mm);
     if (mm->pgtable)
         ts_pgtable_destroy(mm->pgtable);
+    free(mm->late);
     if (pm->none)
         ts_pgtable_destroy(pm->none);
     if (pm->swapped)

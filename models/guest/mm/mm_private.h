@@ -6,6 +6,7 @@
 #include "models/guest/coherence/smp_call.h"
 #include "models/guest/lock/spinlock.h"
 #include "models/guest/mm/mm.h"
+#include "models/mmu/late_leaves.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -276,6 +277,11 @@ void ts_fault_flush_upgraded(struct ts_task *self, struct ts_mm *mm, uint64_t va
 
 /* --- protect.c --- */
 /* Takes the leaves of one table's part, [start, end), out of pt, into moved and moved_va. */
+/* self has cleared the leaf at va, or taken write access from it: where stores wait, walks go on to
+ * see *was until a DSB, for a while (arm64; on x86 what clears an entry is atomic, and a flush
+ * raises tlb_gen by a locked operation before it asks who is to be told). */
+void ts_mm_store_late(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                      const struct ts_pte *was);
 void ts_mm_take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t start,
                        uint64_t end);
 

@@ -4,6 +4,16 @@
 
 /* --- leaves between two tables or places --- */
 
+void ts_mm_store_late(struct ts_task *self, struct ts_mm *mm, uint64_t va, const struct ts_pte *was)
+{
+    struct ts_store store = {0};
+
+    if (!mm->late)
+        return;
+    ts_task_store(self, &store, TS_STORE_TABLE);
+    ts_late_leaves_add(mm->late, va, was, &store);
+}
+
 static void on_moved(void *user, uint64_t va, const struct ts_pte *pte)
 {
     struct ts_mm_private *pm = user;
@@ -26,6 +36,7 @@ void ts_mm_take_leaves(struct ts_mm_private *pm, struct ts_pgtable *pt, uint64_t
 /* --- mprotect --- */
 
 struct protect {
+    struct ts_task *self;
     struct ts_gather *gather;
     const struct ts_vma *vma;
     uint32_t old_prot, new_prot;
@@ -73,6 +84,8 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
     for (uint32_t i = 0; i < pm->nmoved; i++) {
         struct ts_pte *pte = &pm->moved[i];
         uint64_t va = pm->moved_va[i];
+        if (hide)
+            ts_mm_store_late(p->self, mm, va, pte);
         pte->writable = may_write(p, pte);
         if (hide)
             (void)ts_mm_map_hidden(mm, va, pte);
@@ -91,6 +104,8 @@ static void protect_page(struct protect *p, uint64_t va, const struct ts_pte *ol
     if (changes)
         (void)ts_pgtable_protect(p->gather->mm->pgtable, va, va + (UINT64_C(1) << old->size_shift),
                                  writable, NULL, NULL);
+    if (changes && !writable)
+        ts_mm_store_late(p->self, p->gather->mm, va, old);
     if (needs_flush(p, true, changes))
         note_change(p, va, old);
     p->changed++;
@@ -149,7 +164,7 @@ static void protect_range(struct ts_task *self, struct ts_mm *mm, uint64_t start
                           uint32_t prot)
 {
     uint32_t extra;
-    struct protect p = {0};
+    struct protect p = {.self = self};
 
     if (!ts_vma_reserve(mm, 2))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for mprotect");
@@ -234,9 +249,11 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
         tables += ts_mm_map_hidden(mm, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
     present = pm->nmoved;
     ts_mm_take_leaves(pm, mm->pgtable, start, end);
-    for (uint32_t i = 0; i < pm->nmoved; i++)
+    for (uint32_t i = 0; i < pm->nmoved; i++) {
+        ts_mm_store_late(self, mm, pm->moved_va[i], &pm->moved[i]);
         tables +=
             ts_pgtable_map(mm->pgtable, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
+    }
     ts_task_work(self,
                  (present + pm->nmoved) * p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
     if (pm->nmoved)

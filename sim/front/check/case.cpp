@@ -17,7 +17,8 @@ enum : uint64_t {
     draws_of_machine = 1000003,
     draws_of_script = 2000003,
     draws_of_host = 3000017,
-    draws_of_tlbs = 4000037
+    draws_of_tlbs = 4000037,
+    draws_of_stores = 5000057
 };
 
 struct Draw {
@@ -334,6 +335,15 @@ ts_machine_config case_config(const CheckCase &c)
             user_error(Place(), "no parameter is called '" + s.key + "'");
     }
     return config;
+}
+
+void draw_store_delay(CheckCase *c)
+{
+    Draw d{*c, Dice(c->seed + draws_of_stores)};
+    if (c->watched)
+        d.put("line.store_delay", "1ms");
+    else
+        d.one_of("line.store_delay", {"100ns", "2us", "50us"});
 }
 
 std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)

@@ -71,6 +71,10 @@ std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechani
 // by version as above, and nothing that comes by chance.
 std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism);
 
+// Gives the case store buffers (sim/store.h), how deep from its seed; a tiny one has its stores
+// wait for long. What else was drawn stays as it is.
+void draw_store_delay(CheckCase *c);
+
 } // namespace ts
 
 #endif

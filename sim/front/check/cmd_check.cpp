@@ -93,6 +93,18 @@ std::vector<Candidate> any_machine(const CheckCommand &command)
     return all;
 }
 
+// The same cases with store buffers.
+void weaken(std::vector<Candidate> *candidates)
+{
+    for (Candidate &candidate : *candidates)
+        candidate.draw = [strong = candidate.draw](uint64_t seed) {
+            std::optional<CheckCase> c = strong(seed);
+            if (c)
+                draw_store_delay(&*c);
+            return c;
+        };
+}
+
 // Every platform, swept value and mechanism of an experiment.
 std::vector<Candidate> of_experiment(const CheckCommand &command, const Experiment &experiment)
 {
@@ -161,6 +173,8 @@ std::string finding_text(const Candidate &candidate, const CheckCommand &command
     if (command.systematic)
         text += " --systematic --put-offs " + std::to_string(command.put_offs) + " --runs " +
                 std::to_string(command.runs);
+    if (command.weak_memory)
+        text += " --weak-memory";
     if (!command.config.empty()) {
         text += " --config " + command.config;
         for (const std::string &set : command.sets)
@@ -358,8 +372,10 @@ void command_check(const CheckCommand &command)
             overrides.push_back(override_parse(set));
         experiment = std::make_unique<Experiment>(experiment_load(command.config, overrides));
     }
-    const std::vector<Candidate> all =
+    std::vector<Candidate> all =
         experiment ? of_experiment(command, *experiment) : any_machine(command);
+    if (command.weak_memory)
+        weaken(&all);
     std::unique_ptr<OutputFolder> folder;
     if (!command.output.empty()) {
         folder = std::make_unique<OutputFolder>(command.output, command.force);
