@@ -16,19 +16,21 @@ struct hyperv_params {
     uint64_t split;    /* bool */
 };
 
-/* The processor set: lazy CPUs stay out unless tables are freed. */
+/* The processor set: lazy CPUs stay out unless tables are freed, or they do not ask for what they
+ * have missed (kernels before 4.20, whose hyperv_flush_tlb_others left none out). */
 static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
                       const struct ts_flush_info *info, struct hyperv_state *state)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
     struct ts_guest *g = gc->guest;
     struct ts_cpumask *set = &gc->flush_mask;
+    bool skips = g->params.lazy_rule == TS_LAZY_SKIP && !info->freed_tables;
     TS_ASSERT(gc->cpu->irq_off && cpus->nbits == g->ncpus); /* the input page is this CPU's */
     ts_cpumask_copy(set, cpus);
     TS_CPUMASK_FOR_EACH(cpu, cpus)
     {
         ts_task_work(self, g->params.smp_call_target_cycles);
-        if (info->freed_tables || cpu == gc->id)
+        if (!skips || cpu == gc->id)
             continue;
         ts_task_line(self, &g->cpus[cpu].lazy_line, TS_LINE_READ);
         if (ts_guest_cpu_lazy(&g->cpus[cpu])) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One thing it cannot tell: a translation that an earlier flush missed is taken for a legal one
- * while another unmap of the same address has not finished. */
+/* What it cannot always tell: a translation that an earlier flush missed is taken for a legal one
+ * while another unmap of the same address has not finished (but see ts_oracle_returned). */
 #include "models/oracle/oracle.h"
 
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 #include "models/oracle/free_memory.h"
 
 #define PAGE_BYTES UINT64_C(4096)
+#define CLEARED UINT64_C(64)
 
 #define STAGE2 UINT64_MAX
 #define PAST 64u
@@ -26,6 +27,12 @@ struct mark {
     uint32_t window;
     uint64_t start, end;
     uint64_t generation; /* of what was changed; 0: another mapping has the addresses now */
+    bool returned;       /* generation 0: or another unmap of them has returned */
+};
+
+struct clear {
+    uint64_t space, start, end;
+    ts_time when;
 };
 
 struct ts_oracle {
@@ -38,6 +45,8 @@ struct ts_oracle {
     const struct ts_engine *engine; /* NULL: no times */
     struct window past[PAST];       /* the last that were closed, a ring */
     uint64_t npast;                 /* ever closed */
+    struct clear cleared[CLEARED];  /* the last ones, a ring */
+    uint64_t ncleared;              /* ever */
     struct ts_free_memory unused;
     struct ts_error finding; /* status TS_OK: none */
 };
@@ -152,7 +161,8 @@ static bool mark(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t 
         o->marks = more;
         o->marks_room = room;
     }
-    o->marks[o->nmarks++] = (struct mark){window, start, end, generation};
+    o->marks[o->nmarks++] =
+        (struct mark){.window = window, .start = start, .end = end, .generation = generation};
     return true;
 }
 
@@ -173,6 +183,47 @@ bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, 
         const struct window *w = &o->windows[i];
         if (w->space == space && w->start < end && w->end > start && !mark(o, i, start, end, 0))
             return false;
+    }
+    return true;
+}
+
+void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+{
+    o->cleared[o->ncleared++ % CLEARED] = (struct clear){space, start, end, now_of(o)};
+}
+
+/* Since then, as far as is remembered; what is not counts as cleared. */
+static bool was_cleared(const struct ts_oracle *o, uint64_t space, uint64_t va, ts_time since)
+{
+    for (uint64_t i = o->ncleared; i > 0; i--) {
+        const struct clear *c = &o->cleared[(i - 1) % CLEARED];
+        if (i + CLEARED <= o->ncleared)
+            return true;
+        if (c->when < since)
+            return false;
+        if (c->space == space && va >= c->start && va < c->end)
+            return true;
+    }
+    return false;
+}
+
+bool ts_oracle_returned(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                        ts_time begun)
+{
+    TS_ASSERT(space != 0 && space != STAGE2 && start < end);
+    if (end - start > CLEARED * PAGE_BYTES)
+        end = start + CLEARED * PAGE_BYTES;
+    for (uint32_t i = 0; i < o->used; i++) {
+        const struct window *w = &o->windows[i];
+        if (w->space != space || w->opened >= begun)
+            continue;
+        for (uint64_t va = start; va < end; va += PAGE_BYTES) {
+            if (va < w->start || va >= w->end || was_cleared(o, space, va, begun))
+                continue;
+            if (!mark(o, i, va, va + PAGE_BYTES, 0))
+                return false;
+            o->marks[o->nmarks - 1].returned = true;
+        }
     }
     return true;
 }
@@ -316,8 +367,8 @@ static const char *describe_window(const struct ts_oracle *o, const struct ts_or
         }
         (void)snprintf(text, size,
                        "; 0x%" PRIx64 " to 0x%" PRIx64
-                       " was mapped anew before the flush of its unmapping had returned",
-                       m->start, m->end);
+                       " was %s before the flush of its unmapping had returned",
+                       m->start, m->end, m->returned ? "unmapped by another, too," : "mapped anew");
         return stale;
     }
     if (is_unused(o, use) && in_window(o, use->space, use->va)) {

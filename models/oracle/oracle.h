@@ -51,6 +51,16 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
  * out before the flush of their unmap has returned must know that nobody uses what they were.
  * False: out of memory, as above. */
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
+/* A leaf of [start, end) has just been cleared by an unmap or drop. */
+void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
+/* An unmap or drop of [start, end) has returned, whose first entry was cleared at `begun` or later,
+ * and whose mechanism flushes before it returns. What others had cleared there by then, and have
+ * not flushed yet, it found empty, and has flushed as well (mm/mmu_gather.c tlb_finish_mmu,
+ * mm_tlb_flush_nested, 6.1 and 6.12; M. Kim, mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem,
+ * 2017): nobody may use it any more. Of wide ranges, and where much was cleared since, only a
+ * part is judged. False: out of memory, as above. */
+bool ts_oracle_returned(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                        ts_time begun);
 /* Nobody has the memory at the guest-physical addresses [ipa, ipa + bytes) any more, for pages or
  * for tables, and from ts_oracle_taken on somebody has it again. ipa stands for pa, of the first
  * byte; both aligned to 4K, as bytes is. Who frees memory must know that no CPU uses it as what it

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
+#include "models/guest/coherence/flush_mm.h"
 #include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/script_workload.hpp"
 
@@ -159,6 +160,88 @@ TEST_F(Oracle, WhatHasBeenMappedAnewIsNotExcused)
     hit(11 * page, page);
     EXPECT_EQ(stats().hits_in_window, 6u);
     ts_oracle_window_close(o, w);
+}
+
+namespace
+{
+
+/* An oracle with a clock. */
+class OracleClock : public Oracle
+{
+  protected:
+    OracleClock()
+    {
+        ts_engine_config config{};
+        ts_error err{};
+        EXPECT_EQ(ts_engine_create(&engine, &config, &err), TS_OK);
+        ts_oracle_set_engine(o, engine);
+    }
+    ~OracleClock() override
+    {
+        ts_engine_destroy(engine);
+    }
+    void at(ts_time when)
+    {
+        ts_event_init(&clock, [](ts_engine *, ts_event *) {});
+        ts_engine_schedule(engine, &clock, when, TS_PHASE_SOFTWARE);
+        ts_engine_run(engine, when);
+        ASSERT_EQ(ts_engine_now(engine), when);
+    }
+    ts_engine *engine = nullptr;
+    ts_event clock{};
+};
+
+} // namespace
+
+/* What another unmap, which has returned, found empty it has flushed: of its space and range, of
+ * windows that were open when it began, and of what had been cleared by then. */
+TEST_F(OracleClock, WhatAnotherUnmapHasReturnedFromIsNotExcused)
+{
+    ts_error err{};
+    at(100);
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 20 * page);
+    ts_oracle_cleared(o, space, 11 * page, 14 * page);
+    at(200);
+    const uint32_t late = ts_oracle_window_open(o, space, 30 * page, 40 * page);
+    at(300);
+    ts_oracle_cleared(o, space, 12 * page, 13 * page); /* anew, since the other one began */
+    ASSERT_TRUE(ts_oracle_returned(o, other, 10 * page, 20 * page, 200));
+    hit(11 * page, page);
+    EXPECT_EQ(stats().hits_in_window, 1u);
+    ASSERT_TRUE(ts_oracle_returned(o, space, 11 * page, 40 * page, 200));
+    hit(10 * page, page);
+    hit(12 * page, page);
+    hit(30 * page, page); /* opened when it began, not before */
+    EXPECT_EQ(stats().hits_in_window, 4u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    hit(11 * page, page);
+    EXPECT_EQ(stats().hits_stale, 1u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message).find("was unmapped by another, too, before"),
+              std::string::npos)
+        << err.message;
+    hit(13 * page, page);
+    EXPECT_EQ(stats().hits_stale, 2u);
+    ts_oracle_window_close(o, late);
+    ts_oracle_window_close(o, w);
+}
+
+/* Of much that was cleared since it began only the last is remembered: the rest is not judged. */
+TEST_F(OracleClock, WhatIsNotRememberedIsNotJudged)
+{
+    for (uint64_t clears : {63u, 64u}) {
+        const ts_time begun = 1000 * clears;
+        at(begun - 1);
+        const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 20 * page);
+        at(begun + 5);
+        for (uint64_t i = 0; i < clears; i++)
+            ts_oracle_cleared(o, other, 10 * page, 11 * page);
+        ASSERT_TRUE(ts_oracle_returned(o, space, 10 * page, 20 * page, begun));
+        const uint64_t before = stats().hits_stale;
+        hit(11 * page, page);
+        EXPECT_EQ(stats().hits_stale, before + (clears < 64)) << clears;
+        ts_oracle_window_close(o, w);
+    }
 }
 
 /* Whether or not its flush has returned: by the memory, for as long as nobody has it. */
@@ -373,6 +456,50 @@ TEST(OracleMachine, FindsAGenerationThatIsRaisedBeforeTheFlush)
     EXPECT_EQ(out.message.rfind("tlb_gen ahead of its flush", 0), 0u) << out.message;
     out = run_script(bare_machine(2), s, 2, "native_concurrent");
     EXPECT_EQ(out.status, TS_OK) << out.message;
+}
+
+namespace
+{
+
+/* The flush of CPU 0 takes long to begin; that of CPU 1, which has found nothing to clear, is made
+ * or is not. */
+template <bool makes>
+void slow_flush(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                ts_shootdown_record *record)
+{
+    if (info->initiator == 0)
+        ts_task_work_ps(self, 100 * TS_US);
+    else if (!makes && info->mm && info->mm->flush_pending > 1)
+        return;
+    ts_native_flush_tlb_multi(self, mask, info, record);
+}
+
+} // namespace
+
+/* mm_tlb_flush_nested: who drops what another one has cleared and not flushed yet must not return
+ * before that is flushed. */
+TEST(OracleMachine, FindsADropThatReturnsBeforeWhatItFoundEmptyIsFlushed)
+{
+    const auto thinks = [](uint64_t us) { return op_ns(TS_OP_COMPUTE, us * 1000); };
+    const ts_op drop = op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page);
+    Script s{{op_mmap(0, page), op_touch(0, 0, 1), op_spawn(1), op_spawn(2), thinks(100), drop},
+             {thinks(140), drop, thinks(400)},
+             {}};
+    for (int i = 0; i < 300; i++) {
+        s[2].push_back(op_touch(0, 0, 1, false));
+        s[2].push_back(thinks(1));
+    }
+    ts_flush_ops ops = *ts_flush_find("native_concurrent");
+    for (bool makes : {true, false}) {
+        ops.flush_multi = makes ? slow_flush<true> : slow_flush<false>;
+        const Outcome out = run_script(bare_machine(3), s, 1, &ops);
+        ASSERT_EQ(out.status, makes ? TS_OK : TS_ERR_FINDING) << out.message;
+        EXPECT_GT(out.stats.at("oracle.hits_in_window"), 5u); /* of the first flush */
+        if (!makes) {
+            EXPECT_NE(out.message.find("was unmapped by another, too"), std::string::npos)
+                << out.message;
+        }
+    }
 }
 
 /* Of a table a window of anything that it maps will do, as long as that is open. */

@@ -88,6 +88,7 @@ struct ts_gather *ts_gather_begin(struct ts_task *self, struct ts_mm *mm, bool f
     g->zaps = false;
     reset_range(g);
     g->all_start = g->all_end = 0;
+    g->begun = ts_task_now(self);
     mm->flush_pending++;
     return g;
 }
@@ -252,6 +253,16 @@ void ts_gather_page(struct ts_task *self, struct ts_gather *g, uint64_t frame, u
     free_all(self, g);
 }
 
+void ts_gather_cleared(struct ts_task *self, struct ts_gather *g, uint64_t va,
+                       const struct ts_pte *was)
+{
+    struct ts_oracle *o = g->mm->guest->oracle;
+
+    ts_mm_store_late(self, g->mm, va, was);
+    if (o)
+        ts_oracle_cleared(o, g->mm->ctx_id, va, va + (UINT64_C(1) << was->size_shift));
+}
+
 struct zap {
     struct ts_task *self;
     struct ts_gather *gather;
@@ -272,7 +283,7 @@ static void on_zapped(void *user, uint64_t va, const struct ts_pte *pte)
         g->frames[g->nframes++] = pte->target;
     ts_gather_changed(g, va, va + TS_PAGE_BYTES);
     if (!z->hidden)
-        ts_mm_store_late(z->self, g->mm, va, pte);
+        ts_gather_cleared(z->self, g, va, pte);
     if (pte->dirty && z->shared) {
         z->force_flush = true;
         g->delayed_rmap = g->mm->guest->params.delayed_rmap != 0;
@@ -349,6 +360,17 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
 }
 
 /* tlb_finish_mmu */
+/* Not of a mechanism that keeps frames, as its flushes come later. */
+static void tell_returned(const struct ts_gather *g)
+{
+    struct ts_guest *guest = g->mm->guest;
+
+    if (!guest->oracle || !g->zaps || g->all_start >= g->all_end || guest->flush->frame_release)
+        return;
+    if (!ts_oracle_returned(guest->oracle, g->mm->ctx_id, g->all_start, g->all_end, g->begun))
+        ts_engine_fail(guest->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
+}
+
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
 {
     /* mm_tlb_flush_nested: the other gather may have cleared PTEs that this one found empty, so
@@ -358,6 +380,7 @@ void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
         g->freed_tables = true;
     }
     flush_and_free(self, g);
+    tell_returned(g);
     ts_gather_put(g);
 }
 

@@ -311,6 +311,8 @@ bool ts_huge_zap(struct ts_task *self, struct ts_gather *g, uint64_t base)
     (void)ts_pgtable_clear(hidden ? pm->none : mm->pgtable, base, base + TS_TABLE_SPAN, 1, NULL,
                            NULL, NULL);
     ts_gather_changed_pmd(g, base);
+    if (!hidden)
+        ts_gather_cleared(self, g, base, &pte);
     ts_task_work(self, mm->guest->params.zap_page_cycles);
     free_deposited(self, mm);
     ts_spin_unlock(self, ptl);

@@ -52,6 +52,7 @@ struct ts_gather {
     bool cleared_ptes, cleared_pmds, cleared_puds; /* a table freed clears an entry above it */
     uint64_t start, end;           /* hull of what was cleared; start > end: nothing */
     uint64_t page_start, page_end; /* of this the pages, without tables */
+    ts_time begun;
     uint64_t *frames;
     uint32_t nframes, room;
     bool delayed_rmap; /* a dirty shared page is among them */
@@ -226,6 +227,9 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
 void ts_gather_flush(struct ts_task *self, struct ts_gather *g);
 void ts_gather_window_close(struct ts_gather *g);
 void ts_gather_free_pages(struct ts_task *self, struct ts_gather *g);
+/* An unmap or drop has cleared the leaf at va, which was *was, and which hardware saw. */
+void ts_gather_cleared(struct ts_task *self, struct ts_gather *g, uint64_t va,
+                       const struct ts_pte *was);
 void ts_gather_widen(struct ts_gather *g, uint64_t start, uint64_t end);
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g);
 /* Back to the pool: there is nothing in it. */

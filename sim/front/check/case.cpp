@@ -18,7 +18,8 @@ enum : uint64_t {
     draws_of_script = 2000003,
     draws_of_host = 3000017,
     draws_of_tlbs = 4000037,
-    draws_of_stores = 5000057
+    draws_of_stores = 5000057,
+    draws_of_drops = 7000003
 };
 
 struct Draw {
@@ -273,6 +274,7 @@ void put_script(CheckCase &c, bool linux_guest)
     shape.large_in = 3;
     shape.whole = true;
     shape.mremap = linux_guest;
+    shape.drops = Dice(c.seed + draws_of_drops).between(0, 2) == 0;
     const RandomScript random(c.seed + draws_of_script, shape);
     c.script = random.script();
     c.initial = random.initial();

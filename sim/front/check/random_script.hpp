@@ -24,6 +24,9 @@ struct ScriptShape {
     // Now and then all of a mapping is taken away at once, and its pages before it: its tables are
     // freed without a page.
     bool whole = false;
+    // Some of the time that a thread would think or sleep it drops pages of somebody's mapping,
+    // perhaps while the owner unmaps them.
+    bool drops = false;
     bool mremap = true; // of what the operating system has; the rest is the same
 };
 
@@ -31,8 +34,9 @@ class RandomScript
 {
   public:
     explicit RandomScript(uint64_t seed, const ScriptShape &shape = {})
-        : mremap_(shape.mremap), whole_(shape.whole), each_(shape.each), burst_(shape.burst),
-          dice_(seed), threads_(uint32_t(dice_.between(2, shape.threads))),
+        : mremap_(shape.mremap), whole_(shape.whole), drops_(shape.drops), each_(shape.each),
+          burst_(shape.burst), dice_(seed), drop_dice_(seed + draws_of_drops),
+          threads_(uint32_t(dice_.between(2, shape.threads))),
           steps_(uint32_t(dice_.between(2, shape.steps)))
     {
         script_.resize(threads_);
@@ -59,6 +63,7 @@ class RandomScript
 
   private:
     static constexpr uint64_t page = 4096;
+    static constexpr uint64_t draws_of_drops = 6000011; // a stream of their own
 
     uint32_t region(uint32_t thread, uint32_t n) const
     {
@@ -110,6 +115,16 @@ class RandomScript
             put(t, op_range(TS_OP_MADVISE_DONTNEED, r, first * page, bytes));
         }
     }
+    // Of a mapping that thread t, in step n, may name.
+    void drop(uint32_t t, uint32_t n)
+    {
+        const auto owner = uint32_t(drop_dice_.between(0, threads_ - 1));
+        const uint32_t made = drop_dice_.between(0, 2) ? n : uint32_t(drop_dice_.between(0, n));
+        const uint64_t pages = pages_[owner * steps_ + made];
+        const uint64_t first = drop_dice_.between(0, pages < 8 ? pages - 1 : 7);
+        put(t, op_range(TS_OP_MADVISE_DONTNEED, region(owner, made), first * page,
+                        drop_dice_.between(1, std::min<uint64_t>(pages - first, 8)) * page));
+    }
     void step(uint32_t t, uint32_t n)
     {
         put(t, op_mmap(region(t, n), pages_[t * steps_ + n] * page));
@@ -122,8 +137,13 @@ class RandomScript
                 touch(t, owner, dice_.between(0, 2) ? n : uint32_t(dice_.between(0, n)));
             } else if (what < 8)
                 change(t, dice_.between(0, 2) ? n : uint32_t(dice_.between(0, n)));
-            else
-                put(t, op_ns(what == 8 ? TS_OP_COMPUTE : TS_OP_SLEEP, dice_.between(0, 9000)));
+            else {
+                const uint64_t ns = dice_.between(0, 9000);
+                if (drops_ && drop_dice_.between(0, 3))
+                    drop(t, n);
+                else
+                    put(t, op_ns(what == 8 ? TS_OP_COMPUTE : TS_OP_SLEEP, ns));
+            }
         }
         const uint64_t bytes = pages_[t * steps_ + n] * page;
         if (whole_ && dice_.between(0, 3) == 0)
@@ -145,9 +165,9 @@ class RandomScript
         }
     }
 
-    bool mremap_, whole_;
+    bool mremap_, whole_, drops_;
     uint64_t each_, burst_;
-    Dice dice_;
+    Dice dice_, drop_dice_;
     uint32_t threads_, steps_;
     std::vector<uint64_t> pages_; // of each mapping
     Script script_;
