@@ -45,14 +45,12 @@ static const struct ts_param rows[] = {
      "core cycles of a request to that L3 and its look-up",
      "L3 of the own CCX 34 cycles (AnandTech, EPYC 7742), less L1 of 4", TS_CONF_DERIVED},
     {"store_delay", TS_PARAM_TIME, ROW(store_delay), 0, 0, TS_MS, NULL,
-     "for `check --weak-memory`: a store that announces a switch of address spaces, the end of "
-     "lazy "
-     "TLB mode or an entry of the guest is seen by others up to so much later, and on arm64 a "
-     "cleared or narrowed page-table entry by walks, each by a random time, unless a barrier comes "
-     "first. "
-     "0: memory is sequentially consistent",
-     "x86-TSO: Intel SDM vol. 3, memory ordering; Arm ARM, completion of TLB maintenance",
-     TS_CONF_VERBATIM},
+     "a store that announces a switch of address spaces, the end of lazy TLB mode or a guest's "
+     "entry "
+     "is seen by others up to so much later, at random, unless a barrier comes first; on arm64 a "
+     "cleared or narrowed page-table entry by walks. For the search of missing barriers (check "
+     "--weak-memory)",
+     "setting of the experiment", TS_CONF_CHOICE},
 };
 #undef ROW
 

@@ -341,11 +341,19 @@ ts_machine_config case_config(const CheckCase &c)
 
 void draw_store_delay(CheckCase *c)
 {
+    const ts_machine_config config = case_config(*c);
     Draw d{*c, Dice(c->seed + draws_of_stores)};
     if (c->watched)
         d.put("line.store_delay", "1ms");
     else
-        d.one_of("line.store_delay", {"100ns", "2us", "50us"});
+        d.one_of("line.store_delay", {"2us", "50us", "1ms"});
+    if (config.topology.arch != TS_ARCH_X86 || config.guest.os != TS_OS_LINUX)
+        return;
+    // MOV CR3 on the way to user code is a barrier, and who is told of all flushes needs none.
+    if (d.dice.between(0, 1))
+        d.put("guest.pti", "false");
+    if (d.dice.between(0, 1))
+        d.put("guest.lazy_rule", "skip");
 }
 
 std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
