@@ -195,6 +195,14 @@ void flush_keeps_tables(ts_task *self, const ts_cpumask *mask, ts_flush_info *in
 
 } // namespace
 
+// Also where lazy CPUs do not ask for what they have missed (guest.lazy_rule).
+TEST(CheckSearch, TheHypervisorsFlushIsRight)
+{
+    const SearchResult found = search(draw_of(ts_flush_find("hyperv")), seeds(1, 150, 2));
+    EXPECT_FALSE(found.found) << "seed " << *found.found;
+    EXPECT_EQ(found.runs, 150u);
+}
+
 TEST(CheckSearch, AFreedTableThatWalkCachesKeepIsAFinding)
 {
     static const ts_flush_ops *keeps =
