@@ -349,7 +349,7 @@ void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op
 /* self has written a word that others read, whose ts_store this is; or a table's entry. */
 void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_kind kind);
 /* All of the pCPU's stores of data are seen: smp_mb, a serialising instruction. A locked operation
- * of ts_task_line and a switch between tasks are barriers too. */
+ * of ts_task_line is one too, and a switch between tasks is a DSB. */
 static inline void ts_task_barrier(struct ts_task *self)
 {
     if (self->domain->stores)

@@ -191,8 +191,9 @@ void ts_task_schedule(struct ts_task *self)
     if (self->state == TS_TASK_RUNNABLE)
         c->stats.preemptions++;
     c->incoming = next;
-    ts_task_barrier(
-        self); /* rq_lock and smp_mb__after_spinlock of kernel/sched/core.c __schedule */
+    /* rq_lock and smp_mb__after_spinlock of kernel/sched/core.c __schedule; arm64: DSB ISH of
+     * __switch_to (arch/arm64/kernel/process.c), as the task may go on elsewhere; 6.1 and 6.12. */
+    ts_task_store_dsb(self);
     (void)ts_cpu_set_mode(c, TS_MODE_SYSTEM);
     ts_task_work(self, c->domain->sched_params.switch_cycles);
     if (c->ops->switch_out)
