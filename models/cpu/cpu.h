@@ -355,11 +355,6 @@ static inline void ts_task_barrier(struct ts_task *self)
     if (self->domain->stores)
         ts_store_barrier(&self->domain->stores[ts_cpu_physical(self->cpu)->id]);
 }
-static inline void ts_task_line_barrier(struct ts_task *self, enum ts_line_op op)
-{
-    if (op == TS_LINE_RMW)
-        ts_task_barrier(self);
-}
 /* The same, and those of translation tables: a DSB of any kind. No time passes. */
 void ts_task_store_dsb(struct ts_task *self);
 /* Waits in hardware: starts whatever will call ts_task_stall_done(self) later, and stalls until it

@@ -402,9 +402,10 @@ void ts_task_line(struct ts_task *self, struct ts_line *line, enum ts_line_op op
     if (ts_task_attention(self))
         ts_task_poll(self);
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
-    TS_ASSERT(p && self->cpu->current == self);
     uint64_t cycles = 0;
-    ts_task_line_barrier(self, op);
+    TS_ASSERT(p && self->cpu->current == self);
+    if (op == TS_LINE_RMW)
+        ts_task_barrier(self);
     if (!ts_line_access(self->domain->lines, line, self->domain->topology->core[p->id], op,
                         &p->line_req, line_done, p, &cycles)) {
         p->line_task = self;
@@ -435,8 +436,7 @@ void ts_task_stall_done(struct ts_task *self)
     struct ts_cpu *p = ts_cpu_physical(self->cpu);
     TS_ASSERT(p && !self->stall_over);
     self->stall_over = true;
-    /* Not parked: the answer came while the stall was being arranged. */
-    if (p->park == TS_PARK_STALLED)
+    if (p->park == TS_PARK_STALLED) /* else the answer came while it was being arranged */
         unpark(p);
 }
 

@@ -16,8 +16,9 @@ struct hyperv_params {
     uint64_t split;    /* bool */
 };
 
-/* The processor set: lazy CPUs stay out unless tables are freed, or they do not ask for what they
- * have missed (kernels before 4.20, whose hyperv_flush_tlb_others left none out). */
+/* The processor set: lazy CPUs stay out unless tables are freed (6.12), or they do not ask for what
+ * they have missed: the call as first merged left none out (thread hyperv-guest-flush-hypercall).
+ */
 static void build_set(struct ts_task *self, const struct ts_cpumask *cpus,
                       const struct ts_flush_info *info, struct hyperv_state *state)
 {

@@ -105,7 +105,9 @@ void ts_vm_entry(struct ts_vcpu *v)
         ts_vcpu_write_mode(v); /* IN_GUEST_MODE */
         v->entering = true;
         ts_task_store(self, &v->entering_store, TS_STORE_DATA);
-        ts_task_barrier(self); /* smp_mb__after_srcu_read_unlock; arm64: smp_store_mb */
+        /* smp_mb__after_srcu_read_unlock of arch/x86/kvm/x86.c vcpu_enter_guest; smp_store_mb of
+         * arch/arm64/kvm/arm.c kvm_arch_vcpu_ioctl_run; both 6.1 and 6.12. */
+        ts_task_barrier(self);
         ts_vcpu_requests(v);
         struct ts_cpu *p = self->cpu;
         if (!p->pending && !p->need_resched)

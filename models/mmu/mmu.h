@@ -149,9 +149,9 @@ struct ts_mmu_stats { /* sums over the CPU */
 };
 extern const struct ts_stat_table ts_mmu_stat_table; /* with the rule above */
 
-/* The translation regime an access is made in. */
 struct ts_late_leaves;
 
+/* The translation regime an access is made in. */
 struct ts_mmu_context {
     uint16_t vmid; /* 0: host */
     uint16_t asid;

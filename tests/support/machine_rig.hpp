@@ -41,6 +41,13 @@ inline void set(ts_machine_config &c, const std::string &key, const std::string 
         throw std::runtime_error(key + "=" + value + ": " + err.message);
 }
 
+inline void set_arm(ts_machine_config &c)
+{
+    set(c, "topology.arch", "arm64");
+    set(c, "interrupt.mode", "gic_sgi");
+    set(c, "interrupt.guest_mode", "gic_sgi");
+}
+
 inline ts_machine_config small_machine(bool arm = false)
 {
     ts_machine_config c{};
@@ -54,9 +61,7 @@ inline ts_machine_config small_machine(bool arm = false)
     set(c, "run.limit", "60s");
     set(c, "guest.tick", "waiting"); /* exact times, with no tick among them */
     if (arm) {
-        set(c, "topology.arch", "arm64");
-        set(c, "interrupt.mode", "gic_sgi");
-        set(c, "interrupt.guest_mode", "gic_sgi");
+        set_arm(c);
         set(c, "hypervisor.apicv", "false");
         set(c, "hypervisor.pv_tlb_flush", "false");
         set(c, "hypervisor.hv_flush", "off");

@@ -18,11 +18,8 @@ constexpr uint32_t R = TS_PROT_READ, RW = TS_PROT_READ | TS_PROT_WRITE;
 ts_machine_config machine(bool arm, uint32_t cores = 2)
 {
     ts_machine_config c = bare_machine(cores);
-    if (arm) {
-        set(c, "topology.arch", "arm64");
-        set(c, "interrupt.mode", "gic_sgi");
-        set(c, "interrupt.guest_mode", "gic_sgi");
-    }
+    if (arm)
+        set_arm(c);
     return c;
 }
 

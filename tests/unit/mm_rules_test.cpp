@@ -19,9 +19,7 @@ constexpr uint32_t R = TS_PROT_READ, RW = TS_PROT_READ | TS_PROT_WRITE, RX = R |
 ts_machine_config bare_arm(uint32_t cores)
 {
     ts_machine_config c = bare_machine(cores);
-    set(c, "topology.arch", "arm64");
-    set(c, "interrupt.mode", "gic_sgi");
-    set(c, "interrupt.guest_mode", "gic_sgi");
+    set_arm(c);
     return c;
 }
 

@@ -2,6 +2,7 @@
 /* Store buffers, and page-table entries that walks see late. */
 #include "models/mmu/late_leaves.h"
 #include "tests/mmu_fixture.hpp"
+#include "tests/support/cpu_rig.hpp"
 
 #include <algorithm>
 
@@ -44,14 +45,10 @@ struct Thread {
     }
     void at(ts_time when)
     {
-        ts_event_init(&clock, [](ts_engine *, ts_event *) {});
-        ts_engine_schedule(engine, &clock, when, TS_PHASE_SOFTWARE);
-        ts_engine_run(engine, when);
-        ASSERT_EQ(ts_engine_now(engine), when);
+        ASSERT_TRUE(ts_engine_try_advance(engine, when));
     }
 
     ts_engine *engine = nullptr;
-    ts_event clock{};
     ts_store_buffer buffer;
 };
 
@@ -135,6 +132,29 @@ TEST(Store, ABarrierShowsDataAndADsbShowsTables)
         sooner = t.put().until < more.until;
     }
     EXPECT_TRUE(sooner);
+}
+
+/* A task that goes on elsewhere has its stores behind it (arm64 __switch_to). */
+TEST(Store, ASwitchBetweenTasksIsADsb)
+{
+    ts_test::CpuRig rig(1);
+    Thread t;
+    rig.domain.stores = &t.buffer;
+    ts_store table{};
+    bool other_ran = false;
+    rig.spawn(0, [&](ts_task *self) {
+        ts_store_put(&t.buffer, &table, TS_STORE_TABLE);
+        while (!ts_store_is_hidden(&table))
+            ts_store_put(&t.buffer, &table, TS_STORE_TABLE);
+        ts_task_sleep(self, TS_US);
+    });
+    rig.spawn(0, [&](ts_task *) {
+        other_ran = true;
+        EXPECT_FALSE(ts_store_is_hidden(&table));
+    });
+    rig.run();
+    EXPECT_TRUE(other_ran);
+    EXPECT_TRUE(table.buffer);
 }
 
 namespace

@@ -60,9 +60,7 @@ namespace
 ts_machine_config arm(uint32_t cores)
 {
     ts_machine_config c = bare_machine(cores);
-    set(c, "topology.arch", "arm64");
-    set(c, "interrupt.mode", "gic_sgi");
-    set(c, "interrupt.guest_mode", "gic_sgi");
+    set_arm(c);
     set(c, "guest.tlbirange", "true");
     /* Long between what a TLBI drops and the end of its DSB, which completes the stores as well. */
     set(c, "dvm.sync_drain_ps", "5us");

@@ -141,8 +141,9 @@ static void switch_x86(struct ts_task *self, struct ts_guest_cpu *gc, struct ts_
             gc->guest->flush->same_mm ? gc->guest->flush->same_mm(gc) : TS_SAME_KERNEL;
         if (same == TS_SAME_RELOAD)
             reload_asid(self, gc);
-        /* Who is told of every flush while lazy has left for init_mm where there was one (up
-         * to 4.19: nothing is compared). */
+        /* Who is told of every flush while lazy has left for init_mm where there was one. The
+         * comparison came with R. van Riel, x86/mm/tlb: Make lazy TLB mode lazier, 4.20
+         * (remembered). */
         if (!was_lazy || same != TS_SAME_KERNEL || gc->guest->params.lazy_rule != TS_LAZY_SKIP)
             return;
         /* The CPU was left out of flushes while lazy: only the generation tells, read when others

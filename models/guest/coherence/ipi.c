@@ -62,7 +62,7 @@ static bool pv_ipi_applies(const struct ts_guest *g, uint32_t n, bool broadcast)
 void ts_guest_send_ipi(struct ts_task *self, const uint32_t *targets, uint32_t n, bool broadcast,
                        enum ts_vector vector)
 {
-    /* weak_wrmsr_fence (arch/x86/include/asm/barrier.h), DSB ISHST (irq-gic-v3.c
+    /* weak_wrmsr_fence (x2apic_cluster.c, asm/processor.h), DSB ISHST (irq-gic-v3.c
      * gic_ipi_send_mask), both in 6.1 and 6.12. */
     ts_task_store_dsb(self);
     if (ts_guest_cpu_of(self)->guest->vm->hv_ipi && ts_hv_send_ipi(self, targets, n, vector))
