@@ -63,6 +63,15 @@ TEST(CheckCase, ASeedIsACase)
     EXPECT_EQ(story_text(a, 1000000), story_text(b, 1000000));
 }
 
+static ts_machine_config config_of_a_guest()
+{
+    ts_machine_config config;
+    ts_machine_config_defaults(&config);
+    config.run.vcpus = 3;
+    config.run.vms = 1;
+    return config;
+}
+
 /* Store buffers come on top; what else is drawn stays, so that seeds go on to mean what they did.
  */
 TEST(CheckCase, WeakMemoryIsTheSameCaseWithStoreBuffers)
@@ -75,8 +84,8 @@ TEST(CheckCase, WeakMemoryIsTheSameCaseWithStoreBuffers)
         if (!strong)
             continue;
         CheckCase weak = *strong, again = *strong;
-        draw_store_delay(&weak);
-        draw_store_delay(&again);
+        draw_store_delay(&weak, true);
+        draw_store_delay(&again, true);
         EXPECT_EQ(case_text(weak), case_text(again));
         EXPECT_EQ(case_config(*strong).line.store_delay, 0u);
         delays.insert(case_config(weak).line.store_delay);
@@ -89,18 +98,22 @@ TEST(CheckCase, WeakMemoryIsTheSameCaseWithStoreBuffers)
     EXPECT_EQ(delays.count(0), 0u);
     EXPECT_EQ(delays.size(), 3u);
     EXPECT_GT(still, 0u);
+    for (uint64_t seed = 1; seed <= 20; seed++) { // a machine that is given keeps what it has
+        CheckCase given = *draw_case_in(seed, m, config_of_a_guest(), {});
+        const size_t before = given.settings.size();
+        draw_store_delay(&given, false);
+        ASSERT_EQ(given.settings.size(), before + 1);
+        EXPECT_EQ(given.settings.back().key, "line.store_delay");
+    }
     EXPECT_LT(still, with_pti);
     CheckCase tiny = *draw_tiny_case(1, m);
-    draw_store_delay(&tiny);
+    draw_store_delay(&tiny, true);
     EXPECT_EQ(case_config(tiny).line.store_delay, TS_MS); // all that a barrier does not end
 }
 
 TEST(CheckCase, InAGivenMachineOnlyWhatHappensIsDrawn)
 {
-    ts_machine_config config;
-    ts_machine_config_defaults(&config);
-    config.run.vcpus = 3;
-    config.run.vms = 1;
+    const ts_machine_config config = config_of_a_guest();
     const CheckCase c = *draw_case_in(5, ts_flush_find("native_concurrent"), config, {});
     const ts_machine_config got = case_config(c);
     EXPECT_EQ(got.run.vcpus, 3u);

@@ -339,7 +339,7 @@ ts_machine_config case_config(const CheckCase &c)
     return config;
 }
 
-void draw_store_delay(CheckCase *c)
+void draw_store_delay(CheckCase *c, bool drawn)
 {
     const ts_machine_config config = case_config(*c);
     Draw d{*c, Dice(c->seed + draws_of_stores)};
@@ -347,7 +347,7 @@ void draw_store_delay(CheckCase *c)
         d.put("line.store_delay", "1ms");
     else
         d.one_of("line.store_delay", {"2us", "50us", "1ms"});
-    if (config.topology.arch != TS_ARCH_X86 || config.guest.os != TS_OS_LINUX)
+    if (!drawn || config.topology.arch != TS_ARCH_X86 || config.guest.os != TS_OS_LINUX)
         return;
     // MOV CR3 on the way to user code is a barrier, and who is told of all flushes needs none.
     if (d.dice.between(0, 1))

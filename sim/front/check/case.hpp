@@ -72,9 +72,10 @@ std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechani
 std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism);
 
 // Gives the case store buffers (sim/store.h), how deep from its seed; a tiny one has its stores
-// wait for long. Of the others on x86 half lose PTI, which leaves little time between barriers, and
-// half leave lazy CPUs out of flushes. What else was drawn stays as it is.
-void draw_store_delay(CheckCase *c);
+// wait for long. Of the others, if their machine is drawn, half of those on x86 lose PTI, which
+// leaves little time between barriers, and half leave lazy CPUs out of flushes. What else there is
+// stays.
+void draw_store_delay(CheckCase *c, bool drawn);
 
 } // namespace ts
 

@@ -93,14 +93,14 @@ std::vector<Candidate> any_machine(const CheckCommand &command)
     return all;
 }
 
-// The same cases with store buffers.
-void weaken(std::vector<Candidate> *candidates)
+// The same cases with store buffers. drawn: their machines are, too.
+void weaken(std::vector<Candidate> *candidates, bool drawn)
 {
     for (Candidate &candidate : *candidates)
-        candidate.draw = [strong = candidate.draw](uint64_t seed) {
+        candidate.draw = [strong = candidate.draw, drawn](uint64_t seed) {
             std::optional<CheckCase> c = strong(seed);
             if (c)
-                draw_store_delay(&*c);
+                draw_store_delay(&*c, drawn);
             return c;
         };
 }
@@ -375,7 +375,7 @@ void command_check(const CheckCommand &command)
     std::vector<Candidate> all =
         experiment ? of_experiment(command, *experiment) : any_machine(command);
     if (command.weak_memory)
-        weaken(&all);
+        weaken(&all, !experiment);
     std::unique_ptr<OutputFolder> folder;
     if (!command.output.empty()) {
         folder = std::make_unique<OutputFolder>(command.output, command.force);
