@@ -116,6 +116,14 @@ foreach(script IN LISTS scripts)
     set_tests_properties(cli/${stem} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
 
+# Those that take more than 40 s under the sanitizers, three fifths of the time of all: what scripts/test
+# leaves out first where time is short.
+foreach(name unit/check_orders_test cli/sweep cli/fit diff/mechanism_shared_test unit/memory_test
+        swarm/machine_swarm_test cli/show unit/large_machine_test unit/example_mechanism_test
+        cli/resume cli/check diff/mechanism_reclaim_test cli/trace cli/profiles cli/errors cli/folders)
+    set_property(TEST ${name} APPEND PROPERTY LABELS slow)
+endforeach()
+
 # What takes too long for every day: ctest -C nightly -L nightly.
 # Every reader of recordings by itself, for a minute.
 file(GLOB formats CONFIGURE_DEPENDS workloads/format_*.c)
