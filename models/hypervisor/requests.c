@@ -157,7 +157,8 @@ static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
 }
 
 /* dvm.vmid_filter: the pCPUs that have ever run a vCPU of the VM. Nobody leaves the set, so what a
- * vCPU has left behind is always reached. What the host does to keep the set is not charged. */
+ * vCPU has left behind is always reached. It goes with the VM to its next VMID, which was another
+ * VM's. What the host does to keep the set is not charged. */
 static void extend_dvm_domain(struct ts_vcpu *v)
 {
     struct ts_hypervisor *h = v->hyp;
@@ -169,7 +170,16 @@ static void extend_dvm_domain(struct ts_vcpu *v)
             ts_cpumask_set(&domain, i);
     }
     TS_ASSERT(ts_cpumask_test(&domain, v->task.cpu->id));
+    if (h->w.arch == TS_ARCH_ARM64)
+        h->vmids.told[v->vm->number] = h->vmids.ids[v->vm->number];
     ts_dvm_set_domain(h->w.dvm, ts_vcpu_vmid(v), &domain);
+}
+
+/* Another VM may have had the number since the interconnect was told, this VM's own one too. */
+static bool has_new_vmid(const struct ts_vcpu *v)
+{
+    const struct ts_vmids *m = &v->hyp->vmids;
+    return v->hyp->w.arch == TS_ARCH_ARM64 && m->told[v->vm->number] != m->ids[v->vm->number];
 }
 
 static void flush_for_move(struct ts_vcpu *v)
@@ -196,7 +206,7 @@ static void flush_for_move(struct ts_vcpu *v)
     v->last_pcpu = pcpu;
     if (h->w.dvm && v->vm->resident_domain)
         move_dvm_domain(v, from);
-    else if (h->w.dvm && fresh)
+    else if (h->w.dvm && (fresh || has_new_vmid(v)))
         extend_dvm_domain(v);
 }
 

@@ -58,7 +58,8 @@ enum ts_status ts_vmids_init(struct ts_vmids *m, uint32_t bits, struct ts_vm *co
     m->active = calloc(npcpus, sizeof(*m->active));
     m->reserved = calloc(npcpus, sizeof(*m->reserved));
     m->ids = calloc(nvms, sizeof(*m->ids));
-    if (!m->map || !m->active || !m->reserved || !m->ids)
+    m->told = calloc(nvms, sizeof(*m->told));
+    if (!m->map || !m->active || !m->reserved || !m->ids || !m->told)
         return ts_error_set(err, TS_ERR_ENVIRONMENT, "out of memory for VMIDs");
     for (uint32_t i = 0; i < npcpus; i++)
         m->active[i] = nobody(m);
@@ -77,6 +78,7 @@ void ts_vmids_fini(struct ts_vmids *m)
     free(m->active);
     free(m->reserved);
     free(m->ids);
+    free(m->told);
     *m = (struct ts_vmids){0};
 }
 

@@ -24,6 +24,8 @@ struct ts_vmids {
     uint64_t *map;               /* of numbers taken in this generation */
     uint64_t *active, *reserved; /* [npcpus] active_vmids, reserved_vmids */
     uint64_t *ids;               /* [nvms] kvm_vmid.id; 0: none yet */
+    uint64_t *told;              /* [nvms] the id with which the interconnect was told the VM's
+                                    cores last (dvm.vmid_filter); 0: none */
     struct ts_host_rwlock lock;  /* cpu_vmid_lock */
     uint64_t rollovers;
 };

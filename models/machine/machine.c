@@ -8,7 +8,10 @@
 #include "models/guest/coherence/speculate.h"
 #include "models/machine/machine_private.h"
 
-enum { EVENTS = 1 << 16 };
+enum {
+    EVENTS = 1 << 16,
+    DRAIN_LOOKS = 1000 /* a microsecond each */
+};
 
 /* --- construction, bottom up --- */
 
@@ -313,6 +316,11 @@ static enum ts_status create_software(struct ts_machine *m, const struct ts_mach
 static void on_drained(struct ts_engine *engine, struct ts_event *event)
 {
     struct ts_machine *m = TS_CONTAINER_OF(event, struct ts_machine, drain_event);
+    /* Hosts and idle guests go on: something of theirs may be on its way in just this moment. */
+    if (m->drained++ < DRAIN_LOOKS && !ts_machine_adds_up(m)) {
+        ts_engine_schedule(engine, event, ts_engine_now(engine) + TS_US, TS_PHASE_SAMPLE);
+        return;
+    }
     m->done = true;
     ts_engine_stop(engine);
 }

@@ -49,6 +49,7 @@ struct ts_machine {
     size_t nfree_tables, free_tables_room;
     bool closing; /* tables come back for good */
     uint64_t progress_seen;
+    uint32_t drained; /* looks whether what was in flight at the end has arrived */
     struct ts_event drain_event, limit_event, progress_event;
 };
 
@@ -74,6 +75,8 @@ enum ts_status ts_machine_check_vms(const struct ts_machine_config *c,
 enum ts_status ts_machine_place_vms(struct ts_machine *m, struct ts_error *err);
 /* Operations that workloads have completed, of VMs that are not in the background. */
 uint64_t ts_machine_operations(const struct ts_machine *m);
+/* All sum rules but that of the time hold at this moment: nothing is on its way. */
+bool ts_machine_adds_up(const struct ts_machine *m);
 static inline bool ts_machine_streams_ended(const struct ts_machine *m)
 {
     return m->measured_finished == m->nmeasured && m->host_ended == m->host_tasks;

@@ -150,6 +150,14 @@ static void check_table(void *user, const struct ts_stat_table *table, const voi
         v->status = ts_stat_check(table, base, v->err);
 }
 
+bool ts_machine_adds_up(const struct ts_machine *m)
+{
+    struct ts_error err;
+    struct verdict v = {TS_OK, &err};
+    ts_machine_visit_stats(m, check_table, &v);
+    return v.status == TS_OK && ts_interconnect_check(m->interconnect, &err) == TS_OK;
+}
+
 /* Every picosecond of a CPU is in one mode. */
 static enum ts_status check_time(const struct ts_machine *m, struct ts_error *err)
 {

@@ -475,3 +475,18 @@ TEST(HostTask, InTheBackgroundKeepsNoRunAlive)
     EXPECT_EQ(got.stats.at("host_task.ended"), 0u);
     EXPECT_GT(got.stats.at("host_task.operations"), 30u);
 }
+
+/* The host goes on when the guests have ended, and is always at a broadcast: the books are closed
+ * when nothing is on its way, not in the middle of one. */
+TEST(HostTask, BooksAreClosedBetweenTwoBroadcasts)
+{
+    ts_machine_config c = small_machine(true);
+    HostRun run(c);
+    run.task({run.code([](ts_task *self, ts_hypervisor *) { ts_kvm_flush_vm_context(self); })},
+             TS_HOST_ANY_PCPU, 1000000, true);
+    Outcome got = run.run({{op_ns(TS_OP_COMPUTE, 100000)}}, 1, "tlbi_broadcast");
+    EXPECT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("dvm.issued"), 300u);
+    EXPECT_EQ(got.stats.at("dvm.issued") + got.stats.at("dvm.syncs"),
+              got.stats.at("dvm.completed"));
+}

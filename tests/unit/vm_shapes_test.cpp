@@ -3,6 +3,7 @@
  * vCPUs may be. */
 #include <gtest/gtest.h>
 
+#include <list>
 #include <set>
 
 #include "tests/support/script_workload.hpp"
@@ -363,4 +364,41 @@ TEST(VmShapes, WhatCannotBeIsRefused)
         "schedules no groups");
     has(refusal([](Shape &, Config &, Vm &vm) { vm.mechanism = ts_flush_find("rar"); }),
         "mechanism 'rar'");
+}
+
+/* VMs on one pCPU or on both take turns with three VMIDs: whatever a VM's number is now, and whose
+ * it was before, a filter by VMID lets its broadcasts reach its own pCPUs. */
+TEST(VmShapes, ItsPcpusGoWithAVmToItsNextVmid)
+{
+    ts_machine_config c = small_machine(true);
+    set(c, "topology.sockets", "1");
+    set(c, "topology.cores_per_socket", "2");
+    set(c, "topology.threads_per_core", "1");
+    set(c, "dvm.vmid_filter", "true");
+    set(c, "hypervisor.vmid_bits", "2");
+    set(c, "hypervisor.last_vcpu_ran_flush", "false");
+    set(c, "host_sched.policy", "rr");
+    set(c, "host_sched.slice", "100us");
+    set(c, "host_sched.tick", "100us");
+    ts_vm_shape one = shape_of(c, "one", 1), both = shape_of(c, "both", 2);
+    confine(one, c, {0});
+    both.pin = true;
+    Script script = {{op_mmap(0, 8 * 4096)}, {}};
+    for (int i = 0; i < 400; i++) {
+        script[0].push_back(op_range(TS_OP_MADVISE_DONTNEED, 0, 4096 * (i % 8), 4096));
+        script[0].push_back(op_ns(TS_OP_COMPUTE, 5000));
+        script[1].push_back(op_touch(0, 0, 8));
+        script[1].push_back(op_ns(TS_OP_COMPUTE, 5000));
+    }
+    const std::vector<const ts_vm_shape *> shapes = {&one, &one, &both, &both};
+    std::list<ScriptWorkload> scripts;
+    std::vector<ts_machine_vm> vms;
+    for (size_t v = 0; v < shapes.size(); v++) {
+        scripts.emplace_back(script, 2);
+        vms.push_back({scripts.back().get(), ts_flush_find("tlbi_broadcast"), nullptr});
+    }
+    const Mixed got = run_mixed(c, shapes, vms);
+    EXPECT_EQ(got.status, TS_OK) << got.message;
+    EXPECT_GT(got.stats.at("stage2.vmid_rollovers"), 10u);
+    EXPECT_GT(got.stats.at("dvm.vmid_filtered"), 10u); /* by the numbers of VMs on one pCPU */
 }
