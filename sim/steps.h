@@ -8,6 +8,8 @@
  * | TS_STEP_TOUCH  | a program's access                      | the page table; the page          |
  * | TS_STEP_CHANGE | page tables are about to change:        | the page table; all of it         |
  * |                | mmu_gather                              |                                   |
+ * | TS_STEP_BARRIER| with line.store_delay: the end of what  | the line of that store            |
+ * |                | a store of its CPU may wait for         |                                   |
  * | TS_STEP_MESSAGE| an interrupt arrives                    | NULL; start: the node it goes to  |
  *
  * Between two of its steps a CPU does nothing that another one could meet, but for what hardware
@@ -21,7 +23,7 @@
 extern "C" {
 #endif
 
-enum ts_step_kind { TS_STEP_LINE, TS_STEP_TOUCH, TS_STEP_CHANGE, TS_STEP_MESSAGE };
+enum ts_step_kind { TS_STEP_LINE, TS_STEP_TOUCH, TS_STEP_CHANGE, TS_STEP_BARRIER, TS_STEP_MESSAGE };
 
 struct ts_step {
     ts_time now;

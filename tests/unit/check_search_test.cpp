@@ -63,6 +63,43 @@ TEST(CheckCase, ASeedIsACase)
     EXPECT_EQ(story_text(a, 1000000), story_text(b, 1000000));
 }
 
+// Processes of several threads, by the list that their first thread begins with.
+static size_t processes_with_several_threads(const CheckCase &c)
+{
+    size_t n = c.initial > 1;
+    for (const auto &list : c.script)
+        for (const ts_op &op : list)
+            n += op.kind == TS_OP_SPAWN && (op.flags & TS_OPF_NEW_MM) &&
+                 c.script[op.target][0].kind == TS_OP_SPAWN;
+    return n;
+}
+
+// Half of the cases are small, a quarter has two processes of several threads, and some guests of
+// arm64 share fewer VMIDs than they are.
+TEST(CheckCase, CasesDifferInSizeProcessesAndVmids)
+{
+    size_t small = 0, crowds = 0, tiny_crowds = 0, arm = 0, few_vmids = 0;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        const CheckCase x86 = *draw_case(seed, ts_flush_find("kvm_pv"));
+        const ts_machine_config config = case_config(x86);
+        small += config.run.vms == 1 && config.run.vcpus <= 3 && config.topology.sockets == 1 &&
+                 config.topology.cores_per_socket <= 2 && x86.initial <= 3;
+        crowds += processes_with_several_threads(x86) == 2;
+        tiny_crowds +=
+            processes_with_several_threads(*draw_tiny_case(seed, ts_flush_find("kvm_pv"))) == 2;
+        const auto c = draw_case(seed, ts_flush_find("tlbi_range"));
+        if (!c || case_config(*c).hypervisor.kind == TS_HYP_NONE)
+            continue;
+        arm++;
+        few_vmids += case_config(*c).run.vms > 3 && case_config(*c).hypervisor.vmid_bits == 2;
+    }
+    EXPECT_NEAR(double(small), 200, 40);
+    EXPECT_NEAR(double(crowds), 100, 30);
+    EXPECT_NEAR(double(tiny_crowds), 100, 30);
+    EXPECT_GT(arm, 200u);
+    EXPECT_NEAR(double(few_vmids), double(arm) / 4, 25);
+}
+
 static ts_machine_config config_of_a_guest()
 {
     ts_machine_config config;

@@ -39,6 +39,8 @@ uint32_t ts_choose_new_asid(struct ts_guest_cpu *gc, const struct ts_mm *next, u
 static void load_cr3(struct ts_task *self, struct ts_guest_cpu *gc, uint32_t asid, bool need_flush)
 {
     const struct ts_guest_params *p = &gc->guest->params;
+    if (self->domain->stores) /* the store of LOADED_MM_SWITCHING has waited till here, perhaps */
+        ts_task_step(self, TS_STEP_BARRIER, true, &gc->state_line, 0, 0);
     ts_task_work(self, need_flush ? p->mov_cr3_flush_cycles : p->mov_cr3_noflush_cycles);
     ts_task_barrier(self); /* MOV CR3 serialises */
     gc->loaded_asid = asid;

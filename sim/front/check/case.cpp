@@ -19,7 +19,10 @@ enum : uint64_t {
     draws_of_host = 3000017,
     draws_of_tlbs = 4000037,
     draws_of_stores = 5000057,
-    draws_of_drops = 7000003
+    draws_of_drops = 7000003,
+    draws_of_crowd = 9000011,
+    draws_of_size = 10000019,
+    draws_of_vmids = 11000027
 };
 
 struct Draw {
@@ -205,6 +208,43 @@ void put_tlbs(CheckCase &c)
     d.put("mmu.l2_entries", "96"); // alone: of the default ways, so that it may go
 }
 
+// Half of the cases are small ones, of which there are three to four times as many a second. What
+// needs more threads, or memory of its own that others do not take away at once, is in the others.
+bool is_small(uint64_t seed)
+{
+    return Dice(seed + draws_of_size).between(0, 1);
+}
+
+void put_size(CheckCase &c)
+{
+    if (!is_small(c.seed))
+        return;
+    Draw d{c, Dice(c.seed + draws_of_size)};
+    d.put("topology.sockets", "1");
+    d.number("topology.cores_per_socket", 1, 2);
+    d.put("run.vms", "1");
+    d.number("run.vcpus", 2, 3);
+}
+
+// More VMs than there are VMIDs, which come round then; no number is taken from a pCPU that runs.
+void put_vmids(CheckCase &c)
+{
+    Draw d{c, Dice(c.seed + draws_of_vmids)};
+    const ts_machine_config config = case_config(c);
+    if (config.topology.arch != TS_ARCH_ARM64 || config.hypervisor.kind == TS_HYP_NONE ||
+        d.dice.between(0, 3))
+        return;
+    d.put("hypervisor.vmid_bits", "2");
+    d.put("topology.sockets", "1");
+    d.number("topology.cores_per_socket", 1, 2);
+    d.put("topology.threads_per_core", "1");
+    d.number("run.vms", 4, 5);
+    d.put("run.vcpus", "2");
+    // A flush takes as many rounds of all vCPUs as there are CPUs that must answer.
+    d.put("run.progress", "1s");
+    d.put("run.limit", "20s");
+}
+
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
 // it may be set to is another protocol, which need not be right; update_gen is, at each value.
 void put_params(CheckCase &c, Dice &dice)
@@ -264,17 +304,19 @@ void put_walks(CheckCase &c, Dice &dice)
 void put_script(CheckCase &c, bool linux_guest)
 {
     Dice dice(c.seed + draws_of_script);
+    const bool small = is_small(c.seed);
     ScriptShape shape;
-    shape.threads = dice.between(2, 4);
-    shape.steps = dice.between(2, 3);
-    shape.pages = dice.between(1, 6);
-    shape.each = dice.between(0, 1) ? 4 : 12;
-    shape.burst = dice.between(0, 1) ? 12 : 120;
+    shape.threads = dice.between(2, small ? 3 : 4);
+    shape.steps = dice.between(2, small ? 2 : 3);
+    shape.pages = dice.between(1, small ? 3 : 6);
+    shape.each = dice.between(0, 1) || small ? 4 : 12;
+    shape.burst = dice.between(0, 1) || small ? 12 : 120;
     shape.large = dice.between(0, 1); // page tables come and go
-    shape.large_in = 3;
+    shape.large_in = small ? 5 : 3;
     shape.whole = true;
     shape.mremap = linux_guest;
     shape.drops = Dice(c.seed + draws_of_drops).between(0, 2) == 0;
+    shape.crowd = Dice(c.seed + draws_of_crowd).between(0, 3) == 0;
     const RandomScript random(c.seed + draws_of_script, shape);
     c.script = random.script();
     c.initial = random.initial();
@@ -359,7 +401,10 @@ void draw_store_delay(CheckCase *c, bool drawn)
 std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
 {
     Dice dice(seed + draws_of_machine);
-    return finished(drawn(seed, mechanism, dice));
+    CheckCase c = drawn(seed, mechanism, dice);
+    put_size(c);
+    put_vmids(c);
+    return finished(std::move(c));
 }
 
 std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism)

@@ -22,7 +22,7 @@ struct CheckCommand {
     size_t steps = 40;        // of the story
     bool systematic = false;  // tiny cases, order by order
     size_t put_offs = 2;      // systematic: in one run, at most
-    size_t runs = 5000;       // systematic: of one case, at most
+    size_t runs = 1000;       // systematic: of one case, at most
     bool weak_memory = false; // stores wait in store buffers
     bool shrinks = true;
     bool force = false;

@@ -36,6 +36,12 @@ Actor actor_of(const ts_step &s)
                                      : Actor{s.group, s.cpu};
 }
 
+// Of a shared word. What a barrier ends is a store that others see from then on.
+bool of_line(const ts_step &s)
+{
+    return s.kind == TS_STEP_LINE || s.kind == TS_STEP_BARRIER;
+}
+
 // Software's steps at the CPU that a message comes to.
 bool meets_message(const ts_step &message, const ts_step &s)
 {
@@ -48,9 +54,9 @@ bool conflict(const ts_step &a, const ts_step &b)
         return false;
     if (a.kind == TS_STEP_MESSAGE || b.kind == TS_STEP_MESSAGE)
         return meets_message(a, b) || meets_message(b, a);
-    if ((a.kind == TS_STEP_LINE) != (b.kind == TS_STEP_LINE) || a.object != b.object)
+    if (of_line(a) != of_line(b) || a.object != b.object)
         return false;
-    if (a.kind != TS_STEP_LINE && (a.start >= b.end || b.start >= a.end))
+    if (!of_line(a) && (a.start >= b.end || b.start >= a.end))
         return false;
     return a.write || b.write;
 }
@@ -156,7 +162,7 @@ uint64_t order_of(const std::vector<ts_step> &steps)
             messages[static_cast<uint32_t>(s.start)].push_back(access);
             continue;
         }
-        objects[{s.kind == TS_STEP_LINE, s.object}].push_back(access);
+        objects[{of_line(s), s.object}].push_back(access);
         Access at_cpu = access;
         at_cpu.write = true; // a CPU's steps are in the order of its program
         messages[s.pcpu].push_back(at_cpu);

@@ -2,7 +2,8 @@
 // Random operations of threads that share memory: each owns mappings that it makes, changes and
 // takes down, and all touch all. In step n a thread first makes its mapping n, and names others'
 // mappings up to n only: whoever waits for one waits for a thread that is not yet at that step, so
-// somebody can always go on. Another process takes the frames and the tables that come free.
+// somebody can always go on. Another process takes the frames and the tables that come free: one
+// thread, or some that do as the first process's.
 #ifndef TS_SIM_FRONT_CHECK_RANDOM_SCRIPT_HPP
 #define TS_SIM_FRONT_CHECK_RANDOM_SCRIPT_HPP
 
@@ -27,6 +28,8 @@ struct ScriptShape {
     // Some of the time that a thread would think or sleep it drops pages of somebody's mapping,
     // perhaps while the owner unmaps them.
     bool drops = false;
+    // The other process has threads as the first one, so that both are flushed on many CPUs.
+    bool crowd = false;
     bool mremap = true; // of what the operating system has; the rest is the same
 };
 
@@ -34,6 +37,29 @@ class RandomScript
 {
   public:
     explicit RandomScript(uint64_t seed, const ScriptShape &shape = {})
+        : RandomScript(seed, shape, 0)
+    {
+        if (shape.crowd)
+            crowd(seed + draws_of_crowd, shape);
+        else
+            other_process();
+    }
+    const Script &script() const
+    {
+        return script_;
+    }
+    uint32_t initial() const
+    {
+        return threads_;
+    }
+
+  private:
+    static constexpr uint64_t page = 4096;
+    // Streams of their own.
+    static constexpr uint64_t draws_of_drops = 6000011, draws_of_crowd = 8000009;
+
+    // One process, whose threads meet at a barrier at the end.
+    RandomScript(uint64_t seed, const ScriptShape &shape, uint32_t barrier)
         : mremap_(shape.mremap), whole_(shape.whole), drops_(shape.drops), each_(shape.each),
           burst_(shape.burst), dice_(seed), drop_dice_(seed + draws_of_drops),
           threads_(uint32_t(dice_.between(2, shape.threads))),
@@ -49,21 +75,8 @@ class RandomScript
             for (uint32_t n = 0; n < steps_; n++)
                 step(t, n);
         for (uint32_t t = 0; t < threads_; t++)
-            script_[t].push_back(op_barrier(0, threads_));
-        other_process();
+            script_[t].push_back(op_barrier(barrier, threads_));
     }
-    const Script &script() const
-    {
-        return script_;
-    }
-    uint32_t initial() const
-    {
-        return threads_;
-    }
-
-  private:
-    static constexpr uint64_t page = 4096;
-    static constexpr uint64_t draws_of_drops = 6000011; // a stream of their own
 
     uint32_t region(uint32_t thread, uint32_t n) const
     {
@@ -150,6 +163,16 @@ class RandomScript
             put(t, op_range(TS_OP_MADVISE_DONTNEED, region(t, n), 0, bytes));
         if (dice_.between(0, 2))
             put(t, op_range(TS_OP_MUNMAP, region(t, n), 0, bytes));
+    }
+    // Few threads, whose first one starts the others.
+    void crowd(uint64_t seed, ScriptShape shape)
+    {
+        shape.threads = 2 + (shape.threads > 2);
+        RandomScript others(seed, shape, 1);
+        for (uint32_t t = 1; t < others.threads_; t++)
+            others.script_[0].insert(others.script_[0].begin(), op_spawn(threads_ + t));
+        script_[0].insert(script_[0].begin(), op_spawn(threads_, TS_OPF_NEW_MM));
+        script_.insert(script_.end(), others.script_.begin(), others.script_.end());
     }
     // Takes frames and tables as they come free.
     void other_process()

@@ -218,7 +218,8 @@ static std::string put_off_text(const PutOff &p)
         : p.group == 0            ? "pCPU " + std::to_string(p.cpu)
                        : "vCPU " + std::to_string(p.cpu) + " of VM " + std::to_string(p.group - 1);
     static const char *const before[] = {"before it takes a line", "before it uses its memory",
-                                         "before it changes page tables", "is late"};
+                                         "before it changes page tables",
+                                         "before its stores are seen", "is late"};
     std::snprintf(line, sizeof line, "at %.3f us (step %u) %s %s%s, for %.3f us",
                   static_cast<double>(p.at) * 1e-6, p.step, who.c_str(),
                   p.kind == TS_STEP_MESSAGE ? ""

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the threads of a tiny case do: one takes a page away, or its rights, while others use it;
-// another process takes frames and tables as they come free. A seed chooses how it is taken, who
-// sleeps when, and who else takes something away at the same time.
+// another process takes frames and tables as they come free, or does the same with a page of its
+// own. A seed chooses how it is taken, who sleeps when, and who else takes something away at the
+// same time.
 #ifndef TS_SIM_FRONT_CHECK_TINY_SCRIPT_HPP
 #define TS_SIM_FRONT_CHECK_TINY_SCRIPT_HPP
 
@@ -17,9 +18,10 @@ class TinyScript
     TinyScript(uint64_t seed, bool mremap) : dice_(seed), mremap_(mremap)
     {
         const bool third = dice_.between(0, 3) == 0, other = dice_.between(0, 2) > 0;
+        const bool two = Dice(seed + draws_of_two).between(0, 3) == 0;
         threads_ = third ? 3 : 2;
         script_.resize(threads_);
-        if (other)
+        if (other || two)
             script_[0].push_back(op_spawn(threads_, TS_OPF_NEW_MM));
         changes(0);
         uses(1);
@@ -27,7 +29,9 @@ class TinyScript
             uses(2);
         else if (third)
             changes(2);
-        if (other)
+        if (two)
+            second_process();
+        else if (other)
             takes();
     }
     const Script &script() const
@@ -41,14 +45,20 @@ class TinyScript
 
   private:
     static constexpr uint64_t page = 4096;
+    static constexpr uint64_t draws_of_two = 1000005; // a stream of its own
 
+    // Thread t of the process of now.
+    std::vector<ts_op> &of(uint32_t t)
+    {
+        return script_[first_ + t];
+    }
     void meet(uint32_t t, uint32_t number)
     {
-        script_[t].push_back(op_barrier(number, threads_));
+        of(t).push_back(op_barrier(2 * first_ + number, first_ ? 2 : threads_));
     }
     void take_away(uint32_t t, uint32_t region)
     {
-        std::vector<ts_op> &ops = script_[t];
+        std::vector<ts_op> &ops = of(t);
         switch (dice_.between(0, mremap_ ? 4 : 3)) {
         case 0:
             ops.push_back(op_range(TS_OP_MADVISE_DONTNEED, region, 0, page));
@@ -65,7 +75,7 @@ class TinyScript
     }
     void changes(uint32_t t)
     {
-        std::vector<ts_op> &ops = script_[t];
+        std::vector<ts_op> &ops = of(t);
         const uint32_t region = 4 * t;
         ops.push_back(op_mmap(region, page));
         ops.push_back(op_touch(region, 0, 1, true));
@@ -79,7 +89,7 @@ class TinyScript
     }
     void uses(uint32_t t)
     {
-        std::vector<ts_op> &ops = script_[t];
+        std::vector<ts_op> &ops = of(t);
         const bool writes = dice_.between(0, 1);
         ops.push_back(op_touch(0, 0, 1, writes));
         meet(t, 0);
@@ -92,6 +102,15 @@ class TinyScript
         }
         ops.push_back(op_touch(0, 0, 1, writes));
         meet(t, 1);
+    }
+    // Two threads, of which the first starts the second.
+    void second_process()
+    {
+        first_ = threads_;
+        script_.resize(threads_ + 2);
+        of(0).push_back(op_spawn(first_ + 1));
+        changes(0);
+        uses(1);
     }
     void takes()
     {
@@ -107,6 +126,7 @@ class TinyScript
     Dice dice_;
     bool mremap_;
     uint32_t threads_;
+    uint32_t first_ = 0; // of the process that is drawn
     Script script_;
 };
 
