@@ -75,7 +75,7 @@ enum ts_status ts_machine_check_vms(const struct ts_machine_config *c,
 enum ts_status ts_machine_place_vms(struct ts_machine *m, struct ts_error *err);
 /* Operations that workloads have completed, of VMs that are not in the background. */
 uint64_t ts_machine_operations(const struct ts_machine *m);
-/* All sum rules but that of the time hold at this moment: nothing is on its way. */
+/* The sum rules of the statistics hold at this moment: nothing that they count is on its way. */
 bool ts_machine_adds_up(const struct ts_machine *m);
 static inline bool ts_machine_streams_ended(const struct ts_machine *m)
 {
