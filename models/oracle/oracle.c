@@ -166,6 +166,13 @@ static bool mark(struct ts_oracle *o, uint32_t window, uint64_t start, uint64_t 
     return true;
 }
 
+/* What was cleared once more since has been in use again in between. */
+static bool is_overtaken(const struct ts_oracle *o, const struct mark *m, uint64_t space,
+                         uint64_t start, uint64_t end)
+{
+    return m->returned && o->windows[m->window].space == space && m->start < end && m->end > start;
+}
+
 static void forget_marks(struct ts_oracle *o, uint32_t window)
 {
     uint32_t kept = 0;
@@ -189,7 +196,13 @@ bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, 
 
 void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
 {
+    uint32_t kept = 0;
+
     o->cleared[o->ncleared++ % CLEARED] = (struct clear){space, start, end, now_of(o)};
+    for (uint32_t i = 0; i < o->nmarks; i++)
+        if (!is_overtaken(o, &o->marks[i], space, start, end))
+            o->marks[kept++] = o->marks[i];
+    o->nmarks = kept;
 }
 
 /* Since then, as far as is remembered; what is not counts as cleared. */

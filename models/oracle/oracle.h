@@ -57,8 +57,9 @@ void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint
  * and whose mechanism flushes before it returns. What others had cleared there by then, and have
  * not flushed yet, it found empty, and has flushed as well (mm/mmu_gather.c tlb_finish_mmu,
  * mm_tlb_flush_nested, 6.1 and 6.12; M. Kim, mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem,
- * 2017): nobody may use it any more. Of wide ranges, and where much was cleared since, only a
- * part is judged. False: out of memory, as above. */
+ * 2017): nobody may use it any more, until it is cleared once more: it has been in use again then.
+ * Of wide ranges, and where much was cleared since, only a part is judged. False: out of memory, as
+ * above. */
 bool ts_oracle_returned(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
                         ts_time begun);
 /* Nobody has the memory at the guest-physical addresses [ipa, ipa + bytes) any more, for pages or

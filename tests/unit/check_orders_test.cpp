@@ -263,7 +263,6 @@ TEST(CheckOrders, StepsAreWhatCpusDo)
     EXPECT_GT(line_writes, 0u);
 }
 
-// By chance, as often and as long as the case says, and nothing but time changes.
 // With store buffers the store of a switch waits till its MOV CR3, which is a step then.
 TEST(CheckOrders, ASwitchTellsTheEndOfItsStore)
 {
@@ -290,6 +289,7 @@ TEST(CheckOrders, ASwitchTellsTheEndOfItsStore)
     }
 }
 
+// By chance, as often and as long as the case says, and nothing but time changes.
 TEST(CheckOrders, StallsComeByChance)
 {
     CheckCase c = tiny("native_concurrent", 1), stalled = c;

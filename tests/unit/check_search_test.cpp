@@ -78,12 +78,15 @@ static size_t processes_with_several_threads(const CheckCase &c)
 // arm64 share fewer VMIDs than they are.
 TEST(CheckCase, CasesDifferInSizeProcessesAndVmids)
 {
-    size_t small = 0, crowds = 0, tiny_crowds = 0, arm = 0, few_vmids = 0;
+    size_t small = 0, one_core = 0, crowds = 0, tiny_crowds = 0, arm = 0, few_vmids = 0;
     for (uint64_t seed = 1; seed <= 400; seed++) {
         const CheckCase x86 = *draw_case(seed, ts_flush_find("kvm_pv"));
         const ts_machine_config config = case_config(x86);
-        small += config.run.vms == 1 && config.run.vcpus <= 3 && config.topology.sockets == 1 &&
-                 config.topology.cores_per_socket <= 2 && x86.initial <= 3;
+        const bool is_small = config.run.vms == 1 && config.run.vcpus <= 3 &&
+                              config.topology.sockets == 1 &&
+                              config.topology.cores_per_socket <= 2 && x86.initial <= 3;
+        small += is_small;
+        one_core += is_small && config.topology.cores_per_socket == 1;
         crowds += processes_with_several_threads(x86) == 2;
         tiny_crowds +=
             processes_with_several_threads(*draw_tiny_case(seed, ts_flush_find("kvm_pv"))) == 2;
@@ -94,6 +97,7 @@ TEST(CheckCase, CasesDifferInSizeProcessesAndVmids)
         few_vmids += case_config(*c).run.vms > 3 && case_config(*c).hypervisor.vmid_bits == 2;
     }
     EXPECT_NEAR(double(small), 200, 40);
+    EXPECT_NEAR(double(one_core), double(small) / 2, 30);
     EXPECT_NEAR(double(crowds), 100, 30);
     EXPECT_NEAR(double(tiny_crowds), 100, 30);
     EXPECT_GT(arm, 200u);

@@ -218,6 +218,16 @@ TEST_F(OracleClock, WhatAnotherUnmapHasReturnedFromIsNotExcused)
         << err.message;
     hit(13 * page, page);
     EXPECT_EQ(stats().hits_stale, 2u);
+    ts_oracle_cleared(o, other, 13 * page, 14 * page);
+    ts_oracle_cleared(o, space, 12 * page, 13 * page);
+    hit(13 * page, page);
+    EXPECT_EQ(stats().hits_stale, 3u);
+    ts_oracle_cleared(o, space, 13 * page, 14 * page); /* it has been in use again */
+    hit(13 * page, page);
+    EXPECT_EQ(stats().hits_stale, 3u);
+    EXPECT_EQ(stats().hits_in_window, 5u);
+    hit(11 * page, page);
+    EXPECT_EQ(stats().hits_stale, 4u);
     ts_oracle_window_close(o, late);
     ts_oracle_window_close(o, w);
 }
@@ -319,6 +329,8 @@ TEST_F(Oracle, AGenerationIsKeptByWhoHasFlushed)
     ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
     EXPECT_FALSE(hits(11 * page, 6));
     EXPECT_FALSE(hits(13 * page - 1, 7));
+    ts_oracle_cleared(o, space, 11 * page, 13 * page);
+    EXPECT_FALSE(hits(11 * page, 6));
     ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
     const std::string message = err.message;
     EXPECT_EQ(message.rfind("tlb_gen ahead of its flush: stale translation used", 0), 0u)

@@ -359,7 +359,6 @@ void ts_gather_zap(struct ts_task *self, struct ts_gather *g, uint64_t start, ui
     }
 }
 
-/* tlb_finish_mmu */
 /* Not of a mechanism that keeps frames, as its flushes come later. */
 static void tell_returned(const struct ts_gather *g)
 {
@@ -371,6 +370,7 @@ static void tell_returned(const struct ts_gather *g)
         ts_engine_fail(guest->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
 }
 
+/* tlb_finish_mmu */
 void ts_gather_finish(struct ts_task *self, struct ts_gather *g)
 {
     /* mm_tlb_flush_nested: the other gather may have cleared PTEs that this one found empty, so
