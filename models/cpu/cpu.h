@@ -357,6 +357,8 @@ static inline void ts_task_barrier(struct ts_task *self)
 }
 /* The same, and those of translation tables: a DSB of any kind. No time passes. */
 void ts_task_store_dsb(struct ts_task *self);
+/* Of the hardware thread that self is on; NULL: without store buffers. */
+const struct ts_store_buffer *ts_task_store_buffer(const struct ts_task *self);
 /* Waits in hardware: starts whatever will call ts_task_stall_done(self) later, and stalls until it
  * has been called. Interrupts wait. The caller arranges the call before it calls this. */
 void ts_task_stall(struct ts_task *self);

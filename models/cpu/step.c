@@ -28,6 +28,11 @@ void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_k
         ts_store_put(&self->domain->stores[ts_cpu_physical(self->cpu)->id], store, kind);
 }
 
+const struct ts_store_buffer *ts_task_store_buffer(const struct ts_task *self)
+{
+    return self->domain->stores ? &self->domain->stores[ts_cpu_physical(self->cpu)->id] : NULL;
+}
+
 void ts_task_store_dsb(struct ts_task *self)
 {
     if (self->domain->stores)

@@ -207,6 +207,11 @@ static const struct ts_param rows[] = {
      "kvm/hyperv.c kvm_hv_flush_tlb; threads hyperv-guest-flush-hypercall and "
      "pv-tlb-flush-windows-guests-kvm (x86.md 4.3)",
      V},
+    {"hv_fifo", TS_PARAM_COUNT, OFF(hv_fifo), 16, 1, TS_HV_FIFO_MAX, NULL,
+     "places of a vCPU's fifo with hv_flush fifo16: as many entries but one of GVA lists fit in, "
+     "and "
+     "a longer list, or one that finds no room, is a flush of everything. Each KVM has 16",
+     "KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12)", V},
     FLAG("hv_ex_masks", hv_ex_masks, 1,
          "HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED: a flush or an IPI for VPs above 63 is a call with "
          "a "

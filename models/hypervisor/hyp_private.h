@@ -32,7 +32,6 @@ enum ts_vcpu_request {
     TS_REQUEST_NEW_ASID = 1u << 2   /* Xen: hvm_asid_flush_vcpu */
 };
 
-enum { TS_HV_FIFO_SIZE = 16 };    /* KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12) */
 #define TS_HV_FLUSHALL UINT64_MAX /* KVM_HV_TLB_FLUSHALL_ENTRY */
 
 struct ts_vcpu {
@@ -82,9 +81,9 @@ struct ts_vcpu {
     uint32_t requests; /* bits of enum ts_vcpu_request that others have set */
     /* Hyper-V flush requests, the oldest first */
     uint32_t hv_count;
-    uint64_t hv_entries[TS_HV_FIFO_SIZE]; /* GVA list entries, TS_HV_FLUSHALL */
-    struct ts_line hv_line;               /* the fifo and its lock */
-    struct ts_line request_line;          /* kvm_vcpu.requests and .mode (kvm_host.h) */
+    uint64_t hv_entries[TS_HV_FIFO_MAX]; /* GVA list entries, TS_HV_FLUSHALL */
+    struct ts_line hv_line;              /* the fifo and its lock */
+    struct ts_line request_line;         /* kvm_vcpu.requests and .mode (kvm_host.h) */
 };
 
 struct ts_host_csd;

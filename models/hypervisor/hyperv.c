@@ -63,7 +63,7 @@ static void flush_4_18(struct ts_vcpu *v)
  * nothing of this vCPU comes between; others may queue more meanwhile. */
 void ts_vcpu_hv_drain(struct ts_vcpu *v)
 {
-    uint64_t entries[TS_HV_FIFO_SIZE];
+    uint64_t entries[TS_HV_FIFO_MAX];
     TS_ASSERT(v->task.cpu->irq_off && (v->requests & TS_REQUEST_HV_FLUSH));
     ts_vcpu_check_request(v, TS_REQUEST_HV_FLUSH);
     if (kind_of(v) == TS_HV_4_18) {
@@ -189,7 +189,7 @@ static bool well_formed(const struct ts_vcpu *v, uint64_t control)
 struct request {
     struct processors who;
     uint32_t nentries; /* 0: the whole space */
-    uint64_t entries[TS_HV_FIFO_SIZE - 1];
+    uint64_t entries[TS_HV_FIFO_MAX - 1];
 };
 
 static bool is_ex(uint32_t code)
@@ -224,7 +224,7 @@ static enum ts_hv_status read_request(const struct ts_vcpu *v, const struct ts_h
         r->who.banks[0] = head[2];
     }
     /* A list that is too long, or of no use, is not read. */
-    if (kind == TS_HV_4_18 || !reps || reps > TS_ARRAY_LEN(r->entries))
+    if (kind == TS_HV_4_18 || !reps || reps >= v->hyp->params.hv_fifo)
         return TS_HV_STATUS_SUCCESS;
     r->nentries = reps;
     return take(&in, r->entries, reps) ? TS_HV_STATUS_SUCCESS
@@ -236,14 +236,15 @@ static enum ts_hv_status read_request(const struct ts_vcpu *v, const struct ts_h
 static void enqueue(struct ts_vcpu *from, struct ts_vcpu *t, const uint64_t *entries, uint32_t n)
 {
     ts_task_line(&from->task, &t->hv_line, TS_LINE_RMW);
-    uint32_t room = TS_HV_FIFO_SIZE - t->hv_count;
+    uint32_t places = (uint32_t)t->hyp->params.hv_fifo;
+    uint32_t room = places - t->hv_count;
     if (n && n < room) {
         memcpy(&t->hv_entries[t->hv_count], entries, n * sizeof(*entries));
         t->hv_count += n;
     } else if (room) {
         t->hv_entries[t->hv_count++] = TS_HV_FLUSHALL;
     }
-    TS_ASSERT(t->hv_count <= TS_HV_FIFO_SIZE);
+    TS_ASSERT(t->hv_count <= places);
 }
 
 static void flush(struct ts_vcpu *v, struct ts_hypercall *call)

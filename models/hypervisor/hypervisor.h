@@ -50,6 +50,7 @@ enum ts_accel {
     TS_ACCEL_AVIC_HYBRID, /* AVIC without x2AVIC, guest in x2APIC mode (avic_activate_vmcb) */
     TS_ACCEL_GICV4
 };
+enum { TS_HV_FIFO_MAX = 64 };
 enum ts_hv_flush { TS_HV_OFF = 0, TS_HV_4_18 = 1, TS_HV_FIFO16 = 2, TS_HV_HYPERV = 3 };
 
 struct ts_hypervisor_params {
@@ -107,6 +108,7 @@ struct ts_hypervisor_params {
     uint64_t yield_to_cycles;   /* kvm_sched_yield: two run-queue locks */
     uint64_t pv_preempted_rule; /* enum ts_preempted_rule */
     uint64_t hv_flush;          /* enum ts_hv_flush */
+    uint64_t hv_fifo;           /* places; 1 to TS_HV_FIFO_MAX */
     uint64_t hv_ex_masks;       /* bool: HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED */
     uint64_t hv_ipi;            /* bool: HV_X64_CLUSTER_IPI_RECOMMENDED */
     uint64_t hv_spinlocks;      /* attempts before HvNotifyLongSpinWait; 0xffffffff: never */

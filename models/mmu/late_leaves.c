@@ -7,6 +7,16 @@ void ts_late_leaves_add(struct ts_late_leaves *l, uint64_t va, const struct ts_p
     l->leaf[l->next++ % TS_LATE_LEAVES] = (struct ts_late_leaf){va, *was, *store};
 }
 
+void ts_late_leaves_acquired(struct ts_late_leaves *l, uint64_t start, uint64_t end, uint32_t level,
+                             const struct ts_store_buffer *self)
+{
+    for (uint32_t i = 0; i < TS_LATE_LEAVES; i++) {
+        struct ts_late_leaf *e = &l->leaf[i];
+        if (e->store.buffer != self && e->was.level == level && e->va >= start && e->va < end)
+            e->store.until = 0;
+    }
+}
+
 bool ts_late_leaves_seen(const struct ts_late_leaves *l, uint64_t va, uint32_t level, bool found,
                          struct ts_pte *pte)
 {

@@ -28,6 +28,12 @@ struct ts_late_leaves {
 /* The leaf at va, which was *was, has been cleared, or is not writable any more. */
 void ts_late_leaves_add(struct ts_late_leaves *l, uint64_t va, const struct ts_pte *was,
                         const struct ts_store *store);
+/* self has got the lock under which all leaves of [start, end) and this level are changed: what
+ * other hardware threads have changed is seen, as what was stored before a lock is released is seen
+ * before that is (Arm ARM, "Load-Acquire, Load-AcquirePC, and Store-Release"). Its own still wait
+ * for a DSB. */
+void ts_late_leaves_acquired(struct ts_late_leaves *l, uint64_t start, uint64_t end, uint32_t level,
+                             const struct ts_store_buffer *self);
 /* A walk of va has ended in a table of this level, with *pte if found. What hardware has seen
  * there: true, with *pte set, for a leaf. Something that has been put there since is seen: its
  * writer had seen the change. */

@@ -1,133 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "models/oracle/free_memory.h"
 
-#include <stdlib.h>
-
-#define NONE UINT64_MAX
 #define PAGE_SHIFT 12u
-
-static uint64_t home(const struct ts_page_map *m, uint64_t key)
-{
-    return (key * UINT64_C(0x9e3779b97f4a7c15)) >> 20 & (m->room - 1);
-}
-
-/* Where the key is, or the place that it would have. */
-static uint64_t place(const struct ts_page_map *m, uint64_t key)
-{
-    uint64_t i = home(m, key);
-
-    while (m->key[i] != NONE && m->key[i] != key)
-        i = (i + 1) & (m->room - 1);
-    return i;
-}
-
-static bool find(const struct ts_page_map *m, uint64_t key, uint64_t *value)
-{
-    if (m->room == 0)
-        return false;
-    uint64_t i = place(m, key);
-    *value = m->value[i];
-    return m->key[i] == key;
-}
-
-static void put(struct ts_page_map *m, uint64_t key, uint64_t value)
-{
-    uint64_t i = place(m, key);
-
-    m->used += m->key[i] == NONE;
-    m->key[i] = key;
-    m->value[i] = value;
-}
-
-static bool grow(struct ts_page_map *m)
-{
-    struct ts_page_map more = {.room = m->room ? 2 * m->room : 1024};
-
-    if (2 * m->used < m->room)
-        return true;
-    more.key = malloc(more.room * sizeof(*more.key));
-    more.value = malloc(more.room * sizeof(*more.value));
-    if (!more.key || !more.value) {
-        free(more.key);
-        free(more.value);
-        return false;
-    }
-    for (uint64_t i = 0; i < more.room; i++)
-        more.key[i] = NONE;
-    for (uint64_t i = 0; i < m->room; i++)
-        if (m->key[i] != NONE)
-            put(&more, m->key[i], m->value[i]);
-    free(m->key);
-    free(m->value);
-    *m = more;
-    return true;
-}
-
-/* Those behind it that came past its place move up, as they would stand without it. */
-static void drop(struct ts_page_map *m, uint64_t key)
-{
-    uint64_t hole = place(m, key), i = hole;
-
-    if (m->key[hole] != key)
-        return;
-    for (;;) {
-        i = (i + 1) & (m->room - 1);
-        if (m->key[i] == NONE)
-            break;
-        uint64_t from_home = (i - home(m, m->key[i])) & (m->room - 1);
-        uint64_t from_hole = (i - hole) & (m->room - 1);
-        if (from_home < from_hole)
-            continue;
-        m->key[hole] = m->key[i];
-        m->value[hole] = m->value[i];
-        hole = i;
-    }
-    m->key[hole] = NONE;
-    m->used--;
-}
 
 void ts_free_memory_destroy(struct ts_free_memory *m)
 {
-    free(m->by_ipa.key);
-    free(m->by_ipa.value);
-    free(m->by_pa.key);
-    free(m->by_pa.value);
+    ts_page_map_destroy(&m->by_ipa);
+    ts_page_map_destroy(&m->by_pa);
 }
 
 bool ts_free_memory_add(struct ts_free_memory *m, uint64_t ipa, uint64_t pa)
 {
     ts_free_memory_take(m, ipa);
-    if (!grow(&m->by_ipa) || !grow(&m->by_pa))
-        return false;
-    put(&m->by_ipa, ipa >> PAGE_SHIFT, pa >> PAGE_SHIFT);
-    put(&m->by_pa, pa >> PAGE_SHIFT, ipa >> PAGE_SHIFT);
-    return true;
+    return ts_page_map_set(&m->by_ipa, ipa >> PAGE_SHIFT, pa >> PAGE_SHIFT) &&
+           ts_page_map_set(&m->by_pa, pa >> PAGE_SHIFT, ipa >> PAGE_SHIFT);
 }
 
 void ts_free_memory_take(struct ts_free_memory *m, uint64_t ipa)
 {
     uint64_t page = ipa >> PAGE_SHIFT, pa, back;
 
-    if (!find(&m->by_ipa, page, &pa))
+    if (!ts_page_map_find(&m->by_ipa, page, &pa))
         return;
     /* Another page may have been freed since that had the same memory. */
-    if (find(&m->by_pa, pa, &back) && back == page)
-        drop(&m->by_pa, pa);
-    drop(&m->by_ipa, page);
+    if (ts_page_map_find(&m->by_pa, pa, &back) && back == page)
+        ts_page_map_drop(&m->by_pa, pa);
+    ts_page_map_drop(&m->by_ipa, page);
 }
 
 bool ts_free_memory_has(const struct ts_free_memory *m, uint64_t ipa)
 {
     uint64_t pa;
 
-    return find(&m->by_ipa, ipa >> PAGE_SHIFT, &pa);
+    return ts_page_map_find(&m->by_ipa, ipa >> PAGE_SHIFT, &pa);
 }
 
 bool ts_free_memory_find(const struct ts_free_memory *m, uint64_t pa, uint64_t *ipa)
 {
     uint64_t page;
 
-    if (!find(&m->by_pa, pa >> PAGE_SHIFT, &page))
+    if (!ts_page_map_find(&m->by_pa, pa >> PAGE_SHIFT, &page))
         return false;
     *ipa = (page << PAGE_SHIFT) + (pa & ((UINT64_C(1) << PAGE_SHIFT) - 1));
     return true;

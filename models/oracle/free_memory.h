@@ -3,17 +3,11 @@
 #ifndef TS_MODELS_FREE_MEMORY_H
 #define TS_MODELS_FREE_MEMORY_H
 
-#include "sim/base.h"
+#include "models/oracle/page_map.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* From page numbers to page numbers. */
-struct ts_page_map {
-    uint64_t *key, *value; /* UINT64_MAX: the place is empty */
-    uint64_t used, room;   /* a power of two, or 0 */
-};
 
 /* All 0: none is free. */
 struct ts_free_memory {

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "models/oracle/free_memory.h"
+#include "models/oracle/reuse.h"
 
 #define PAGE_BYTES UINT64_C(4096)
-#define CLEARED UINT64_C(64)
 
 #define STAGE2 UINT64_MAX
 #define PAST 64u
@@ -30,11 +30,6 @@ struct mark {
     bool returned;       /* generation 0: or another unmap of them has returned */
 };
 
-struct clear {
-    uint64_t space, start, end;
-    ts_time when;
-};
-
 struct ts_oracle {
     struct ts_oracle_stats stats;
     struct window *windows;
@@ -45,9 +40,8 @@ struct ts_oracle {
     const struct ts_engine *engine; /* NULL: no times */
     struct window past[PAST];       /* the last that were closed, a ring */
     uint64_t npast;                 /* ever closed */
-    struct clear cleared[CLEARED];  /* the last ones, a ring */
-    uint64_t ncleared;              /* ever */
     struct ts_free_memory unused;
+    struct ts_reuse reuse;
     struct ts_error finding; /* status TS_OK: none */
 };
 
@@ -96,6 +90,7 @@ void ts_oracle_destroy(struct ts_oracle *o)
     free(o->windows);
     free(o->marks);
     ts_free_memory_destroy(&o->unused);
+    ts_reuse_destroy(&o->reuse);
     free(o);
 }
 
@@ -194,44 +189,42 @@ bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, 
     return true;
 }
 
-void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end)
+void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                       uint64_t ipa)
 {
     uint32_t kept = 0;
 
-    o->cleared[o->ncleared++ % CLEARED] = (struct clear){space, start, end, now_of(o)};
+    ts_reuse_cleared(&o->reuse, space, start, end, ipa, now_of(o));
     for (uint32_t i = 0; i < o->nmarks; i++)
         if (!is_overtaken(o, &o->marks[i], space, start, end))
             o->marks[kept++] = o->marks[i];
     o->nmarks = kept;
 }
 
-/* Since then, as far as is remembered; what is not counts as cleared. */
-static bool was_cleared(const struct ts_oracle *o, uint64_t space, uint64_t va, ts_time since)
+void ts_oracle_mapped(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                      uint64_t ipa)
 {
-    for (uint64_t i = o->ncleared; i > 0; i--) {
-        const struct clear *c = &o->cleared[(i - 1) % CLEARED];
-        if (i + CLEARED <= o->ncleared)
-            return true;
-        if (c->when < since)
-            return false;
-        if (c->space == space && va >= c->start && va < c->end)
-            return true;
-    }
-    return false;
+    ts_reuse_mapped(&o->reuse, space, start, end, ipa);
+}
+
+bool ts_oracle_table_detached(struct ts_oracle *o, uint64_t ipa)
+{
+    return ts_reuse_detached(&o->reuse, ipa);
 }
 
 bool ts_oracle_returned(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
                         ts_time begun)
 {
     TS_ASSERT(space != 0 && space != STAGE2 && start < end);
-    if (end - start > CLEARED * PAGE_BYTES)
-        end = start + CLEARED * PAGE_BYTES;
+    if (end - start > TS_CLEARS * PAGE_BYTES)
+        end = start + TS_CLEARS * PAGE_BYTES;
     for (uint32_t i = 0; i < o->used; i++) {
         const struct window *w = &o->windows[i];
         if (w->space != space || w->opened >= begun)
             continue;
         for (uint64_t va = start; va < end; va += PAGE_BYTES) {
-            if (va < w->start || va >= w->end || was_cleared(o, space, va, begun))
+            if (va < w->start || va >= w->end ||
+                ts_reuse_cleared_since(&o->reuse, space, va, begun))
                 continue;
             if (!mark(o, i, va, va + PAGE_BYTES, 0))
                 return false;
@@ -253,7 +246,8 @@ bool ts_oracle_raised(struct ts_oracle *o, uint32_t window, uint64_t start, uint
 bool ts_oracle_freed(struct ts_oracle *o, uint64_t ipa, uint64_t pa, uint64_t bytes)
 {
     for (uint64_t at = 0; at < bytes; at += PAGE_BYTES)
-        if (!ts_free_memory_add(&o->unused, ipa + at, pa + at))
+        if (!ts_free_memory_add(&o->unused, ipa + at, pa + at) ||
+            !ts_reuse_freed(&o->reuse, ipa + at))
             return false;
     return true;
 }
@@ -316,9 +310,16 @@ static bool is_unused(const struct ts_oracle *o, const struct ts_oracle_use *use
            (ts_pgtable_lookup(use->stage2, ipa, &pte) && ts_pte_address(&pte, ipa) == use->pa);
 }
 
+/* Nobody has the memory, or somebody who got it after what is used was taken away. */
+static bool is_freed(const struct ts_oracle *o, const struct ts_oracle_use *use)
+{
+    return is_unused(o, use) ||
+           ts_reuse_is_freed(&o->reuse, use->space, use->va, use->pa, use->stage2);
+}
+
 static bool is_excused(const struct ts_oracle *o, const struct ts_oracle_use *use)
 {
-    if (is_unused(o, use))
+    if (is_freed(o, use))
         return false;
     for (uint32_t i = 0; i < o->used; i++)
         if (contains(&o->windows[i], use->space, use->va) && !against(o, i, use))
@@ -384,8 +385,9 @@ static const char *describe_window(const struct ts_oracle *o, const struct ts_or
                        m->start, m->end, m->returned ? "unmapped by another, too," : "mapped anew");
         return stale;
     }
-    if (is_unused(o, use) && in_window(o, use->space, use->va)) {
-        (void)snprintf(text, size, "; the memory has been freed, and the flush has not returned");
+    if (is_freed(o, use) && in_window(o, use->space, use->va)) {
+        (void)snprintf(text, size, "; the memory has been freed%s, and the flush has not returned",
+                       is_unused(o, use) ? "" : " and given to somebody else");
         return "memory freed before its flush: stale translation";
     }
     if (!w && use->stage2 && v->stage1)
@@ -419,10 +421,24 @@ static void keep_finding(struct ts_oracle *o, const struct ts_oracle_use *use,
                        change);
 }
 
+/* Whose flush that number stands for has not begun: it will be taken for made. */
+static void check_generation(struct ts_oracle *o, const struct ts_oracle_use *use)
+{
+    if (use->generation <= use->newest || o->finding.status != TS_OK)
+        return;
+    (void)ts_error_set(&o->finding, TS_ERR_FINDING,
+                       "tlb_gen ahead of its flush: VM %u CPU %u thread %u at %" PRIu64
+                       " ps: the CPU keeps generation %" PRIu64 " of address space %" PRIu64
+                       ", whose newest is %" PRIu64,
+                       use->vm, use->cpu, use->thread, use->now, use->generation, use->space,
+                       use->newest);
+}
+
 void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use)
 {
     struct verdict v = translate(use);
 
+    check_generation(o, use);
     o->stats.hits_checked++;
     if (v.mapped && v.pa == use->pa) {
         o->stats.hits_current++;
@@ -452,7 +468,8 @@ void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64
     uint64_t start = use->va & ~(span - 1);
     bool pending = window_within(o, use->space, start, start + span);
 
-    if (pending && !ts_free_memory_has(&o->unused, table)) {
+    if (pending && !ts_free_memory_has(&o->unused, table) &&
+        !ts_reuse_is_freed_table(&o->reuse, table)) {
         o->stats.tables_in_window++;
         return;
     }

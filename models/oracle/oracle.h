@@ -3,9 +3,9 @@
  * and every table that a walk cache gives. A hit on a translation that the page table no longer
  * holds is legal only while the unmap that removed it has not finished its flush; afterwards it is
  * a stale use: the flush was lost. Nor is it legal before that once another mapping has the
- * address, or nobody the memory, or by a CPU that says that it has flushed. And it checks that an
- * entry of stage 2 that is replaced by one of another size is nowhere cached when the new one is
- * made (break-before-make).
+ * address, or the memory has been freed, or by a CPU that says that it has flushed. And it checks
+ * that an entry of stage 2 that is replaced by one of another size is nowhere cached when the new
+ * one is made (break-before-make).
  *
  * It knows address spaces by number and page tables by themselves; of guests, hypervisors and
  * mechanisms it knows nothing. One oracle a VM. */
@@ -51,8 +51,15 @@ void ts_oracle_window_close(struct ts_oracle *o, uint32_t handle);
  * out before the flush of their unmap has returned must know that nobody uses what they were.
  * False: out of memory, as above. */
 bool ts_oracle_mapped_anew(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
-/* A leaf of [start, end) has just been cleared by an unmap or drop. */
-void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end);
+/* A leaf of [start, end) that led to the guest-physical address ipa has just been cleared by an
+ * unmap or drop; one that leads there is about to be made. */
+void ts_oracle_cleared(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                       uint64_t ipa);
+void ts_oracle_mapped(struct ts_oracle *o, uint64_t space, uint64_t start, uint64_t end,
+                      uint64_t ipa);
+/* The table at ipa has just been taken out of the page tables, or put elsewhere in them; it may be
+ * freed later. False: out of memory, as above. */
+bool ts_oracle_table_detached(struct ts_oracle *o, uint64_t ipa);
 /* An unmap or drop of [start, end) has returned, whose first entry was cleared at `begun` or later,
  * and whose mechanism flushes before it returns. What others had cleared there by then, and have
  * not flushed yet, it found empty, and has flushed as well (mm/mmu_gather.c tlb_finish_mmu,
@@ -65,8 +72,8 @@ bool ts_oracle_returned(struct ts_oracle *o, uint64_t space, uint64_t start, uin
 /* Nobody has the memory at the guest-physical addresses [ipa, ipa + bytes) any more, for pages or
  * for tables, and from ts_oracle_taken on somebody has it again. ipa stands for pa, of the first
  * byte; both aligned to 4K, as bytes is. Who frees memory must know that no CPU uses it as what it
- * was, whether or not a flush has returned (mm/mmu_gather.c, tlb_flush_mmu: the flush, then the
- * pages; 6.1 and 6.12). False: out of memory, as above. */
+ * was, whether or not a flush has returned, and whoever has it by then (mm/mmu_gather.c,
+ * tlb_flush_mmu: the flush, then the pages; 6.1 and 6.12). False: out of memory, as above. */
 bool ts_oracle_freed(struct ts_oracle *o, uint64_t ipa, uint64_t pa, uint64_t bytes);
 void ts_oracle_taken(struct ts_oracle *o, uint64_t ipa, uint64_t bytes);
 /* What was changed in [start, end) of the window is of this generation (tlb_gen, from 1), which has
@@ -104,6 +111,7 @@ struct ts_oracle_use {
     uint64_t va;
     bool write;
     uint64_t generation; /* that the CPU keeps for the address space; 0: none */
+    uint64_t newest;     /* of the address space: no CPU may keep a later one */
     uint64_t pa;         /* where the access went */
     const struct ts_pgtable *stage1;
     const struct ts_pgtable *stage2; /* NULL: none */

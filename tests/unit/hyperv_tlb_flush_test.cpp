@@ -216,6 +216,36 @@ TEST(HypervTlbFlushHost, MoreThan15EntriesAreAFlushOfEverything)
     }
 }
 
+/* The same of other sizes than KVM's. */
+TEST(HypervTlbFlushHost, AFifoOfAnySizeKeepsOnePlaceFree)
+{
+    for (const uint32_t places : {1u, 4u, 32u}) {
+        SCOPED_TRACE(places);
+        HvRig rig(4);
+        rig.config("hypervisor.hv_fifo", std::to_string(places));
+        const Outcome got = rig.run([places](HvCaller &c) {
+            const uint32_t fits = places - 1;
+            if (fits) {
+                c.fill();
+                EXPECT_EQ(list_of(c, std::vector<uint64_t>(fits, c.page_a)), success(fits));
+                c.wait_us(200);
+                EXPECT_EQ(c.gone(c.page_a), Vps{vp_1});
+                EXPECT_EQ(c.gone(c.page_b), Vps{});
+                EXPECT_EQ(c.slow(ts_hv_control(TS_HVCALL_FLUSH_LIST, 0, fits), {0, spaces, 1}),
+                          refused);
+            }
+            c.fill();
+            EXPECT_EQ(list_of(c, std::vector<uint64_t>(places, c.page_a)), success(places));
+            c.wait_us(200);
+            EXPECT_EQ(c.gone(c.page_b), Vps{vp_1});
+            EXPECT_EQ(c.slow(ts_hv_control(TS_HVCALL_FLUSH_LIST, 0, places), {0, spaces, 1}),
+                      success(places));
+            EXPECT_EQ(c.stat("hypervisor.hv_entries"), fits);
+        });
+        EXPECT_EQ(got.status, TS_OK) << got.message;
+    }
+}
+
 /* A list that is not read may be cut: of more than 15 entries, of nobody, and any on 4.18. */
 TEST(HypervTlbFlushHost, AListIsReadOnlyWhereItIsUsed)
 {

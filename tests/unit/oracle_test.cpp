@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
-#include "models/guest/coherence/flush_mm.h"
-#include "tests/support/broken_mechanisms.hpp"
-#include "tests/support/script_workload.hpp"
-
-using namespace ts_test;
+#include "models/oracle/oracle.h"
 
 namespace
 {
@@ -55,6 +51,7 @@ class Oracle : public testing::Test
         use.va = va;
         use.write = write;
         use.generation = kept;
+        use.newest = newest;
         use.pa = pa;
         use.stage1 = stage1;
         use.stage2 = nested ? stage2 : nullptr;
@@ -67,14 +64,10 @@ class Oracle : public testing::Test
     uint64_t tables = UINT64_C(1) << 40;
     static constexpr uint64_t space = 7, other = 8;
     ts_pgtable *stage1 = nullptr, *stage2 = nullptr;
-    uint64_t kept = 0;
+    uint64_t kept = 0, newest = 100;
     bool nested = false;
     ts_oracle *o = nullptr;
 };
-
-void flush_nothing(ts_task *, const ts_cpumask *, ts_flush_info *, ts_shootdown_record *)
-{
-}
 
 } // namespace
 
@@ -196,11 +189,12 @@ TEST_F(OracleClock, WhatAnotherUnmapHasReturnedFromIsNotExcused)
     ts_error err{};
     at(100);
     const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 20 * page);
-    ts_oracle_cleared(o, space, 11 * page, 14 * page);
+    ts_oracle_cleared(o, space, 11 * page, 14 * page, 11 * page);
     at(200);
     const uint32_t late = ts_oracle_window_open(o, space, 30 * page, 40 * page);
     at(300);
-    ts_oracle_cleared(o, space, 12 * page, 13 * page); /* anew, since the other one began */
+    ts_oracle_cleared(o, space, 12 * page, 13 * page,
+                      12 * page); /* anew, since the other one began */
     ASSERT_TRUE(ts_oracle_returned(o, other, 10 * page, 20 * page, 200));
     hit(11 * page, page);
     EXPECT_EQ(stats().hits_in_window, 1u);
@@ -218,11 +212,11 @@ TEST_F(OracleClock, WhatAnotherUnmapHasReturnedFromIsNotExcused)
         << err.message;
     hit(13 * page, page);
     EXPECT_EQ(stats().hits_stale, 2u);
-    ts_oracle_cleared(o, other, 13 * page, 14 * page);
-    ts_oracle_cleared(o, space, 12 * page, 13 * page);
+    ts_oracle_cleared(o, other, 13 * page, 14 * page, 13 * page);
+    ts_oracle_cleared(o, space, 12 * page, 13 * page, 12 * page);
     hit(13 * page, page);
     EXPECT_EQ(stats().hits_stale, 3u);
-    ts_oracle_cleared(o, space, 13 * page, 14 * page); /* it has been in use again */
+    ts_oracle_cleared(o, space, 13 * page, 14 * page, 13 * page); /* it has been in use again */
     hit(13 * page, page);
     EXPECT_EQ(stats().hits_stale, 3u);
     EXPECT_EQ(stats().hits_in_window, 5u);
@@ -241,7 +235,7 @@ TEST_F(OracleClock, WhatIsNotRememberedIsNotJudged)
         const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 20 * page);
         at(begun + 5);
         for (uint64_t i = 0; i < clears; i++)
-            ts_oracle_cleared(o, other, 10 * page, 11 * page);
+            ts_oracle_cleared(o, other, 10 * page, 11 * page, 10 * page);
         ASSERT_TRUE(ts_oracle_returned(o, space, 10 * page, 20 * page, begun));
         const uint64_t before = stats().hits_stale;
         hit(11 * page, page);
@@ -288,6 +282,95 @@ TEST_F(Oracle, WhatHasBeenFreedIsTheMemoryBehindIt)
     ts_oracle_window_close(o, w);
 }
 
+/* Nor once somebody else has it: whoever uses it by what was cleared before it was freed. */
+TEST_F(Oracle, WhatSomebodyElseHasIsNotExcused)
+{
+    ts_error err{};
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    const auto changes_hands = [this](uint64_t ipa) {
+        ASSERT_TRUE(ts_oracle_freed(o, ipa, ipa, page));
+        ts_oracle_taken(o, ipa, page);
+    };
+    uint64_t legal = 0;
+    const auto is_legal = [&](uint64_t va, uint64_t pa) {
+        hit(va, pa);
+        EXPECT_EQ(stats().hits_in_window, ++legal);
+        ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK) << err.message;
+    };
+    changes_hands(50 * page);
+    ts_oracle_cleared(o, space, 10 * page, 12 * page, 50 * page);
+    is_legal(10 * page, 50 * page); /* it was freed before */
+    ts_oracle_cleared(o, other, 12 * page, 13 * page, 52 * page);
+    changes_hands(52 * page);
+    is_legal(12 * page, 52 * page); /* of another address space */
+    changes_hands(51 * page);
+    is_legal(10 * page, 50 * page);
+    is_legal(11 * page, 50 * page); /* it did not lead there */
+    ts_oracle_mapped(o, space, 11 * page, 12 * page, 51 * page);
+    is_legal(11 * page, 51 * page); /* again by then */
+    ts_oracle_cleared(o, space, 11 * page, 12 * page, 51 * page);
+    ts_oracle_cleared(o, space, 11 * page, 12 * page, 60 * page);
+    is_legal(11 * page, 51 * page);
+    changes_hands(51 * page);
+    ts_oracle_mapped(o, other, 11 * page, 12 * page, 51 * page);
+    ts_oracle_mapped(o, space, 11 * page, 12 * page, 50 * page);
+    ts_oracle_mapped(o, space, 10 * page, 11 * page, 51 * page);
+    ts_oracle_mapped(o, space, 12 * page, 13 * page, 52 * page);
+    hit(11 * page + 16, 51 * page + 16);
+    EXPECT_EQ(stats().hits_stale, 1u);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_NE(std::string(err.message).find("freed and given to somebody else, and the flush"),
+              std::string::npos)
+        << err.message;
+    ts_oracle_window_close(o, w);
+}
+
+/* What a guest has cleared and freed is found by the memory that stands for it now. */
+TEST_F(Oracle, WhatSomebodyElseHasIsTheMemoryBehindIt)
+{
+    nested = true;
+    map(stage2, 50 * page, 90 * page);
+    const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
+    ts_oracle_cleared(o, space, 10 * page, 11 * page, 50 * page);
+    ts_oracle_cleared(o, space, 11 * page, 12 * page, 51 * page);
+    for (uint64_t ipa : {50 * page, 51 * page}) {
+        ASSERT_TRUE(ts_oracle_freed(o, ipa, ipa + 40 * page, page));
+        ts_oracle_taken(o, ipa, page);
+    }
+    hit(10 * page, 50 * page);
+    hit(11 * page, 91 * page); /* the host has taken it */
+    EXPECT_EQ(stats().hits_in_window, 2u);
+    hit(10 * page, 90 * page);
+    EXPECT_EQ(stats().hits_stale, 1u);
+    ts_oracle_window_close(o, w);
+}
+
+TEST_F(Oracle, ATableThatSomebodyElseHasIsNotWalked)
+{
+    ts_oracle_use use{};
+    use.space = space;
+    use.stage1 = stage1;
+    const auto walk = [&] {
+        const uint64_t before = stats().tables_stale;
+        ts_oracle_walk(o, &use, 77 * page, UINT64_C(1) << 21);
+        return stats().tables_stale == before;
+    };
+    const auto changes_hands = [this] {
+        ASSERT_TRUE(ts_oracle_freed(o, 77 * page, 77 * page, page));
+        ts_oracle_taken(o, 77 * page, page);
+    };
+    const uint32_t w = ts_oracle_window_open(o, space, 0, page);
+    changes_hands();
+    EXPECT_TRUE(walk()); /* a page by then */
+    ASSERT_TRUE(ts_oracle_table_detached(o, 77 * page));
+    EXPECT_TRUE(walk());
+    changes_hands();
+    EXPECT_FALSE(walk());
+    ASSERT_TRUE(ts_oracle_table_detached(o, 77 * page)); /* a table again, and taken out again */
+    EXPECT_TRUE(walk());
+    ts_oracle_window_close(o, w);
+}
+
 TEST_F(Oracle, AFreedTableIsNotWalkedWhileItsUnmapIsUnderWay)
 {
     ts_error err{};
@@ -329,7 +412,7 @@ TEST_F(Oracle, AGenerationIsKeptByWhoHasFlushed)
     ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
     EXPECT_FALSE(hits(11 * page, 6));
     EXPECT_FALSE(hits(13 * page - 1, 7));
-    ts_oracle_cleared(o, space, 11 * page, 13 * page);
+    ts_oracle_cleared(o, space, 11 * page, 13 * page, 11 * page);
     EXPECT_FALSE(hits(11 * page, 6));
     ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
     const std::string message = err.message;
@@ -348,6 +431,23 @@ TEST_F(Oracle, AGenerationIsKeptByWhoHasFlushed)
     ts_oracle_window_close(o, later);
     ts_oracle_window_close(o, w);
     EXPECT_TRUE(ts_oracle_raised(o, TS_ORACLE_NO_WINDOW, 0, page, 1));
+}
+
+/* Nor is a generation that has not been made yet, whatever is used. */
+TEST_F(Oracle, NoCpuKeepsAGenerationThatHasNotBeenMade)
+{
+    ts_error err{};
+    map(stage1, 10 * page, 50 * page);
+    kept = newest = 7;
+    hit(10 * page, 50 * page);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    kept = 8;
+    hit(10 * page, 50 * page);
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    EXPECT_EQ(std::string(err.message),
+              "tlb_gen ahead of its flush: VM 0 CPU 0 thread 0 at 0 ps: the CPU keeps generation 8 "
+              "of address space 7, whose newest is 7");
+    EXPECT_EQ(stats().hits_current, 2u);
 }
 
 TEST_F(Oracle, ManyAddressesMayBeMappedAnew)
@@ -413,101 +513,6 @@ TEST_F(Oracle, KeepsTheFirstFindingAndItsSumRule)
     EXPECT_NE(std::string(err.message).find("0x7000"), std::string::npos) << err.message;
     EXPECT_EQ(ts_stat_check(&ts_oracle_stat_table, &stats(), &err), TS_OK);
     EXPECT_EQ(stats().hits_checked, 3u);
-}
-
-/* A whole machine whose mechanism forgets to flush: the reused address gives it away. */
-TEST(OracleMachine, FindsAMechanismThatDoesNotFlush)
-{
-    ts_flush_ops broken{};
-    broken.name = "broken";
-    broken.summary = "does nothing";
-    broken.reference = "none";
-    broken.flush_multi = flush_nothing;
-    const uint64_t n = 4;
-    Script round{{op_barrier(0, 2), op_mmap(0, n * page), op_touch(0, 0, n), op_barrier(1, 2),
-                  op_barrier(2, 2), op_range(TS_OP_MUNMAP, 0, 0, n * page), op_mmap(1, n * page),
-                  op_touch(1, 0, n), op_barrier(3, 2)},
-                 {op_barrier(0, 2), op_barrier(1, 2), op_touch(0, 0, n), op_barrier(2, 2),
-                  op_barrier(3, 2), op_touch(1, 0, n)}};
-    for (bool correct : {true, false}) {
-        ts_error err{};
-        ts_machine_config c = bare_machine(2);
-        ScriptWorkload w(round, 2);
-        ts_machine *m = nullptr;
-        const ts_flush_ops *ops = correct ? ts_flush_find("native_concurrent") : &broken;
-        ts_machine_vm vm{w.get(), ops, nullptr};
-        ASSERT_EQ(ts_machine_create(&m, &c, &vm, 1, &err), TS_OK) << err.message;
-        ASSERT_EQ(ts_machine_start(m, &err), TS_OK) << err.message;
-        ts_machine_run(m);
-        EXPECT_EQ(ts_machine_finish(m, &err), correct ? TS_OK : TS_ERR_FINDING) << err.message;
-        if (!correct) {
-            EXPECT_NE(std::string(err.message).find("stale"), std::string::npos) << err.message;
-        }
-        ts_machine_destroy(m);
-    }
-}
-
-/* What a CPU keeps is the generation that its slot says. */
-TEST(OracleMachine, FindsAGenerationThatIsRaisedBeforeTheFlush)
-{
-    const ts_flush_ops *hasty = broken::mechanism<broken::raises_first>("raises_first");
-    const uint64_t ms = 1000000;
-    Script s{{op_mmap(0, 4096), op_touch(0, 0, 1), op_ns(TS_OP_COMPUTE, 2 * ms),
-              op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 4096)},
-             {op_ns(TS_OP_COMPUTE, ms)}};
-    for (int i = 0; i < 400; i++) {
-        s[1].push_back(op_touch(0, 0, 1, false));
-        s[1].push_back(op_ns(TS_OP_COMPUTE, 5000));
-    }
-    Outcome out = run_script(bare_machine(2), s, 2, hasty);
-    ASSERT_EQ(out.status, TS_ERR_FINDING) << out.message;
-    EXPECT_EQ(out.message.rfind("tlb_gen ahead of its flush", 0), 0u) << out.message;
-    out = run_script(bare_machine(2), s, 2, "native_concurrent");
-    EXPECT_EQ(out.status, TS_OK) << out.message;
-}
-
-namespace
-{
-
-/* The flush of CPU 0 takes long to begin; that of CPU 1, which has found nothing to clear, is made
- * or is not. */
-template <bool makes>
-void slow_flush(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
-                ts_shootdown_record *record)
-{
-    if (info->initiator == 0)
-        ts_task_work_ps(self, 100 * TS_US);
-    else if (!makes && info->mm && info->mm->flush_pending > 1)
-        return;
-    ts_native_flush_tlb_multi(self, mask, info, record);
-}
-
-} // namespace
-
-/* mm_tlb_flush_nested: who drops what another one has cleared and not flushed yet must not return
- * before that is flushed. */
-TEST(OracleMachine, FindsADropThatReturnsBeforeWhatItFoundEmptyIsFlushed)
-{
-    const auto thinks = [](uint64_t us) { return op_ns(TS_OP_COMPUTE, us * 1000); };
-    const ts_op drop = op_range(TS_OP_MADVISE_DONTNEED, 0, 0, page);
-    Script s{{op_mmap(0, page), op_touch(0, 0, 1), op_spawn(1), op_spawn(2), thinks(100), drop},
-             {thinks(140), drop, thinks(400)},
-             {}};
-    for (int i = 0; i < 300; i++) {
-        s[2].push_back(op_touch(0, 0, 1, false));
-        s[2].push_back(thinks(1));
-    }
-    ts_flush_ops ops = *ts_flush_find("native_concurrent");
-    for (bool makes : {true, false}) {
-        ops.flush_multi = makes ? slow_flush<true> : slow_flush<false>;
-        const Outcome out = run_script(bare_machine(3), s, 1, &ops);
-        ASSERT_EQ(out.status, makes ? TS_OK : TS_ERR_FINDING) << out.message;
-        EXPECT_GT(out.stats.at("oracle.hits_in_window"), 5u); /* of the first flush */
-        if (!makes) {
-            EXPECT_NE(out.message.find("was unmapped by another, too"), std::string::npos)
-                << out.message;
-        }
-    }
 }
 
 /* Of a table a window of anything that it maps will do, as long as that is open. */

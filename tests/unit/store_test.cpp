@@ -196,6 +196,26 @@ constexpr uint64_t va = 64 * kPage, frame = 512 * kPage;
 
 } // namespace
 
+/* Whoever has got the lock that leaves of this level and place are changed under has seen what
+ * others did under it, and so have all walks; its own stores still wait. */
+TEST(LateLeaves, WhoGetsTheLockSeesWhatAnotherHasChanged)
+{
+    Late l;
+    ts_store_buffer other{};
+    l.table.map(va, frame);
+    l.table.map(va + kPage, frame + kPage);
+    l.change(va, true);
+    l.change(va + kPage, true);
+    ts_late_leaves_acquired(&l.late, va, va + 2 * kPage, 0, &l.thread.buffer);
+    ts_late_leaves_acquired(&l.late, va, va + 2 * kPage, 1, &other);
+    ts_late_leaves_acquired(&l.late, va - kPage, va, 0, &other);
+    ts_late_leaves_acquired(&l.late, va + kPage, va + 2 * kPage, 0, &other);
+    EXPECT_EQ(l.walk(va), frame);
+    EXPECT_EQ(l.walk(va + kPage), 0u);
+    ts_late_leaves_acquired(&l.late, va, va + kPage, 0, &other);
+    EXPECT_EQ(l.walk(va), 0u);
+}
+
 TEST(LateLeaves, AWalkSeesAClearedEntryUntilTheStoreIsSeen)
 {
     Late l;

@@ -135,6 +135,37 @@ TEST(WeakMemory, Arm64CompletesTheStoresBeforeItInvalidates)
         }
 }
 
+namespace
+{
+
+/* CPU 0 has cleared an entry and does not come to its DSB for a while. */
+void late_on_cpu_0(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                   ts_shootdown_record *record)
+{
+    if (info->initiator == 0)
+        ts_task_work_ps(self, 200 * TS_US);
+    ts_flush_find("tlbi_broadcast")->flush_multi(self, mask, info, record);
+}
+
+} // namespace
+
+/* Who finds the entry cleared has had the lock after who cleared it: its own flush does. */
+TEST(WeakMemory, WhatIsFoundClearedUnderTheLockIsSeenByWalks)
+{
+    const auto thinks = [](uint64_t us) { return op_ns(TS_OP_COMPUTE, us * 1000); };
+    const ts_op drop = op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 4096);
+    ts_flush_ops ops = *ts_flush_find("tlbi_broadcast");
+    ops.flush_multi = late_on_cpu_0;
+    Script s{{op_mmap(0, 4096), op_touch(0, 0, 1), op_spawn(1), thinks(100), drop},
+             {op_touch(0, 0, 1, false), op_touch(0, 0, 1, false), thinks(140), drop,
+              op_touch(0, 0, 1, false), op_touch(0, 0, 1, false), thinks(400)}};
+    const Outcome out = run_script(arm(2), s, 1, &ops);
+    ASSERT_EQ(out.status, TS_OK) << out.message;
+    ASSERT_GE(out.shootdowns.size(), 2u);
+    EXPECT_EQ(out.shootdowns[0].initiator, 1u); /* it ends first */
+    EXPECT_GT(out.shootdowns[0].started, out.shootdowns[1].started);
+}
+
 /* Each kind of change is seen late. */
 TEST(WeakMemory, WithoutThatAnyChangeIsMissed)
 {

@@ -57,7 +57,7 @@ static uint32_t set_entry(struct ts_mm *mm, uint64_t page, bool zero, bool writa
                          .dirty = dirty};
 
     mm->guest->stats.zero_mapped += zero;
-    return ts_pgtable_map(mm->pgtable, page, &pte);
+    return ts_mm_map(mm, page, &pte);
 }
 
 /* do_anonymous_page or filemap_map_pages for one page. The VMA stays as it is meanwhile: its lock

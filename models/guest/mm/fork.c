@@ -18,8 +18,7 @@ static void copy_entry(struct copy *c, uint64_t va, struct ts_pte *pte, bool hid
     pte->writable = false;
     pte->accessed = false;
     ts_frame_share(c->parent->guest, pte->target);
-    c->tables +=
-        hidden ? ts_mm_map_hidden(c->child, va, pte) : ts_pgtable_map(c->child->pgtable, va, pte);
+    c->tables += hidden ? ts_mm_map_hidden(c->child, va, pte) : ts_mm_map(c->child, va, pte);
     c->pages++;
 }
 
@@ -154,7 +153,7 @@ static void replace(struct ts_task *self, struct ts_mm *mm, uint64_t page, struc
         ts_oracle_window_close(g->oracle, window);
     pte->target = ts_guest_frame_alloc(g);
     pte->writable = pte->accessed = pte->dirty = true;
-    (void)ts_pgtable_map(mm->pgtable, page, pte);
+    (void)ts_mm_map(mm, page, pte);
     g->stats.cow_copied++;
 }
 

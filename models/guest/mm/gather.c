@@ -260,7 +260,7 @@ void ts_gather_cleared(struct ts_task *self, struct ts_gather *g, uint64_t va,
 
     ts_mm_store_late(self, g->mm, va, was);
     if (o)
-        ts_oracle_cleared(o, g->mm->ctx_id, va, va + (UINT64_C(1) << was->size_shift));
+        ts_oracle_cleared(o, g->mm->ctx_id, va, va + (UINT64_C(1) << was->size_shift), was->target);
 }
 
 struct zap {

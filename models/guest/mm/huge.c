@@ -11,8 +11,8 @@
 
 /* --- what stands in a PMD entry --- */
 
-/* Level of the lowest table on the way to va. */
-static uint32_t lowest_table(const struct ts_mm *mm, uint64_t va, bool *leaf)
+/* Level of the lowest table on the way to va. *entry: where its entry for va is. */
+static uint32_t walk(const struct ts_mm *mm, uint64_t va, bool *leaf, uint64_t *entry)
 {
     uint64_t fetch[TS_PT_LEVELS_MAX];
     uint8_t level[TS_PT_LEVELS_MAX];
@@ -21,7 +21,25 @@ static uint32_t lowest_table(const struct ts_mm *mm, uint64_t va, bool *leaf)
                                  ts_pgtable_root(mm->pgtable), fetch, level, leaf, &pte);
 
     TS_ASSERT(n > 0);
+    *entry = fetch[n - 1];
     return level[n - 1];
+}
+
+static uint32_t lowest_table(const struct ts_mm *mm, uint64_t va, bool *leaf)
+{
+    uint64_t entry;
+
+    return walk(mm, va, leaf, &entry);
+}
+
+uint64_t ts_mm_last_table(const struct ts_mm *mm, uint64_t va)
+{
+    bool leaf;
+    uint64_t entry;
+    uint32_t level = walk(mm, va, &leaf, &entry);
+
+    TS_ASSERT(level == 0);
+    return entry & ~(TS_PAGE_BYTES - 1);
 }
 
 static bool is_hidden_huge(const struct ts_mm *mm, uint64_t va, struct ts_pte *pte)
@@ -144,7 +162,7 @@ static void map_huge(struct ts_task *self, struct ts_mm *mm, uint64_t base, stru
 
     if (ts_mm_pmd(mm, base, &skip_to) == TS_PMD_NONE) {
         ts_task_work(self, g->params.fault_locked_cycles);
-        tables = ts_pgtable_map(mm->pgtable, base, pte);
+        tables = ts_mm_map(mm, base, pte);
         g->stats.thp_fault_alloc++;
         ts_spin_unlock(self, ptl);
     } else {
@@ -340,7 +358,7 @@ bool ts_huge_move(struct ts_task *self, struct ts_mm *mm, uint64_t from, uint64_
     if (found) {
         (void)ts_pgtable_clear(hidden ? pm->none : mm->pgtable, from, from + TS_TABLE_SPAN, 1, NULL,
                                NULL, NULL);
-        tables = hidden ? ts_mm_map_hidden(mm, to, &pte) : ts_pgtable_map(mm->pgtable, to, &pte);
+        tables = hidden ? ts_mm_map_hidden(mm, to, &pte) : ts_mm_map(mm, to, &pte);
         ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
         ts_flush_pmd_tlb_range(self, mm, from);
     }
@@ -372,8 +390,7 @@ bool ts_huge_copy(struct ts_task *self, struct ts_mm *parent, struct ts_mm *chil
     }
     ts_huge_share(parent->guest, pte.target);
     pte.writable = pte.accessed = false;
-    tables =
-        hidden ? ts_mm_map_hidden(child, base, &pte) : ts_pgtable_map(child->pgtable, base, &pte);
+    tables = hidden ? ts_mm_map_hidden(child, base, &pte) : ts_mm_map(child, base, &pte);
     if (!hidden)
         (void)ts_pgtable_protect(parent->pgtable, base, base + TS_TABLE_SPAN, false, NULL, NULL);
     ts_task_work(self, p->fork_page_cycles);

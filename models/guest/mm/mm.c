@@ -23,11 +23,29 @@ static uint64_t alloc_run(void *user, uint64_t count)
     return ts_guest_frames_fresh(mm->guest, count);
 }
 
+static void note_mapped(struct ts_mm *mm, uint64_t va, uint64_t bytes, const struct ts_pte *pte)
+{
+    if (mm->guest->oracle)
+        ts_oracle_mapped(mm->guest->oracle, mm->ctx_id, va, va + bytes, pte->target);
+}
+
+uint32_t ts_mm_map(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
+{
+    note_mapped(mm, va, UINT64_C(1) << pte->size_shift, pte);
+    return ts_pgtable_map(mm->pgtable, va, pte);
+}
+
 static void no_table(void *user)
 {
     const struct ts_mm *mm = user;
 
     ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for page tables");
+}
+
+void ts_mm_table_detached(struct ts_mm *mm, uint64_t address)
+{
+    if (mm->guest->oracle && !ts_oracle_table_detached(mm->guest->oracle, address))
+        ts_engine_fail(mm->guest->engine, TS_ERR_ENVIRONMENT, "out of memory for the oracle");
 }
 
 /* A table may still be walked by a CPU that has not flushed: it waits in the gather. */
@@ -36,6 +54,7 @@ static void free_table(void *user, uint64_t address)
     struct ts_mm *mm = user;
     struct ts_gather *g = ts_mm_private_of(mm)->sink;
 
+    ts_mm_table_detached(mm, address);
     if (ts_mm_private_of(mm)->depositing) {
         if (!ts_huge_deposit_table(mm, address))
             no_table(mm);
@@ -390,6 +409,7 @@ static void insert_physical(struct ts_task *self, struct ts_mm *mm, const struct
     if (!ts_region_add(mm, op->region, va) || !ts_region_map(mm, op->region, va, va + length))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
     pm->physical_bytes += (length + TS_TABLE_SPAN - 1) & ~(TS_TABLE_SPAN - 1);
+    note_mapped(mm, va, length, &pte);
     (void)ts_pgtable_map_run(mm->pgtable, va, length >> TS_PAGE_SHIFT, &pte);
 }
 

@@ -80,14 +80,27 @@ static struct ts_spinlock *take(struct ts_task *self, struct ts_mm *mm, uint64_t
     return lock;
 }
 
+/* Of the table whose span of 2^shift bytes holds va. */
+static struct ts_spinlock *lock_table(struct ts_task *self, struct ts_mm *mm, uint64_t va,
+                                      uint32_t shift)
+{
+    struct ts_spinlock *lock = take(self, mm, table_key(va, shift));
+    uint64_t start = va >> shift << shift;
+
+    if (mm->late)
+        ts_late_leaves_acquired(mm->late, start, start + (UINT64_C(1) << shift),
+                                shift == TS_PMD_SPAN_SHIFT, ts_task_store_buffer(self));
+    return lock;
+}
+
 struct ts_spinlock *ts_ptl_lock(struct ts_task *self, struct ts_mm *mm, uint64_t va)
 {
-    return take(self, mm, table_key(va, TS_TABLE_SPAN_SHIFT));
+    return lock_table(self, mm, va, TS_TABLE_SPAN_SHIFT);
 }
 
 struct ts_spinlock *ts_pmd_lock(struct ts_task *self, struct ts_mm *mm, uint64_t va)
 {
-    return take(self, mm, table_key(va, TS_PMD_SPAN_SHIFT));
+    return lock_table(self, mm, va, TS_PMD_SPAN_SHIFT);
 }
 
 /* --- per-VMA locks --- */

@@ -246,6 +246,10 @@ void ts_table_sync(struct ts_task *self, struct ts_guest *guest);
 void ts_gather_tables_done(struct ts_task *self, struct ts_gather *g, uint32_t n);
 
 /* --- mm.c --- */
+/* ts_pgtable_map of what the hardware sees; and a table is taken out of there. The oracle is told.
+ */
+uint32_t ts_mm_map(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
+void ts_mm_table_detached(struct ts_mm *mm, uint64_t address);
 void ts_mm_read_lock(struct ts_task *self, struct ts_mm *mm);
 void ts_mm_write_lock(struct ts_task *self, struct ts_mm *mm);
 /* Waits until op's region has been mapped. False: it is gone, which is counted. */
@@ -335,6 +339,8 @@ enum ts_pmd {
     TS_PMD_HUGE /* a huge entry, perhaps one that the hardware does not see */
 };
 enum ts_pmd ts_mm_pmd(const struct ts_mm *mm, uint64_t va, uint64_t *skip_to);
+/* Address of the last-level table that is there for va. */
+uint64_t ts_mm_last_table(const struct ts_mm *mm, uint64_t va);
 /* A page that is there for the kernel alone, and the table that its entry would be in; returns the
  * tables allocated. */
 uint32_t ts_mm_map_hidden(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);

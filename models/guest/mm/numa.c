@@ -241,7 +241,7 @@ static void restore(struct ts_mm *mm, uint64_t base, struct ts_pte *pte, uint64_
                     ((v->flags & TS_OPF_SHARED) || ts_frame_exclusive(mm->guest, pte->target));
     pte->accessed = true;
     pte->target = target;
-    (void)ts_pgtable_map(mm->pgtable, base, pte);
+    (void)ts_mm_map(mm, base, pte);
 }
 
 /* migrate_misplaced_folio of a page that nothing else maps. Its entry is PROT_NONE, which counts as

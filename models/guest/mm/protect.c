@@ -90,7 +90,7 @@ static void hide_or_show(struct protect *p, uint64_t start, uint64_t end)
         if (hide)
             (void)ts_mm_map_hidden(mm, va, pte);
         else
-            (void)ts_pgtable_map(mm->pgtable, va, pte);
+            (void)ts_mm_map(mm, va, pte);
         if (needs_flush(p, hide, true))
             note_change(p, va, pte);
     }
@@ -251,8 +251,7 @@ static void move_table(struct ts_task *self, struct ts_mm *mm, const struct move
     ts_mm_take_leaves(pm, mm->pgtable, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++) {
         ts_mm_store_late(self, mm, pm->moved_va[i], &pm->moved[i]);
-        tables +=
-            ts_pgtable_map(mm->pgtable, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
+        tables += ts_mm_map(mm, pm->moved_va[i] - m->start + m->new_start, &pm->moved[i]);
     }
     ts_task_work(self,
                  (present + pm->nmoved) * p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);
@@ -284,6 +283,7 @@ static bool move_whole_table(struct ts_task *self, struct ts_mm *mm, const struc
     ts_mm_take_leaves(pm, pm->none, start, end);
     for (uint32_t i = 0; i < pm->nmoved; i++)
         (void)ts_pgtable_map(pm->none, pm->moved_va[i] - start + to, &pm->moved[i]);
+    ts_mm_table_detached(mm, ts_mm_last_table(mm, start));
     tables = ts_pgtable_move_table(mm->pgtable, start, to);
     (void)move_swapped(mm, start, end, to);
     ts_task_work(self, p->zap_page_cycles / 2 + tables * p->alloc_table_cycles);

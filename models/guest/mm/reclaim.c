@@ -90,7 +90,7 @@ static void unmap_entry(struct ts_task *self, struct ts_unmap_batch *b, const st
     taken_back = u->backing == BACKED_BY_NOTHING && pte.dirty;
     window = ts_unmap_clear(mm, va);
     if (taken_back) {
-        (void)ts_pgtable_map(mm->pgtable, va, &pte);
+        (void)ts_mm_map(mm, va, &pte);
         (void)ts_frame_set_lazyfree(g, frame, false);
     } else {
         if (u->backing == BACKED_BY_SWAP)
@@ -293,7 +293,7 @@ static bool split_small_entries(struct ts_task *self, struct ts_unmap_batch *b, 
                          windows[i]);
     ts_unmap_flush(self, b);
     for (uint32_t i = 0; done && i < TS_TABLE_PTES; i++)
-        (void)ts_pgtable_map(mm->pgtable, base + i * TS_PAGE_BYTES, &b->ptes[i]);
+        (void)ts_mm_map(mm, base + i * TS_PAGE_BYTES, &b->ptes[i]);
     ts_spin_unlock(self, ptl);
     return done;
 }

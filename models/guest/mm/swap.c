@@ -45,7 +45,7 @@ void ts_swap_in(struct ts_task *self, struct ts_mm *mm, uint64_t va, bool write)
         (void)ts_mm_clear_swapped(mm, page, page + TS_PAGE_BYTES);
         pte.target = ts_guest_frame_alloc(g);
         pte.writable = (v->prot & TS_PROT_WRITE) != 0;
-        (void)ts_pgtable_map(mm->pgtable, page, &pte);
+        (void)ts_mm_map(mm, page, &pte);
         g->stats.pswpin++;
     } else {
         g->stats.faults_spurious++; /* another thread was quicker */

@@ -65,6 +65,7 @@ static struct ts_oracle_use use_of(struct ts_task *self, const struct touch_run 
         .va = r->va,
         .write = r->kind == TS_MMU_WRITE,
         .generation = slot ? slot->tlb_gen : 0,
+        .newest = r->mm->tlb_gen,
         .pa = pa,
         .stage1 = r->mm->pgtable,
         .stage2 = g->vm->stage2,

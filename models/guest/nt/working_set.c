@@ -44,7 +44,7 @@ static uint32_t make_valid(struct ts_mm *mm, const struct ts_vma *v, uint64_t pa
     pte.writable = (v->prot & TS_PROT_WRITE) != 0;
     pte.accessed = true;
     pte.dirty = write;
-    return ts_pgtable_map(mm->pgtable, page, &pte);
+    return ts_mm_map(mm, page, &pte);
 }
 
 /* The VAD may go while the page is made; whoever takes it away then waits for the working-set lock.
@@ -101,8 +101,11 @@ static void on_invisible(void *user, uint64_t va, const struct ts_pte *pte)
 static void on_cleared(void *user, uint64_t va, const struct ts_pte *pte)
 {
     struct batch *b = user;
+    struct ts_oracle *o = b->mm->guest->oracle;
 
     on_invisible(user, va, pte);
+    if (o)
+        ts_oracle_cleared(o, b->mm->ctx_id, va, va + TS_PAGE_BYTES, pte->target);
     ts_nt_flush_add(b->mm, &b->flush, va);
 }
 

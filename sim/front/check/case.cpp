@@ -23,7 +23,8 @@ enum : uint64_t {
     draws_of_crowd = 9000011,
     draws_of_size = 10000019,
     draws_of_vmids = 11000027,
-    draws_of_small = 12000017
+    draws_of_small = 12000017,
+    draws_of_fifo = 13000027
 };
 
 struct Draw {
@@ -112,7 +113,7 @@ void put_linux(Draw &d)
     d.flag("guest.flush_gen_early_exit");
     d.flag("guest.pti");
     d.flag("guest.invpcid");
-    d.number("guest.nr_dyn_asids", 1, 6);
+    d.one_of("guest.nr_dyn_asids", {"1", "1", "2", "3", "6"});
     d.flag("guest.munmap_downgrade");
     d.flag("guest.per_vma_lock");
     // Small ones: a case has few pages.
@@ -244,6 +245,14 @@ void put_vmids(CheckCase &c)
     // A flush takes as many rounds of all vCPUs as there are CPUs that must answer.
     d.put("run.progress", "1s");
     d.put("run.limit", "20s");
+}
+
+// KVM's fifo is filled by few cases: smaller ones overflow.
+void put_fifo(CheckCase &c)
+{
+    Draw d{c, Dice(c.seed + draws_of_fifo)};
+    if (needs(c.mechanism, TS_NEEDS_HV_FLUSH))
+        d.one_of("hypervisor.hv_fifo", {"1", "2", "3", "16"});
 }
 
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
@@ -405,6 +414,7 @@ std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
     CheckCase c = drawn(seed, mechanism, dice);
     put_size(c);
     put_vmids(c);
+    put_fifo(c);
     return finished(std::move(c));
 }
 
