@@ -22,6 +22,16 @@
  * the lists of links. It is the way across a socket of some thirty cores. */
 enum { PLAN_LINKS = 10 };
 
+/* Where the heads of a plan's links come to: as many as msg->links. */
+struct ic_plan {
+    struct ts_msg *msg;
+    struct {
+        struct ic_link *link;
+        uint64_t arrival;
+        uint32_t at;
+    } step[PLAN_LINKS];
+};
+
 /* One link of a way: the head is at node `at` at mesh cycle `arrival`, and has the link from ready
  * on, in the link's unit, if it need not wait. */
 struct step {
@@ -81,13 +91,6 @@ static inline void move_on(const struct ts_interconnect *ic, uint64_t start, str
     s->at = s->next;
 }
 
-static inline void step_on(const struct ts_interconnect *ic, const struct ts_msg *msg,
-                           uint64_t start, struct step *s)
-{
-    move_on(ic, start, s);
-    look_at(ic, msg, s);
-}
-
 /* The i-th of a list. */
 static inline struct ic_taken *taken(struct ic_link *link, uint32_t i)
 {
@@ -114,18 +117,46 @@ static inline uint32_t ticket_of(const struct ts_msg *msg)
 
 /* --- plans ------------------------------------------------------------------------------------ */
 
-static void enter_plans(struct ts_interconnect *ic, struct ts_msg *msg)
+/* One of 64 for each link. Most plans do not have that of a link that is looked for, and are not
+ * gone through. */
+static inline uint64_t bit_of(const struct ic_link *link)
 {
-    msg->plan = ic->nplans;
-    ic->plans[ic->nplans++] = msg;
+    uint64_t number = (uintptr_t)link / sizeof(*link);
+
+    return UINT64_C(1) << (number * UINT64_C(0x9e3779b97f4a7c15) >> 58);
 }
 
-static void leave_plans(struct ts_interconnect *ic, struct ts_msg *msg)
+/* The one that enter_plans makes msg's; there is one. */
+static inline struct ic_plan *next_plan(const struct ts_interconnect *ic)
 {
-    struct ts_msg *last = ic->plans[--ic->nplans];
+    return &ic->plans[ic->free_plans[ic->max_plans - 1 - ic->nplans]];
+}
 
-    ic->plans[msg->plan] = last;
-    last->plan = msg->plan;
+/* links: the bits of those that it has reserved. */
+static void enter_plans(struct ts_interconnect *ic, struct ts_msg *msg, uint64_t links)
+{
+    msg->plan = ic->free_plans[ic->max_plans - 1 - ic->nplans++];
+    ic->plans[msg->plan].msg = msg;
+    ic->plan_links[msg->plan] = links;
+    if (msg->plan >= ic->plans_top)
+        ic->plans_top = msg->plan + 1;
+}
+
+static void leave_plans(struct ts_interconnect *ic, const struct ts_msg *msg)
+{
+    ic->free_plans[ic->max_plans - ic->nplans--] = msg->plan;
+    ic->plan_links[msg->plan] = 0;
+    while (ic->plans_top && !ic->plan_links[ic->plans_top - 1])
+        ic->plans_top--;
+}
+
+/* The i-th link of msg's plan. */
+static inline void step_of(const struct ts_interconnect *ic, const struct ts_msg *msg, uint32_t i,
+                           struct step *s)
+{
+    const struct ic_plan *plan = &ic->plans[msg->plan];
+
+    step_at(ic, msg, plan->step[i].at, plan->step[i].arrival, s);
 }
 
 /* What is in the statistics of the links that a plan holds, once they lie behind. */
@@ -167,29 +198,26 @@ static void forget(struct ic_link *link, uint32_t ticket)
 /* The plan ends where the head comes to the link; the message goes on from there. */
 static void cut(struct ts_interconnect *ic, struct ts_msg *msg, const struct ic_link *link)
 {
+    const struct ic_plan *plan = &ic->plans[msg->plan];
     uint32_t hops = 0, crossings = 0, kept = 0;
-    struct step s, from;
+    struct step s;
 
-    step_at(ic, msg, msg->at, msg->cycle, &s);
-    for (; s.link != link; kept++)
-        step_on(ic, msg, s.ready, &s);
-    from = s;
+    while (plan->step[kept].link != link)
+        TS_ASSERT(++kept < msg->links);
+    msg->resume_at = plan->step[kept].at;
     for (uint32_t i = kept; i < msg->links; i++) {
+        step_of(ic, msg, i, &s);
         hops += s.hop;
         crossings += s.crosses;
         forget(s.link, ticket_of(msg));
-        if (s.hop)
-            step_on(ic, msg, s.ready, &s);
     }
-    TS_ASSERT(kept < msg->links);
     msg->links = kept;
-    if (kept == 0)
-        leave_plans(ic, msg);
     msg->plan_hops -= hops;
     msg->plan_crossings -= crossings;
     ts_engine_cancel(ic->engine, &msg->event);
-    msg->resume_at = from.at;
-    ic_call_at(ic, msg, on_express, from.arrival);
+    ic_call_at(ic, msg, on_express, plan->step[kept].arrival);
+    if (kept == 0)
+        leave_plans(ic, msg);
 }
 
 /* The message whose reservation of the link comes first after (arrival, ticket), or NULL; *end: of
@@ -198,29 +226,31 @@ static struct ts_msg *look_through(const struct ts_interconnect *ic, const struc
                                    uint64_t arrival, uint32_t ticket, uint64_t *start,
                                    uint64_t *end)
 {
+    const uint64_t bit = bit_of(link);
     struct ts_msg *first = NULL;
     uint64_t first_arrival = 0;
+    struct step s;
 
     *end = link->free;
-    for (uint32_t p = 0; p < ic->nplans; p++) {
-        struct ts_msg *msg = ic->plans[p];
-        struct step s;
+    for (uint32_t p = 0; p < ic->plans_top; p++) {
+        const struct ic_plan *plan = &ic->plans[p];
+        struct ts_msg *msg = plan->msg;
+        uint32_t i = 0;
 
-        step_at(ic, msg, msg->at, msg->cycle, &s);
-        for (uint32_t i = 0; i < msg->links; i++) {
-            if (s.link == link) {
-                if (comes_before(s.arrival, ticket_of(msg), arrival, ticket)) {
-                    *end = s.ready + s.length > *end ? s.ready + s.length : *end;
-                } else if (!first || comes_before(s.arrival, ticket_of(msg), first_arrival,
-                                                  ticket_of(first))) {
-                    first = msg;
-                    first_arrival = s.arrival;
-                    *start = s.ready;
-                }
-                break;
-            }
-            if (s.hop)
-                step_on(ic, msg, s.ready, &s);
+        if (!(ic->plan_links[p] & bit))
+            continue;
+        while (i < msg->links && plan->step[i].link != link)
+            i++;
+        if (i == msg->links)
+            continue;
+        step_of(ic, msg, i, &s);
+        if (comes_before(s.arrival, ticket_of(msg), arrival, ticket)) {
+            *end = s.ready + s.length > *end ? s.ready + s.length : *end;
+        } else if (!first ||
+                   comes_before(s.arrival, ticket_of(msg), first_arrival, ticket_of(first))) {
+            first = msg;
+            first_arrival = s.arrival;
+            *start = s.ready;
         }
     }
     return first;
@@ -230,9 +260,9 @@ static struct ts_msg *plan_of(const struct ts_interconnect *ic, uint32_t ticket)
 {
     uint32_t p = 0;
 
-    while (ticket_of(ic->plans[p]) != ticket)
-        TS_ASSERT(++p < ic->nplans);
-    return ic->plans[p];
+    while (!ic->plan_links[p] || ticket_of(ic->plans[p].msg) != ticket)
+        TS_ASSERT(++p < ic->plans_top);
+    return ic->plans[p].msg;
 }
 
 /* --- links ------------------------------------------------------------------------------------ */
@@ -335,7 +365,9 @@ static void deliver_from(struct ts_interconnect *ic, struct ts_msg *msg, uint64_
 
 void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg)
 {
+    struct ic_plan *plan = ic->nplans < ic->max_plans ? next_plan(ic) : NULL;
     uint32_t hops = 0, crossings = 0;
+    uint64_t links = 0;
     struct step s;
 
     s.at = msg->at;
@@ -343,12 +375,15 @@ void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg)
     msg->links = 0;
     for (;;) {
         look_at(ic, msg, &s);
-        if (ic->nplans == ic->max_plans || msg->links == PLAN_LINKS || !reserve(msg, &s)) {
+        if (!plan || msg->links == PLAN_LINKS || !reserve(msg, &s)) {
             msg->resume_at = s.at;
             ic_call_at(ic, msg, on_express, s.arrival);
             break;
         }
-        msg->links++;
+        plan->step[msg->links].link = s.link;
+        plan->step[msg->links].arrival = s.arrival;
+        plan->step[msg->links++].at = s.at;
+        links |= bit_of(s.link);
         if (!s.hop) {
             deliver_from(ic, msg, s.ready);
             break;
@@ -360,7 +395,7 @@ void ic_express_send(struct ts_interconnect *ic, struct ts_msg *msg)
     msg->plan_hops = hops;
     msg->plan_crossings = crossings;
     if (msg->links)
-        enter_plans(ic, msg);
+        enter_plans(ic, msg, links);
 }
 
 void ic_express_end(struct ts_interconnect *ic, struct ts_msg *msg)
@@ -373,15 +408,14 @@ void ic_express_end(struct ts_interconnect *ic, struct ts_msg *msg)
 }
 
 /* The tail may still be on links that the head has left. */
-static void keep_ends(struct ts_interconnect *ic, const struct ts_msg *msg)
+static void keep_ends(const struct ts_interconnect *ic, const struct ts_msg *msg)
 {
     struct step s;
 
-    step_at(ic, msg, msg->at, msg->cycle, &s);
     for (uint32_t i = 0; i < msg->links; i++) {
+        step_of(ic, msg, i, &s);
         if (s.ready + s.length > s.link->free)
             s.link->free = s.ready + s.length;
-        step_on(ic, msg, s.ready, &s);
     }
 }
 
@@ -410,16 +444,19 @@ static void on_express(struct ts_engine *engine, struct ts_event *event)
 
 void ic_express_settle(struct ts_interconnect *ic)
 {
-    for (uint32_t p = 0; p < ic->nplans; p++) {
-        struct ts_msg *msg = ic->plans[p];
+    for (uint32_t p = 0; p < ic->plans_top; p++) {
+        struct ts_msg *msg = ic->plans[p].msg;
         uint32_t hops = 0, crossings = 0;
         struct step s;
 
-        step_at(ic, msg, msg->at, msg->cycle, &s);
-        for (uint32_t i = 0; i < msg->links && s.hop && is_past(ic, msg, &s); i++) {
+        if (!ic->plan_links[p])
+            continue;
+        for (uint32_t i = 0; i < msg->links; i++) {
+            step_of(ic, msg, i, &s);
+            if (!s.hop || !is_past(ic, msg, &s))
+                break;
             hops++;
             crossings += s.crosses;
-            step_on(ic, msg, s.ready, &s);
         }
         count(ic, msg, hops - msg->shown_hops, crossings - msg->shown_crossings);
         msg->shown_hops = hops;
@@ -431,10 +468,18 @@ bool ic_express_create(struct ts_interconnect *ic)
 {
     ic->max_plans = 256; /* more are too many to look through; messages beyond go hop by hop */
     ic->plans = calloc(ic->max_plans, sizeof(ic->plans[0]));
-    return ic->plans != NULL;
+    ic->plan_links = calloc(ic->max_plans, sizeof(ic->plan_links[0]));
+    ic->free_plans = calloc(ic->max_plans, sizeof(ic->free_plans[0]));
+    if (!ic->plans || !ic->plan_links || !ic->free_plans)
+        return false;
+    for (uint32_t i = 0; i < ic->max_plans; i++)
+        ic->free_plans[i] = ic->max_plans - 1 - i;
+    return true;
 }
 
 void ic_express_destroy(struct ts_interconnect *ic)
 {
     free(ic->plans);
+    free(ic->plan_links);
+    free(ic->free_plans);
 }

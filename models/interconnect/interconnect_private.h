@@ -57,8 +57,11 @@ struct ts_interconnect {
     const struct ts_steps *steps; /* NULL: nobody asks */
     uint64_t *last; /* [src * nodes + dst]: cycle of the last delivery; NULL: no jitter */
     ts_time serial_ps[IC_SERIAL_FLITS]; /* of messages of so many flits on the link of sockets */
-    struct ts_msg **plans; /* messages that have reserved links; NULL: all go hop by hop */
+    struct ic_plan *plans; /* of messages that have reserved links; NULL: all go hop by hop */
+    uint64_t *plan_links;  /* of each plan the bits of its links; 0: it is free */
+    uint32_t *free_plans;  /* the last max_plans - nplans of the array, the next one last */
     uint32_t nplans, max_plans;
+    uint32_t plans_top; /* behind the last one that is not free */
     struct ts_interconnect_stats stats;
 };
 
