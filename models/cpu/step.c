@@ -22,19 +22,28 @@ void ts_task_tell_step(struct ts_task *self, enum ts_step_kind kind, bool write,
         ts_task_work_ps(self, late);
 }
 
-void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_kind kind)
-{
-    if (self->domain->stores)
-        ts_store_put(&self->domain->stores[ts_cpu_physical(self->cpu)->id], store, kind);
-}
-
-const struct ts_store_buffer *ts_task_store_buffer(const struct ts_task *self)
+static struct ts_store_buffer *buffer_of(const struct ts_task *self)
 {
     return self->domain->stores ? &self->domain->stores[ts_cpu_physical(self->cpu)->id] : NULL;
 }
 
+void ts_task_store(struct ts_task *self, struct ts_store *store, enum ts_store_kind kind)
+{
+    struct ts_store_buffer *buffer = buffer_of(self);
+
+    if (buffer)
+        ts_store_put(buffer, store, kind);
+}
+
 void ts_task_store_dsb(struct ts_task *self)
 {
-    if (self->domain->stores)
-        ts_store_dsb(&self->domain->stores[ts_cpu_physical(self->cpu)->id]);
+    struct ts_store_buffer *buffer = buffer_of(self);
+
+    if (buffer)
+        ts_store_dsb(buffer);
+}
+
+const struct ts_store_buffer *ts_task_store_buffer(const struct ts_task *self)
+{
+    return buffer_of(self);
 }

@@ -208,9 +208,9 @@ static const struct ts_param rows[] = {
      "pv-tlb-flush-windows-guests-kvm (x86.md 4.3)",
      V},
     {"hv_fifo", TS_PARAM_COUNT, OFF(hv_fifo), 16, 1, TS_HV_FIFO_MAX, NULL,
-     "places of a vCPU's fifo with hv_flush fifo16: as many entries but one of GVA lists fit in, "
-     "and "
-     "a longer list, or one that finds no room, is a flush of everything. Each KVM has 16",
+     "places of a vCPU's fifo with hv_flush fifo16, and, which is assumed, with hyperv: as many "
+     "entries of GVA lists but one fit in; a longer list, or one that finds no room, is a flush of "
+     "everything. Each KVM since 6.2 has 16",
      "KVM_HV_TLB_FLUSH_FIFO_SIZE (asm/kvm_host.h, 6.12)", V},
     FLAG("hv_ex_masks", hv_ex_masks, 1,
          "HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED: a flush or an IPI for VPs above 63 is a call with "

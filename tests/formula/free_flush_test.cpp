@@ -2,6 +2,7 @@
 /* Free flushes keep the generations by flush_tlb_func's rule (arch/x86/mm/tlb.c, 6.1 and 6.12). */
 #include <gtest/gtest.h>
 
+#include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/script_workload.hpp"
 
 using namespace ts_test;
@@ -11,22 +12,6 @@ namespace
 
 constexpr uint64_t page = 4096;
 constexpr uint64_t ms = 1000000, us = 1000;
-
-/* Between the raising of CPU 0's generation and its flush there is time for another one. */
-void late_on_cpu_0(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
-                   ts_shootdown_record *record)
-{
-    if (ts_guest_cpu_of(self)->id == 0)
-        ts_task_work_ps(self, 100 * us * TS_NS);
-    ts_flush_find("free_flush")->flush_multi(self, mask, info, record);
-}
-
-const ts_flush_ops late = [] {
-    ts_flush_ops o{};
-    o.name = "late";
-    o.flush_multi = late_on_cpu_0;
-    return o;
-}();
 
 } // namespace
 
@@ -45,7 +30,8 @@ TEST(FreeFlush, WhatAnotherHasNotFlushedYetGoesWithALaterGeneration)
                                      op_touch(0, 0, 4),        op_ns(TS_OP_COMPUTE, ms + 50 * us),
                                      op_touch(0, 4 * page, 1), op_touch(0, 0, 2),
                                      op_touch(0, 0, 2),        op_ns(TS_OP_COMPUTE, ms)};
-    const Outcome out = run_script(c, {first, uses}, 2, &late);
+    const ts_flush_ops ops = late("free_flush");
+    const Outcome out = run_script(c, {first, uses}, 2, &ops);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_EQ(out.stats.at("guest.cow_copied"), 1u);
     ASSERT_GE(out.shootdowns.size(), 2u);

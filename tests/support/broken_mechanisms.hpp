@@ -10,6 +10,27 @@
 namespace ts_test
 {
 
+/* One of the table, the flushes of CPU 0 apart, which begin 100 us after their generation has been
+ * made: right, and slow. One at a time. */
+inline const ts_flush_ops *late_one;
+
+inline void late_on_cpu_0(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                          ts_shootdown_record *record)
+{
+    if (ts_guest_cpu_of(self)->id == 0)
+        ts_task_work_ps(self, 100 * TS_US);
+    late_one->flush_multi(self, mask, info, record);
+}
+
+inline ts_flush_ops late(const char *mechanism)
+{
+    late_one = ts_flush_find(mechanism);
+    ts_flush_ops ops = *late_one;
+    ops.name = "late";
+    ops.flush_multi = late_on_cpu_0;
+    return ops;
+}
+
 namespace broken
 {
 

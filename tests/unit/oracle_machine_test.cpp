@@ -70,17 +70,12 @@ TEST(OracleMachine, FindsAGenerationThatIsRaisedBeforeTheFlush)
 namespace
 {
 
-/* The flush of CPU 0 takes long to begin; that of CPU 1, which has found nothing to clear, is made
- * or is not. */
-template <bool makes>
-void slow_flush(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
-                ts_shootdown_record *record)
+/* Of CPU 1, which has found nothing to clear, no flush is made. */
+void forgets_the_nested(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
+                        ts_shootdown_record *record)
 {
-    if (info->initiator == 0)
-        ts_task_work_ps(self, 100 * TS_US);
-    else if (!makes && info->mm && info->mm->flush_pending > 1)
-        return;
-    ts_native_flush_tlb_multi(self, mask, info, record);
+    if (info->initiator == 0 || !info->mm || info->mm->flush_pending < 2)
+        late_on_cpu_0(self, mask, info, record);
 }
 
 } // namespace
@@ -98,9 +93,10 @@ TEST(OracleMachine, FindsADropThatReturnsBeforeWhatItFoundEmptyIsFlushed)
         s[2].push_back(op_touch(0, 0, 1, false));
         s[2].push_back(thinks(1));
     }
-    ts_flush_ops ops = *ts_flush_find("native_concurrent");
+    ts_flush_ops ops = late("native_concurrent");
     for (bool makes : {true, false}) {
-        ops.flush_multi = makes ? slow_flush<true> : slow_flush<false>;
+        if (!makes)
+            ops.flush_multi = forgets_the_nested;
         const Outcome out = run_script(bare_machine(3), s, 1, &ops);
         ASSERT_EQ(out.status, makes ? TS_OK : TS_ERR_FINDING) << out.message;
         EXPECT_GT(out.stats.at("oracle.hits_in_window"), 5u); /* of the first flush */
@@ -141,8 +137,7 @@ TEST(OracleMachine, ExcusesWhatAnAddressHasGotBack)
     s[0].push_back(thinks(100));
     s[0].push_back(op_mremap(1, bytes, 2, 2 * bytes));
     s[1] = {touch_for_long(1, pages)};
-    ts_flush_ops ops = *ts_flush_find("native_concurrent");
-    ops.flush_multi = slow_flush<true>;
+    const ts_flush_ops ops = late("native_concurrent");
     const Outcome out = run_script(bare_machine(2), s, 1, &ops);
     ASSERT_EQ(out.status, TS_OK) << out.message;
     EXPECT_GT(out.stats.at("oracle.hits_in_window"), 0u);

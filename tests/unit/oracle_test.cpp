@@ -57,6 +57,12 @@ class Oracle : public testing::Test
         use.stage2 = nested ? stage2 : nullptr;
         ts_oracle_hit(o, &use);
     }
+    /* Of one who frees a page to another. */
+    void changes_hands(uint64_t ipa)
+    {
+        ASSERT_TRUE(ts_oracle_freed(o, ipa, nested ? ipa + 40 * page : ipa, page));
+        ts_oracle_taken(o, ipa, page);
+    }
     const struct ts_oracle_stats &stats()
     {
         return *ts_oracle_stats(o);
@@ -287,10 +293,6 @@ TEST_F(Oracle, WhatSomebodyElseHasIsNotExcused)
 {
     ts_error err{};
     const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
-    const auto changes_hands = [this](uint64_t ipa) {
-        ASSERT_TRUE(ts_oracle_freed(o, ipa, ipa, page));
-        ts_oracle_taken(o, ipa, page);
-    };
     uint64_t legal = 0;
     const auto is_legal = [&](uint64_t va, uint64_t pa) {
         hit(va, pa);
@@ -333,10 +335,8 @@ TEST_F(Oracle, WhatSomebodyElseHasIsTheMemoryBehindIt)
     const uint32_t w = ts_oracle_window_open(o, space, 10 * page, 14 * page);
     ts_oracle_cleared(o, space, 10 * page, 11 * page, 50 * page);
     ts_oracle_cleared(o, space, 11 * page, 12 * page, 51 * page);
-    for (uint64_t ipa : {50 * page, 51 * page}) {
-        ASSERT_TRUE(ts_oracle_freed(o, ipa, ipa + 40 * page, page));
-        ts_oracle_taken(o, ipa, page);
-    }
+    changes_hands(50 * page);
+    changes_hands(51 * page);
     hit(10 * page, 50 * page);
     hit(11 * page, 91 * page); /* the host has taken it */
     EXPECT_EQ(stats().hits_in_window, 2u);
@@ -355,16 +355,12 @@ TEST_F(Oracle, ATableThatSomebodyElseHasIsNotWalked)
         ts_oracle_walk(o, &use, 77 * page, UINT64_C(1) << 21);
         return stats().tables_stale == before;
     };
-    const auto changes_hands = [this] {
-        ASSERT_TRUE(ts_oracle_freed(o, 77 * page, 77 * page, page));
-        ts_oracle_taken(o, 77 * page, page);
-    };
     const uint32_t w = ts_oracle_window_open(o, space, 0, page);
-    changes_hands();
+    changes_hands(77 * page);
     EXPECT_TRUE(walk()); /* a page by then */
     ASSERT_TRUE(ts_oracle_table_detached(o, 77 * page));
     EXPECT_TRUE(walk());
-    changes_hands();
+    changes_hands(77 * page);
     EXPECT_FALSE(walk());
     ASSERT_TRUE(ts_oracle_table_detached(o, 77 * page)); /* a table again, and taken out again */
     EXPECT_TRUE(walk());

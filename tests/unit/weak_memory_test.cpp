@@ -7,6 +7,7 @@
 #include "models/guest/coherence/arm64.h"
 #include "models/guest/coherence/flush_mm.h"
 #include "models/guest/coherence/speculate.h"
+#include "tests/support/broken_mechanisms.hpp"
 #include "tests/support/script_workload.hpp"
 
 using namespace ts_test;
@@ -135,27 +136,12 @@ TEST(WeakMemory, Arm64CompletesTheStoresBeforeItInvalidates)
         }
 }
 
-namespace
-{
-
-/* CPU 0 has cleared an entry and does not come to its DSB for a while. */
-void late_on_cpu_0(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
-                   ts_shootdown_record *record)
-{
-    if (info->initiator == 0)
-        ts_task_work_ps(self, 200 * TS_US);
-    ts_flush_find("tlbi_broadcast")->flush_multi(self, mask, info, record);
-}
-
-} // namespace
-
 /* Who finds the entry cleared has had the lock after who cleared it: its own flush does. */
 TEST(WeakMemory, WhatIsFoundClearedUnderTheLockIsSeenByWalks)
 {
     const auto thinks = [](uint64_t us) { return op_ns(TS_OP_COMPUTE, us * 1000); };
     const ts_op drop = op_range(TS_OP_MADVISE_DONTNEED, 0, 0, 4096);
-    ts_flush_ops ops = *ts_flush_find("tlbi_broadcast");
-    ops.flush_multi = late_on_cpu_0;
+    const ts_flush_ops ops = late("tlbi_broadcast");
     Script s{{op_mmap(0, 4096), op_touch(0, 0, 1), op_spawn(1), thinks(100), drop},
              {op_touch(0, 0, 1, false), op_touch(0, 0, 1, false), thinks(140), drop,
               op_touch(0, 0, 1, false), op_touch(0, 0, 1, false), thinks(400)}};

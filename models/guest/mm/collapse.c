@@ -81,8 +81,7 @@ static void put_huge_in(struct ts_task *self, struct ts_mm *mm, uint64_t base,
     struct ts_spinlock *ptl = ts_pmd_lock(self, mm, base);
 
     pm->depositing = true;
-    if (mm->guest->oracle)
-        ts_oracle_mapped(mm->guest->oracle, mm->ctx_id, base, base + TS_TABLE_SPAN, pte->target);
+    ts_mm_note_mapped(mm, base, TS_TABLE_SPAN, pte);
     (void)ts_pgtable_make_leaf(mm->pgtable, broken, pte);
     pm->depositing = false;
     ts_spin_unlock(self, ptl);

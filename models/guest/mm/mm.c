@@ -23,7 +23,7 @@ static uint64_t alloc_run(void *user, uint64_t count)
     return ts_guest_frames_fresh(mm->guest, count);
 }
 
-static void note_mapped(struct ts_mm *mm, uint64_t va, uint64_t bytes, const struct ts_pte *pte)
+void ts_mm_note_mapped(struct ts_mm *mm, uint64_t va, uint64_t bytes, const struct ts_pte *pte)
 {
     if (mm->guest->oracle)
         ts_oracle_mapped(mm->guest->oracle, mm->ctx_id, va, va + bytes, pte->target);
@@ -31,7 +31,7 @@ static void note_mapped(struct ts_mm *mm, uint64_t va, uint64_t bytes, const str
 
 uint32_t ts_mm_map(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte)
 {
-    note_mapped(mm, va, UINT64_C(1) << pte->size_shift, pte);
+    ts_mm_note_mapped(mm, va, UINT64_C(1) << pte->size_shift, pte);
     return ts_pgtable_map(mm->pgtable, va, pte);
 }
 
@@ -409,7 +409,7 @@ static void insert_physical(struct ts_task *self, struct ts_mm *mm, const struct
     if (!ts_region_add(mm, op->region, va) || !ts_region_map(mm, op->region, va, va + length))
         ts_guest_fail(self, TS_ERR_ENVIRONMENT, "out of memory for region %u", op->region);
     pm->physical_bytes += (length + TS_TABLE_SPAN - 1) & ~(TS_TABLE_SPAN - 1);
-    note_mapped(mm, va, length, &pte);
+    ts_mm_note_mapped(mm, va, length, &pte);
     (void)ts_pgtable_map_run(mm->pgtable, va, length >> TS_PAGE_SHIFT, &pte);
 }
 

@@ -246,8 +246,10 @@ void ts_table_sync(struct ts_task *self, struct ts_guest *guest);
 void ts_gather_tables_done(struct ts_task *self, struct ts_gather *g, uint32_t n);
 
 /* --- mm.c --- */
-/* ts_pgtable_map of what the hardware sees; and a table is taken out of there. The oracle is told.
- */
+/* The oracle is told: that leaves, the first *pte, are about to stand for [va, va + bytes), or that
+ * a table is taken out of what the hardware sees. */
+void ts_mm_note_mapped(struct ts_mm *mm, uint64_t va, uint64_t bytes, const struct ts_pte *pte);
+/* ts_pgtable_map there, told. */
 uint32_t ts_mm_map(struct ts_mm *mm, uint64_t va, const struct ts_pte *pte);
 void ts_mm_table_detached(struct ts_mm *mm, uint64_t address);
 void ts_mm_read_lock(struct ts_task *self, struct ts_mm *mm);
