@@ -4,6 +4,7 @@
 source "$(dirname "$0")/../common.sh"
 
 reproduce E5 e5.csv
+reproduce E5-four e5-four.csv
 cp "$out"/reproduce/E5/e5/{summary,critical_path}.csv "$here/"
 draw plot_sweep.py "$out/reproduce/E5/e5" --name record_rate --x run.vms --metric record_rate --linear-x \
     --published configs/reproduce/E5.csv --published-x vms --published-line native_sequential=vanilla \
