@@ -78,11 +78,17 @@ static void *field_at_mut(void *base, size_t offset)
     return (char *)base + offset;
 }
 
-static const struct ts_stat *stat_find(const struct ts_stat_table *table, const char *name)
+/* From row *at on, where the row after it is left: rules name rows about in their order. */
+static const struct ts_stat *stat_find(const struct ts_stat_table *table, const char *name,
+                                       size_t *at)
 {
-    for (size_t i = 0; i < table->nrows; i++)
-        if (strcmp(table->rows[i].name, name) == 0)
-            return &table->rows[i];
+    for (size_t n = table->nrows; n > 0; n--) {
+        const struct ts_stat *row = &table->rows[*at];
+
+        *at = *at + 1 < table->nrows ? *at + 1 : 0;
+        if (strcmp(row->name, name) == 0)
+            return row;
+    }
     return NULL;
 }
 
@@ -93,12 +99,13 @@ static uint64_t stat_value(const struct ts_stat *row, const void *base)
     return *(const uint64_t *)field_at(base, row->offset);
 }
 
-static uint64_t term_value(const struct ts_stat_table *table, const void *base, const char *term)
+static uint64_t term_value(const struct ts_stat_table *table, const void *base, const char *term,
+                           size_t *at)
 {
     const struct ts_stat *row;
 
     TS_ASSERT(term[0] == '+' || term[0] == '-');
-    row = stat_find(table, term + 1);
+    row = stat_find(table, term + 1, at);
     TS_ASSERT(row != NULL);
     return stat_value(row, base);
 }
@@ -107,7 +114,7 @@ static uint64_t term_value(const struct ts_stat_table *table, const void *base, 
 static void describe_side(const struct ts_stat_table *table, const void *base,
                           const struct ts_stat_rule *rule, char sign, char *text, size_t size)
 {
-    size_t used = 0;
+    size_t used = 0, at = 0;
 
     snprintf(text, size, "nothing");
     for (size_t i = 0; i < RULE_TERMS && rule->terms[i]; i++) {
@@ -116,7 +123,7 @@ static void describe_side(const struct ts_stat_table *table, const void *base,
         if (rule->terms[i][0] != sign)
             continue;
         n = snprintf(text + used, size - used, "%s%s (%" PRIu64 ")", used > 0 ? " + " : "",
-                     rule->terms[i] + 1, term_value(table, base, rule->terms[i]));
+                     rule->terms[i] + 1, term_value(table, base, rule->terms[i], &at));
         if (n < 0 || (size_t)n >= size - used)
             return;
         used += (size_t)n;
@@ -124,13 +131,13 @@ static void describe_side(const struct ts_stat_table *table, const void *base,
 }
 
 static enum ts_status rule_check(const struct ts_stat_table *table, const void *base,
-                                 const struct ts_stat_rule *rule, struct ts_error *err)
+                                 const struct ts_stat_rule *rule, size_t *at, struct ts_error *err)
 {
     ts_u128 plus = 0, minus = 0;
     char left[256], right[256];
 
     for (size_t i = 0; i < RULE_TERMS && rule->terms[i]; i++) {
-        uint64_t value = term_value(table, base, rule->terms[i]);
+        uint64_t value = term_value(table, base, rule->terms[i], at);
 
         if (rule->terms[i][0] == '+')
             plus += value;
@@ -148,8 +155,10 @@ static enum ts_status rule_check(const struct ts_stat_table *table, const void *
 enum ts_status ts_stat_check(const struct ts_stat_table *table, const void *base,
                              struct ts_error *err)
 {
+    size_t at = 0;
+
     for (size_t i = 0; i < table->nrules; i++) {
-        enum ts_status status = rule_check(table, base, &table->rules[i], err);
+        enum ts_status status = rule_check(table, base, &table->rules[i], &at, err);
 
         if (status != TS_OK)
             return status;

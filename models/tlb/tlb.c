@@ -57,28 +57,43 @@ static void lay_out(struct ts_tlb *t)
     t->row_words = (t->tags_at + t->ways + LINE_WORDS - 1) / LINE_WORDS * LINE_WORDS;
 }
 
-/* False when memory is short; what was allocated is freed by destroy. */
+/* The next of the arrays that share the block, which has bytes so far; block NULL: only counts. */
+static void *part(char *block, size_t *bytes, size_t n, size_t size)
+{
+    char *at = block ? block + *bytes : NULL;
+    *bytes += n * size;
+    return at;
+}
+
+/* The arrays lie in one block, those of larger elements first. Returns its size. */
+static size_t place_arrays(struct ts_tlb *t, char *block)
+{
+    size_t bytes = 0;
+    t->rows = part(block, &bytes, (size_t)t->sets * t->row_words, sizeof(*t->rows));
+    t->entries = part(block, &bytes, t->total, sizeof(*t->entries));
+    t->spaces = part(block, &bytes, t->nspaces, sizeof(*t->spaces));
+    for (uint32_t i = 0; i < TLB_INDICES; i++)
+        t->heads[i] = part(block, &bytes, t->nspaces, sizeof(*t->heads[i]));
+    t->used = part(block, &bytes, t->sets, sizeof(*t->used));
+    t->free_spaces = part(block, &bytes, t->nspaces, sizeof(*t->free_spaces));
+    t->live = part(block, &bytes, t->nspaces, sizeof(*t->live));
+    return bytes;
+}
+
 static bool allocate(struct ts_tlb *t)
 {
-    /* At most one space an entry has entries, so some can always be freed. */
-    t->space_bits = bits_for(t->total + t->total / 2 + SPARE_SPACES);
+    const size_t line = LINE_WORDS * sizeof(*t->rows);
+    /* At most one space an entry has entries, so some can always be freed: there are more, by the
+     * one that has no entry yet and number 0, which is none. */
+    uint32_t spare = t->total / 2 < SPARE_SPACES ? t->total / 2 : SPARE_SPACES;
+    t->space_bits = bits_for(t->total + (t->total < 4 ? 2 : t->total / 2 + spare));
     t->nspaces = 1u << t->space_bits;
-    size_t words = (size_t)t->sets * t->row_words + LINE_WORDS - 1;
-    t->rows_memory = calloc(words, sizeof(*t->rows));
-    uintptr_t line = LINE_WORDS * sizeof(*t->rows);
-    uintptr_t odd = (uintptr_t)t->rows_memory % line;
-    t->rows = (uint64_t *)t->rows_memory + (odd ? line - odd : 0) / sizeof(*t->rows);
-    t->entries = calloc(t->total, sizeof(*t->entries));
-    t->used = calloc(t->sets, sizeof(*t->used));
-    t->spaces = calloc(t->nspaces, sizeof(*t->spaces));
-    t->free_spaces = calloc(t->nspaces, sizeof(*t->free_spaces));
-    t->live = calloc(t->nspaces, sizeof(*t->live));
-    bool done = t->rows_memory && t->entries && t->used && t->spaces && t->free_spaces && t->live;
-    for (uint32_t i = 0; i < TLB_INDICES; i++) {
-        t->heads[i] = calloc(t->nspaces, sizeof(*t->heads[i]));
-        done = done && t->heads[i] != NULL;
-    }
-    return done;
+    t->memory = calloc(1, place_arrays(t, NULL) + line - 1);
+    if (t->memory == NULL)
+        return false;
+    char *block = t->memory;
+    place_arrays(t, block + (line - (uintptr_t)block % line) % line);
+    return true;
 }
 
 enum ts_status ts_tlb_create(struct ts_tlb **out, const struct ts_tlb_geometry *geometry,
@@ -121,14 +136,7 @@ void ts_tlb_destroy(struct ts_tlb *t)
 {
     if (t == NULL)
         return;
-    free(t->rows_memory);
-    free(t->entries);
-    free(t->used);
-    free(t->spaces);
-    free(t->free_spaces);
-    free(t->live);
-    for (uint32_t i = 0; i < TLB_INDICES; i++)
-        free(t->heads[i]);
+    free(t->memory);
     free(t);
 }
 

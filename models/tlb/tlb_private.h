@@ -76,7 +76,7 @@ struct ts_tlb {
 
     const struct ts_replacement_ops *policy;
     struct ts_rng rng;
-    void *rows_memory;
+    void *memory; /* the block of all arrays */
     uint32_t total, sets;
     uint8_t nsizes;
     uint8_t size_shift[TS_TLB_SIZES_MAX];
