@@ -338,6 +338,15 @@ void ts_flush_tlb(struct ts_task *self, struct ts_mm *mm, const struct ts_flush_
     ts_preempt_enable(self);
 }
 
+/* Of those that no other CPU need make. x86 finds out at a switch what it has missed, by the
+ * generation; arm64 does not, and names the ASID, whosever CPU it is now (of a kernel thread that
+ * reclaims memory). */
+static bool may_be_here(const struct ts_guest_cpu *gc, const struct ts_mm *mm)
+{
+    return gc->loaded_mm == mm ||
+           (gc->guest->arch != TS_ARCH_X86 && ts_cpumask_test(&mm->cpumask, gc->id));
+}
+
 void ts_flush_carry_out(struct ts_task *self, struct ts_mm *mm, struct ts_shootdown_record *r)
 {
     struct ts_guest_cpu *gc = ts_guest_cpu_of(self);
@@ -356,7 +365,7 @@ void ts_flush_carry_out(struct ts_task *self, struct ts_mm *mm, struct ts_shootd
     uint32_t irq_off = gc->cpu->irq_off;
     if (!done && remote)
         flush_remote(self, mm, info, r);
-    else if (!done && gc->loaded_mm == mm)
+    else if (!done && may_be_here(gc, mm))
         ts_flush_local(self, info);
     /* What mechanisms leave as they found it. */
     TS_ASSERT(ts_guest_cpu_of(self) == gc && gc->cpu->preempt_off && gc->cpu->irq_off == irq_off);
