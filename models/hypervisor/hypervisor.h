@@ -281,6 +281,9 @@ void ts_hypervisor_start(struct ts_hypervisor *h);
 /* Interrupt transport delivers at a pCPU (ts_intr_sink_fn; user: the hypervisor). */
 void ts_hypervisor_interrupt(void *user, uint32_t target, uint32_t vector, uint64_t cookie);
 
+/* The pCPUs on which its vCPUs are, or have been last. */
+void ts_hypervisor_vm_is_on(const struct ts_vm *vm, struct ts_cpumask *pcpus);
+
 #ifdef __cplusplus
 }
 #endif

@@ -132,6 +132,17 @@ void ts_vcpu_flush_all(struct ts_vcpu *v)
     ts_host_invept(&v->task, NULL);
 }
 
+void ts_hypervisor_vm_is_on(const struct ts_vm *vm, struct ts_cpumask *pcpus)
+{
+    const struct ts_hypervisor *h = vm->host;
+    ts_cpumask_init(pcpus, h->w.host->ncpus);
+    for (uint32_t i = 0; i < vm->nvcpus; i++) {
+        uint32_t last = ts_vm_vcpu(vm, i)->last_pcpu;
+        if (last != UINT32_MAX)
+            ts_cpumask_set(pcpus, last);
+    }
+}
+
 /* hypervisor.dvm_domain resident. Told first, so that what is invalidated from now on is heard;
  * then what went unheard before is dropped. */
 static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
@@ -140,14 +151,11 @@ static void move_dvm_domain(struct ts_vcpu *v, uint32_t from)
     uint32_t here = v->task.cpu->id;
     bool member = from == here;
     struct ts_cpumask domain;
-    ts_cpumask_init(&domain, h->w.host->ncpus);
     for (uint32_t i = 0; i < v->vm->nvcpus; i++) {
         const struct ts_vcpu *t = ts_vm_vcpu(v->vm, i);
-        if (t->last_pcpu == UINT32_MAX)
-            continue;
-        ts_cpumask_set(&domain, t->last_pcpu);
         member = member || (t != v && t->last_pcpu == here);
     }
+    ts_hypervisor_vm_is_on(v->vm, &domain);
     ts_dvm_set_domain(h->w.dvm, ts_vcpu_vmid(v), &domain);
     if (member)
         return;

@@ -252,6 +252,7 @@ static void close_stage2_window(void *user, uint32_t vm, uint32_t window)
 static void make_stage2_entry(void *user, uint32_t vm, uint64_t start, uint64_t end, uint64_t pa)
 {
     struct ts_machine *m = user;
+    struct ts_cpumask on;
     struct ts_oracle_make make = {
         .now = ts_engine_now(m->engine),
         .vm = vm,
@@ -262,6 +263,11 @@ static void make_stage2_entry(void *user, uint32_t vm, uint64_t start, uint64_t 
         .mmus = m->mmus,
         .nmmus = m->topology.ncpus,
     };
+    /* Elsewhere nothing is heard of, and all is dropped when a vCPU comes there. */
+    if (m->vms[vm].resident_domain) {
+        ts_hypervisor_vm_is_on(&m->vms[vm], &on);
+        make.cpus = &on;
+    }
     ts_oracle_stage2_make(m->guests[vm].oracle, &make);
 }
 

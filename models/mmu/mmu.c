@@ -116,6 +116,9 @@ static void walk(struct ts_mmu *m, struct mmu_request *q, uint8_t cached_shift,
     enum ts_mmu_result result = ts_mmu_walk_(m, q, &e, &cycles, &report);
     out->stale_table = m->stale_table;
     out->stale_span = m->stale_span;
+    out->stale2_ipa = m->stale2_ipa;
+    out->stale2_table = m->stale2_table;
+    out->stale2_span = m->stale2_span;
     q->t += cycles;
     if (walker != NULL)
         *walker = q->t;

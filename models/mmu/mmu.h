@@ -192,6 +192,9 @@ struct ts_mmu_access {
      * cache, in a table that the tables do not have there. Its address, and the size of what a
      * table of its level maps; 0: it did not. */
     uint64_t stale_table, stale_span;
+    /* The same of a walk of stage 2 that this one needed, the first such, for guest-physical
+     * stale2_ipa. */
+    uint64_t stale2_ipa, stale2_table, stale2_span;
 };
 
 /* Where walk fetches are charged. fetch: cycles for the line of pa. */
@@ -233,7 +236,7 @@ void ts_mmu_watch_tables(struct ts_mmu *m, bool on);
  * that the slowest is busy from now on, at least 1. With any_thread the siblings' entries go too.
  */
 uint64_t ts_mmu_invalidate(struct ts_mmu *m, const struct ts_tlb_inval *inval, uint64_t now);
-/* Would the invalidation find anything? Asks every entry of every structure. */
+/* Would the invalidation, as this thread's, find anything? Asks every entry of every structure. */
 bool ts_mmu_holds(const struct ts_mmu *m, const struct ts_tlb_inval *inval);
 /* Would an access now hit in the TLB, and to what? For tests and the oracle. */
 bool ts_mmu_probe(const struct ts_mmu *m, const struct ts_mmu_context *ctx, uint64_t va,

@@ -36,7 +36,9 @@ static void look_at(void *user, const struct ts_tlb_entry *e)
 
 bool ts_mmu_holds(const struct ts_mmu *m, const struct ts_tlb_inval *inval)
 {
-    struct search s = {inval, false};
+    struct ts_tlb_inval mine = *inval;
+    mine.thread = (uint8_t)m->thread;
+    struct search s = {&mine, false};
     if (!ts_mmu_passes_ask_(m, inval))
         mmu_end_passes(m);
     for (uint32_t i = 0; i < MMU_STRUCTURES && !s.found; i++) {

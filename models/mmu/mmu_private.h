@@ -141,6 +141,7 @@ struct ts_mmu {
     uint32_t granules;           /* seen in tables, a bit each; that of 4K before any */
     bool watch_tables;
     uint64_t stale_table, stale_span; /* of the last walk; struct ts_mmu_access */
+    uint64_t stale2_ipa, stale2_table, stale2_span;
     bool seen_granules;
     uint8_t page_probes[MMU_STRUCTURES][2]; /* sizes to be looked for: of leaves, of tables too */
     bool fractured; /* sticky: a fractured entry came since the last flush that left none */

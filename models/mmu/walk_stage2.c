@@ -56,23 +56,36 @@ static bool find_nested(struct mmu_walk *w, uint64_t ipa, struct ts_tlb_entry *o
     return true;
 }
 
-/* The deepest stage-2 table known for ipa; else the top. */
-static void start_of(struct mmu_walk *w, uint64_t ipa, uint32_t *level, uint64_t *table)
+/* The deepest stage-2 table known for ipa; else the top. True from the walk cache. */
+static bool start_of(struct mmu_walk *w, uint64_t ipa, uint32_t *level, uint64_t *table)
 {
     struct ts_mmu *m = w->m;
     const struct ts_pgtable *stage2 = w->ctx->stage2;
     *level = ts_pgtable_levels(stage2) - 1;
     *table = ts_pgtable_root(stage2);
     if (m->unit[MMU_WALK2] == NULL)
-        return;
+        return false;
     uint64_t key = ts_tlb_key(TS_TLB_STAGE2_WALK, mmu_stage2_space(m, w->ctx));
     const struct ts_tlb_entry *hit = ts_tlb_lookup(m->unit[MMU_WALK2]->tlb, key, ipa);
     if (hit == NULL || hit->tags.granule != (uint8_t)ts_pgtable_granule(stage2) ||
         hit->tags.level > *level)
-        return;
+        return false;
     *level = hit->tags.level - 1u;
     *table = hit->target;
     m->stats.stage2_walk_cache_hits++;
+    return true;
+}
+
+/* For the oracle: a table of the walk cache that the tables do not have there. */
+static void note_stale(struct mmu_walk *w, uint64_t ipa, uint32_t level, uint64_t table)
+{
+    struct ts_mmu *m = w->m;
+    const struct ts_pgtable *stage2 = w->ctx->stage2;
+    if (!m->watch_tables || m->stale2_span || ts_pgtable_has_table(stage2, ipa, level, table))
+        return;
+    m->stale2_ipa = ipa;
+    m->stale2_table = table;
+    m->stale2_span = UINT64_C(1) << ts_granule_level_shift(ts_pgtable_granule(stage2), level + 1);
 }
 
 /* Fetch i found the table that fetch i + 1 was made from. */
@@ -151,7 +164,8 @@ bool ts_mmu_translate_ipa_(struct mmu_walk *w, uint64_t ipa, enum mmu_use use,
     struct ts_pte pte;
     uint32_t level;
     uint64_t table;
-    start_of(w, ipa, &level, &table);
+    if (start_of(w, ipa, &level, &table))
+        note_stale(w, ipa, level, table);
     uint32_t n = ts_pgtable_walk(stage2, ipa, level, table, fetch, levels, &found, &pte);
     m->stats.nested_walks++;
     for (uint32_t i = 0; i < n; i++)

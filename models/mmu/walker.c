@@ -117,7 +117,7 @@ static enum ts_mmu_result walk_tables(struct mmu_walk *w, uint64_t va, bool writ
     uint32_t level;
     uint64_t table;
     bool translated = start_of(w, va, &level, &table);
-    w->m->stale_span = 0;
+    w->m->stale_span = w->m->stale2_span = 0;
     if (translated && w->m->watch_tables && !ts_pgtable_has_table(ctx->stage1, va, level, table)) {
         w->m->stale_table = table;
         w->m->stale_span = UINT64_C(1)

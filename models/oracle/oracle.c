@@ -461,10 +461,26 @@ static bool window_within(const struct ts_oracle *o, uint64_t space, uint64_t st
     return false;
 }
 
+/* The first finding of a table: its beginning, up to the address that was walked. */
+static bool table_is_found(struct ts_oracle *o, const struct ts_oracle_use *use, char *text,
+                           size_t size)
+{
+    char who[32] = "by itself";
+
+    o->stats.tables_stale++;
+    if (o->finding.status != TS_OK)
+        return false;
+    if (use->thread != TS_ORACLE_NO_THREAD)
+        (void)snprintf(who, sizeof(who), "thread %u", use->thread);
+    (void)snprintf(text, size, "freed page table used: VM %u CPU %u %s at %" PRIu64 " ps: the walk",
+                   use->vm, use->cpu, who, use->now);
+    return true;
+}
+
 void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
                     uint64_t span)
 {
-    char who[32];
+    char found[120];
     uint64_t start = use->va & ~(span - 1);
     bool pending = window_within(o, use->space, start, start + span);
 
@@ -473,20 +489,44 @@ void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64
         o->stats.tables_in_window++;
         return;
     }
-    o->stats.tables_stale++;
-    if (o->finding.status != TS_OK)
+    if (!table_is_found(o, use, found, sizeof(found)))
         return;
-    if (use->thread == TS_ORACLE_NO_THREAD)
-        (void)snprintf(who, sizeof(who), "by itself");
-    else
-        (void)snprintf(who, sizeof(who), "thread %u", use->thread);
     (void)ts_error_set(&o->finding, TS_ERR_FINDING,
-                       "freed page table used: VM %u CPU %u %s at %" PRIu64
-                       " ps: the walk of 0x%" PRIx64 " in address space %" PRIu64
+                       "%s of 0x%" PRIx64 " in address space %" PRIu64
                        " began, by a walk cache, in the table at 0x%" PRIx64
                        ", which the page tables do not have there%s",
-                       use->vm, use->cpu, who, use->now, use->va, use->space, table,
+                       found, use->va, use->space, table,
                        pending ? " and which has been freed before its flush has returned" : "");
+}
+
+void ts_oracle_walk_stage2(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t ipa,
+                           uint64_t table, uint64_t span)
+{
+    char found[120];
+    uint64_t start = ipa & ~(span - 1);
+
+    if (window_within(o, STAGE2, start, start + span)) {
+        o->stats.tables_in_window++;
+        return;
+    }
+    if (!table_is_found(o, use, found, sizeof(found)))
+        return;
+    (void)ts_error_set(&o->finding, TS_ERR_FINDING,
+                       "%s of guest-physical 0x%" PRIx64 ", for 0x%" PRIx64
+                       " in address space %" PRIu64
+                       ", began, by a walk cache, in the stage-2 table at 0x%" PRIx64
+                       ", which the tables of stage 2 do not have there",
+                       found, ipa, use->va, use->space, table);
+}
+
+void ts_oracle_walked(struct ts_oracle *o, const struct ts_oracle_use *use,
+                      const struct ts_mmu_access *access)
+{
+    if (access->stale_span)
+        ts_oracle_walk(o, use, access->stale_table, access->stale_span);
+    if (access->stale2_span)
+        ts_oracle_walk_stage2(o, use, access->stale2_ipa, access->stale2_table,
+                              access->stale2_span);
 }
 
 struct search {
@@ -509,7 +549,6 @@ static bool holds(const struct ts_mmu *mmu, const struct ts_oracle_make *make)
         ts_inval_tlbi_ripas2e1(make->vmid, make->start, make->end - make->start, false);
     struct search search = {make, false};
 
-    stage2.any_thread = true;
     ts_mmu_for_each(mmu, look_at, &search);
     return search.found || ts_mmu_holds(mmu, &stage2);
 }
@@ -520,7 +559,8 @@ void ts_oracle_stage2_make(struct ts_oracle *o, const struct ts_oracle_make *mak
 
     TS_ASSERT(make->start < make->end);
     o->stats.entries_made++;
-    while (i < make->nmmus && !holds(make->mmus[i], make))
+    while (i < make->nmmus &&
+           ((make->cpus && !ts_cpumask_test(make->cpus, i)) || !holds(make->mmus[i], make)))
         i++;
     if (i == make->nmmus)
         return;

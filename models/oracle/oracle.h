@@ -13,6 +13,7 @@
 #define TS_MODELS_ORACLE_H
 
 #include "models/mmu/mmu.h"
+#include "sim/cpumask.h"
 #include "sim/engine.h"
 #include "sim/error.h"
 #include "sim/stats.h"
@@ -99,6 +100,8 @@ struct ts_oracle_make {
     uint64_t start, end, pa;
     struct ts_mmu *const *mmus; /* of the CPUs */
     uint32_t nmmus;
+    /* Those that may use what they hold; NULL: all. Others drop it before a vCPU runs there. */
+    const struct ts_cpumask *cpus;
 };
 void ts_oracle_stage2_make(struct ts_oracle *o, const struct ts_oracle_make *make);
 
@@ -123,6 +126,13 @@ void ts_oracle_hit(struct ts_oracle *o, const struct ts_oracle_use *use);
  * has not finished, and the table has not been freed. use->pa is not looked at. */
 void ts_oracle_walk(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t table,
                     uint64_t span);
+/* The same of a table of stage 2, for guest-physical ipa: legal while the host changes something in
+ * the span bytes around it. */
+void ts_oracle_walk_stage2(struct ts_oracle *o, const struct ts_oracle_use *use, uint64_t ipa,
+                           uint64_t table, uint64_t span);
+/* What ts_mmu_access says of the tables that a walk began in: either, both or none of these. */
+void ts_oracle_walked(struct ts_oracle *o, const struct ts_oracle_use *use,
+                      const struct ts_mmu_access *access);
 /* TS_OK, or TS_ERR_FINDING with the first finding's description. */
 enum ts_status ts_oracle_verdict(const struct ts_oracle *o, struct ts_error *err);
 const struct ts_oracle_stats *ts_oracle_stats(const struct ts_oracle *o);

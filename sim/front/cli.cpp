@@ -281,15 +281,18 @@ class CommandLine
             ->check(CLI::Range(1, 1024));
         check_sub_->add_flag("--systematic", check_.systematic,
                              "Explore tiny cases order by order, instead of drawing them");
+        check_sub_->add_flag("--small", check_.small,
+                             "Draw small machines only: one VM of two or three vCPUs on one or two "
+                             "cores");
         check_sub_->add_flag("--weak-memory", check_.weak_memory,
                              "Stores that others read wait in store buffers until a barrier, so "
                              "that missing ones show");
         check_sub_
             ->add_option("--put-offs", check_.put_offs,
-                         "Steps put off in one run of --systematic (2)")
+                         "Steps put off in one run of --systematic (1, and of every eighth case 2)")
             ->check(CLI::Range(0, 8));
         check_sub_
-            ->add_option("--runs", check_.runs, "Runs of one case of --systematic, at most (5000)")
+            ->add_option("--runs", check_.runs, "Runs of one case of --systematic, at most (1000)")
             ->check(CLI::Range(1, 100000000));
         check_sub_->add_option("--steps", check_.steps, "Steps of a story (40)")
             ->check(CLI::Range(1, 1000000));

@@ -327,7 +327,9 @@ std::string value_text(const Field &field, const ts_host_op &op)
     return text;
 }
 
-std::string operation_text(const ts_host_op &op)
+} // namespace
+
+std::string host_operation_text(const ts_host_op &op)
 {
     const std::string name = ts_host_ops[op.kind].name;
     const Form &form = form_need(name, Place());
@@ -341,8 +343,6 @@ std::string operation_text(const ts_host_op &op)
                 value_text(*field, op);
     return "{" + name + ": {" + text + "}}";
 }
-
-} // namespace
 
 std::vector<std::string> host_operation_names()
 {
@@ -423,7 +423,7 @@ std::string host_tasks_text(const std::vector<HostTask> &tasks, const std::vecto
             text += ", background: true";
         text += ", repeat: " + std::to_string(task.repeat) + ", operations: [";
         for (size_t i = 0; i < task.operations.size(); i++)
-            text += (i ? ", " : "") + operation_text(task.operations[i].op);
+            text += (i ? ", " : "") + host_operation_text(task.operations[i].op);
         text += "]}";
     }
     std::string random;

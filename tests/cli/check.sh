@@ -44,6 +44,17 @@ eval "set -- $(sed -n 's/^repeat: tlbstorm //p' one.txt)"
 run 4 "$@" -q --no-shrink
 cmp -s one.txt out.txt || fail "another story when it is repeated with store buffers"
 
+# Small machines only, which other seeds find something in.
+run 4 check hyperv_2017 --seeds 1..400 --small -q
+grep -q ' topology.sockets=1 .*run.vms=1 \|run.vms=1 .*topology.sockets=1 ' out.txt ||
+    fail "no small machine: $(cat out.txt)"
+mv out.txt one.txt
+eval "set -- $(sed -n 's/^repeat: tlbstorm //p' one.txt)"
+[[ " $* " == *" --small "* ]] || fail "is not repeated with small machines: $*"
+run 4 "$@" -q
+cmp -s <(sed -n '/what happens/,$p' one.txt) <(sed -n '/what happens/,$p' out.txt) ||
+    fail "another story when it is repeated with small machines"
+
 # In the machines of an experiment.
 run 0 check --config "$smoke" --seeds 1..3 -q
 [ "$(grep -c ' none$' out.txt)" -ge 2 ] || fail "no rows of the experiment: $(cat out.txt)"
@@ -56,6 +67,14 @@ grep -Eq '^native_concurrent +2 +2 +[0-9]+ +[0-9]+ .* none$' out.txt || fail "$(
 mv out.txt two.txt
 run 0 check native_concurrent --systematic --put-offs 1 --seeds 1..2 -q -j 3
 cmp -s two.txt out.txt || fail "the number of jobs changes what is printed: $(cat out.txt)"
+for seed in 7 8; do # one is put off, and of every eighth case two
+    run 0 check native_concurrent --systematic --runs 600 --seeds $seed -q
+    mv out.txt one.txt
+    run 0 check native_concurrent --systematic --runs 600 --seeds $seed --put-offs $((seed - 6)) -q
+    cmp -s one.txt out.txt || fail "seed $seed: not with $((seed - 6)) put off: $(cat one.txt out.txt)"
+    run 0 check native_concurrent --systematic --runs 600 --seeds $seed --put-offs $((9 - seed)) -q
+    ! cmp -s one.txt out.txt || fail "seed $seed: the same with $((9 - seed)) put off"
+done
 run 0 check native_concurrent --systematic --runs 30 --seeds 1 -q -o orders
 grep -Eq '^native_concurrent +1 +0 +30 ' out.txt || fail "30 runs: $(cat out.txt)"
 tail -1 orders/check.csv | grep -Eq '^native_concurrent,1,.*,none,,,30,[0-9]+,0$' || fail "$(cat orders/check.csv)"
@@ -85,6 +104,8 @@ refused 'set is for a --config' kvm_pv --set run.vms=2
 refused 'nowhere.yaml' --config nowhere.yaml
 refused 'none of its mechanisms is named' xen --config "$smoke"
 refused 'not with --config' --systematic --config "$smoke"
+refused 'small is of machines that are drawn at random: not with --config' --small --config "$smoke"
+refused 'small is of machines that are drawn at random: not with --systematic' --small --systematic
 refused 'put-offs.*9' kvm_pv --systematic --put-offs 9
 refused 'runs.*0' kvm_pv --systematic --runs 0
 finish

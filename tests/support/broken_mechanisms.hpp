@@ -91,7 +91,8 @@ inline void raises_first(ts_task *self, const ts_cpumask *mask, ts_flush_info *i
     ts_guest *g = ts_guest_cpu_of(self)->guest;
     TS_CPUMASK_FOR_EACH(cpu, mask)
     {
-        ts_tlb_context *slot = ts_tlb_context_of(&g->cpus[cpu], info->mm);
+        ts_tlb_context *slot =
+            info->mm ? ts_tlb_context_of(&g->cpus[cpu], info->mm) : nullptr; // not of a batch
         if (slot && info->new_tlb_gen)
             slot->tlb_gen = info->new_tlb_gen;
     }

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 using namespace ts;
 
 namespace
@@ -20,6 +22,11 @@ CheckCase sample()
     c.stall_steps = 7;
     c.walk_steps = 9;
     c.initial = 3;
+    for (uint64_t i = 0; i < 7; i++) {
+        c.vmm.emplace_back();
+        c.vmm.back().kind = TS_HOST_SLEEP;
+        c.vmm.back().amount = i;
+    }
     c.settings = {{"run.oracle", "true"},
                   {"run.vcpus", "4"},
                   {"guest.pti", "true"},
@@ -43,6 +50,12 @@ bool has(const CheckCase &c, uint32_t thread, ts_op_kind kind, uint32_t region)
     return false;
 }
 
+bool vmm_sleeps(const CheckCase &c, uint64_t amount)
+{
+    return std::any_of(c.vmm.begin(), c.vmm.end(),
+                       [amount](const ts_host_op &op) { return op.amount == amount; });
+}
+
 std::string setting(const CheckCase &c, const std::string &key)
 {
     for (const CaseSetting &s : c.settings)
@@ -57,12 +70,13 @@ TEST(CheckShrink, KeepsWhatIsNeededAndNothingElse)
 {
     const auto finds = [](const CheckCase &c) {
         return has(c, 0, TS_OP_MMAP, 4) && has(c, 2, TS_OP_TOUCH, 27) &&
-               setting(c, "guest.pti") == "true" && !setting(c, "run.vcpus").empty() &&
-               std::stoul(setting(c, "run.vcpus")) >= 2;
+               setting(c, "guest.pti") == "true" && vmm_sleeps(c, 4) &&
+               !setting(c, "run.vcpus").empty() && std::stoul(setting(c, "run.vcpus")) >= 2;
     };
     const Shrunk small = shrink(sample(), finds, 3000);
     ASSERT_TRUE(finds(small.c));
-    EXPECT_EQ(operations_of(small.c), 2u);
+    EXPECT_EQ(operations_of(small.c), 3u); // that of the VMM's thread, too
+    EXPECT_EQ(small.c.vmm.size(), 1u);
     EXPECT_EQ(small.c.script.size(), 3u); // threads keep their numbers
     EXPECT_TRUE(small.c.script[1].empty());
     EXPECT_EQ(small.c.script[0][0].length, page);

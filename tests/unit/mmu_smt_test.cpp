@@ -135,6 +135,19 @@ TEST(MmuSmt, AnInvalidationIsOfItsThreadUnlessItNamesAll)
 }
 
 /* A fault drops the address for its thread. */
+TEST(MmuSmt, AThreadHoldsWhatIsItsOwn)
+{
+    Core core(smt(TS_MMU_SMT_SHARE));
+    ts_tlb_inval page = ts_inval_invlpg(0, 1, 5 * kPage);
+    core.at(0, 0, 5);
+    EXPECT_TRUE(ts_mmu_holds(core.mmu[0]->m, &page));
+    EXPECT_FALSE(ts_mmu_holds(core.mmu[1]->m, &page));
+    page.thread = 1; /* whose it is does not come from the caller */
+    EXPECT_TRUE(ts_mmu_holds(core.mmu[0]->m, &page));
+    page.any_thread = true;
+    EXPECT_TRUE(ts_mmu_holds(core.mmu[1]->m, &page));
+}
+
 TEST(MmuSmt, AFaultLeavesTheSibling)
 {
     Core c(smt(TS_MMU_SMT_SHARE));

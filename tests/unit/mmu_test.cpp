@@ -158,32 +158,6 @@ TEST(Mmu, CountsInvalidationsThatFindNothing)
     EXPECT_EQ(n.mmu.stats().invalidations, 3u);
 }
 
-/* What the oracle is told of it, if it wants to know. */
-TEST(Mmu, SaysThatAWalkBeganInATableThatHasGone)
-{
-    for (bool watches : {false, true}) {
-        Native n;
-        ts_mmu_watch_tables(n.mmu.m, watches);
-        n.table.map(0, 0);
-        n.table.map(kTwoMiB, kPage);
-        EXPECT_EQ(n.mmu.access(n.ctx(), 0).stale_span, 0u);
-        n.mmu.invalidate(ts_inval_tlbi_vae1(0, 1, 0, true, 0));
-        EXPECT_EQ(n.mmu.access(n.ctx(), 0).stale_span, 0u); /* by the walk cache, and it is there */
-        const uint64_t table = ts_pgtable_root(n.table.pt) + 3 * kPage;
-        n.table.unmap(0);
-        uint32_t freed[TS_PT_LEVELS_MAX];
-        ASSERT_EQ(ts_pgtable_free_tables(n.table.pt, 0, kPage, 0, kTwoMiB, freed), 1u);
-        n.table.map(0, 9 * kPage);
-        n.mmu.invalidate(ts_inval_tlbi_vae1(0, 1, 0, true, 0));
-        const auto stale = n.mmu.access(n.ctx(), 0);
-        EXPECT_EQ(stale.stale_span, watches ? kTwoMiB : 0u);
-        if (watches) {
-            EXPECT_EQ(stale.stale_table, table);
-        }
-        EXPECT_EQ(n.mmu.access(n.ctx(), 0).stale_span, 0u);
-    }
-}
-
 /* And the one that freed_tables exists for: a cached table outlives its place in the tree. */
 TEST(Mmu, AFreedTableStaysReachableThroughTheWalkCache)
 {

@@ -367,6 +367,40 @@ TEST_F(Oracle, ATableThatSomebodyElseHasIsNotWalked)
     ts_oracle_window_close(o, w);
 }
 
+// Of the guest-physical address that was walked, not of the virtual one.
+TEST_F(Oracle, ATableOfStage2ThatHasGoneIsWalkedOnlyWhileTheHostChangesIt)
+{
+    ts_error err{};
+    ts_oracle_use use{};
+    use.va = 3 * page, use.thread = TS_ORACLE_NO_THREAD;
+    const uint64_t ipa = UINT64_C(5) << 21, span = UINT64_C(1) << 21;
+    struct ts_mmu_access access {
+    };
+    access.stale2_ipa = ipa + page, access.stale2_table = 77 * page, access.stale2_span = span;
+    const auto walked = [&](uint64_t start, uint64_t end) {
+        const uint64_t before = stats().tables_stale;
+        const uint32_t w = ts_oracle_stage2_window_open(o, start, end);
+        ts_oracle_walked(o, &use, &access);
+        ts_oracle_window_close(o, w);
+        return stats().tables_stale == before;
+    };
+    EXPECT_TRUE(walked(ipa, ipa + page));
+    EXPECT_TRUE(walked(ipa + span - page, ipa + span));
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_OK);
+    EXPECT_FALSE(walked(ipa + span, ipa + 2 * span));
+    ASSERT_EQ(ts_oracle_verdict(o, &err), TS_ERR_FINDING);
+    for (const char *part : {"freed page table used", "by itself", "guest-physical 0xa01000",
+                             "for 0x3000 in", "stage-2 table at 0x4d000"})
+        EXPECT_NE(std::string(err.message).find(part), std::string::npos) << err.message;
+    EXPECT_FALSE(walked(ipa - page, ipa));
+    access.stale_table = 78 * page, access.stale_span = span; // one of stage 1 as well
+    const uint64_t before = stats().tables_stale;
+    ts_oracle_walked(o, &use, &access);
+    access.stale_span = access.stale2_span = 0;
+    ts_oracle_walked(o, &use, &access);
+    EXPECT_EQ(stats().tables_stale, before + 2);
+}
+
 TEST_F(Oracle, AFreedTableIsNotWalkedWhileItsUnmapIsUnderWay)
 {
     ts_error err{};

@@ -49,7 +49,7 @@ void ts_guest_speculate(struct ts_guest *g, uint32_t cpu, uint64_t va)
     ts_mmu_speculate(mmu, &ctx, va,
                      ts_mmu_needs_time(mmu) ? ts_clock_cycle_at(g->domain->clock, now) : 0,
                      &access);
-    if (!g->oracle || access.from_tlb || access.stale_span == 0)
+    if (!g->oracle || access.from_tlb || (!access.stale_span && !access.stale2_span))
         return;
     const struct ts_oracle_use use = {
         .now = now,
@@ -62,5 +62,5 @@ void ts_guest_speculate(struct ts_guest *g, uint32_t cpu, uint64_t va)
         .stage1 = ctx.stage1,
         .stage2 = ctx.stage2,
     };
-    ts_oracle_walk(g->oracle, &use, access.stale_table, access.stale_span);
+    ts_oracle_walked(g->oracle, &use, &access);
 }

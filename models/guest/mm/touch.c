@@ -78,13 +78,14 @@ static void tell_oracle(struct ts_task *self, const struct touch_run *r,
     struct ts_oracle *oracle = r->mm->guest->oracle;
     struct ts_oracle_use use;
 
-    if (!oracle || !(access->from_tlb ? access->result == TS_MMU_OK : access->stale_span != 0))
+    if (!oracle || (access->from_tlb ? access->result != TS_MMU_OK
+                                     : !access->stale_span && !access->stale2_span))
         return;
     use = use_of(self, r, access->pa);
     if (access->from_tlb)
         ts_oracle_hit(oracle, &use);
     else
-        ts_oracle_walk(oracle, &use, access->stale_table, access->stale_span);
+        ts_oracle_walked(oracle, &use, access);
 }
 
 static void touch_one(struct ts_task *self, struct touch_run *r)

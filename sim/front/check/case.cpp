@@ -7,6 +7,8 @@
 #include "sim/front/check/tiny_script.hpp"
 #include "sim/front/error.hpp"
 
+#include <unordered_map>
+
 namespace ts
 {
 namespace
@@ -24,7 +26,10 @@ enum : uint64_t {
     draws_of_size = 10000019,
     draws_of_vmids = 11000027,
     draws_of_small = 12000017,
-    draws_of_fifo = 13000027
+    draws_of_fifo = 13000027,
+    draws_of_arm = 14000029,
+    draws_of_vmm = 15000017,
+    draws_of_reclaim = 16000057
 };
 
 struct Draw {
@@ -200,12 +205,13 @@ void put_machine(Draw &d, const ts_flush_ops *m)
     put_scheduling(d);
 }
 
-// Mostly a small second level: what has few pages needs no other, and a machine is made sooner.
+// A small second level: what has few pages needs no other, and a machine is made sooner. Some
+// larger cases have that of a real machine.
 void put_tlbs(CheckCase &c)
 {
     Dice dice(c.seed + draws_of_tlbs);
     Draw d{c, dice};
-    if (d.dice.between(0, 3) == 0)
+    if (!c.small && d.dice.between(0, 3) == 0)
         return;
     d.put("mmu.l2_entries", "96"); // alone: of the default ways, so that it may go
 }
@@ -219,7 +225,7 @@ bool is_small(uint64_t seed)
 
 void put_size(CheckCase &c)
 {
-    if (!is_small(c.seed))
+    if (!c.small)
         return;
     Draw d{c, Dice(c.seed + draws_of_small)};
     d.put("topology.sockets", "1");
@@ -253,6 +259,89 @@ void put_fifo(CheckCase &c)
     Draw d{c, Dice(c.seed + draws_of_fifo)};
     if (needs(c.mechanism, TS_NEEDS_HV_FLUSH))
         d.one_of("hypervisor.hv_fifo", {"1", "2", "3", "16"});
+}
+
+// Small numbers of operations that a flush makes at most, as a case has few pages and each is a
+// message to all; and hosts whose vCPUs spin without an exit, which take turns quickly: a flush
+// waits for as many of these as there are vCPUs.
+void put_tlbi(CheckCase &c)
+{
+    Draw d{c, Dice(c.seed + draws_of_arm)};
+    const ts_machine_config config = case_config(c);
+    if (config.topology.arch != TS_ARCH_ARM64)
+        return;
+    d.one_of("guest.max_dvm_ops", {"1", "8", "40", "512"});
+    if (config.hypervisor.kind == TS_HYP_NONE)
+        return;
+    const std::string traps = d.dice.flag();
+    d.put("hypervisor.wfe_trap", traps);
+    if (traps == "true")
+        return;
+    d.put("host_sched.latency", "200us");
+    d.put("host_sched.min_granularity", "20us");
+    d.put("host_sched.slice", "50us");
+    d.put("host_sched.tick", "100us");
+}
+
+// A quarter of the Linux guests is short of memory: a thread of their kernel takes pages from
+// whoever has them, without the lock of their address space. Not of a mechanism that is known to be
+// wrong: hyperv_2017 stops at the first flush of no one address space, and what else it does to
+// TLBs would not be seen.
+void put_reclaim(CheckCase &c)
+{
+    Draw d{c, Dice(c.seed + draws_of_reclaim)};
+    if (c.mechanism->faults || case_config(c).guest.os != TS_OS_LINUX || d.dice.between(0, 3))
+        return;
+    d.one_of("guest.reclaim_period", {"10us", "50us", "200us"});
+    d.one_of("guest.reclaim_pages", {"1", "8", "32"});
+    d.one_of("guest.reclaim_free_batch", {"0", "1", "31"});
+    d.flag("guest.tlbi_batch");
+}
+
+// Pages that a guest may have, whose memory fills up from its beginning; or all of them, with their
+// tables.
+void put_notify(Dice &dice, ts_host_op *op)
+{
+    static constexpr uint64_t lengths[] = {1, 1, 4, 32, 512};
+    op->kind = TS_HOST_NOTIFY;
+    op->start = dice.between(0, 95) * 4096;
+    op->amount = lengths[dice.between(0, 4)] * 4096;
+    if (dice.between(0, 3) == 0) {
+        op->start = 0;
+        op->amount = UINT64_C(1) << 21;
+    }
+}
+
+// Half of the arm64 VMs have a host that takes pages away from under them, or the right to write,
+// while they run.
+void put_vmm(CheckCase &c)
+{
+    Draw d{c, Dice(c.seed + draws_of_vmm)};
+    const ts_machine_config config = case_config(c);
+    if (config.topology.arch != TS_ARCH_ARM64 || config.hypervisor.kind == TS_HYP_NONE ||
+        d.dice.between(0, 1))
+        return;
+    d.one_of("hypervisor.backing", {"4KiB", "4KiB", "2MiB"});
+    d.one_of("hypervisor.stage2_unmap_flush", {"each", "deferred", "deferred_leaves"});
+    d.one_of("mmu.walk2_entries", {"0", "16"});
+    d.one_of("hypervisor.memory", {"1GiB", "8GiB", "64GiB"}); // 8 GiB: exactly 2^21 pages
+    for (const char *key :
+         {"s2fwb", "stage2_range_flush", "stage2_shared_faults", "stage2_relax_local"})
+        d.flag(std::string("hypervisor.") + key);
+    for (uint64_t n = d.dice.between(2, c.small ? 4 : 8); n > 0; n--) {
+        ts_host_op op{};
+        op.kind = TS_HOST_SLEEP;
+        op.amount = d.dice.between(1, 60) * TS_US;
+        c.vmm.push_back(op);
+        op = ts_host_op{};
+        op.vm = static_cast<uint32_t>(d.dice.between(0, config.run.vms - 1));
+        const uint64_t what = d.dice.between(0, 4);
+        if (what < 3)
+            put_notify(d.dice, &op);
+        else
+            op.kind = what == 3 ? TS_HOST_LOG_START : TS_HOST_LOG_STOP; // of memslot 0
+        c.vmm.push_back(op);
+    }
 }
 
 // Numbers of the mechanism's own: the least ones, at which its rare ways are taken soon. What else
@@ -314,13 +403,14 @@ void put_walks(CheckCase &c, Dice &dice)
 void put_script(CheckCase &c, bool linux_guest)
 {
     Dice dice(c.seed + draws_of_script);
-    const bool small = is_small(c.seed);
+    const bool small = c.small;
     ScriptShape shape;
     shape.threads = dice.between(2, small ? 3 : 4);
     shape.steps = dice.between(2, small ? 2 : 3);
     shape.pages = dice.between(1, small ? 3 : 6);
     shape.each = dice.between(0, 1) || small ? 4 : 12;
     shape.burst = dice.between(0, 1) || small ? 12 : 120;
+    shape.others = small ? 8 : 30;
     shape.large = dice.between(0, 1); // page tables come and go
     shape.large_in = small ? 5 : 3;
     shape.whole = true;
@@ -333,10 +423,11 @@ void put_script(CheckCase &c, bool linux_guest)
 }
 
 // The machine and the mechanism's numbers.
-CheckCase drawn(uint64_t seed, const ts_flush_ops *mechanism, Dice &dice)
+CheckCase drawn(uint64_t seed, const ts_flush_ops *mechanism, bool small, Dice &dice)
 {
     CheckCase c;
     c.seed = seed;
+    c.small = small;
     c.mechanism = mechanism;
     ts_machine_config_defaults(&c.base);
     Draw d{c, dice};
@@ -364,29 +455,40 @@ std::optional<CheckCase> finished(CheckCase c)
     return c;
 }
 
+// Where the machine's configuration has a parameter, by its full name.
+struct ParamPlace {
+    const ts_param *row;
+    size_t offset; // of the row's struct
+};
+using ParamPlaces = std::unordered_map<std::string, ParamPlace>;
+
+ParamPlaces all_params()
+{
+    ParamPlaces places;
+    for (size_t i = 0; i < ts_machine_params_count; i++) {
+        const ts_machine_param_slot &slot = ts_machine_params[i];
+        for (size_t r = 0; r < slot.table->nrows; r++)
+            places.emplace(std::string(slot.table->prefix) + "." + slot.table->rows[r].key,
+                           ParamPlace{&slot.table->rows[r], slot.offset});
+    }
+    return places;
+}
+
 } // namespace
 
 ts_machine_config case_config(const CheckCase &c)
 {
+    static const ParamPlaces places = all_params();
     ts_machine_config config = c.base;
     for (const CaseSetting &s : c.settings) {
-        bool known = false;
-        for (size_t i = 0; i < ts_machine_params_count && !known; i++) {
-            const ts_machine_param_slot &slot = ts_machine_params[i];
-            const std::string prefix = std::string(slot.table->prefix) + ".";
-            if (s.key.compare(0, prefix.size(), prefix) != 0)
-                continue;
-            const ts_param *row = ts_param_find(slot.table, s.key.c_str() + prefix.size());
-            ts_error err{};
-            if (!row)
-                continue;
-            known = true;
-            if (ts_param_set(row, reinterpret_cast<char *>(&config) + slot.offset, s.value.c_str(),
-                             &err) != TS_OK)
-                user_error(Place(), s.key + "=" + s.value + ": " + err.message);
-        }
-        if (!known)
+        const auto place = places.find(s.key);
+        ts_error err{};
+        if (place == places.end())
             user_error(Place(), "no parameter is called '" + s.key + "'");
+        if (ts_param_set(place->second.row,
+                         reinterpret_cast<char *>(&config) + place->second.offset, s.value.c_str(),
+                         &err) != TS_OK)
+            user_error(Place(), s.key + "=" + s.value + ": " + err.message);
     }
     return config;
 }
@@ -408,20 +510,24 @@ void draw_store_delay(CheckCase *c, bool drawn)
         d.put("guest.lazy_rule", "skip");
 }
 
-std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism)
+std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism, bool all_small)
 {
     Dice dice(seed + draws_of_machine);
-    CheckCase c = drawn(seed, mechanism, dice);
+    CheckCase c = drawn(seed, mechanism, all_small || is_small(seed), dice);
     put_size(c);
-    put_vmids(c);
+    if (!all_small)
+        put_vmids(c);
     put_fifo(c);
+    put_tlbi(c);
+    put_vmm(c);
+    put_reclaim(c);
     return finished(std::move(c));
 }
 
 std::optional<CheckCase> draw_tiny_case(uint64_t seed, const ts_flush_ops *mechanism)
 {
     Dice dice(seed + draws_of_machine);
-    CheckCase c = drawn(seed, mechanism, dice);
+    CheckCase c = drawn(seed, mechanism, true, dice);
     c.watched = true;
     Draw d{c, dice};
     const std::string cpus = d.dice.between(0, 3) ? "2" : "3";
@@ -455,6 +561,7 @@ std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechani
 {
     CheckCase c;
     c.seed = seed;
+    c.small = is_small(seed);
     c.mechanism = mechanism;
     c.base = machine;
     c.params = params;

@@ -33,6 +33,7 @@ struct PutOff {
 
 struct CheckCase {
     uint64_t seed = 1;
+    bool small = false; // few CPUs, threads and pages
     // What the settings are laid over.
     ts_machine_config base{};
     std::vector<CaseSetting> settings;
@@ -48,6 +49,8 @@ struct CheckCase {
     // At every so many'th step, in the mean, some CPU walks by itself for a page that somebody has
     // used. 0: none.
     uint64_t walk_steps = 0;
+    // What a VMM's thread does beside the guests, once.
+    std::vector<ts_host_op> vmm;
     // Of a tiny case, whose steps are counted: in the order of their numbers.
     bool watched = false;
     std::vector<PutOff> put_off;
@@ -61,7 +64,10 @@ ts_machine_config case_config(const CheckCase &c);
 // Random in all that the mechanism leaves open: architecture, operating system, rules by version,
 // schedulers that switch often, interruptions, messages that are late, and threads that use what
 // others take away. Nothing: what was drawn cannot be combined with it.
-std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism);
+// all_small: also where the seed would make a larger machine, and no rollover of VMIDs, which takes
+// more VMs than one.
+std::optional<CheckCase> draw_case(uint64_t seed, const ts_flush_ops *mechanism,
+                                   bool all_small = false);
 // The same in a machine that is given: only threads, interruptions, and how late messages are.
 std::optional<CheckCase> draw_case_in(uint64_t seed, const ts_flush_ops *mechanism,
                                       const ts_machine_config &machine,

@@ -5,6 +5,7 @@
 
 #include "sim/front/jobs.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,12 @@ struct CheckCommand {
     std::string output;                  // folder for the findings; empty: none
     std::vector<std::string> sets;       // of `config`
     unsigned jobs = available_cpus();
-    size_t steps = 40;        // of the story
-    bool systematic = false;  // tiny cases, order by order
-    size_t put_offs = 2;      // systematic: in one run, at most
+    size_t steps = 40;       // of the story
+    bool systematic = false; // tiny cases, order by order
+    // Systematic: steps put off in one run, at most. None: one, and of every eighth seed two.
+    std::optional<size_t> put_offs;
     size_t runs = 1000;       // systematic: of one case, at most
+    bool small = false;       // drawn machines are small ones
     bool weak_memory = false; // stores wait in store buffers
     bool shrinks = true;
     bool force = false;

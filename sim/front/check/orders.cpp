@@ -224,6 +224,15 @@ CheckCase with(const CheckCase &c, const Plan &plan)
     return out;
 }
 
+Plan and_then(const Plan &plan, const PutOff &child)
+{
+    Plan longer;
+    longer.reserve(plan.size() + 1);
+    longer = plan;
+    longer.push_back(child);
+    return longer;
+}
+
 // The first step that may be put off beside those of the plan.
 size_t first_after(const Plan &plan)
 {
@@ -233,12 +242,15 @@ size_t first_after(const Plan &plan)
 // Every jobs'th plan, until one finds something.
 void run_plans(const Level &level, unsigned worker, FILE *to)
 {
+    CheckCase c = with(level.c, {});
+    std::vector<ts_step> steps;
     for (size_t i = worker; i < level.plans.size(); i += level.settings.jobs) {
         if (Clock::now() >= level.settings.until)
             break;
         const Plan &plan = level.plans[i];
-        std::vector<ts_step> steps;
-        const CaseResult result = run_case(with(level.c, plan), nullptr, &steps);
+        c.put_off = plan;
+        steps.clear();
+        const CaseResult result = run_case(c, nullptr, &steps);
         std::vector<PutOff> children;
         if (!level.last)
             children = reversals(steps, first_after(plan), level.may_preempt);
@@ -295,7 +307,7 @@ std::vector<std::optional<Ran>> run_level(const Level &level)
                 std::fread(ran.children.data(), sizeof(PutOff), ran.children.size(), file) !=
                     ran.children.size())
                 environment_error("a temporary file is cut: is its file system full?");
-            all[ran.head.index] = ran;
+            all[ran.head.index] = std::move(ran);
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             continue;
@@ -340,11 +352,12 @@ OrdersResult explore(const CheckCase &c, const OrdersSettings &settings)
                 return result;
             }
             size_t &from = seen.emplace(ran->head.order, SIZE_MAX).first->second;
-            for (const PutOff &child : ran->children)
-                if (child.step < from) {
-                    next.push_back(plan);
-                    next.back().push_back(child);
-                }
+            for (const PutOff &child : ran->children) {
+                if (next.size() > settings.runs)
+                    break; // more than can be run
+                if (child.step < from)
+                    next.push_back(and_then(plan, child));
+            }
             from = std::min(from, first_after(plan));
         }
         result.orders = seen.size();

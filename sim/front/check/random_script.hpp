@@ -20,6 +20,7 @@ struct ScriptShape {
     uint64_t threads = 8, steps = 8, pages = 40;
     uint64_t each = 12;   // operations in a step, from 2
     uint64_t burst = 300; // accesses of a page one after the other
+    uint64_t others = 30; // pages of a mapping of the other process
     bool large = true;    // one mapping of large_in has 500 to 1100 pages
     uint64_t large_in = 10;
     // Now and then all of a mapping is taken away at once, and its pages before it: its tables are
@@ -61,8 +62,8 @@ class RandomScript
     // One process, whose threads meet at a barrier at the end.
     RandomScript(uint64_t seed, const ScriptShape &shape, uint32_t barrier)
         : mremap_(shape.mremap), whole_(shape.whole), drops_(shape.drops), each_(shape.each),
-          burst_(shape.burst), dice_(seed), drop_dice_(seed + draws_of_drops),
-          threads_(uint32_t(dice_.between(2, shape.threads))),
+          burst_(shape.burst), others_(shape.others), dice_(seed),
+          drop_dice_(seed + draws_of_drops), threads_(uint32_t(dice_.between(2, shape.threads))),
           steps_(uint32_t(dice_.between(2, shape.steps)))
     {
         script_.resize(threads_);
@@ -180,7 +181,7 @@ class RandomScript
         script_.emplace_back();
         script_[0].insert(script_[0].begin(), op_spawn(threads_, TS_OPF_NEW_MM));
         for (uint32_t i = 0; i < 3 * steps_; i++) {
-            uint64_t n = dice_.between(1, 30);
+            uint64_t n = dice_.between(1, others_);
             put(threads_, op_mmap(i, n * page));
             put(threads_, op_touch(i, 0, n));
             put(threads_, op_ns(TS_OP_COMPUTE, dice_.between(0, 9000)));
@@ -189,7 +190,7 @@ class RandomScript
     }
 
     bool mremap_, whole_, drops_;
-    uint64_t each_, burst_;
+    uint64_t each_, burst_, others_;
     Dice dice_, drop_dice_;
     uint32_t threads_, steps_;
     std::vector<uint64_t> pages_; // of each mapping

@@ -125,6 +125,41 @@ class Interruptions
     std::list<Stream> streams_;
 };
 
+// A VMM's thread, wherever the scheduler puts it. What it has not come to when the guests end it
+// does not do.
+class VmmThread
+{
+  public:
+    VmmThread(ts_machine *machine, const CheckCase &c, CaseWatcher *watcher)
+        : machine_(machine), ops_(c.vmm), watcher_(watcher)
+    {
+        stream_.base.next = next;
+        stream_.owner = this;
+        add_host_thread(machine, "vmm", TS_HOST_ANY_PCPU, &stream_.base);
+    }
+
+  private:
+    struct Stream {
+        ts_host_stream base{}; // first: the host hands back its address
+        VmmThread *owner = nullptr;
+    };
+    static int next(ts_host_stream *stream, ts_host_op *op, ts_error *)
+    {
+        VmmThread *self = reinterpret_cast<Stream *>(stream)->owner;
+        if (self->watcher_)
+            self->watcher_->vmm(ts_engine_now(ts_machine_engine(self->machine_)), self->at_);
+        if (self->at_ == self->ops_.size())
+            return 0;
+        *op = self->ops_[self->at_++];
+        return 1;
+    }
+    ts_machine *machine_;
+    const std::vector<ts_host_op> &ops_;
+    CaseWatcher *watcher_;
+    size_t at_ = 0;
+    Stream stream_;
+};
+
 // Comes once in `mean` questions, at random; 0: never.
 class Chance
 {
@@ -355,6 +390,7 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_ste
     std::list<ScriptWorkload> scripts;
     std::unique_ptr<Interruptions> interruptions; // outlive the machine, as do the scripts
     std::unique_ptr<Preemptions> preemptions;
+    std::unique_ptr<VmmThread> vmm;
     StepCounter counter(c, steps);
     std::vector<ts_machine_vm> vms;
     std::unique_ptr<ts_machine, MachineDelete> machine;
@@ -380,6 +416,8 @@ CaseResult run_case(const CheckCase &c, CaseWatcher *watcher, std::vector<ts_ste
         watch(made, watcher);
     if (c.noise_every_ps)
         interruptions = std::make_unique<Interruptions>(made, c, config, scripts);
+    if (!c.vmm.empty())
+        vmm = std::make_unique<VmmThread>(made, c, watcher);
     if (c.watched || c.stall_steps || c.walk_steps) {
         counter.set_machine(made, static_cast<uint32_t>(config.run.vms),
                             static_cast<uint32_t>(guest_cpus(config)));

@@ -62,6 +62,10 @@ class CaseWatcher
     virtual ~CaseWatcher() = default;
     // A thread of VM vm asks for its index'th operation.
     virtual void operation(ts_time now, uint32_t vm, uint32_t thread, size_t index) = 0;
+    // The VMM's thread asks for its index'th operation.
+    virtual void vmm(ts_time, size_t)
+    {
+    }
     virtual void timeline(const ts_timeline_record &record) = 0;
     virtual void shootdown(const ts_shootdown_record &record) = 0;
 };

@@ -54,6 +54,13 @@ class Shrinker
         return false;
     }
 
+    template <typename Op> static void erase(std::vector<Op> *ops, size_t at, size_t length)
+    {
+        const size_t end = std::min(at + length, ops->size());
+        ops->erase(ops->begin() + static_cast<std::ptrdiff_t>(at),
+                   ops->begin() + static_cast<std::ptrdiff_t>(end));
+    }
+
     // One barrier at a time, with all that meet there: a thread alone would wait for ever.
     bool barriers()
     {
@@ -102,10 +109,7 @@ class Shrinker
             for (size_t length = best_.script[t].size(); length > 0; length /= 2)
                 for (size_t at = 0; at < best_.script[t].size();) {
                     CheckCase next = best_;
-                    auto &ops = next.script[t];
-                    const size_t end = std::min(at + length, ops.size());
-                    ops.erase(ops.begin() + static_cast<std::ptrdiff_t>(at),
-                              ops.begin() + static_cast<std::ptrdiff_t>(end));
+                    erase(&next.script[t], at, length);
                     if (keep(next))
                         smaller = true;
                     else
@@ -126,6 +130,22 @@ class Shrinker
         next = best_;
         next.walk_steps = 0;
         smaller |= best_.walk_steps != 0 && keep(next);
+        return smaller | vmm();
+    }
+
+    // All that the VMM's thread does, halves, down to one by one.
+    bool vmm()
+    {
+        bool smaller = false;
+        for (size_t length = best_.vmm.size(); length > 0; length /= 2)
+            for (size_t at = 0; at < best_.vmm.size();) {
+                CheckCase next = best_;
+                erase(&next.vmm, at, length);
+                if (keep(next))
+                    smaller = true;
+                else
+                    at += length;
+            }
         return smaller;
     }
 
@@ -260,7 +280,7 @@ Shrunk shrink(const CheckCase &c, const std::function<bool(const CheckCase &)> &
 
 size_t operations_of(const CheckCase &c)
 {
-    size_t n = 0;
+    size_t n = c.vmm.size();
     for (const auto &ops : c.script)
         n += ops.size();
     return n;

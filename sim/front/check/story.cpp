@@ -2,6 +2,7 @@
 #include "sim/front/check/story.hpp"
 
 #include "sim/front/check/run_case.hpp"
+#include "sim/front/host_tasks.hpp"
 #include "sim/front/output.hpp"
 
 #include <algorithm>
@@ -58,6 +59,13 @@ class Telling : public CaseWatcher
             add(now, who + "done: " + operation_text(ops[index - 1]));
         if (index < ops.size())
             add(now, who + operation_text(ops[index]));
+    }
+    void vmm(ts_time now, size_t index) override
+    {
+        if (index > 0)
+            add(now, "VMM: done: " + host_operation_text(case_.vmm[index - 1]));
+        if (index < case_.vmm.size())
+            add(now, "VMM: " + host_operation_text(case_.vmm[index]));
     }
     void timeline(const ts_timeline_record &record) override
     {
@@ -246,6 +254,10 @@ std::string case_text(const CheckCase &c)
     if (c.walk_steps)
         text += "  every " + std::to_string(c.walk_steps) +
                 "th step (mean) some CPU walks by itself for a page that has been used\n";
+    if (!c.vmm.empty())
+        text += "  a thread of the VMM:\n";
+    for (const ts_host_op &op : c.vmm)
+        text += "    " + host_operation_text(op) + "\n";
     for (const PutOff &p : c.put_off)
         text += "  " + put_off_text(p) + "\n";
     for (size_t t = 0; t < c.script.size(); t++) {

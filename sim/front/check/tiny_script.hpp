@@ -2,7 +2,8 @@
 // What the threads of a tiny case do: one takes a page away, or its rights, while others use it;
 // another process takes frames and tables as they come free, or does the same with a page of its
 // own. A seed chooses how it is taken, who sleeps when, and who else takes something away at the
-// same time.
+// same time. In some cases those who use it sleep all the time, so that CPUs switch between address
+// spaces while a flush is under way.
 #ifndef TS_SIM_FRONT_CHECK_TINY_SCRIPT_HPP
 #define TS_SIM_FRONT_CHECK_TINY_SCRIPT_HPP
 
@@ -19,6 +20,7 @@ class TinyScript
     {
         const bool third = dice_.between(0, 3) == 0, other = dice_.between(0, 2) > 0;
         const bool two = Dice(seed + draws_of_two).between(0, 3) == 0;
+        naps_ = Dice(seed + draws_of_naps).between(0, 3) == 0;
         threads_ = third ? 3 : 2;
         script_.resize(threads_);
         if (other || two)
@@ -45,7 +47,8 @@ class TinyScript
 
   private:
     static constexpr uint64_t page = 4096;
-    static constexpr uint64_t draws_of_two = 1000005; // a stream of its own
+    // Streams of their own.
+    static constexpr uint64_t draws_of_two = 1000005, draws_of_naps = 2000009;
 
     // Thread t of the process of now.
     std::vector<ts_op> &of(uint32_t t)
@@ -96,9 +99,9 @@ class TinyScript
         for (uint64_t n = dice_.between(2, 3); n > 0; n--) {
             ops.push_back(op_touch(0, 0, dice_.between(1, 3), writes, 0));
             const uint64_t pause = dice_.between(0, 2);
-            if (pause > 0)
-                ops.push_back(
-                    op_ns(pause == 1 ? TS_OP_COMPUTE : TS_OP_SLEEP, dice_.between(100, 5000)));
+            if (pause > 0 || naps_)
+                ops.push_back(op_ns(pause == 1 && !naps_ ? TS_OP_COMPUTE : TS_OP_SLEEP,
+                                    dice_.between(100, 5000)));
         }
         ops.push_back(op_touch(0, 0, 1, writes));
         meet(t, 1);
@@ -124,7 +127,7 @@ class TinyScript
     }
 
     Dice dice_;
-    bool mremap_;
+    bool mremap_, naps_;
     uint32_t threads_;
     uint32_t first_ = 0; // of the process that is drawn
     Script script_;
