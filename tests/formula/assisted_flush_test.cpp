@@ -67,7 +67,7 @@ struct Seen {
     ts_time read_ps, write_ps;
 };
 std::vector<Seen> seen;
-bool recycle, atomic_write, newer, behind, switching;
+bool recycle, atomic_write, newer, behind, switching, raised;
 
 /* Reads the other CPU's slot, lets something happen to it, writes. Then flushes natively, from a
  * slot put back to what it was. */
@@ -95,7 +95,9 @@ void update_between(ts_task *self, const ts_cpumask *mask, ts_flush_info *info,
             slot->tlb_gen = info->new_tlb_gen + 5;
         s.before = slot->tlb_gen;
         t0 = ts_task_now(self);
+        info->mm->tlb_gen += raised ? 3 : 0;
         s.written = ts_gen_update_write(self, &update, info, atomic_write);
+        info->mm->tlb_gen -= raised ? 3 : 0;
         s.write_ps = ts_task_now(self) - t0;
         s.after = slot->tlb_gen;
     }
@@ -122,7 +124,7 @@ class AssistedFlush : public testing::Test
   protected:
     void SetUp() override
     {
-        recycle = newer = behind = switching = false;
+        recycle = newer = behind = switching = raised = false;
     }
 };
 
@@ -191,6 +193,17 @@ TEST_F(AssistedFlush, ASlotThatChangedHandsIsNotWritten)
     s = one_update(true, false);
     EXPECT_EQ(s.written, TS_UPDATE_DONE);
     EXPECT_EQ(s.after, s.before + 1);
+}
+
+/* Its target may run with what that one takes away. */
+TEST_F(AssistedFlush, AFlushThatHasBegunMeanwhileIsNotTakenForMade)
+{
+    raised = true;
+    for (const bool atomic : {true, false}) {
+        Seen s = one_update(true, atomic);
+        EXPECT_EQ(s.written, TS_UPDATE_DONE);
+        EXPECT_EQ(s.after, s.before + 1);
+    }
 }
 
 TEST_F(AssistedFlush, ANewerGenerationIsNeverLowered)
