@@ -51,10 +51,7 @@ void host_noise_check(const std::vector<HostNoise> &noise, const ts_machine_conf
 std::string host_tasks_text(const std::vector<HostTask> &tasks,
                             const std::vector<HostNoise> &noise = {});
 
-// An operation as a file has it: `notify: {vm: 0, start: 0B, length: 4KiB}`.
-std::string host_operation_text(const ts_host_op &op);
-
-// An operation as a list of a file has it.
+// An operation as a list of a file has it: `{notify: {vm: 0, start: 0B, length: 4KiB}}`.
 std::string host_operation_text(const ts_host_op &op);
 
 // The operations that a file may name.

@@ -54,11 +54,23 @@ class Shrinker
         return false;
     }
 
-    template <typename Op> static void erase(std::vector<Op> *ops, size_t at, size_t length)
+    // Runs of a list of the case, which `of` gives: all, halves, down to one by one.
+    template <typename Of> bool shorten(const Of &of)
     {
-        const size_t end = std::min(at + length, ops->size());
-        ops->erase(ops->begin() + static_cast<std::ptrdiff_t>(at),
-                   ops->begin() + static_cast<std::ptrdiff_t>(end));
+        bool smaller = false;
+        for (size_t length = of(best_).size(); length > 0; length /= 2)
+            for (size_t at = 0; at < of(best_).size();) {
+                CheckCase next = best_;
+                auto &ops = of(next);
+                const size_t end = std::min(at + length, ops.size());
+                ops.erase(ops.begin() + static_cast<std::ptrdiff_t>(at),
+                          ops.begin() + static_cast<std::ptrdiff_t>(end));
+                if (keep(next))
+                    smaller = true;
+                else
+                    at += length;
+            }
+        return smaller;
     }
 
     // One barrier at a time, with all that meet there: a thread alone would wait for ever.
@@ -101,24 +113,15 @@ class Shrinker
         return smaller;
     }
 
-    // Runs of operations of a thread: all, halves, down to one by one.
     bool operations()
     {
         bool smaller = false;
         for (size_t t = 0; t < best_.script.size(); t++)
-            for (size_t length = best_.script[t].size(); length > 0; length /= 2)
-                for (size_t at = 0; at < best_.script[t].size();) {
-                    CheckCase next = best_;
-                    erase(&next.script[t], at, length);
-                    if (keep(next))
-                        smaller = true;
-                    else
-                        at += length;
-                }
+            smaller |= shorten([t](CheckCase & c) -> auto & { return c.script[t]; });
         return smaller;
     }
 
-    // Without interruptions, and without standing still.
+    // Without interruptions, without standing still, and without what the VMM does.
     bool host()
     {
         CheckCase next = best_;
@@ -130,23 +133,7 @@ class Shrinker
         next = best_;
         next.walk_steps = 0;
         smaller |= best_.walk_steps != 0 && keep(next);
-        return smaller | vmm();
-    }
-
-    // All that the VMM's thread does, halves, down to one by one.
-    bool vmm()
-    {
-        bool smaller = false;
-        for (size_t length = best_.vmm.size(); length > 0; length /= 2)
-            for (size_t at = 0; at < best_.vmm.size();) {
-                CheckCase next = best_;
-                erase(&next.vmm, at, length);
-                if (keep(next))
-                    smaller = true;
-                else
-                    at += length;
-            }
-        return smaller;
+        return smaller | shorten([](CheckCase & c) -> auto & { return c.vmm; });
     }
 
     // What needs an interruption at the right moment needs it with fewer operations, too: with more
